@@ -24,14 +24,27 @@ class BackboneRow:
 BACKBONES: dict[str, BackboneRow] = {
     row.key: row
     for row in (
-        BackboneRow("deit_tiny", "DeiT-Tiny", "deit_tiny_patch16_224.fb_in1k", "mini_deit_tiny_patch8_48.generic"),
-        BackboneRow("deit_small", "DeiT-Small", "deit_small_patch16_224.fb_in1k", "mini_deit_small_patch8_48.generic"),
-        BackboneRow("deit_base", "DeiT-Base", "deit_base_patch16_224.fb_in1k", "mini_deit_base_patch8_48.generic"),
-        BackboneRow("vit_base", "ViT-Base", "vit_base_patch16_224.orig_in21k", "mini_vit_base_patch8_48.generic"),
         BackboneRow(
-            "r50_vit_base", "R50-ViT-Base", "vit_base_r50_s16_224.orig_in21k", "mini_vit_base_r50_s8_48.generic"
+            "deit_tiny", "DeiT-Tiny", "deit_tiny_patch16_224.fb_in1k", "mini_deit_tiny_patch8_48.generic"
+        ),
+        BackboneRow(
+            "deit_small", "DeiT-Small", "deit_small_patch16_224.fb_in1k", "mini_deit_small_patch8_48.generic"
+        ),
+        BackboneRow(
+            "deit_base", "DeiT-Base", "deit_base_patch16_224.fb_in1k", "mini_deit_base_patch8_48.generic"
+        ),
+        BackboneRow(
+            "vit_base", "ViT-Base", "vit_base_patch16_224.orig_in21k", "mini_vit_base_patch8_48.generic"
+        ),
+        BackboneRow(
+            "r50_vit_base",
+            "R50-ViT-Base",
+            "vit_base_r50_s16_224.orig_in21k",
+            "mini_vit_base_r50_s8_48.generic",
         ),
         BackboneRow("cait_xs24", "CaiT-XS24", "cait_xs24_384.fb_dist_in1k", "mini_cait_xs24_48.generic"),
-        BackboneRow("swin_tiny", "Swin-T", "swin_tiny_patch4_window7_224.ms_in1k", "mini_swin_tiny_48.generic"),
+        BackboneRow(
+            "swin_tiny", "Swin-T", "swin_tiny_patch4_window7_224.ms_in1k", "mini_swin_tiny_48.generic"
+        ),
     )
 }

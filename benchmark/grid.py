@@ -7,7 +7,6 @@ import fnmatch
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
 from benchmark.errors import SettingsError
 

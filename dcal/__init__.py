@@ -1,0 +1,33 @@
+"""DCAL, dual cross-attention learning, on timm backbones.
+
+    model = dcal.build("deit_tiny_patch16_224.fb_in1k", 200, image_size=448,
+                       glca=dcal.GLCASettings(), pwca=dcal.PWCASettings())
+
+Names are loaded on first use, so that the settings and the search for weights files can be imported without torch.
+"""
+
+import importlib
+
+_HOME = {
+    "build": "builder",
+    "DCAL": "model",
+    "Outputs": "model",
+    "Branch": "heads",
+    "GLCASettings": "settings",
+    "PWCASettings": "settings",
+    "UncertaintyWeighting": "losses",
+    "soft_margin_triplet": "losses",
+    "class_scores": "prediction",
+    "retrieval_features": "prediction",
+    "rollout_row": "rollout",
+    "rollout_matrix": "rollout",
+    "WeightsError": "weights",
+    "LoadReport": "weights",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'dcal' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"dcal.{_HOME[name]}"), name)

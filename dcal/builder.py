@@ -1,0 +1,54 @@
+"""One constructor for the baseline and for DCAL, from a timm tag."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import timm
+
+from dcal.backbones import adapter_for
+from dcal.model import DCAL
+from dcal.settings import GLCASettings, PWCASettings
+from dcal.weights import load_pretrained, locate
+
+
+def build(
+    tag: str,
+    classes: int,
+    *,
+    image_size: int | tuple[int, int],
+    weights: str | Path = "hub",
+    head: str = "linear",
+    drop_path: float = 0.1,
+    glca: GLCASettings | None = None,
+    pwca: PWCASettings | None = None,
+) -> DCAL:
+    """A baseline (glca and pwca None) or a DCAL model.
+
+    tag: timm model, with the name of its pretrained weights: ``deit_tiny_patch16_224.fb_in1k``.
+    image_size: height and width of the input, in pixels.
+    weights: ``hub``, a folder, a file, or ``random`` for an untrained backbone, which has to be asked for by name.
+    drop_path: stochastic depth rate of the last block, linear over depth.
+
+    The model's ``pretrained`` attribute says what was loaded (a LoadReport, or None for ``random``), ``mean`` and
+    ``std`` how its input is normalised (the weights' own values, RGB in 0…1).
+    Raises ValueError for an unknown tag, WeightsError for missing or wrong weights.
+    """
+    _require_known(tag)
+    backbone = timm.create_model(
+        tag, pretrained=False, num_classes=0, img_size=image_size, drop_path_rate=drop_path
+    )
+    report = None if weights == "random" else load_pretrained(backbone, locate(tag, weights))
+    model = DCAL(adapter_for(backbone), classes, head=head, glca=glca, pwca=pwca)
+    model.pretrained = report
+    model.mean = tuple(backbone.pretrained_cfg["mean"])
+    model.std = tuple(backbone.pretrained_cfg["std"])
+    return model
+
+
+def _require_known(tag: str) -> None:
+    known = timm.list_models(pretrained=True) + timm.list_models()
+    if tag not in known:
+        near = difflib.get_close_matches(tag, known, n=3)
+        raise ValueError(f"timm has no model {tag!r}; nearest: {', '.join(near) or 'none'}")

@@ -1,0 +1,76 @@
+"""Global-local cross-attention (Eq. 3): the class token and the most attended patches query the whole image."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+
+import torch
+from timm.models import named_apply
+from timm.models.vision_transformer import Block, init_weights_vit_timm
+from torch import Tensor, nn
+
+from dcal.attention import global_local_attention
+from dcal.backbones import keys_values, queries, rest_of_block
+from dcal.rollout import rollout_row
+from dcal.settings import GLCASettings
+
+
+class GLCA(nn.Module):
+    """M encoder blocks of their own weights, computed on 1 + ⌊R·N⌋ tokens, with their own final norm.
+
+    sa_blocks: the last M self-attention blocks, the ones GLCA stands beside.
+    norm: the backbone's final norm.
+    patches: N.
+
+    Raises ValueError when ⌊R·N⌋ is 0.
+    """
+
+    def __init__(
+        self, sa_blocks: Sequence[Block], norm: nn.Module, patches: int, settings: GLCASettings
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.count = math.floor(settings.ratio * patches + 1e-9)  # 0.29 · 100 is 28.999… in floating point
+        if self.count < 1:
+            raise ValueError(
+                f"R = {settings.ratio} of {patches} patches selects none: raise R or the input size"
+            )
+        # A random block cannot catch up at a learning rate of 1.6e-5, so the default starts from the block beside.
+        self.blocks = nn.ModuleList(copy.deepcopy(block) for block in sa_blocks)
+        self.norm = copy.deepcopy(norm)
+        if settings.init == "random":
+            named_apply(init_weights_vit_timm, self.blocks)
+            named_apply(init_weights_vit_timm, self.norm)
+        # Its own generator, so that random selection leaves stochastic depth and pairing undisturbed.
+        self.generator = torch.Generator().manual_seed(torch.initial_seed())
+
+    def select(self, queries_keys: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        """Indices of the local queries, (B, 1 + ⌊R·N⌋): the class token, then the top-R patches.
+
+        queries_keys: (Q, K) of blocks 1 … L−M. The class token always queries and is not counted in R.
+        """
+        q, _ = queries_keys[-1]
+        if self.settings.select == "random":
+            response = torch.rand(q.shape[0], q.shape[2] - 1, generator=self.generator).to(q.device)
+        else:
+            response = rollout_row(queries_keys)[:, 1:]
+        patches = response.topk(self.count, dim=1).indices + 1
+        return torch.cat((patches.new_zeros(len(patches), 1), patches), dim=1)
+
+    def step(self, m: int, local: Tensor, x: Tensor) -> Tensor:
+        """GLCA block m (0-based): local (B, 1+R, D) queries x (B, N+1, D), the input of the SA block beside it."""
+        block = self.blocks[m]
+        k, v = keys_values(block, x)
+        return rest_of_block(block, local, global_local_attention(queries(block, local), k, v))
+
+    def read_out(self, local: Tensor) -> Tensor:
+        """The branch's feature, (B, D): GLCA's class token, or the mean of the selected local tokens."""
+        local = self.norm(local)
+        return local[:, 0] if self.settings.readout == "cls" else local[:, 1:].mean(dim=1)
+
+
+def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
+    """x[b, index[b]]: tokens (B, N+1, D) at indices (B, n) → (B, n, D)."""
+    return x.gather(1, index.unsqueeze(-1).expand(-1, -1, x.shape[-1]))

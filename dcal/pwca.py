@@ -1,0 +1,66 @@
+"""Pair-wise cross-attention (Eq. 4): a second stream whose keys and values are contaminated by another image.
+
+PWCA owns no weights. It runs through the self-attention blocks beside the self-attention stream, both streams'
+linear layers in one batch, and exists in training only.
+"""
+
+from __future__ import annotations
+
+import torch
+from timm.models.vision_transformer import Block
+from torch import Tensor
+
+from dcal.attention import pairwise_attention, self_attention
+from dcal.backbones import queries_keys_values, rest_of_block
+from dcal.settings import Stream
+
+
+def paired_block(
+    block: Block, tokens: Tensor, images: int, partner: Tensor, stream: Stream
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """One encoder block for the self-attention stream and the PWCA stream together.
+
+    tokens: (S, N+1, D) before the first pair-wise block, when both streams still hold the same tokens, and
+        (S + B, N+1, D) afterwards: the self-attention stream of S images, then the PWCA stream of the first B.
+    images: S. partner: (B,) indices into the S images; entry i is the distractor I_2 of target image i.
+    stream: ``own``: Q, K1, V1 and the residual from the PWCA stream, K2, V2 from the partner's self-attention
+        stream. ``figure``: Q, K1, V1 and the residual from image 1's self-attention stream, K2, V2 from the
+        previous PWCA output, which starts as the partner's tokens.
+
+    Returns tokens (S + B, N+1, D) and the self-attention stream's (Q, K) for the rollout.
+    """
+    targets = partner.numel()
+    q, k, v = queries_keys_values(block, tokens)
+    sa_q, sa_k, sa_v = q[:images], k[:images], v[:images]
+    if len(tokens) == images:
+        image1 = (q[:targets], k[:targets], v[:targets], tokens[:targets])
+        image2 = (k[partner], v[partner])
+    elif stream == "own":
+        image1 = (q[images:], k[images:], v[images:], tokens[images:])
+        image2 = (sa_k[partner], sa_v[partner])
+    else:
+        image1 = (q[:targets], k[:targets], v[:targets], tokens[:targets])
+        image2 = (k[images:], v[images:])
+    q1, k1, v1, residual = image1
+    k2, v2 = image2
+    attended = torch.cat((self_attention(sa_q, sa_k, sa_v), pairwise_attention(q1, k1, v1, k2, v2)))
+    tokens = rest_of_block(block, torch.cat((tokens[:images], residual)), attended)
+    return tokens, (sa_q, sa_k)
+
+
+def random_partners(images: int) -> Tensor:
+    """A uniformly random derangement, (images,): everybody's partner is somebody else.
+
+    Uniformly random partners from the training set are the paper's choice; a shuffled batch is such a draw.
+    Raises ValueError for a batch of one, which has nobody to pair with.
+    """
+    if images < 2:
+        raise ValueError(
+            f"PWCA pairs the images of a batch and found a batch of {images}: use batches of at least 2, or "
+            "pairing='loader', which brings a second batch"
+        )
+    identity = torch.arange(images)
+    while True:  # rejection keeps it uniform; e ≈ 2.7 draws on average
+        partner = torch.randperm(images)
+        if not (partner == identity).any():
+            return partner

@@ -1,0 +1,54 @@
+"""Where the file of a pretrained tag lies: a folder of files, or the Hugging Face hub's cache (no torch)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".npz")
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+
+# Names under which the authors of the weights publish them.
+PUBLISHED_NAMES = {
+    "deit_tiny_patch16_224.fb_in1k": ("deit_tiny_patch16_224-a1311bcf.pth",),
+    "deit_small_patch16_224.fb_in1k": ("deit_small_patch16_224-cd65a155.pth",),
+    "deit_base_patch16_224.fb_in1k": ("deit_base_patch16_224-b5f2ef4d.pth",),
+    "vit_base_patch16_224.orig_in21k": ("ViT-B_16.npz",),
+    "vit_base_r50_s16_224.orig_in21k": ("R50+ViT-B_16.npz",),
+}
+
+
+def file_names(tag: str) -> tuple[str, ...]:
+    """File names under which a tag's weights are looked for in a folder, in order of preference."""
+    return (
+        *(tag + suffix for suffix in SUFFIXES),
+        *PUBLISHED_NAMES.get(tag, ()),
+        *(f"{tag}/{name}" for name in HUB_FILES),
+    )
+
+
+def find_in_folder(tag: str, folder: Path) -> Path | None:
+    """The tag's file in a folder of weights, or None."""
+    return next((path for name in file_names(tag) if (path := folder / name).is_file()), None)
+
+
+def hub_repository(tag: str) -> str:
+    """The hub repository that holds a timm tag's weights."""
+    return f"timm/{tag}"
+
+
+def find_in_hub_cache(tag: str) -> Path | None:
+    """The tag's file in the local hub cache, or None; never asks the network."""
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+    repository = cache / f"models--{hub_repository(tag).replace('/', '--')}"
+    for name in HUB_FILES:
+        found = sorted(repository.glob(f"snapshots/*/{name}"))
+        if found:
+            return found[-1]
+    return None
+
+
+def hub_is_offline() -> bool:
+    """True where the environment forbids the hub (compute nodes)."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
