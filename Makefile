@@ -1,0 +1,98 @@
+# Every verb is one `python -m …` line. The virtual environment is made from requirements.lock when it is first
+# needed. All paths of the project are relative, so the checkout may lie anywhere, spaces included.
+
+PROFILE ?= mini
+DATA ?=
+WEIGHTS ?=
+RUNS ?= runs
+CELLS ?=
+SEEDS ?= 0
+SET ?=
+JOBS ?=
+DEVICE ?=
+WORKERS ?=
+RERUN ?=
+BACKBONES ?=
+MINUTES ?= 8
+PYTHON ?= python3
+TESTS ?= tests
+
+PY := .venv/bin/python
+VENV := .venv/.installed
+# A value as one shell word, whatever it holds.
+q = '$(subst ','\'',$(1))'
+PLACES = --profile $(call q,$(PROFILE)) --runs $(call q,$(RUNS)) --data $(call q,$(DATA)) \
+	--weights $(call q,$(WEIGHTS)) --set $(call q,$(SET))
+GRID = --cells $(call q,$(CELLS)) --seeds $(call q,$(SEEDS))
+MACHINE = $(if $(JOBS),--jobs $(call q,$(JOBS))) $(if $(DEVICE),--device $(call q,$(DEVICE))) \
+	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(RERUN),--rerun $(call q,$(RERUN)))
+
+.DEFAULT_GOAL := help
+.PHONY: help table1 list settings check-data mini-data mini-weights test lint format clean distclean
+
+help: ## this list
+	@echo "make VERB [VARIABLE=value …]"
+	@echo
+	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1|\2/' | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@echo
+	@echo "Variables, with their values now:"
+	@echo "  PROFILE=$(PROFILE)      recipe: mini (generated pictures, minutes on a CPU), quick (real pictures, one machine), paper"
+	@echo "  DATA=$(DATA)             folder that holds the datasets; none: the mini profile's own, written on first use"
+	@echo "  WEIGHTS=$(WEIGHTS)          folder of pretrained weights; none: the Hugging Face cache, else a download"
+	@echo "  RUNS=$(RUNS)         folder of run records and tables"
+	@echo "  CELLS=$(CELLS)            patterns dataset/backbone/method, e.g. 'cub/deit_*/dcal cars'; none: all"
+	@echo "  SEEDS=$(SEEDS)           seeds, e.g. '0 1 2'"
+	@echo "  SET=$(SET)              settings, e.g. 'train.epochs=3 model.glca_readout=mean'; make settings lists them"
+	@echo "  JOBS=$(JOBS)             runs at once; none: one a GPU, or one a core"
+	@echo "  DEVICE=$(DEVICE)           auto, cpu or cuda; none: as the profile says"
+	@echo "  WORKERS=$(WORKERS)          decoding processes a run; none: as the machine allows"
+	@echo "  RERUN=$(RERUN)            stale: set runs of other settings aside and run their cells anew"
+	@echo "  PYTHON=$(PYTHON)    interpreter (3.11 to 3.13) the virtual environment is made with, once"
+	@echo "  TESTS=$(TESTS)       what make test runs"
+	@echo "  BACKBONES=$(BACKBONES) MINUTES=$(MINUTES)   for make mini-weights: which (none: all) and how long each"
+
+table1: $(VENV) ## run what is missing of Table 1, then write and print the table
+	@$(PY) -m benchmark launch --table table1 $(PLACES) $(GRID) $(MACHINE); status=$$?; \
+	if [ $$status -eq 2 ]; then exit 2; fi; \
+	$(PY) -m tables table1 $(PLACES) --seeds $(call q,$(SEEDS)) && exit $$status
+
+list: $(VENV) ## every run of the grid with its state
+	@$(PY) -m benchmark list $(PLACES) $(GRID)
+
+settings: $(VENV) ## every setting of the profile with its value
+	@$(PY) -m benchmark settings $(PLACES)
+
+check-data: $(VENV) ## compare the datasets in DATA with the official counts, open every picture
+	@$(PY) -m benchmark check-data $(PLACES) $(GRID)
+
+mini-data: $(VENV) ## write the generated mini sets
+	@$(PY) -m benchmark mini-data $(PLACES)
+
+mini-weights: $(VENV) ## train the mini backbones anew (minutes each); the result is committed
+	$(PY) -m benchmark.mini.pretrain $(if $(BACKBONES),--backbone $(BACKBONES),--all) --minutes $(MINUTES)
+
+test: $(VENV) ## run the tests
+	$(PY) -m pytest $(TESTS)
+
+lint: $(VENV) ## check code and format
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: $(VENV) ## format the code
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+clean: ## remove caches; run records and data stay
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
+	rm -rf .pytest_cache .ruff_cache .hypothesis
+
+distclean: clean ## remove the virtual environment as well
+	rm -rf .venv
+
+$(VENV): requirements.lock
+	@command -v $(call q,$(PYTHON)) >/dev/null || { echo "error: no interpreter $(PYTHON); set PYTHON=python3.12 or the like" >&2; exit 2; }
+	@$(call q,$(PYTHON)) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"error: Python 3.11 to 3.13 is needed, {sys.executable} is {v.major}.{v.minor}; set PYTHON=")'
+	@echo "making .venv with $(PYTHON) (once, several GB with the CUDA build of PyTorch on Linux)" >&2
+	@test -x $(PY) || $(call q,$(PYTHON)) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	@touch $(VENV)

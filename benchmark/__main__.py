@@ -1,0 +1,236 @@
+"""`python -m benchmark VERB`: list, run, launch, check-data, mini-data, settings. torch is loaded by `run` alone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark import config, device, options, pool, status
+from benchmark.claim import Busy
+from benchmark.data.registry import DATASETS
+from benchmark.errors import SettingsError, SuiteError
+from benchmark.grid import select
+from benchmark.records import set_aside
+from benchmark.stop import Stopped, StopRequest
+from benchmark.view import LiveView
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.verb(arguments)
+    except Busy as error:
+        print(f"busy: {error}", file=sys.stderr)
+        return pool.EXIT_BUSY
+    except Stopped as error:
+        print(error, file=sys.stderr)
+        return 130
+    except SuiteError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def list_runs(arguments: argparse.Namespace) -> int:
+    """Print every run with its state."""
+    views = _collect(arguments)
+    width = max(len(view.id) for view in views)
+    for view in views:
+        note = view.reason if view.state not in ("missing", "done") or view.config is None else ""
+        print(f"{view.id:<{width}}  {view.state:<10}  {note}".rstrip())
+    counts = Counter(view.state for view in views)
+    print(
+        f"{len(views)} runs: {', '.join(f'{counts[state]} {state}' for state in status.STATES if counts[state])}"
+    )
+    return 0
+
+
+def launch(arguments: argparse.Namespace) -> int:
+    """Run what is missing, in JOBS slots; the exit status is 1 if a run failed."""
+    profile = config.load_profile(arguments.profile)
+    places = options.places(arguments)
+    if places.generated and any(cell.task == "fgvc" for cell in _cells(arguments)):
+        from benchmark.mini.sets import write_all
+
+        write_all(places.data)
+    views = _collect(arguments)
+    if arguments.rerun == "stale":
+        for view in views:
+            if view.state == "stale":
+                print(f"set aside: {set_aside(view.folder.path, 'stale')}", file=sys.stderr)
+    todo = [view for view in _collect(arguments) if view.state in status.TO_RUN and view.config is not None]
+    chosen = device.choose(arguments.device, profile.name, profile.device) if todo else "cpu"
+    slots = pool.plan_slots(chosen, len(todo), arguments.jobs)
+    workers = arguments.workers if arguments.workers is not None else _workers(slots, profile)
+    passed = [
+        "--profile", arguments.profile, "--runs", str(places.runs), "--device", chosen,
+        "--threads", str(slots.threads), "--workers", str(workers), "--set", arguments.overrides,
+        "--checkpoint-seconds", str(arguments.checkpoint_seconds),
+        "--data", str(options.absolute(arguments.data) or ""),
+        "--weights", str(options.absolute(arguments.weights) or ""),
+    ]  # fmt: skip
+    summary = pool.launch(
+        lambda: _collect(arguments), lambda view: pool.run_command(passed, view), slots, show=LiveView()
+    )
+    return _report(summary)
+
+
+def _report(summary: pool.Summary) -> int:
+    for run_id, reason in summary.stale.items():
+        print(f"stale: {run_id}: {reason}", file=sys.stderr)
+    if summary.stale:
+        print(
+            "stale runs are kept and not used: RERUN=stale sets them aside and runs the cells anew",
+            file=sys.stderr,
+        )
+    if summary.interrupted:
+        print("interrupted: the runs saved their state; the same command goes on from there", file=sys.stderr)
+        return 130
+    if summary.failed:
+        print(
+            f"{len(summary.failed)} of the runs failed; the reasons are above and in their log.txt",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
+
+
+def _workers(slots: pool.Slots, profile: config.Profile) -> int:
+    """Decoding processes of each run: none where every core trains already or pictures are tiny."""
+    if profile.pictures == "generated" or not slots.gpus:
+        return 0
+    cores = os.cpu_count() or 1
+    return max(1, min(16, cores // slots.jobs))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """One run, in this process."""
+    (cell,) = select([arguments.cell]) if arguments.cell.count("/") == 2 else (None,)
+    if cell is None:
+        raise SettingsError(
+            f"{arguments.cell!r} is no cell: expected dataset/backbone/method, e.g. cub/deit_tiny/dcal"
+        )
+    stop = StopRequest()
+    stop.listen()
+    from benchmark.run import Infrastructure, run_cell
+
+    cores = os.cpu_count() or 1
+    result = run_cell(
+        cell,
+        arguments.seed,
+        arguments.profile,
+        options.places(arguments),
+        overrides=config.parse_overrides(arguments.overrides),
+        infrastructure=Infrastructure(
+            device=arguments.device,
+            threads=arguments.threads or cores,
+            workers=arguments.workers or 0,
+            checkpoint_seconds=arguments.checkpoint_seconds,
+            quiet=arguments.quiet,
+            parent=arguments.parent,
+        ),
+        stop=stop,
+    )
+    if not arguments.quiet:
+        print("  ".join(f"{name} {value:.2f}" for name, value in result["metrics"].items()))
+    return 0
+
+
+def check_data(arguments: argparse.Namespace) -> int:
+    """Compare the datasets at hand with the official counts."""
+    from benchmark.data.check import check_all
+
+    places = options.places(arguments)
+    if places.data is None:
+        raise SettingsError("check-data needs DATA=folder, the folder that holds CUB_200_2011 and its like")
+    chosen = dict.fromkeys(cell.dataset for cell in _cells(arguments))
+    keys = [key for key in chosen if DATASETS[key].task == "fgvc"]
+    return check_all(
+        keys, places.data, decode=not arguments.no_decode, limit=arguments.limit, jobs=os.cpu_count() or 1
+    )
+
+
+def mini_data(arguments: argparse.Namespace) -> int:
+    """Write the generated mini sets, if they are not there."""
+    from benchmark.mini.sets import write_all
+
+    places = options.places(arguments)
+    write_all(places.data)
+    print(places.data)
+    return 0
+
+
+def settings(arguments: argparse.Namespace) -> int:
+    """Print the settings of a cell in a profile, as SET takes them."""
+    profile = config.load_profile(arguments.profile)
+    chosen = config.resolve(
+        select(["cub/deit_tiny/dcal"])[0], 0, profile, config.parse_overrides(arguments.overrides)
+    )
+    print(f"# {profile.name}: {profile.title}")
+    for name, value in chosen.identity["settings"].items():
+        shown = ",".join(map(str, value)) if isinstance(value, list) else value
+        print(f"{name}={str(shown).lower() if isinstance(value, bool) else shown}")
+    return 0
+
+
+def _cells(arguments: argparse.Namespace) -> tuple:
+    return select(options.patterns(arguments.cells), arguments.table)
+
+
+def _collect(arguments: argparse.Namespace) -> list[status.RunView]:
+    return status.collect(
+        table=arguments.table,
+        profile=arguments.profile,
+        runs_dir=options.absolute(arguments.runs),
+        seeds=options.seeds(arguments.seeds),
+        patterns=options.patterns(arguments.cells),
+        overrides=config.parse_overrides(arguments.overrides),
+        data_dir=options.absolute(arguments.data),
+        weights_dir=options.absolute(arguments.weights),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmark", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, function: object, *adders: object) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=function.__doc__, description=function.__doc__)
+        made.set_defaults(verb=function)
+        options.add_common(made)
+        for add in adders:
+            add(made)
+        return made
+
+    verb("list", list_runs, options.add_grid)
+    launching = verb("launch", launch, options.add_grid, options.add_machine)
+    launching.add_argument(
+        "--jobs", type=int, default=None, help="runs at once; none: one a GPU, or one a core"
+    )
+    launching.add_argument(
+        "--rerun", choices=("", "stale"), default="", help="set stale runs aside and run anew"
+    )
+    running = verb("run", run, options.add_machine)
+    running.add_argument("cell", help="dataset/backbone/method")
+    running.add_argument("--seed", type=int, default=0)
+    running.add_argument("--threads", type=int, default=None, help="CPU threads; none: all cores")
+    running.add_argument("--quiet", action="store_true", help="log to the run folder only")
+    running.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
+    checking = verb("check-data", check_data, options.add_grid)
+    checking.add_argument("--no-decode", action="store_true", help="do not open every picture")
+    checking.add_argument(
+        "--limit", type=int, default=10, help="how many missing or unreadable pictures to name"
+    )
+    verb("mini-data", mini_data)
+    verb("settings", settings)
+    return parser
+
+
+if __name__ == "__main__":
+    # The folders are run from the checkout; a stray working directory must not shadow them.
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Files that are either whole or not there: written beside, flushed to disk, renamed into place (no torch)."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from benchmark.errors import RunError
+
+
+def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Replace path by what ``write`` puts into the stream. The old file stays until the new one is on disk.
+
+    Raises RunError when the disk is full or the folder cannot be written; the old file is untouched then.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with explained(path):
+        try:
+            with open(temporary, "wb") as stream:
+                write(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace path by value as JSON. Raises as write_file."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_file(path, lambda stream: stream.write(text.encode()))
+
+
+def file_sha256(path: Path) -> str:
+    """Digest of a file's bytes."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into a RunError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(_explanation(path, error)) from error
+    except RuntimeError as error:
+        # torch's writer reports a failed write as "unexpected pos" or "enforce fail", without an errno
+        if (
+            "PytorchStreamWriter" in str(error)
+            or "unexpected pos" in str(error)
+            or "write" in str(error).lower()
+        ):
+            raise RunError(_explanation(path, OSError(errno.EIO, str(error).splitlines()[0]))) from error
+        raise
+
+
+def _explanation(path: Path, error: OSError) -> str:
+    free = _free_bytes(path.parent)
+    room = f"{free / 2**20:,.0f} MiB are free there" if free is not None else "the folder cannot be read"
+    if error.errno == errno.ENOSPC or (error.errno == errno.EIO and free is not None and free < 2**26):
+        return (
+            f"disk full while writing {path}: {room}. What was written before is whole; make room or set RUNS to "
+            "another disk, and run the same command again: it goes on from the last checkpoint"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"cannot write {path}: {error.strerror}. Set RUNS to a folder that this user may write"
+    return f"cannot write {path}: {error.strerror or error} ({room})"
+
+
+def _free_bytes(folder: Path) -> int | None:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None

@@ -1,0 +1,147 @@
+"""Who works in a run folder: at most one process, on any machine that sees the folder (no torch).
+
+A claim is a file ``claim.<n>`` that names its holder. The highest n counts. Creating it is atomic (a hard link that
+must not exist yet), so of two processes that find claim n dead only one gets n + 1. On the holder's own machine a
+file lock tells whether it lives, which the kernel drops with the process however it dies; from other machines its
+heartbeat tells.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.atomic import explained
+from benchmark.errors import RunError
+
+BEAT_SECONDS = 10
+# Longer than a stalled network file system keeps a living holder from beating.
+SILENT_SECONDS = 180
+
+
+class Busy(RunError):
+    """Another living process holds the run."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process behind a claim."""
+
+    machine: str
+    host: str
+    pid: int
+    since: float
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+class Claim:
+    """The right to work in a run folder, held until ``release`` or the process's end."""
+
+    def __init__(self, folder: Path, number: int, descriptor: int) -> None:
+        self.folder = folder
+        self.number = number
+        self._descriptor = descriptor
+
+    def verify(self) -> None:
+        """Raises RunError if somebody took the run over, taking this process for dead."""
+        newest = _newest(self.folder)
+        if newest != self.number:
+            raise RunError(f"{self.folder} was taken over by another process: this one stops without writing")
+
+    def release(self) -> None:
+        """Give the run back; safe to call twice."""
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError):
+                _path(self.folder, self.number).unlink()
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def acquire(folder: Path) -> Claim:
+    """Claim a run folder. Raises Busy if a living process holds it, RunError if it cannot be written."""
+    if living := holder(folder):
+        raise Busy(f"{folder} is being worked on by {living}; nothing to do here until it ends")
+    number = _newest(folder) + 1
+    draft = folder / f".claim.{socket.gethostname()}.{os.getpid()}"
+    with explained(draft):
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        fcntl.flock(
+            descriptor, fcntl.LOCK_EX
+        )  # before the file gets its name, so that it is never seen unlocked
+        me = {"machine": _machine(), "host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
+        os.write(descriptor, json.dumps(me).encode())
+        try:
+            os.link(draft, _path(folder, number))
+        except FileExistsError:
+            os.close(descriptor)
+            raise Busy(f"{folder} was claimed by another process at this moment") from None
+        finally:
+            draft.unlink(missing_ok=True)
+    for old in range(number - 1, 0, -1):
+        if not _path(folder, old).exists():
+            break
+        _path(folder, old).unlink(missing_ok=True)
+    return Claim(folder, number, descriptor)
+
+
+def holder(folder: Path) -> Holder | None:
+    """The living process that works in a run folder, or None."""
+    number = _newest(folder)
+    if number == 0:
+        return None
+    path = _path(folder, number)
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None  # released between the two looks
+    try:
+        content = json.loads(os.read(descriptor, 4096) or b"{}")
+        if content.get("machine") == _machine():
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return None
+            except OSError:
+                pass
+        elif time.time() - _last_sign(folder, path) > SILENT_SECONDS:
+            return None
+        return Holder(content["machine"], content["host"], content["pid"], content["since"])
+    except (ValueError, KeyError):
+        return None  # a torn claim has no holder
+    finally:
+        os.close(descriptor)
+
+
+def was_started(folder: Path) -> bool:
+    """True if some process claimed the folder and did not give it back."""
+    return _newest(folder) > 0
+
+
+def _last_sign(folder: Path, claim: Path) -> float:
+    times = [path.stat().st_mtime for path in (claim, folder / "heartbeat.json") if path.exists()]
+    return max(times, default=0.0)
+
+
+def _newest(folder: Path) -> int:
+    numbers = (path.name.removeprefix("claim.") for path in folder.glob("claim.*"))
+    return max((int(number) for number in numbers if number.isdigit()), default=0)
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"claim.{number}"
+
+
+def _machine() -> str:
+    """This machine since its last boot: locks only tell about processes of the same kernel."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        boot = ""  # not Linux
+    return f"{socket.gethostname()} {boot}"

@@ -1,0 +1,280 @@
+"""From a profile file and command-line overrides to a run's settings and their hash (no torch)."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import shlex
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from benchmark.backbones import BACKBONES
+from benchmark.errors import SettingsError
+from benchmark.grid import Cell
+from benchmark.settings import DCAL_ONLY, Settings
+
+RECIPES = Path(__file__).parent / "recipes"
+# Part of every hash: raised when the code changes the numbers that the same settings give.
+NUMBERS_VERSION = 1
+TASKS = ("fgvc", "reid")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile file. ``tables`` holds, by task, the dotted settings and their values."""
+
+    name: str
+    title: str
+    pictures: typing.Literal["official", "generated"]
+    backbones: typing.Literal["real", "mini"]
+    comparable: bool
+    device: typing.Literal["auto", "cpu", "cuda"]
+    tables: Mapping[str, Mapping[str, object]]
+
+
+@dataclass(frozen=True)
+class Config:
+    """What determines one run's numbers, besides the data's content.
+
+    identity: all of it as plain JSON values; hash: sha256 over it.
+    """
+
+    cell: Cell
+    seed: int
+    profile: str
+    settings: Settings
+    tag: str
+    identity: Mapping[str, object]
+
+    @property
+    def run_id(self) -> str:
+        return f"{self.cell.id}/seed{self.seed}"
+
+    @property
+    def hash(self) -> str:
+        canonical = json.dumps(self.identity, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def profiles() -> tuple[str, ...]:
+    """Names of the profiles at hand, one recipe file each."""
+    return tuple(sorted(path.stem for path in RECIPES.glob("*.toml")))
+
+
+def load_profile(name: str) -> Profile:
+    """Read ``recipes/<name>.toml`` on top of its base. Raises SettingsError for anything unknown in it."""
+    document = _read(name, ())
+    header = document.pop("profile", {})
+    _check_fields(header, Profile, f"recipe {name}, section [profile]", optional=("name", "tables"))
+    tables: dict[str, dict[str, object]] = {}
+    for task, sections in document.items():
+        if task not in TASKS:
+            raise SettingsError(
+                f"recipe {name}: unknown section [{task}]; expected [profile] or a task: {TASKS}"
+            )
+        tables[task] = {}
+        for section, values in sections.items():
+            for key, value in values.items():
+                dotted = f"{section}.{key}"
+                tables[task][dotted] = _typed(dotted, value, f"recipe {name}")
+    return Profile(name=name, tables=tables, **header)
+
+
+def _read(name: str, chain: tuple[str, ...]) -> dict[str, typing.Any]:
+    path = RECIPES / f"{name}.toml"
+    if name in chain:
+        raise SettingsError(f"recipes name each other as base: {' → '.join((*chain, name))}")
+    if not path.is_file():
+        near = difflib.get_close_matches(name, profiles(), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise SettingsError(f"unknown profile {name!r}: expected one of {', '.join(profiles())}{hint}")
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"recipe {path} is not valid TOML: {error}") from error
+    base = document.pop("base", None)
+    return _merged(_read(base, (*chain, name)), document) if base else document
+
+
+def _merged(under: dict[str, typing.Any], over: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    result = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = _merged(result[key], value) if both else value
+    return result
+
+
+def parse_overrides(text: str) -> dict[str, object]:
+    """``"train.epochs=3 model.glca_readout=mean"`` to typed values by dotted name.
+
+    Raises SettingsError for unknown names (naming the nearest), wrong types and malformed entries.
+    """
+    overrides: dict[str, object] = {}
+    try:
+        entries = shlex.split(text)
+    except ValueError as error:
+        raise SettingsError(f"SET={text!r}: {error}") from error
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not equals:
+            raise SettingsError(f"SET entry {entry!r} has no value: expected section.name=value")
+        overrides[name] = _typed(name, _literal(value), "SET")
+    return overrides
+
+
+def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, object]) -> Config:
+    """The settings of one run. Raises SettingsError where the profile lacks a value or a value makes no sense."""
+    if cell.task not in profile.tables:
+        raise SettingsError(
+            f"profile {profile.name} has no [{cell.task}] recipe: re-identification (Table 2) is not built yet"
+        )
+    values = {**profile.tables[cell.task], **overrides}
+    sections: dict[str, dict[str, object]] = {}
+    for dotted, value in values.items():
+        section, _, name = dotted.partition(".")
+        sections.setdefault(section, {})[name] = value
+    types_ = typing.get_type_hints(Settings)
+    for section, type_ in types_.items():
+        lacking = {field.name for field in fields(type_)} - sections.get(section, {}).keys()
+        if lacking:
+            raise SettingsError(f"profile {profile.name} gives no value for {section}.{min(lacking)}")
+    settings = Settings(**{section: type_(**sections[section]) for section, type_ in types_.items()})
+    _check_values(settings)
+    backbone = BACKBONES[cell.backbone]
+    tag = backbone.mini if profile.backbones == "mini" else backbone.tag
+    identity = {
+        "numbers_version": NUMBERS_VERSION,
+        "run": f"{cell.id}/seed{seed}",
+        "weights": _weights_identity(tag, profile),
+        "pictures": _pictures_identity(profile),
+        "settings": _determining(settings, cell.method),
+    }
+    return Config(cell, seed, profile.name, settings, tag, identity)
+
+
+def _determining(settings: Settings, method: str) -> dict[str, object]:
+    flat = {
+        f"{section}.{name}": list(value) if isinstance(value, tuple) else value
+        for section, values in asdict(settings).items()
+        for name, value in values.items()
+    }
+    if method == "baseline":
+        flat = {name: value for name, value in flat.items() if name not in DCAL_ONLY}
+    return flat
+
+
+def _weights_identity(tag: str, profile: Profile) -> dict[str, object]:
+    """Real weights are identified by their pinned tag; the mini ones can be trained anew, so by their content."""
+    if profile.backbones == "real":
+        return {"tag": tag}
+    from benchmark.mini.manifest import sha256_of
+
+    return {"tag": tag, "sha256": sha256_of(tag)}
+
+
+def _pictures_identity(profile: Profile) -> str:
+    if profile.pictures == "official":
+        return "official"
+    from benchmark.mini.sets import VERSION
+
+    return f"generated, version {VERSION}"
+
+
+def _check_values(settings: Settings) -> None:
+    """Refuse values that have the right type and make no sense, before anything is computed."""
+    train, data = settings.train, settings.data
+    if train.epochs < 1 or train.batch_size < 1 or settings.evaluate.every < 1:
+        raise SettingsError(
+            f"train.epochs={train.epochs}, train.batch_size={train.batch_size} and "
+            f"evaluate.every={settings.evaluate.every}: each must be at least 1"
+        )
+    if train.lr <= 0 or train.lr_batch < 1 or train.weight_decay < 0:
+        raise SettingsError(
+            f"train.lr={train.lr} and train.lr_batch={train.lr_batch} must be positive, "
+            f"train.weight_decay={train.weight_decay} not negative"
+        )
+    if not 0 <= data.flip <= 1 or not 0 <= settings.model.drop_path < 1:
+        raise SettingsError(
+            f"data.flip={data.flip} and model.drop_path={settings.model.drop_path} are probabilities"
+        )
+    if data.crop[0] > data.resize[0] or data.crop[1] > data.resize[1]:
+        raise SettingsError(f"data.crop={data.crop} does not fit into data.resize={data.resize}")
+    try:
+        settings.model.glca()
+        settings.model.pwca()
+    except ValueError as error:
+        raise SettingsError(f"model settings: {error}") from error
+
+
+def _known_settings() -> dict[str, object]:
+    return {
+        f"{section}.{name}": type_
+        for section, section_type in typing.get_type_hints(Settings).items()
+        for name, type_ in typing.get_type_hints(section_type).items()
+    }
+
+
+def _typed(name: str, value: object, where: str) -> object:
+    known = _known_settings()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
+        hint = f"; nearest: {near[0]}" if near else ""
+        raise SettingsError(f"{where}: unknown setting {name!r}{hint}. `make settings` lists them all")
+    try:
+        return _convert(value, known[name])
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"{where}: {name}={value!r} {error}") from error
+
+
+def _convert(value: object, type_: object) -> object:
+    origin = typing.get_origin(type_)
+    if origin is typing.Literal:
+        choices = typing.get_args(type_)
+        if value not in choices:
+            near = difflib.get_close_matches(str(value), choices, n=1)
+            hint = f"; nearest: {near[0]}" if near else ""
+            raise ValueError(f"is not one of {', '.join(choices)}{hint}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)) or len(value) != len(typing.get_args(type_)):
+            raise TypeError("is not a pair of whole numbers like 550,550")
+        return tuple(_convert(item, kind) for item, kind in zip(value, typing.get_args(type_), strict=True))
+    if type_ is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type_:
+        kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+        raise TypeError(f"is not {kinds[type_]}")
+    return value
+
+
+def _literal(text: str) -> object:
+    """A value from the command line: true, 3, 0.1, 5e-4, 550,550 or a bare word."""
+    if "," in text:
+        return [_literal(part) for part in text.split(",")]
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _check_fields(values: Mapping[str, object], type_: type, where: str, optional: tuple[str, ...]) -> None:
+    hints = {name: hint for name, hint in typing.get_type_hints(type_).items() if name not in optional}
+    if unknown := values.keys() - hints.keys():
+        raise SettingsError(f"{where}: unknown {', '.join(sorted(unknown))}; expected {', '.join(hints)}")
+    if lacking := hints.keys() - values.keys():
+        raise SettingsError(f"{where}: no value for {', '.join(sorted(lacking))}")
+    for name, hint in hints.items():
+        if not isinstance(hint, types.UnionType):
+            try:
+                _convert(values[name], hint)
+            except (TypeError, ValueError) as error:
+                raise SettingsError(f"{where}: {name}={values[name]!r} {error}") from error

@@ -1,0 +1,176 @@
+"""Are the datasets whole and readable? One report a dataset, every problem by name (no torch)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from benchmark.data import sources
+from benchmark.data.fgvc import Contradictions, FGVCDataset, first, missing_files
+from benchmark.data.images import read_image
+from benchmark.errors import SuiteError
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found of one dataset.
+
+    root: its folder, None where there is none; ``note`` then says why.
+    coverage: found against official counts; images: how many image files the lists name.
+    contradictions, missing, unreadable: every problem, one entry each; advice: what to do about the first.
+    decoded: whether the images were decoded at all.
+    limit: how many entries of each kind are printed.
+    """
+
+    key: str
+    title: str
+    root: Path | None = None
+    note: str = ""
+    coverage: str = ""
+    images: int = 0
+    contradictions: tuple[str, ...] = ()
+    advice: str = ""
+    missing: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    decoded: bool = False
+    limit: int = 10
+
+    @property
+    def sound(self) -> bool:
+        """Found, and nothing wrong with it."""
+        return self.root is not None and not (self.contradictions or self.missing or self.unreadable)
+
+
+def check(key: str, data_root: Path | None, decode: bool, limit: int = 10, jobs: int = 1) -> Report:
+    """The report on one dataset; with ``decode`` every image is decoded, in ``jobs`` processes.
+
+    Raises SettingsError for an unknown key; everything wrong with the data is in the report.
+    """
+    row = sources.row_of(key)
+    if row.task != "fgvc":
+        return Report(key, row.title, note="re-identification datasets are not checked yet")
+    try:
+        root = sources.locate(key, data_root)
+    except OSError as error:
+        return Report(key, row.title, data_root, contradictions=(f"cannot look there: {error}",), limit=limit)
+    if root is None:
+        return Report(key, row.title, note=sources.absent_text(row, data_root))
+    try:
+        dataset = sources.load(key, data_root)
+        missing = missing_files(dataset)
+    except Contradictions as error:
+        return Report(key, row.title, root, contradictions=error.problems, advice=error.advice, limit=limit)
+    except (SuiteError, OSError) as error:
+        return Report(key, row.title, root, contradictions=(str(error),), limit=limit)
+    contradictions, unreadable = _beyond_official(dataset, row.official), ()
+    if decode:
+        try:
+            unreadable = _unreadable(dataset, set(missing), jobs)
+        except BrokenProcessPool:
+            decode = False
+            contradictions += ("a decoding process was killed, expected it to finish; check with one job",)
+    return Report(
+        key,
+        row.title,
+        root,
+        coverage=sources.coverage(dataset, row).text,
+        images=len(dataset.train) + len(dataset.test),
+        contradictions=contradictions,
+        missing=missing,
+        unreadable=unreadable,
+        decoded=decode,
+        limit=limit,
+    )
+
+
+def check_all(
+    keys: Iterable[str],
+    data_root: Path | None,
+    decode: bool,
+    limit: int,
+    jobs: int,
+    out: TextIO | None = None,
+) -> int:
+    """Checks dataset after dataset and prints each report as soon as it is there (out: stdout if None).
+
+    Returns 0 if at least one dataset was found and all found ones are sound, else 1.
+    """
+    out = out or sys.stdout
+    reports: list[Report] = []
+    for key in keys:
+        reports.append(check(key, data_root, decode, limit, jobs))
+        print_reports(reports[-1:], out)
+    found = [report for report in reports if report.root is not None]
+    sound = sum(report.sound for report in found)
+    print(f"{len(found)} of {len(reports)} datasets found, {sound} of them sound", file=out)
+    return 0 if found and sound == len(found) else 1
+
+
+def print_reports(reports: Sequence[Report], out: TextIO | None = None) -> None:
+    """A few lines a dataset as plain text (out: stdout if None)."""
+    for report in reports:
+        print("\n".join(_lines(report)), file=out or sys.stdout, flush=True)
+
+
+def _lines(report: Report) -> list[str]:
+    if report.root is None:
+        return [f"{report.key}: {report.note}"]
+    lines = [f"{report.key}: {report.title} at {report.root}", f"  {report.coverage or 'lists not usable'}"]
+    lines += _listed("contradictions", report.contradictions, report.limit)
+    if report.advice:
+        lines.append(f"  {report.advice}")
+    if report.coverage:
+        there = report.images - len(report.missing)
+        lines.append(f"  {there:,} of {report.images:,} image files are there")
+        lines += _listed("missing", report.missing, report.limit)
+        if report.decoded:
+            lines.append(f"  {there - len(report.unreadable):,} of {there:,} image files decode")
+            lines += _listed("unreadable", report.unreadable, report.limit)
+        else:
+            lines.append("  images not decoded")
+    return [*lines, f"  {'sound' if report.sound else 'NOT SOUND'}"]
+
+
+def _listed(title: str, entries: Sequence[str], limit: int) -> list[str]:
+    """A heading and the first entries below it; nothing for no entries."""
+    if not entries:
+        return []
+    return [f"  {title}: {len(entries):,}", *(f"    {entry}" for entry in first(entries, limit))]
+
+
+def _beyond_official(dataset: FGVCDataset, official: dict[str, int]) -> tuple[str, ...]:
+    """A line for every count above the official one: then it is not this dataset, or not it alone."""
+    found = {"classes": len(dataset.classes), "train": len(dataset.train), "test": len(dataset.test)}
+    names = {"classes": "classes", "train": "train images", "test": "test images"}
+    return tuple(
+        f"found {count:,} {names[name]}, expected at most the official {official[name]:,}; "
+        f"unpack the official archive again"
+        for name, count in found.items()
+        if count > official[name]
+    )
+
+
+def _unreadable(dataset: FGVCDataset, skip: set[str], jobs: int) -> tuple[str, ...]:
+    """What is wrong with every image that does not decode, in list order; ``skip`` names missing ones."""
+    files = [dataset.root / file for file in (*dataset.train.files, *dataset.test.files) if file not in skip]
+    if jobs <= 1:
+        return tuple(problem for problem in map(_problem, files) if problem)
+    # spawn: a fork copies whatever locks the threads of this process hold at that moment
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        return tuple(problem for problem in pool.map(_problem, files, chunksize=32) if problem)
+
+
+def _problem(path: Path) -> str | None:
+    """What is wrong with an image file, None if it decodes."""
+    try:
+        read_image(path)
+    except SuiteError as error:
+        return str(error)
+    return None

@@ -1,0 +1,196 @@
+"""Batches of uint8 pictures, decoded and cropped in worker processes."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from benchmark.data.fgvc import FGVCDataset, Split
+from benchmark.data.images import read_image
+from benchmark.data.samplers import PARTNERS, TARGETS, ShuffledBatches
+from benchmark.data.transforms import ViewSettings, drop_banner, test_view, train_view, view_rng
+from benchmark.errors import DataError
+from benchmark.settings import DataSettings
+from dcal.model import DCAL
+
+
+@dataclass(frozen=True)
+class Batch:
+    """images: (B, h, w, 3) uint8 RGB; labels: (B,) int64; index: (B,) places in the split.
+
+    partner_images: (B, h, w, 3), the second stream's pictures, where PWCA pairs through the loader.
+    """
+
+    images: Tensor
+    labels: Tensor
+    index: Tensor
+    partner_images: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _Key:
+    """What a worker needs to make one view; the view depends on nothing else."""
+
+    index: int
+    epoch: int
+    stream: int
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A DataError on its way out of a worker, free of the worker's traceback."""
+
+    message: str
+
+
+class _Views(Dataset):
+    def __init__(self, root: Path, split: Split, settings: DataSettings, seed: int, training: bool) -> None:
+        self.root, self.split, self.seed, self.training = root, split, seed, training
+        self.banner = settings.drop_banner
+        self.view = ViewSettings(
+            resize=settings.resize, crop=settings.crop, flip=settings.flip, test_crop=settings.test_crop
+        )
+
+    def __getitem__(self, key: _Key) -> tuple[np.ndarray, int, int] | _Failure:
+        try:
+            image = read_image(self.root / self.split.files[key.index])
+            if self.banner:
+                image = drop_banner(image)
+        except DataError as error:
+            return _Failure(str(error))
+        if self.training:
+            rng = view_rng(self.seed, 2 * key.epoch + key.stream, key.index)
+            image = train_view(image, self.view, rng)
+        else:
+            image = test_view(image, self.view)
+        return image, self.split.labels[key.index], key.index
+
+
+class TrainLoader:
+    """Training batches of any epoch from any step on.
+
+    paired: bring an independently shuffled second batch along (``pairing="loader"``).
+    workers: decoding processes; 0 decodes in this one. The batches do not depend on it.
+    """
+
+    def __init__(
+        self,
+        dataset: FGVCDataset,
+        settings: DataSettings,
+        batch_size: int,
+        seed: int,
+        *,
+        paired: bool,
+        workers: int,
+    ) -> None:
+        count = len(dataset.train)
+        self._streams = [ShuffledBatches(count, batch_size, seed, TARGETS)]
+        if paired:
+            self._streams.append(ShuffledBatches(count, batch_size, seed, PARTNERS))
+        self._plan = _Plan()
+        views = _Views(dataset.root, dataset.train, settings, seed, training=True)
+        self._loader = _loader(views, self._plan, workers)
+
+    def __len__(self) -> int:
+        """Steps an epoch."""
+        return len(self._streams[0])
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from step ``start`` on. Raises DataError for an unreadable picture."""
+        streams = [stream.epoch(epoch, start) for stream in self._streams]
+        self._plan.batches = [
+            [_Key(index, epoch, number) for number, part in enumerate(parts) for index in part]
+            for parts in zip(*streams, strict=True)
+        ]
+        for batch in _unpacked(self._loader):
+            if len(streams) == 1:
+                yield batch
+            else:
+                half = len(batch.images) // 2
+                yield Batch(batch.images[:half], batch.labels[:half], batch.index[:half], batch.images[half:])
+
+
+class TestLoader:
+    """The test split in order, every picture once."""
+
+    __test__ = False  # not a test class of pytest's
+
+    def __init__(
+        self, dataset: FGVCDataset, settings: DataSettings, batch_size: int, *, workers: int
+    ) -> None:
+        keys = [_Key(index, 0, TARGETS) for index in range(len(dataset.test))]
+        plan = _Plan([keys[start : start + batch_size] for start in range(0, len(keys), batch_size)])
+        views = _Views(dataset.root, dataset.test, settings, seed=0, training=False)
+        self._loader = _loader(views, plan, workers)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Raises DataError for an unreadable picture."""
+        return _unpacked(self._loader)
+
+
+class _Plan:
+    """The batch sampler of a DataLoader whose plan is laid anew for each epoch."""
+
+    def __init__(self, batches: list[list[_Key]] | None = None) -> None:
+        self.batches = batches or []
+
+    def __iter__(self) -> Iterator[list[_Key]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+def _loader(views: _Views, plan: _Plan, workers: int) -> DataLoader:
+    return DataLoader(
+        views,
+        batch_sampler=plan,
+        num_workers=workers,
+        collate_fn=_collate,
+        worker_init_fn=_start_worker,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _collate(items: list[tuple[np.ndarray, int, int] | _Failure]) -> tuple[Tensor, Tensor, Tensor] | _Failure:
+    for item in items:
+        if isinstance(item, _Failure):
+            return item
+    images, labels, index = zip(*items, strict=True)
+    return torch.from_numpy(np.stack(images)), torch.tensor(labels), torch.tensor(index)
+
+
+def _unpacked(loader: DataLoader) -> Iterator[Batch]:
+    for item in loader:
+        if isinstance(item, _Failure):
+            raise DataError(item.message)
+        yield Batch(*item)
+
+
+def _start_worker(_: int) -> None:
+    # The run's own process decides what a signal means; a worker that dies of it would take the run along.
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def normalise(model: DCAL, where: torch.device) -> Callable[[Tensor], Tensor]:
+    """uint8 pictures (B, h, w, 3) to the weights' own normalisation on the device, (B, 3, h, w) float32."""
+    mean = torch.tensor(model.mean, device=where).view(1, 3, 1, 1) * 255
+    scale = 1 / (torch.tensor(model.std, device=where).view(1, 3, 1, 1) * 255)
+
+    def prepare(images: Tensor) -> Tensor:
+        moved = images.to(where, non_blocking=True)
+        return (moved.permute(0, 3, 1, 2).float() - mean) * scale
+
+    return prepare

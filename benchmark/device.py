@@ -1,0 +1,113 @@
+"""Device and precision of a run. Nothing falls back silently: what is asked for is there, or the run refuses."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmark.errors import RunError
+from benchmark.provenance import cpu_name
+
+if TYPE_CHECKING:
+    import torch
+
+
+def count_gpus() -> int:
+    """NVIDIA GPUs that this process may use, without loading torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
+    if not shutil.which("nvidia-smi"):
+        return 0
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
+    return (
+        sum(line.startswith("GPU ") for line in listed.stdout.splitlines()) if listed.returncode == 0 else 0
+    )
+
+
+def choose(asked: str | None, profile: str, profile_device: str) -> str:
+    """``cpu`` or ``cuda``: what the user asks for, else what the profile says (auto: a GPU where there is one).
+
+    Raises RunError if a GPU is wanted and there is none.
+    """
+    wanted = asked or profile_device
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise RunError(f"DEVICE={wanted}: expected auto, cpu or cuda")
+    if wanted == "cpu":
+        return "cpu"
+    gpus = count_gpus()
+    if wanted == "cuda" and gpus == 0:
+        raise RunError(
+            f"profile {profile} is meant for GPUs and none is visible here. DEVICE=cpu runs it on the CPU all the same "
+            "(very slowly); PROFILE=quick and PROFILE=mini are made for machines without one"
+        )
+    return "cuda" if gpus else "cpu"
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device with the precision to use on it. amp: autocast's type, None for plain float32."""
+
+    device: torch.device
+    name: str
+    precision: str
+    amp: torch.dtype | None
+    threads: int
+
+    @property
+    def scales_loss(self) -> bool:
+        """float16 needs loss scaling."""
+        return self.precision == "float16"
+
+    def record(self) -> dict[str, object]:
+        """As it stands in a result."""
+        return {
+            "type": self.device.type,
+            "name": self.name,
+            "precision": self.precision,
+            "threads": self.threads,
+            "world_size": 1,
+        }
+
+
+def prepare(device: str, precision: str, threads: int) -> Compute:
+    """Set torch up for a device. precision: a setting's value; auto is bf16, else fp16 on GPUs, float32 on CPUs.
+
+    Raises RunError for a device that torch cannot use and for float16 on a CPU.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    if device == "cuda":
+        if not torch.cuda.is_available():
+            raise RunError(
+                "a GPU is visible to the system but not to torch: check the driver, or set DEVICE=cpu"
+            )
+        if precision == "auto":
+            precision = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+        name = torch.cuda.get_device_name()
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        if precision == "auto":
+            precision = "float32"
+        if precision == "float16":
+            raise RunError("train.precision=float16 needs a GPU: use float32 or bfloat16 on a CPU")
+        name = cpu_name()
+    amp = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
+    return Compute(torch.device(device), name, precision, amp, threads)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Most memory used so far: of the GPU, or of this process where it runs on the CPU."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,76 @@
+"""Evaluation on the whole test split: predictions of every branch, exact accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.data.loader import Batch
+from benchmark.metrics import accuracy
+from dcal.model import DCAL
+from dcal.prediction import class_scores
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Per test image, in the split's order.
+
+    labels: (n,); predicted: branch → (n,) class indices; top5: (n,) bool, the label among both's five best.
+    Branches: ``both`` (the paper's prediction; SA alone for a baseline), and with GLCA ``sa`` and ``glca``.
+    """
+
+    labels: np.ndarray
+    predicted: dict[str, np.ndarray]
+    top5: np.ndarray
+
+    def metrics(self) -> dict[str, float]:
+        """top1, top5, and with GLCA sa_top1 and glca_top1, in percent."""
+        named = {"top1": "both", "sa_top1": "sa", "glca_top1": "glca"}
+        values = {
+            name: accuracy(self.predicted[branch] == self.labels)
+            for name, branch in named.items()
+            if branch in self.predicted
+        }
+        return values | {"top5": accuracy(self.top5)}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What predictions.npz holds."""
+        arrays = {"labels": self.labels.astype(np.int32), "top5_correct": self.top5}
+        for branch, predicted in self.predicted.items():
+            arrays[f"{branch}_predicted"] = predicted.astype(np.int32)
+            arrays[f"{branch}_correct"] = predicted == self.labels
+        return arrays
+
+
+@torch.no_grad()
+def evaluate(model: DCAL, batches: Iterable[Batch], prepare: Callable[[Tensor], Tensor]) -> Predictions:
+    """Predict every image of the batches.
+
+    prepare: uint8 (B, h, w, 3) to the model's normalised input on its device.
+    The model is put back into its mode; whatever the batch size, every image counts once.
+    """
+    was_training = model.training
+    model.eval()
+    labels, top5 = [], []
+    predicted: dict[str, list[Tensor]] = {}
+    try:
+        for batch in batches:
+            scores = class_scores(model(prepare(batch.images)))
+            if len(scores) == 2:  # SA alone: both is the same
+                del scores["sa"]
+            for branch, score in scores.items():
+                predicted.setdefault(branch, []).append(score.argmax(dim=1).cpu())
+            best = scores["both"].topk(min(5, scores["both"].shape[1]), dim=1).indices.cpu()
+            top5.append((best == batch.labels[:, None]).any(dim=1))
+            labels.append(batch.labels)
+    finally:
+        model.train(was_training)
+    return Predictions(
+        torch.cat(labels).numpy(),
+        {branch: torch.cat(parts).numpy() for branch, parts in predicted.items()},
+        torch.cat(top5).numpy(),
+    )

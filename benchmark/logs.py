@@ -1,0 +1,40 @@
+"""A run's log and history files (no torch)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Iterator
+
+from benchmark.atomic import explained, write_file
+from benchmark.records import RunFolder
+
+
+@contextlib.contextmanager
+def logged(folder: RunFolder, *, quiet: bool) -> Iterator[None]:
+    """Log to the run folder's log.txt, and unless quiet to stderr. Appends: every attempt stays on record."""
+    logger = logging.getLogger("benchmark")
+    logger.setLevel(logging.INFO)
+    with explained(folder.log):
+        handlers: list[logging.Handler] = [logging.FileHandler(folder.log, encoding="utf-8")]
+    if not quiet:
+        handlers.append(logging.StreamHandler(sys.stderr))
+    for handler in handlers:
+        handler.setFormatter(
+            logging.Formatter("%(asctime)s %(levelname).1s %(message)s", "%Y-%m-%d %H:%M:%S")
+        )
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
+
+
+def write_history(folder: RunFolder, history: list[dict]) -> None:
+    """history.jsonl, one line an epoch; rewritten whole, so that a resumed run leaves no double lines."""
+    lines = "".join(json.dumps(entry) + "\n" for entry in history)
+    write_file(folder.history, lambda stream: stream.write(lines.encode()))

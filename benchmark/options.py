@@ -1,0 +1,73 @@
+"""The command-line options that several verbs share (no torch)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from benchmark.errors import SettingsError
+from benchmark.places import Places
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Profile, places, seeds and overrides, as in `make help`."""
+    parser.add_argument("--profile", default="mini", help="recipe: mini, quick, paper or another file's name")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all run records")
+    parser.add_argument("--data", type=_optional_path, default=None, help="folder that holds the datasets")
+    parser.add_argument(
+        "--weights", type=_optional_path, default=None, help="folder of weights; none: the hub"
+    )
+    parser.add_argument(
+        "--set", dest="overrides", default="", help='settings, "train.epochs=3 model.glca_readout=mean"'
+    )
+
+
+def add_grid(parser: argparse.ArgumentParser) -> None:
+    """Which runs: table, cell patterns, seeds."""
+    parser.add_argument("--table", default=None, help="table1, table2 or extras; none: all")
+    parser.add_argument("--cells", default="", help="patterns dataset/backbone/method, separated by spaces")
+    parser.add_argument("--seeds", default="0", help="whole numbers separated by spaces or commas")
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """What the runs may use."""
+    parser.add_argument("--device", default=None, help="auto, cpu or cuda; none: as the profile says")
+    parser.add_argument(
+        "--workers", type=int, default=None, help="decoding processes a run; none: as cores allow"
+    )
+    parser.add_argument(
+        "--checkpoint-seconds", type=float, default=60.0, help="least time between two checkpoints"
+    )
+
+
+def seeds(text: str) -> tuple[int, ...]:
+    """``"0 1 2"`` to numbers. Raises SettingsError for anything else, and for none."""
+    try:
+        numbers = tuple(dict.fromkeys(int(part) for part in text.replace(",", " ").split()))
+    except ValueError:
+        numbers = ()
+    if not numbers or min(numbers) < 0:
+        raise SettingsError(f"SEEDS={text!r}: expected whole numbers like '0 1 2'")
+    return numbers
+
+
+def patterns(text: str) -> tuple[str, ...]:
+    """``"cub/*/dcal cars"`` to patterns."""
+    return tuple(text.replace(",", " ").split())
+
+
+def places(arguments: argparse.Namespace) -> Places:
+    """Where everything lies, as absolute paths."""
+    return Places.of(
+        arguments.profile, absolute(arguments.runs), absolute(arguments.data), absolute(arguments.weights)
+    )
+
+
+def absolute(path: Path | None) -> Path | None:
+    """A path with ~ and relative parts resolved against the working directory, links kept."""
+    return None if path is None else Path(os.path.abspath(os.path.expanduser(path)))
+
+
+def _optional_path(text: str) -> Path | None:
+    return Path(text) if text else None

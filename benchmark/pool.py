@@ -1,0 +1,198 @@
+"""The local way through the grid: n slots, one process a run, one GPU a slot where there are GPUs (no torch)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from benchmark import claim, device
+from benchmark.errors import RunError
+from benchmark.records import read_json
+from benchmark.status import TO_RUN, RunView
+from benchmark.view import LiveView
+
+POLL_SECONDS = 0.2
+# A DCAL run of the largest backbone at 448² takes about this much on a CPU.
+CPU_MEMORY_PER_JOB = 6 * 2**30
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How many runs go at once, and what each may use. gpus: device ids, empty on a CPU."""
+
+    jobs: int
+    threads: int
+    gpus: tuple[str, ...]
+
+
+@dataclass
+class _Job:
+    view: RunView
+    process: subprocess.Popen
+    errors: IO[bytes]
+    slot: int
+    started: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a launch did. failed: run id → reason; waiting: runs that another launcher holds."""
+
+    finished: int
+    failed: dict[str, str]
+    stale: dict[str, str]
+    interrupted: bool
+
+
+def plan_slots(chosen: str, runs: int, jobs: int | None, memory_per_job: int = CPU_MEMORY_PER_JOB) -> Slots:
+    """Slots for a device: one run a GPU; on a CPU one a core as far as memory goes, sharing the cores out.
+
+    jobs: the user's number. Raises RunError if it is not positive.
+    """
+    if jobs is not None and jobs < 1:
+        raise RunError(f"JOBS={jobs}: at least one run at a time is needed")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if chosen == "cuda":
+        gpus = _gpu_ids()
+        count = min(jobs or len(gpus), max(1, runs))
+        return Slots(count, max(1, cores // count), tuple(gpus))
+    fitting = max(1, _memory_bytes() // memory_per_job)
+    count = min(jobs or min(cores, fitting), max(1, runs))
+    return Slots(count, max(1, cores // count), ())
+
+
+def launch(
+    collect: Callable[[], list[RunView]],
+    command: Callable[[RunView], Sequence[str]],
+    slots: Slots,
+    *,
+    show: LiveView,
+) -> Summary:
+    """Run everything that is missing, each in a process of its own, and wait for all of it.
+
+    collect: the runs asked for with their states. command: the command line of one run.
+    A failed run does not stop the others. A run that another launcher works on is waited for, and run here if that
+    process dies. SIGINT and SIGTERM are passed on: the runs save their state and end.
+    """
+    views = collect()
+    show.start(views)
+    queue = [view for view in views if view.state in TO_RUN and view.config is not None]
+    elsewhere = {view.id: view for view in views if view.state == "running"}
+    running: list[_Job] = []
+    failed: dict[str, str] = {}
+    finished = 0
+    interrupted = False
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def on_signal(number: int, _: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+        queue.clear()
+        elsewhere.clear()
+        for job in running:
+            job.process.send_signal(signal.SIGTERM)
+
+    for number in previous:
+        signal.signal(number, on_signal)
+    try:
+        while queue or running or elsewhere:
+            while queue and len(running) < slots.jobs:
+                slot = min(set(range(slots.jobs)) - {job.slot for job in running})
+                running.append(_start(queue.pop(0), slot, command, slots))
+                show.started(running[-1].view)
+            for job in [job for job in running if job.process.poll() is not None]:
+                running.remove(job)
+                reason = _ended(job)
+                if reason == _BUSY:
+                    elsewhere[job.view.id] = job.view
+                elif reason:
+                    failed[job.view.id] = reason
+                else:
+                    finished += 1
+                show.ended(
+                    job.view, "elsewhere" if reason == _BUSY else reason, time.monotonic() - job.started
+                )
+            for run_id, view in list(elsewhere.items()):
+                if claim.holder(view.folder.path) is None:
+                    del elsewhere[run_id]
+                    queue.append(view)  # done by now, or abandoned: the run itself finds out
+            show.refresh([job.view for job in running], len(queue), list(elsewhere.values()))
+            time.sleep(POLL_SECONDS)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        show.stop()
+    stale = {view.id: view.reason for view in views if view.state == "stale"}
+    return Summary(finished, failed, stale, interrupted)
+
+
+_BUSY = "busy"
+EXIT_BUSY = 75  # EX_TEMPFAIL: another process holds the run
+
+
+def _start(view: RunView, slot: int, command: Callable[[RunView], Sequence[str]], slots: Slots) -> _Job:
+    environment = dict(os.environ, OMP_NUM_THREADS=str(slots.threads), PYTHONUNBUFFERED="1")
+    if slots.gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = slots.gpus[slot % len(slots.gpus)]
+    errors = tempfile.TemporaryFile()
+    process = subprocess.Popen(
+        list(command(view)),
+        stdin=subprocess.DEVNULL,
+        stdout=errors,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        start_new_session=True,  # Ctrl-C reaches the launcher alone, which passes it on once
+    )
+    return _Job(view, process, errors, slot, time.monotonic())
+
+
+def _ended(job: _Job) -> str:
+    """Why a run's process ended without a result, or ""."""
+    code = job.process.returncode
+    with job.errors:
+        job.errors.seek(0)
+        said = job.errors.read().decode(errors="replace").strip().splitlines()
+    if code == 0:
+        return ""
+    if code == EXIT_BUSY:
+        return _BUSY
+    outcome = read_json(job.view.folder.outcome)
+    if outcome and outcome.get("message"):
+        return str(outcome["message"])
+    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+    return f"{how}; last words: {said[-1] if said else 'none'}"
+
+
+def _gpu_ids() -> list[str]:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [part.strip() for part in visible.split(",") if part.strip() not in ("", "-1")]
+    return [str(number) for number in range(device.count_gpus())]
+
+
+def _memory_bytes() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return CPU_MEMORY_PER_JOB
+
+
+def run_command(arguments: Sequence[str], view: RunView) -> list[str]:
+    """The command line of one run: this interpreter, the same options, this launcher as parent."""
+    return [
+        sys.executable, "-m", "benchmark", "run", view.cell.id, "--seed", str(view.seed), *arguments,
+        "--quiet", "--parent", str(os.getpid()),
+    ]  # fmt: skip
+
+
+def checkout() -> Path:
+    """The folder the commands run from."""
+    return Path(__file__).resolve().parent.parent

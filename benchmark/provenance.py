@@ -1,0 +1,71 @@
+"""Where a number comes from: code, versions, machine (no torch)."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("torch", "timm", "numpy", "opencv-python-headless", "opencv-python")
+
+
+def now() -> str:
+    """The time as ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def commit() -> tuple[str, bool]:
+    """The checkout's commit and whether tracked files differ from it; ("unknown", False) without git."""
+    try:
+        sha = _git("rev-parse", "HEAD")
+        return sha, bool(_git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown", False
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def collect() -> dict[str, object]:
+    """Everything recorded at the start of a run."""
+    sha, dirty = commit()
+    return {
+        "commit": sha,
+        "dirty": dirty,
+        "started": now(),
+        "command": " ".join(sys.argv),
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cores": os.cpu_count() or 1,
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def cpu_name() -> str:
+    """The processor in words."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,184 @@
+"""The run folder: its files, what a valid result is, and what a damaged one is worth: nothing (no torch)."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.atomic import explained, write_json
+from benchmark.config import Config
+from benchmark.errors import RunError
+
+SCHEMA = 1
+
+# field → type, or a dict of such; a trailing "?" marks a field that may be absent
+_RESULT_SCHEMA: dict[str, object] = {
+    "schema": int,
+    "run": str,
+    "cell": str,
+    "seed": int,
+    "profile": str,
+    "config_hash": str,
+    "metrics": {"top1": float, "top5": float, "sa_top1?": float, "glca_top1?": float},
+    "best": {"epoch": int, "top1": float},
+    "data": {
+        "name": str,
+        "coverage": str,
+        "text": str,
+        "fingerprint": str,
+        "classes": int,
+        "train_images": int,
+        "test_images": int,
+    },
+    "weights": {"tag": str, "file": str, "sha256": str, "dropped": list, "resized?": list},
+    "device": {"type": str, "name": str, "precision": str, "threads": int, "world_size": int},
+    "cost": {"epochs": int, "steps": int, "train_seconds": float, "peak_memory_bytes": int, "attempts": int},
+    "final_weights_sha256": str,
+    "predictions_sha256": str,
+    "provenance": dict,
+}
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run's files."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def provenance(self) -> Path:
+        return self.path / "provenance.json"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.jsonl"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def previous_checkpoint(self) -> Path:
+        return self.path / "checkpoint.previous.pt"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.npz"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def outcome(self) -> Path:
+        """How the last attempt ended, where it did not end with a result."""
+        return self.path / "outcome.json"
+
+    @property
+    def heartbeat(self) -> Path:
+        return self.path / "heartbeat.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    def make(self) -> None:
+        """Create the folder. Raises RunError if that is not allowed."""
+        with explained(self.path / "config.json"):
+            self.path.mkdir(parents=True, exist_ok=True)
+
+
+def folder_of(config: Config, runs_dir: Path) -> RunFolder:
+    """Where a run lies: ``runs/<profile>/<dataset>/<backbone>/<method>/seed<k>``."""
+    return RunFolder(runs_dir / config.profile / config.run_id)
+
+
+def read_json(path: Path) -> dict | None:
+    """A JSON object, or None where there is no readable one."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def read_result(folder: RunFolder) -> tuple[dict | None, str]:
+    """The valid result of a run and "", or None and what is wrong with the file ("" where there is none)."""
+    if not folder.result.exists():
+        return None, ""
+    result = read_json(folder.result)
+    if result is None:
+        return None, "result.json is not readable JSON"
+    problem = result_problem(result)
+    if not problem and not folder.path.as_posix().endswith(result["run"]):
+        problem = f"it belongs to {result['run']}"
+    return (None, f"result.json is invalid: {problem}") if problem else (result, "")
+
+
+def write_result(folder: RunFolder, result: dict) -> None:
+    """Write a result, once and last. Raises RunError if it does not satisfy its own schema."""
+    if problem := result_problem(result):
+        raise RunError(f"result of {folder.path} is invalid and is not written: {problem}")
+    write_json(folder.result, result)
+
+
+def result_problem(result: dict) -> str:
+    """What is wrong with a result, or ""."""
+    problem = _schema_problem(result, _RESULT_SCHEMA, "")
+    if problem:
+        return problem
+    if result["schema"] != SCHEMA:
+        return f"schema {result['schema']}, expected {SCHEMA}"
+    for name, value in result["metrics"].items():
+        if not math.isfinite(value) or not 0 <= value <= 100:
+            return f"metrics.{name} = {value} is not a percentage"
+    return ""
+
+
+def _schema_problem(value: object, schema: object, at: str) -> str:
+    if isinstance(schema, dict):
+        if not isinstance(value, dict):
+            return f"{at or 'it'} is not an object"
+        for key, kind in schema.items():
+            name = key.removesuffix("?")
+            if name not in value:
+                if key.endswith("?"):
+                    continue
+                return f"{at}{name} is missing"
+            if problem := _schema_problem(value[name], kind, f"{at}{name}."):
+                return problem
+        return ""
+    fits = isinstance(value, schema) or (schema is float and isinstance(value, int))
+    if not fits or (isinstance(value, bool) and schema is not bool):
+        return f"{at.rstrip('.')} is {type(value).__name__}, expected {schema.__name__}"
+    return ""
+
+
+def set_aside(path: Path, why: str) -> Path:
+    """Rename a file or folder out of the way, losing nothing; returns its new name."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1000):
+        aside = path.with_name(f"{path.name}.{why}-{stamp}{f'-{attempt}' if attempt else ''}")
+        if not aside.exists():
+            with explained(aside):
+                os.rename(path, aside)
+            return aside
+    raise RunError(f"cannot find a free name to set {path} aside")
+
+
+def last_log_lines(folder: RunFolder, count: int = 3) -> list[str]:
+    """The end of a run's log."""
+    try:
+        with open(folder.log, encoding="utf-8", errors="replace") as stream:
+            return [line.rstrip() for line in deque(stream, maxlen=count)]
+    except OSError:
+        return []

@@ -1,0 +1,95 @@
+"""Every setting of a run: its name, type and meaning (no torch).
+
+A profile file (recipes/*.toml) gives the values, `SET="train.epochs=3"` overrides them. A setting belongs here only
+if it changes the numbers: all of them enter the run's hash. Where things lie and how fast they go does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dcal.settings import GLCASettings, Init, Pairing, PWCASettings, Readout, Selection, Stream
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """Pictures into the model. Sizes are (height, width) in pixels."""
+
+    resize: Size  # the whole picture is resized to this
+    crop: Size  # random crop in training; the model's input size
+    flip: float  # probability of a horizontal flip in training
+    test_crop: Literal[
+        "center", "whole"
+    ]  # centre crop of the resized picture, or the whole picture at crop size
+    class_limit: int  # 0: all classes; n: the first n, reported as a subset
+    drop_banner: bool  # cut the 20-pixel copyright banner off Aircraft's pictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """The method's options (dcal/README.md); those of a cross-attention have no meaning for the baseline."""
+
+    drop_path: float
+    glca_blocks: int
+    glca_ratio: float
+    glca_init: Init
+    glca_readout: Readout
+    glca_select: Selection
+    pwca_blocks: int
+    pwca_stream: Stream
+    pwca_pairing: Pairing
+    w_init: float  # start value of the uncertainty weights
+
+    def glca(self) -> GLCASettings:
+        """The method's own form of the GLCA settings."""
+        return GLCASettings(
+            blocks=self.glca_blocks,
+            ratio=self.glca_ratio,
+            init=self.glca_init,
+            readout=self.glca_readout,
+            select=self.glca_select,
+        )
+
+    def pwca(self) -> PWCASettings:
+        """The method's own form of the PWCA settings."""
+        return PWCASettings(blocks=self.pwca_blocks, stream=self.pwca_stream, pairing=self.pwca_pairing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """Optimisation. The batch size is the global one, whatever the number of devices."""
+
+    epochs: int
+    batch_size: int
+    optimizer: Literal["adamw", "adam", "sgd"]  # adam: L2-coupled weight decay, the literal reading
+    lr: float  # for a batch of lr_batch, scaled linearly with batch_size
+    lr_batch: int
+    momentum: float  # sgd only
+    weight_decay: float
+    precision: Literal[
+        "auto", "float32", "bfloat16", "float16"
+    ]  # auto: bf16, else fp16 on GPUs, float32 on CPUs
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """Evaluation during training; the last epoch is always evaluated and is the one that counts."""
+
+    every: int  # epochs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of a run, in the sections of a profile file."""
+
+    data: DataSettings
+    model: ModelSettings
+    train: TrainSettings
+    evaluate: EvaluateSettings
+
+
+# Settings of the cross-attentions: they do not determine a baseline's numbers and stay out of its hash.
+DCAL_ONLY = tuple(f"model.{name}" for name in ModelSettings.__dataclass_fields__ if name != "drop_path")

@@ -1,0 +1,181 @@
+"""The state of every run, read from the disk (no torch).
+
+done       a valid result.json of the settings and data asked for
+stale      results or checkpoints of other settings or other data; never reused, never overwritten
+running    a living process holds the run
+preempted  stopped by a signal after saving; goes on from there
+failed     ended with an error, or died without a word
+queued     submitted to a cluster
+no-data, no-weights, missing   not started, with and without what it needs
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from benchmark import claim
+from benchmark.config import Config, load_profile, resolve
+from benchmark.data import sources
+from benchmark.data.registry import DATASETS
+from benchmark.errors import SettingsError
+from benchmark.grid import Cell, select
+from benchmark.places import Places
+from benchmark.records import RunFolder, folder_of, last_log_lines, read_json, read_result
+from dcal import weight_files
+
+STATES = ("done", "running", "queued", "preempted", "failed", "stale", "missing", "no-data", "no-weights")
+# States in which a launcher starts the run; a failed run starts again from its last checkpoint.
+TO_RUN = ("missing", "failed", "preempted")
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run and what is known of it. result is None unless it is done."""
+
+    cell: Cell
+    seed: int
+    state: str
+    reason: str
+    result: dict | None
+    folder: RunFolder
+    config: Config | None
+
+    @property
+    def id(self) -> str:
+        return f"{self.cell.id}/seed{self.seed}"
+
+
+def collect(
+    *,
+    table: str | None = None,
+    profile: str,
+    runs_dir: Path,
+    seeds: Iterable[int] = (0,),
+    patterns: Iterable[str] = (),
+    overrides: Mapping[str, object] | None = None,
+    data_dir: Path | None = None,
+    weights_dir: Path | None = None,
+) -> list[RunView]:
+    """Every run of the selected cells with its state, in grid order."""
+    places = Places.of(profile, runs_dir, data_dir, weights_dir)
+    loaded = load_profile(profile)
+    fingerprint = cache(lambda dataset: _fingerprint(dataset, places))
+    views = []
+    for cell in select(patterns, table):
+        for seed in seeds:
+            try:
+                config = resolve(cell, seed, loaded, overrides or {})
+            except SettingsError as error:
+                if cell.task in loaded.tables:
+                    raise
+                nowhere = RunFolder(runs_dir / profile / f"{cell.id}/seed{seed}")
+                views.append(RunView(cell, seed, "missing", str(error), None, nowhere, None))
+                continue
+            views.append(view(config, places, fingerprint(cell.dataset)))
+    return views
+
+
+def view(config: Config, places: Places, fingerprint: str | None) -> RunView:
+    """The state of one run. fingerprint: of the data at hand, None if there are none to compare with."""
+    folder = folder_of(config, places.runs)
+    state, reason, result = _state(config, folder, places, fingerprint)
+    return RunView(config.cell, config.seed, state, reason, result, folder, config)
+
+
+def _state(
+    config: Config, folder: RunFolder, places: Places, fingerprint: str | None
+) -> tuple[str, str, dict | None]:
+    if not folder.config.exists() and not folder.result.exists() and not claim.was_started(folder.path):
+        return *_not_started(config, places), None
+    result, damage = read_result(folder)
+    if result is not None:
+        why = stale_reason(config, folder, result, fingerprint)
+        return ("stale", why, None) if why else ("done", "", result)
+    if living := claim.holder(folder.path):
+        return "running", f"{_progress(folder)} ({living})", None
+    if why := stale_reason(config, folder, None, fingerprint):
+        return "stale", f"unfinished; {why}", None
+    if damage:
+        return "failed", f"{damage}; the run will be done again", None
+    outcome = read_json(folder.outcome)
+    if outcome:
+        return str(outcome.get("state", "failed")), str(outcome.get("message", "no reason recorded")), None
+    if not claim.was_started(folder.path):
+        return *_not_started(config, places), None
+    last = last_log_lines(folder, 1)
+    return "failed", f"the process died without a word; {_progress(folder)}; log: {' '.join(last)}", None
+
+
+def _not_started(config: Config, places: Places) -> tuple[str, str]:
+    row = DATASETS[config.cell.dataset]
+    if not places.generated and sources.locate(row.key, places.data) is None:
+        return "no-data", f"no {row.folders[0]} in {places.data or 'DATA, which is not set'}"
+    if places.weights is not None:
+        if not places.weights.exists():
+            return "no-weights", f"{places.weights} does not exist"
+        if places.weights.is_dir() and weight_files.find_in_folder(config.tag, places.weights) is None:
+            return "no-weights", f"no {config.tag} in {places.weights}"
+    elif weight_files.hub_is_offline() and weight_files.find_in_hub_cache(config.tag) is None:
+        return "no-weights", f"{config.tag} is not in the hub's cache, and HF_HUB_OFFLINE is set"
+    return "missing", "not run"
+
+
+def stale_reason(config: Config, folder: RunFolder, result: dict | None, fingerprint: str | None) -> str:
+    """Why a run folder's record is of something else than what is asked for, or "".
+
+    Without a result, a checkpoint is what could be lost: a folder that has neither may be used for anything.
+    """
+    if result is not None:
+        return _mismatch(config, folder, result["config_hash"], result["data"]["fingerprint"], fingerprint)
+    started = read_json(folder.config)
+    if started and folder.checkpoint.exists():
+        return _mismatch(config, folder, started.get("hash"), started.get("data_fingerprint"), fingerprint)
+    return ""
+
+
+def _mismatch(
+    config: Config, folder: RunFolder, found_hash: object, found_data: object, fingerprint: str | None
+) -> str:
+    """Why a record is not of what is asked for, or ""."""
+    if found_hash != config.hash:
+        return f"made with other settings ({_difference(config, folder) or 'not recorded which'})"
+    if fingerprint is not None and found_data != fingerprint:
+        return "made from other data than the folder holds now"
+    return ""
+
+
+def _difference(config: Config, folder: RunFolder) -> str:
+    started = read_json(folder.config) or {}
+    was, now = _flat(started.get("identity", {})), _flat(config.identity)
+    changed = [
+        f"{name}: {was.get(name, 'none')} then, {now.get(name, 'none')} now"
+        for name in sorted(was.keys() | now.keys())
+        if was.get(name) != now.get(name)
+    ]
+    return "; ".join(changed[:4]) + (f"; and {len(changed) - 4} more" if len(changed) > 4 else "")
+
+
+def _flat(identity: object) -> dict[str, object]:
+    if not isinstance(identity, dict):
+        return {}
+    settings = identity.get("settings")
+    rest = {name: str(value) for name, value in identity.items() if name != "settings"}
+    return rest | (settings if isinstance(settings, dict) else {})
+
+
+def _progress(folder: RunFolder) -> str:
+    beat = read_json(folder.heartbeat)
+    if not beat:
+        return "starting"
+    age = max(0.0, time.time() - float(beat.get("time", 0)))
+    ago = f", last sign {age:,.0f} s ago" if age > 30 else ""
+    return f"epoch {beat.get('epoch', 0)} of {beat.get('epochs', '?')}{ago}"
+
+
+def _fingerprint(dataset: str, places: Places) -> str | None:
+    root = sources.locate(dataset, places.data)
+    return sources.fingerprint(root, dataset) if root else None

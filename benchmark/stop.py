@@ -1,0 +1,73 @@
+"""Being told to stop, and showing that one is alive (no torch)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from benchmark.atomic import write_json
+from benchmark.claim import BEAT_SECONDS
+from benchmark.errors import SuiteError
+from benchmark.records import RunFolder
+
+
+class Stopped(SuiteError):
+    """The run was told to stop and has saved its state."""
+
+
+class StopRequest:
+    """Set by SIGINT or SIGTERM, or when the launcher that started this process is gone."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+
+    def listen(self) -> None:
+        """Take over the signals; a second one of the same kind acts at once."""
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, self._on_signal)
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        self.reason = f"stopped by {signal.Signals(number).name}"
+        signal.signal(number, signal.SIG_DFL)
+
+
+class Heartbeat:
+    """A thread that writes ``heartbeat.json`` every few seconds while the run lives.
+
+    progress: called for what to write beside the time. parent: process id of the launcher, 0 if there is none; when
+    it is gone, the run is asked to stop.
+    """
+
+    def __init__(
+        self, folder: RunFolder, stop: StopRequest, progress: Callable[[], dict], parent: int = 0
+    ) -> None:
+        self._folder, self._stop, self._progress, self._parent = folder, stop, progress, parent
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        last = 0.0
+        while True:
+            if time.monotonic() - last >= BEAT_SECONDS or not last:
+                last = time.monotonic()
+                with contextlib.suppress(
+                    SuiteError
+                ):  # a full disk must not end a run that can go on without it
+                    write_json(self._folder.heartbeat, {"time": time.time(), **self._progress()})
+            if self._parent and os.getppid() != self._parent and not self._stop.reason:
+                self._stop.reason = "stopped because its launcher is gone"
+            if self._ended.wait(1.0):
+                return

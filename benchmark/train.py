@@ -1,0 +1,235 @@
+"""Training of one run: step by step, resumable at any of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from benchmark.config import Config
+from benchmark.data.loader import Batch, TrainLoader
+from benchmark.device import Compute
+from benchmark.errors import RunError
+from benchmark.evaluate import Predictions
+from benchmark.optim import make_optimizer, make_schedule
+from benchmark.stop import Stopped, StopRequest
+from dcal.losses import UncertaintyWeighting
+from dcal.model import DCAL
+
+logger = logging.getLogger("benchmark")
+
+
+@dataclass
+class Book:
+    """Where training stands and what was seen so far; part of every checkpoint.
+
+    epoch, step: the next step to take, both from 0. sums: branch → sum of its loss over this epoch's images.
+    seconds: training time so far, in this epoch and in all. history: one entry a finished epoch.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    images: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    epoch_seconds: float = 0.0
+    train_seconds: float = 0.0
+    attempts: int = 0
+    history: list[dict] = field(default_factory=list)
+
+
+class Trainer:
+    """Trains a model by a run's settings.
+
+    save: called with the state to write a checkpoint; checkpoint_seconds: least time between two.
+    record: called with the history after each epoch.
+    evaluate: called at the epochs the settings name; its predictions go into the history only.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        model: DCAL,
+        loader: TrainLoader,
+        compute: Compute,
+        *,
+        prepare: Callable[[Tensor], Tensor],
+        evaluate: Callable[[], Predictions],
+        save: Callable[[dict], None],
+        record: Callable[[list[dict]], None],
+        stop: StopRequest,
+        checkpoint_seconds: float,
+        show_progress: bool,
+    ) -> None:
+        self.config, self.model, self.loader, self.compute = config, model, loader, compute
+        self.train = config.settings.train
+        self.prepare, self.evaluate, self.save, self.record, self.stop = prepare, evaluate, save, record, stop
+        self.checkpoint_seconds = checkpoint_seconds
+        self.show_progress = show_progress
+        self.weighting = UncertaintyWeighting(model.branch_names, initial=config.settings.model.w_init)
+        self.weighting.to(compute.device)
+        self.optimizer = make_optimizer(model, self.weighting, self.train)
+        self.schedule = make_schedule(self.optimizer, self.steps)
+        self.scaler = torch.amp.GradScaler(enabled=compute.scales_loss)
+        self.book = Book()
+        self._sums = torch.zeros(len(model.branch_names), dtype=torch.float64, device=compute.device)
+        self._saved_at = time.monotonic()
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return self.train.epochs * len(self.loader)
+
+    def progress(self) -> dict[str, int]:
+        """For the heartbeat and the live view."""
+        return {
+            "epoch": self.book.epoch,
+            "epochs": self.train.epochs,
+            "step": self.book.step,
+            "steps": len(self.loader),
+        }
+
+    def fit(self) -> None:
+        """Train to the last epoch. Raises Stopped after saving when asked to stop, RunError if the loss diverges."""
+        self.model.train()
+        while self.book.epoch < self.train.epochs:
+            self._train_epoch()
+            self._finish_epoch()
+        self._save()
+
+    def _train_epoch(self) -> None:
+        book = self.book
+        batches = self.loader.epoch(book.epoch, book.step)
+        bar = tqdm(
+            batches,
+            desc=f"epoch {book.epoch + 1}/{self.train.epochs}",
+            initial=book.step,
+            total=len(self.loader),
+            leave=False,
+            file=sys.stderr,
+            disable=not self.show_progress,
+        )
+        before, started = book.epoch_seconds, time.monotonic()
+        for batch in bar:
+            self._step(batch)
+            book.step += 1
+            book.epoch_seconds = before + time.monotonic() - started
+            if self.stop.reason:
+                self._save()
+                raise Stopped(f"{self.stop.reason} in epoch {book.epoch + 1}, step {book.step}; saved")
+            if time.monotonic() - self._saved_at >= self.checkpoint_seconds and book.step < len(self.loader):
+                self._save()
+
+    def _step(self, batch: Batch) -> None:
+        book = self.book
+        self.schedule.step_update(book.epoch * len(self.loader) + book.step)
+        images = self.prepare(batch.images)
+        labels = batch.labels.to(self.compute.device, non_blocking=True)
+        partners = None if batch.partner_images is None else self.prepare(batch.partner_images)
+        with torch.autocast(self.compute.device.type, self.compute.amp, enabled=self.compute.amp is not None):
+            outputs = self.model(images, partner_images=partners)
+        losses = {
+            name: F.cross_entropy(branch.logits.float(), labels)
+            for name, branch in outputs.branches().items()
+        }
+        total = self.weighting(losses)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(total).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self._sums += torch.stack([loss.detach().double() for loss in losses.values()]) * len(labels)
+        book.images += len(labels)
+
+    def _finish_epoch(self) -> None:
+        book = self.book
+        means = {
+            name: value / book.images
+            for name, value in zip(self.model.branch_names, self._sums.tolist(), strict=True)
+        }
+        if not all(math.isfinite(value) for value in means.values()):
+            raise RunError(
+                f"the loss became {means} in epoch {book.epoch + 1}: training diverged. The last checkpoint is whole; "
+                "lower train.lr, or use train.precision=float32"
+            )
+        entry: dict[str, object] = {
+            "epoch": book.epoch + 1,
+            "loss": means,
+            "w": self.weighting.weights(),
+            "lr": self.optimizer.param_groups[0]["lr"],
+            "seconds": round(book.epoch_seconds, 3),
+            "images_per_second": round(book.images / max(book.epoch_seconds, 1e-9), 2),
+        }
+        last = book.epoch + 1 == self.train.epochs
+        if last or (book.epoch + 1) % self.config.settings.evaluate.every == 0:
+            entry["metrics"] = self.evaluate().metrics()
+        book.history.append(entry)
+        book.train_seconds += book.epoch_seconds
+        book.epoch, book.step, book.images, book.epoch_seconds = book.epoch + 1, 0, 0, 0.0
+        self._sums.zero_()
+        self.record(book.history)
+        logger.info("%s", _line(entry, self.train.epochs))
+        if time.monotonic() - self._saved_at >= self.checkpoint_seconds and not last:
+            self._save()
+
+    def state(self) -> dict:
+        """Everything a resumed run needs to end with the same weights."""
+        self.book.sums = dict(zip(self.model.branch_names, self._sums.tolist(), strict=True))
+        rng = {"torch": torch.get_rng_state()}
+        if self.compute.device.type == "cuda":
+            rng["cuda"] = torch.cuda.get_rng_state()
+        if self.model.glca:
+            rng["selection"] = self.model.glca.generator.get_state()
+        return {
+            "hash": self.config.hash,
+            "model": self.model.state_dict(),
+            "weighting": self.weighting.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "rng": rng,
+            "book": json.dumps(vars(self.book)),
+        }
+
+    def load_state(self, state: dict) -> None:
+        """Go on from a checkpoint's state. A finished run's slim one restores the weights and the book only."""
+        self.model.load_state_dict(state["model"])
+        self.weighting.load_state_dict(state["weighting"])
+        self.book = Book(**json.loads(state["book"]))
+        if "optimizer" not in state:
+            return
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        sums = [self.book.sums[name] for name in self.model.branch_names]
+        self._sums.copy_(torch.tensor(sums, dtype=torch.float64))
+        torch.set_rng_state(state["rng"]["torch"])
+        if "cuda" in state["rng"] and self.compute.device.type == "cuda":
+            torch.cuda.set_rng_state(state["rng"]["cuda"])
+        if self.model.glca:
+            self.model.glca.generator.set_state(state["rng"]["selection"])
+
+    def _save(self) -> None:
+        if not torch.isfinite(self._sums).all():
+            raise RunError(
+                f"the loss is not finite in epoch {self.book.epoch + 1}: training diverged and is not saved. "
+                "The last checkpoint is whole; lower train.lr, or use train.precision=float32"
+            )
+        self.save(self.state())
+        self._saved_at = time.monotonic()
+
+
+def _line(entry: dict, epochs: int) -> str:
+    losses = " ".join(f"{name} {value:.4f}" for name, value in entry["loss"].items())
+    parts = [f"epoch {entry['epoch']}/{epochs}", f"loss {losses}"]
+    if entry["w"]:
+        parts.append("w " + " ".join(f"{name} {value:+.3f}" for name, value in entry["w"].items()))
+    if "metrics" in entry:
+        parts.append(" ".join(f"{name} {value:.2f}" for name, value in entry["metrics"].items()))
+    parts.append(f"{entry['seconds']:.1f} s, {entry['images_per_second']:.1f} images/s")
+    return "; ".join(parts)
