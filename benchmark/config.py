@@ -144,7 +144,7 @@ def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, obj
         if lacking:
             raise SettingsError(f"profile {profile.name} gives no value for {section}.{min(lacking)}")
     settings = Settings(**{section: type_(**sections[section]) for section, type_ in types_.items()})
-    _check_values(settings)
+    _check_values(settings, cell)
     backbone = BACKBONES[cell.backbone]
     tag = backbone.mini if profile.backbones == "mini" else backbone.tag
     identity = {
@@ -172,7 +172,7 @@ def _weights_identity(tag: str, profile: Profile) -> dict[str, object]:
     """Real weights are identified by their pinned tag; the mini ones can be trained anew, so by their content."""
     if profile.backbones == "real":
         return {"tag": tag}
-    from benchmark.mini.manifest import sha256_of
+    from benchmark.mini.identity import sha256_of
 
     return {"tag": tag, "sha256": sha256_of(tag)}
 
@@ -185,13 +185,18 @@ def _pictures_identity(profile: Profile) -> str:
     return f"generated, version {VERSION}"
 
 
-def _check_values(settings: Settings) -> None:
+def _check_values(settings: Settings, cell: Cell) -> None:
     """Refuse values that have the right type and make no sense, before anything is computed."""
     train, data = settings.train, settings.data
     if train.epochs < 1 or train.batch_size < 1 or settings.evaluate.every < 1:
         raise SettingsError(
             f"train.epochs={train.epochs}, train.batch_size={train.batch_size} and "
             f"evaluate.every={settings.evaluate.every}: each must be at least 1"
+        )
+    if cell.method == "dcal" and train.batch_size == 1 and settings.model.pwca_pairing == "batch":
+        raise SettingsError(
+            "train.batch_size=1 leaves PWCA nobody to pair an image with: use at least 2, or "
+            "model.pwca_pairing=loader, which brings a second batch"
         )
     if train.lr <= 0 or train.lr_batch < 1 or train.weight_decay < 0:
         raise SettingsError(

@@ -44,7 +44,7 @@ class _Job:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a launch did. failed: run id → reason; waiting: runs that another launcher holds."""
+    """What a launch did. failed and stale: run id → reason; interrupted: it was told to stop."""
 
     finished: int
     failed: dict[str, str]

@@ -37,17 +37,20 @@ class LiveView:
         if not self.live:
             self._print(f"{self._clock()} start {view.id}")
 
-    def ended(self, view: RunView, reason: str, seconds: float) -> None:
-        """A run's process ended; reason is empty for a finished one, "elsewhere" for one that somebody else holds."""
-        if reason == "elsewhere":
-            self._print(f"{self._clock()} {view.id} is worked on by another process; waiting for it")
-            return
-        if reason:
-            self._failed += 1
-            self._print(f"{self._clock()} FAILED {view.id} after {seconds:.0f} s: {reason}")
-        else:
+    def elsewhere(self, view: RunView) -> None:
+        """Another process holds a run that was to start."""
+        self._print(f"{self._clock()} {view.id} is worked on by another process; waiting for it")
+
+    def ended(self, view: RunView, reason: str, seconds: float, *, stopped: bool = False) -> None:
+        """A run's process ended; reason is empty for a finished one. stopped: because everything was told to."""
+        if not reason:
             self._done += 1
             self._print(f"{self._clock()} done  {view.id} in {seconds:.0f} s ({self._done}/{self._total})")
+        elif stopped:
+            self._print(f"{self._clock()} stop  {view.id} after {seconds:.0f} s: {reason}")
+        else:
+            self._failed += 1
+            self._print(f"{self._clock()} FAILED {view.id} after {seconds:.0f} s: {reason}")
 
     def refresh(self, running: Sequence[RunView], queued: int, elsewhere: Sequence[RunView]) -> None:
         """Redraw the live block, on a terminal only."""

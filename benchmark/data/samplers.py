@@ -15,7 +15,8 @@ TARGETS, PARTNERS = 0, 1
 class ShuffledBatches:
     """Every picture once an epoch, in a fresh order.
 
-    A remainder of one picture could not be paired, so it is shared out: the last two batches are halves then.
+    A remainder of one picture could not be paired, so it is shared out: the last two batches are halves then
+    (with batches of two the last one has three).
     Baseline and DCAL see the same batches.
 
     pictures: size of the training set; batch_size: pictures a step; stream: TARGETS or PARTNERS.
@@ -47,5 +48,5 @@ def _sizes(pictures: int, batch_size: int) -> list[int]:
     full, rest = divmod(pictures, batch_size)
     sizes = [batch_size] * full + ([rest] if rest else [])
     if batch_size > 1 and rest == 1 and full:
-        sizes[-2:] = [batch_size // 2 + 1, batch_size - batch_size // 2]
+        sizes[-2:] = [3] if batch_size == 2 else [batch_size // 2 + 1, batch_size - batch_size // 2]
     return sizes

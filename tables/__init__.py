@@ -1,0 +1,1 @@
+"""Run records into tables: what was measured beside what the paper says. Never imports torch."""

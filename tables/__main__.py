@@ -1,0 +1,69 @@
+"""``python -m tables table1 --profile mini``: print a table of the runs on disk and write its files."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark import options
+from benchmark.errors import SuiteError
+from benchmark.grid import TABLES, select
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="python -m tables",
+        description="Print a table of the runs on disk beside the paper's numbers, and write it as Markdown, "
+        "LaTeX, CSV and HTML. Starts no run.",
+    )
+    made.add_argument("table", choices=list(TABLES))
+    options.add_common(made)
+    made.add_argument("--out", type=Path, help="folder of the written files; none: <runs>/<profile>/tables")
+    made.add_argument(
+        "--cells",
+        nargs="*",
+        default=[],
+        metavar="PATTERN",
+        help="checked, but the table shows all of its cells: a row left out could hide a failure",
+    )
+    made.add_argument("--seeds", nargs="+", default=["0"], metavar="SEED", help="whole numbers")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = parser().parse_args(arguments)
+    # Late imports: --help and a mistyped option answer at once.
+    from benchmark import status
+    from benchmark.config import parse_overrides
+    from tables import text, write
+    from tables.layout import build
+
+    try:
+        select(options.patterns(" ".join(asked.cells)), table=asked.table)
+        overrides = parse_overrides(asked.overrides)
+        runs_dir = options.absolute(asked.runs)
+        runs = status.collect(
+            table=asked.table,
+            profile=asked.profile,
+            runs_dir=runs_dir,
+            seeds=options.seeds(" ".join(asked.seeds)),
+            overrides=overrides,
+            data_dir=options.absolute(asked.data),
+            weights_dir=options.absolute(asked.weights),
+        )
+        layout = build(asked.table, asked.profile, runs, shlex.split(asked.overrides))
+        # Files first: a reader that closes the pipe early must not cost them.
+        paths = write.write_layout(layout, asked.out or runs_dir / asked.profile / "tables")
+    except SuiteError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(text.render(layout))
+    print("written: " + ", ".join(str(path) for path in paths.values()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""CSV in long form (RFC 4180, UTF-8): one line a cell and metric, then the gains; nothing rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tables import records_view as records
+from tables.formats import one_line
+from tables.layout import Layout
+from tables.states import counted
+from tables.summary import CellSummary, GainSummary, TableSummary, run_state
+
+COLUMNS = (
+    "table",
+    "dataset",
+    "backbone",
+    "method",
+    "metric",
+    "published",
+    "measured_mean",
+    "measured_std",
+    "n",
+    "difference",
+    "state",
+    "reason",
+    "coverage",
+    "profile",
+    "config_hashes",
+    "commit",
+)
+
+
+def render(layout: Layout) -> str:
+    import pandas as pd
+
+    summary = layout.summary
+    rows = [_cell(summary, cell) for cell in summary.cells.values()]
+    rows += [_gain(summary, gain) for gain in summary.gains.values()]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return frame.to_csv(index=False, lineterminator="\r\n")
+
+
+def _cell(summary: TableSummary, found: CellSummary) -> dict[str, Any]:
+    done = [run for run in found.runs if records.is_done(run)]
+    states = list(found.states)
+    return _numbers(summary, found) | {
+        "dataset": found.cell.dataset,
+        "backbone": found.cell.backbone,
+        "method": found.cell.method,
+        "state": states[0] if len(states) == 1 else counted(found),
+        "reason": _reasons(found),
+        "config_hashes": _joined(records.config_hash(run) for run in done),
+        "commit": _joined(records.commit(run) for run in done),
+    }
+
+
+def _gain(summary: TableSummary, found: GainSummary) -> dict[str, Any]:
+    return _numbers(summary, found) | {
+        "dataset": found.dataset,
+        "backbone": found.backbone,
+        "method": "gain",
+        "reason": found.note,
+    }
+
+
+def _numbers(summary: TableSummary, found: CellSummary | GainSummary) -> dict[str, Any]:
+    return {
+        "table": summary.key,
+        "metric": found.metric,
+        "published": found.published,
+        "measured_mean": found.measured.mean,
+        "measured_std": found.measured.std,
+        "n": found.measured.n,
+        "difference": found.difference,
+        "coverage": _joined(found.coverage),
+        "profile": summary.profile,
+    }
+
+
+def _reasons(found: CellSummary) -> str:
+    """``seeds 1, 2: …``: the prefix also keeps a spreadsheet from reading a reason as a formula."""
+    seeds: dict[str, list[int]] = {}
+    for run in found.runs:
+        if run.reason and run_state(run, found.metric) != "done":
+            seeds.setdefault(one_line(run.reason), []).append(run.seed)
+    return "; ".join(f"{records.seeds_text(numbers)}: {reason}" for reason, numbers in seeds.items())
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return " ".join(records.distinct(texts))

@@ -1,0 +1,162 @@
+"""The table in the paper's layout, as plain text cells: what every export renders."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from benchmark import paper
+from benchmark.backbones import BACKBONES
+from benchmark.data.registry import DATASETS
+from benchmark.grid import TABLES
+from tables import notes, states
+from tables.branches import BranchTable, branch_table
+from tables.formats import percent, signed, with_spread
+from tables.records_view import RunView
+from tables.summary import CellSummary, GainSummary, TableSummary, summarize
+
+PAPER, FULL_PAPER, MEASURED, DIFFERENCE = "paper", "paper (full data, full recipe)", "measured", "difference"
+LABELS = {"baseline": "baseline", "dcal": "+ DCAL", "gain": "gain"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers; ``group`` heads the columns of one dataset and metric."""
+
+    dataset: str
+    metric: str
+    group: str
+    heading: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell of the table; ``short`` is its text where room is scarce."""
+
+    text: str
+    short: str
+    is_state: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """kind: baseline, dcal or gain."""
+
+    backbone: str
+    label: str
+    kind: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table to render. ``warning`` comes first, before anything else; the rest in this order.
+
+    states: cells without a number, ``cell — state: reason``; partial: cells with only some seeds done.
+    """
+
+    warning: str
+    title: str
+    header: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    branches: BranchTable | None
+    notes: tuple[str, ...]
+    partial: tuple[str, ...]
+    states: tuple[str, ...]
+    summary: TableSummary
+
+    def panels(self, count: int) -> list[Layout]:
+        """The columns in ``count`` tables, no dataset torn apart."""
+        datasets = list(dict.fromkeys(column.dataset for column in self.columns))
+        size = -(-len(datasets) // count)
+        return [self._only(datasets[start : start + size]) for start in range(0, len(datasets), size)]
+
+    def _only(self, datasets: list[str]) -> Layout:
+        keep = [index for index, column in enumerate(self.columns) if column.dataset in datasets]
+        rows = tuple(
+            dataclasses.replace(row, entries=tuple(row.entries[index] for index in keep)) for row in self.rows
+        )
+        return dataclasses.replace(self, columns=tuple(self.columns[index] for index in keep), rows=rows)
+
+
+def build(table: str, profile: str, runs: Iterable[RunView], overrides: Iterable[str] = ()) -> Layout:
+    """Lay out a table of the grid.
+
+    table: a key of ``benchmark.grid.TABLES``; overrides: settings changed by hand, named in the header.
+    """
+    summary = summarize(table, profile, runs)
+    overrides = tuple(overrides)
+    columns = tuple(_columns(summary))
+    return Layout(
+        warning=notes.warning(summary, overrides),
+        title=notes.title(table),
+        header=tuple(notes.header(summary, overrides)),
+        columns=columns,
+        rows=tuple(
+            _row(summary, columns, backbone, kind) for backbone in TABLES[table].backbones for kind in LABELS
+        ),
+        branches=branch_table(summary),
+        notes=tuple(notes.notes(summary)),
+        partial=tuple(states.partial(summary)),
+        states=tuple(states.listed(summary)),
+        summary=summary,
+    )
+
+
+def _columns(summary: TableSummary) -> list[Column]:
+    columns = []
+    grid = TABLES[summary.key]
+    several = len({metric for *_, metric in summary.gains}) > 1
+    for dataset in grid.datasets:
+        measured = [c for key, c in summary.cells.items() if key[0] == dataset and c.measured.n]
+        comparable = [cell.comparable_data for cell in measured]
+        headings = [PAPER if summary.profile == "paper" and all(comparable) else FULL_PAPER, MEASURED]
+        # A column that must stay empty is left out: in every other profile, and on a subset.
+        if summary.profile == "paper" and (any(comparable) or not measured):
+            headings.append(DIFFERENCE)
+        for metric in paper.metrics(summary.key, dataset):
+            word = f" {notes.METRIC_WORDS.get(metric, metric)}" if several else ""
+            group = DATASETS[dataset].column + word
+            columns += [Column(dataset, metric, group, heading) for heading in headings]
+    return columns
+
+
+def _row(summary: TableSummary, columns: tuple[Column, ...], backbone: str, kind: str) -> Row:
+    entries = []
+    for column in columns:
+        if kind == "gain":
+            found = summary.gains.get((column.dataset, backbone, column.metric))
+        else:
+            found = summary.cells.get((column.dataset, backbone, kind, column.metric))
+        entries.append(Entry("", "") if found is None else _entry(found, column.heading, summary.profile))
+    return Row(BACKBONES[backbone].title, LABELS[kind], kind, tuple(entries))
+
+
+def _entry(found: CellSummary | GainSummary, heading: str, profile: str) -> Entry:
+    is_gain = isinstance(found, GainSummary)
+    if heading == MEASURED:
+        if found.measured.mean is not None:
+            return _same(_measured(found, profile, signed if is_gain else percent))
+        if is_gain:
+            return _same("")
+        text = states.in_table(found)
+        return Entry(text, text.split(":")[0], is_state=True)
+    number = found.difference if heading == DIFFERENCE else found.published
+    if number is None:
+        return _same("")
+    return _same(signed(number) if is_gain or heading == DIFFERENCE else percent(number))
+
+
+def _measured(found: CellSummary | GainSummary, profile: str, show: Callable[[float], str]) -> str:
+    text = with_spread(show(found.measured.mean), found.measured.std)
+    if not found.complete:
+        text += f" (n = {found.measured.n})"
+    if profile == "paper" and found.coverage != ("full",):
+        text += f" [{', '.join(found.coverage)}]"
+    return text
+
+
+def _same(text: str) -> Entry:
+    return Entry(text, text)

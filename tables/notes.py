@@ -1,0 +1,143 @@
+"""The words around the numbers: the warning on top, the header block, the notes below."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from benchmark import paper
+from benchmark.data.registry import DATASETS
+from benchmark.grid import TABLES
+from tables import records_view as records
+from tables.formats import one_line
+from tables.summary import GainSummary, TableSummary
+
+METRIC_WORDS = {"top1": "top-1"}
+
+NOT_COMPARABLE = {
+    "mini": "profile mini trains small stand-in backbones on generated pictures; "
+    "its numbers show that the suite works, not how well the method does",
+    "quick": "profile quick trains with a short schedule and at a lower resolution, "
+    "perhaps on a subset of the data (see the data lines)",
+}
+CUB_IN_IMAGENET = (
+    "ImageNet, on which backbones are pretrained, contains some of CUB's photographs: "
+    "read accuracy on CUB with that in mind"
+)
+
+
+def title(table: str) -> str:
+    """The table's title and what its numbers are, e.g. ``… — top-1 accuracy in %``."""
+    words = {"top1": "top-1 accuracy"}
+    names = records.distinct(
+        words.get(metric, metric)
+        for dataset in TABLES[table].datasets
+        for metric in paper.metrics(table, dataset)
+    )
+    return f"{TABLES[table].title} — {' and '.join(names)} in %"
+
+
+def warning(summary: TableSummary, overrides: Iterable[str] = ()) -> str:
+    """Why the numbers, or some of them, must not be compared with the paper's; "" where they may be."""
+    last = f" {CUB_IN_IMAGENET}." if shows_real_cub(summary) else ""
+    if summary.profile != "paper":
+        why = NOT_COMPARABLE.get(
+            summary.profile, f"profile {one_line(summary.profile)} is not the paper's recipe"
+        )
+        return f"These numbers are NOT comparable with the paper's: {why}.{last}"
+    parts = []
+    incomplete = _incomplete_datasets(summary)
+    if incomplete:
+        named = "; ".join(f"{DATASETS[key].column}: {', '.join(texts)}" for key, texts in incomplete.items())
+        parts.append(
+            "Some of these numbers are NOT comparable with the paper's, because they were not measured "
+            f"on the full data ({named})."
+        )
+    changed = one_line(", ".join(overrides))
+    if changed:
+        parts.append(
+            f"The paper's recipe was changed ({changed}): differences are those of the changed recipe."
+        )
+    return " ".join(parts) + (last if parts else "")
+
+
+def header(summary: TableSummary, overrides: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """What was measured with what: (label, text) pairs. Facts that no record states read "not recorded"."""
+    done = [run for run in summary.runs if records.is_done(run)]
+    lines = [("profile", one_line(summary.profile))]
+    changed = one_line(", ".join(overrides))
+    if changed:
+        lines.append(("settings changed", changed))
+    for dataset in TABLES[summary.key].datasets:
+        texts = records.distinct(records.data_text(run) for run in done if run.cell.dataset == dataset)
+        lines.append((f"data, {DATASETS[dataset].column}", "; ".join(texts) or "no finished run"))
+    seeds = sorted({run.seed for run in summary.runs})
+    lines += [
+        ("seeds", ", ".join(map(str, seeds)) or "none"),
+        ("commit", _joined((records.commit(run, digits=10) for run in done), bool(done))),
+        ("device and precision", _joined(map(records.device, done), bool(done))),
+        ("dates of the runs", _dates(done) or _joined((), bool(done))),
+    ]
+    return lines
+
+
+def notes(summary: TableSummary) -> list[str]:
+    """How to read the numbers, and what is special about this table's."""
+    metrics = {metric for *_, metric in summary.gains}
+    lines = [
+        "measured: mean ± std over n seeds (ddof = 1; no ± where n = 1; n is given where not every "
+        "seed is done), last epoch of each run; best-epoch numbers are never used",
+        "gain: DCAL minus baseline, paired by seed",
+    ]
+    if "top1" in metrics:
+        lines.append(
+            "top-1 accuracy: share of test images classified correctly; for DCAL the class probabilities "
+            "of SA and GLCA are added"
+        )
+    if metrics - {"top1"}:
+        lines.append(
+            "mAP and R1: mean average precision and Rank-1 over all queries; for DCAL the final class "
+            "tokens of SA and GLCA are concatenated"
+        )
+    if "swin_tiny" in TABLES[summary.key].backbones:
+        lines.append("Swin-T: as in the paper, DCAL is PWCA only there; no GLCA takes part in inference")
+    if any(cell.difference is not None for cell in summary.cells.values()):
+        lines.append("difference: measured minus paper, from unrounded means")
+    lines += [f"{gain.dataset}/{gain.backbone}: {gain.note}" for gain in _unequal(summary)]
+    if shows_real_cub(summary):
+        lines.append(CUB_IN_IMAGENET)
+    return lines
+
+
+def shows_real_cub(summary: TableSummary) -> bool:
+    """Whether the table holds a CUB number measured on photographs, not on generated pictures."""
+    return any(key[0] == "cub" and set(cell.coverage) - {"generated"} for key, cell in summary.cells.items())
+
+
+def _incomplete_datasets(summary: TableSummary) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for run in summary.runs:
+        if records.is_done(run) and records.coverage(run) != "full":
+            found.setdefault(run.cell.dataset, []).append(records.data_text(run))
+    return {key: records.distinct(texts) for key, texts in found.items()}
+
+
+def _unequal(summary: TableSummary) -> list[GainSummary]:
+    seen = {(gain.dataset, gain.backbone, gain.note): gain for gain in summary.gains.values() if gain.note}
+    return list(seen.values())
+
+
+def _joined(texts: Iterable[str], any_done: bool) -> str:
+    return "; ".join(records.distinct(texts)) or ("not recorded" if any_done else "no finished run")
+
+
+def _dates(runs: Iterable[records.RunView]) -> str:
+    texts = [
+        str(records.section(run, "provenance").get(end) or "")[:10]
+        for run in runs
+        for end in ("started", "finished")
+    ]
+    days = sorted(text for text in texts if re.fullmatch(r"\d{4}-\d\d-\d\d", text))
+    if not days:
+        return ""
+    return days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"

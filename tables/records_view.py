@@ -1,0 +1,94 @@
+"""What a table reads of a run. Every field of a record beyond its metrics may be absent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from benchmark.grid import Cell
+from tables.formats import one_line
+
+
+class RunView(Protocol):
+    """One run as the tables see it; ``benchmark.status.collect`` returns such objects.
+
+    state: missing, no-data, no-weights, queued, running, preempted, failed, stale or done.
+    result: the record of a done run, else None.
+    """
+
+    @property
+    def cell(self) -> Cell: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def result(self) -> dict[str, Any] | None: ...
+
+
+def is_done(run: RunView) -> bool:
+    return run.state == "done" and isinstance(run.result, Mapping)
+
+
+def section(run: RunView, name: str) -> Mapping[str, Any]:
+    """A block of the record, e.g. ``data``; empty where the record has none."""
+    value = (run.result or {}).get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def metric(run: RunView, name: str) -> float | None:
+    """A metric in percent; None where it is absent or not a finite number."""
+    value = section(run, "metrics").get(name) if is_done(run) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def coverage(run: RunView) -> str:
+    """``full``, ``subset`` or ``generated``; ``unknown`` in records that do not say."""
+    return one_line(section(run, "data").get("coverage") or "unknown")
+
+
+def data_text(run: RunView) -> str:
+    """The data in words, e.g. ``subset: 25 of 200 classes``."""
+    found = coverage(run)
+    return one_line(section(run, "data").get("text") or ("not recorded" if found == "unknown" else found))
+
+
+def config_hash(run: RunView) -> str:
+    return one_line((run.result or {}).get("config_hash") or "")
+
+
+def commit(run: RunView, digits: int | None = None) -> str:
+    """The commit of the code, ``-dirty`` appended where the tree had changes; "" if not recorded."""
+    found = section(run, "provenance")
+    sha = one_line(found.get("commit") or "")[:digits]
+    return f"{sha}-dirty" if sha and found.get("dirty") else sha
+
+
+def device(run: RunView) -> str:
+    """``NVIDIA A100, bfloat16, 4 processes``; "" if not recorded."""
+    found = section(run, "device")
+    parts = [found.get("name") or found.get("type"), found.get("precision")]
+    size = found.get("world_size")
+    if isinstance(size, int) and size > 1:
+        parts.append(f"{size} processes")
+    return one_line(", ".join(str(part) for part in parts if part))
+
+
+def seeds_text(seeds: Iterable[int]) -> str:
+    """``seed 1`` or ``seeds 0, 2``."""
+    numbers = sorted(seeds)
+    return f"seed{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
+def distinct(texts: Iterable[str]) -> list[str]:
+    """The non-empty texts, each once, in order of appearance."""
+    return list(dict.fromkeys(text for text in texts if text))

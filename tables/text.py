@@ -1,0 +1,68 @@
+"""The table for a terminal: plain text, split into panels where it would be too wide."""
+
+from __future__ import annotations
+
+import textwrap
+
+from tables.layout import FULL_PAPER, Layout
+
+WIDTH = 110
+MARKED_PAPER = "paper*"
+
+
+def render(layout: Layout, width: int = WIDTH) -> str:
+    """The whole table as text, ``width`` columns wide where one dataset's columns fit."""
+    blocks = [textwrap.fill(layout.warning, width)] if layout.warning else []
+    blocks.append(layout.title)
+    blocks.append("\n".join(_filled(f"{label}: {text}", width) for label, text in layout.header))
+    blocks += _fitting(layout, width)
+    if any(column.heading == FULL_PAPER for column in layout.columns):
+        blocks.append(f"* {FULL_PAPER}")
+    if layout.branches:
+        table = layout.branches
+        blocks.append(f"{table.title}\n" + _simple(table.headings, table.rows, table.numbers_from))
+    for title, lines in (
+        ("Notes", layout.notes),
+        ("Cells with some seeds done", layout.partial),
+        ("Cells not done", layout.states),
+    ):
+        if lines:
+            blocks.append("\n".join([title, *(_filled(f"- {line}", width) for line in lines)]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _filled(line: str, width: int) -> str:
+    return textwrap.fill(line, width, subsequent_indent="  ")
+
+
+def _fitting(layout: Layout, width: int) -> list[str]:
+    """Full states in one panel, else short states in as few panels as fit."""
+    datasets = len({column.dataset for column in layout.columns})
+    attempts = [(1, False), *((count, True) for count in range(1, datasets + 1))]
+    for count, short in attempts:
+        tables = [_main_table(panel, short) for panel in layout.panels(count)]
+        if max(len(line) for table in tables for line in table.splitlines()) <= width:
+            break
+    return tables
+
+
+def _main_table(layout: Layout, short: bool) -> str:
+    headings, previous = ["Backbone", "Method"], ""
+    for column in layout.columns:
+        # The group stands on a line of its own above its first column only: that keeps columns narrow.
+        group = "" if column.group == previous else column.group
+        heading = MARKED_PAPER if column.heading == FULL_PAPER else column.heading
+        headings.append(f"{group}\n{heading}")
+        previous = column.group
+    rows = [
+        [row.backbone, row.label, *(entry.short if short else entry.text for entry in row.entries)]
+        for row in layout.rows
+    ]
+    return _simple(headings, rows, numbers_from=2)
+
+
+def _simple(headings: list[str], rows: list[list[str]], numbers_from: int) -> str:
+    from tabulate import tabulate
+
+    align = ["left"] * numbers_from + ["right"] * (len(headings) - numbers_from)
+    return tabulate(rows, headers=headings, tablefmt="simple", disable_numparse=True, colalign=align)

@@ -1,0 +1,151 @@
+"""Profiles, overrides and the hash that identifies a run."""
+
+import pytest
+
+from benchmark import config
+from benchmark.errors import SettingsError
+from benchmark.grid import select
+
+DCAL = select(["cub/deit_tiny/dcal"])[0]
+BASELINE = select(["cub/deit_tiny/baseline"])[0]
+
+
+def resolve(cell=DCAL, seed=0, profile="paper", overrides=""):
+    return config.resolve(cell, seed, config.load_profile(profile), config.parse_overrides(overrides))
+
+
+def test_the_paper_profile_is_the_papers_recipe():
+    settings = resolve().settings
+    assert settings.data.resize == (550, 550)
+    assert settings.data.crop == (448, 448)
+    assert settings.train.epochs == 100
+    assert settings.train.batch_size == 16
+    assert settings.train.weight_decay == 0.05
+    assert settings.train.lr / settings.train.lr_batch == pytest.approx(5e-4 / 512)
+    model = settings.model
+    assert (model.glca_blocks, model.glca_ratio, model.pwca_blocks) == (1, 0.1, 12)
+    assert (model.glca_readout, model.pwca_stream, model.pwca_pairing, model.drop_path) == ("cls", "own", "batch", 0.1)
+
+
+def test_quick_and_mini_differ_from_paper_only_where_they_say_so():
+    paper, quick = resolve().settings, resolve(profile="quick").settings
+    assert quick.model == paper.model
+    assert quick.data.crop == (224, 224)
+    assert not config.load_profile("quick").comparable
+    assert not config.load_profile("mini").comparable
+    assert config.load_profile("paper").comparable
+
+
+def test_overrides_are_typed():
+    parsed = config.parse_overrides("train.epochs=3 model.glca_readout=mean data.crop=224,192 train.lr=1 data.flip=0")
+    assert parsed == {
+        "train.epochs": 3,
+        "model.glca_readout": "mean",
+        "data.crop": (224, 192),
+        "train.lr": 1.0,
+        "data.flip": 0.0,
+    }
+    assert isinstance(parsed["train.lr"], float)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train.epoch=3", "nearest: train.epochs"),
+        ("model.glca_reedout=mean", "nearest: model.glca_readout"),
+        ("model.glca_readout=men", "nearest: mean"),
+        ("train.epochs=3.5", "not a whole number"),
+        ("train.epochs=many", "not a whole number"),
+        ("train.epochs=true", "not a whole number"),
+        ("data.drop_banner=1", "not true or false"),
+        ("data.crop=224", "not a pair"),
+        ("train.epochs", "has no value"),
+        ("train.lr='5", "No closing quotation"),
+    ],
+)
+def test_unknown_names_and_wrong_types_are_refused(text, message):
+    with pytest.raises(SettingsError, match=message):
+        config.parse_overrides(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train.epochs=0",
+        "train.batch_size=-1",
+        "train.lr=0.0",
+        "data.flip=1.5",
+        "data.crop=600,600",
+        "model.glca_ratio=0.0",
+        "model.glca_blocks=0",
+        "model.drop_path=1.0",
+        "evaluate.every=0",
+    ],
+)
+def test_values_that_make_no_sense_are_refused_before_anything_runs(text):
+    with pytest.raises(SettingsError):
+        resolve(overrides=text)
+
+
+def test_an_unknown_profile_names_the_nearest():
+    with pytest.raises(SettingsError, match="did you mean 'paper'"):
+        config.load_profile("papper")
+
+
+def test_a_recipe_with_an_unknown_setting_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "RECIPES", tmp_path)
+    (tmp_path / "own.toml").write_text("[fgvc.train]\nepoch = 3\n")
+    with pytest.raises(SettingsError, match="no value for"):
+        config.load_profile("own")
+    header = '[profile]\ntitle="t"\npictures="official"\nbackbones="real"\ncomparable=false\ndevice="auto"\n'
+    (tmp_path / "own.toml").write_text(header + "[fgvc.train]\nepoch = 3\n")
+    with pytest.raises(SettingsError, match=r"nearest: train\.epochs"):
+        config.load_profile("own")
+
+
+def test_recipes_that_name_each_other_as_base_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "RECIPES", tmp_path)
+    (tmp_path / "a.toml").write_text('base = "b"\n')
+    (tmp_path / "b.toml").write_text('base = "a"\n')
+    with pytest.raises(SettingsError, match="a → b → a"):
+        config.load_profile("a")
+
+
+def test_the_hash_is_stable_and_of_what_determines_the_numbers():
+    assert resolve().hash == resolve().hash
+    different = [
+        resolve(seed=1),
+        resolve(cell=BASELINE),
+        resolve(overrides="train.epochs=99"),
+        resolve(overrides="model.glca_readout=mean"),
+        resolve(profile="quick"),
+    ]
+    assert len({resolve().hash, *(one.hash for one in different)}) == 6
+
+
+def test_the_same_settings_hash_alike_however_they_were_given():
+    assert resolve(overrides="train.epochs=100").hash == resolve().hash
+
+
+def test_settings_of_the_cross_attentions_leave_a_baseline_alone():
+    changed = resolve(cell=BASELINE, overrides="model.glca_readout=mean model.pwca_stream=figure model.w_init=-1.0")
+    assert changed.hash == resolve(cell=BASELINE).hash
+    assert resolve(cell=BASELINE, overrides="model.drop_path=0.2").hash != changed.hash
+
+
+def test_every_setting_stands_in_the_identity():
+    identity = resolve().identity["settings"]
+    known = config._known_settings()
+    assert set(identity) == set(known)
+
+
+def test_the_baselines_hash_covers_everything_but_the_cross_attentions():
+    identity = resolve(cell=BASELINE).identity["settings"]
+    missing = set(config._known_settings()) - set(identity)
+    assert missing
+    assert all(name.startswith(("model.glca", "model.pwca", "model.w_")) for name in missing)
+
+
+def test_re_identification_cells_say_that_they_are_not_built_yet():
+    with pytest.raises(SettingsError, match="not built yet"):
+        config.resolve(select(["veri/deit_tiny/dcal"])[0], 0, config.load_profile("paper"), {})

@@ -1,0 +1,102 @@
+"""A result is valid or it is nothing."""
+
+import copy
+import json
+
+import pytest
+from result_example import RESULT
+
+from benchmark import records
+from benchmark.errors import RunError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = records.RunFolder(tmp_path / "mini" / RESULT["run"])
+    made.make()
+    return made
+
+
+def test_a_valid_result_is_read_back(folder):
+    records.write_result(folder, RESULT)
+    assert records.read_result(folder) == (RESULT, "")
+
+
+def test_no_result_is_not_damage(folder):
+    assert records.read_result(folder) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", "not readable"),
+        ('{"schema": 1', "not readable"),
+        ("[]", "not readable"),
+        ("{}", "schema is missing"),
+    ],
+)
+def test_a_torn_result_is_never_trusted(folder, content, problem):
+    folder.result.write_text(content)
+    result, damage = records.read_result(folder)
+    assert result is None
+    assert problem in damage
+
+
+def without(path):
+    def change(result):
+        *parents, last = path.split(".")
+        for name in parents:
+            result = result[name]
+        del result[last]
+
+    return change
+
+
+def with_value(path, value):
+    def change(result):
+        *parents, last = path.split(".")
+        for name in parents:
+            result = result[name]
+        result[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (without("metrics.top1"), "metrics.top1 is missing"),
+        (without("data.fingerprint"), "data.fingerprint is missing"),
+        (without("final_weights_sha256"), "final_weights_sha256 is missing"),
+        (with_value("metrics.top1", "53"), "metrics.top1 is str"),
+        (with_value("metrics.top1", 153.0), "not a percentage"),
+        (with_value("metrics.top5", -1.0), "not a percentage"),
+        (with_value("seed", True), "seed is bool"),
+        (with_value("schema", 99), "schema 99"),
+        (with_value("metrics", []), "metrics. is not an object"),
+        (with_value("run", "cub/deit_base/dcal/seed0"), "belongs to cub/deit_base/dcal/seed0"),
+    ],
+)
+def test_a_result_that_breaks_the_schema_is_never_trusted(folder, change, problem):
+    broken = copy.deepcopy(RESULT)
+    change(broken)
+    folder.result.write_text(json.dumps(broken))
+    result, damage = records.read_result(folder)
+    assert result is None
+    assert problem in damage
+
+
+def test_an_invalid_result_is_not_written(folder):
+    broken = copy.deepcopy(RESULT)
+    del broken["config_hash"]
+    with pytest.raises(RunError, match="config_hash is missing"):
+        records.write_result(folder, broken)
+    assert not folder.result.exists()
+
+
+def test_setting_aside_loses_nothing(folder):
+    folder.result.write_text("one")
+    first = records.set_aside(folder.result, "damaged")
+    folder.result.write_text("two")
+    second = records.set_aside(folder.result, "damaged")
+    assert (first.read_text(), second.read_text()) == ("one", "two")

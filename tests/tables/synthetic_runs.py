@@ -1,0 +1,83 @@
+"""Made-up run records that show every state, for the tests of the tables."""
+
+from dataclasses import dataclass
+
+from benchmark.grid import TABLES, Cell
+
+HOSTILE = r"<script>alert('x')</script> | a & b_c ~ ^ \ {x} 100% #1 $5 `code` *b* [l](u) --jobs 数据 é"
+ALL_STATES = "missing no-data no-weights queued running preempted failed stale done".split()
+
+
+@dataclass(frozen=True)
+class SyntheticRun:
+    cell: Cell
+    seed: int
+    state: str
+    reason: str = ""
+    result: dict | None = None
+
+
+def cell(cell_id, table="table1"):
+    return Cell(table, *cell_id.split("/"))
+
+
+def done(
+    cell_id, seed, top1, *, table="table1", coverage="full", text=None, dirty=False, commit="a" * 40, **more
+):
+    """A done run; ``more`` adds metrics."""
+    result = {
+        "schema": 1,
+        "run": f"{cell_id}/seed{seed}",
+        "config_hash": f"hash-{cell_id.replace('/', '-')}",
+        "metrics": ({} if top1 is None else {"top1": top1}) | more,
+        "data": {"coverage": coverage, "text": text or f"{coverage}: 200 classes"},
+        "device": {"name": "Some CPU", "type": "cpu", "precision": "float32", "threads": 1, "world_size": 1},
+        "provenance": {
+            "commit": commit,
+            "dirty": dirty,
+            "started": f"2026-01-0{seed + 1}T10:00:00+00:00",
+            "finished": f"2026-01-0{seed + 2}T10:00:00+00:00",
+        },
+        "best": {"epoch": 7, "top1": 99.9},
+    }
+    return SyntheticRun(cell(cell_id, table), seed, "done", "", result)
+
+
+def other(cell_id, seed, state, reason="", table="table1"):
+    return SyntheticRun(cell(cell_id, table), seed, state, reason)
+
+
+def everything(coverage="full", seeds=(0, 1, 2)):
+    """Table 1 with full cells, partial cells, unequal seeds, a subset, an old record and every state."""
+    words = {"full": None, "generated": "generated: 6 classes of drawn birds"}
+    kind = {"coverage": coverage, "text": words[coverage]}
+    runs = {}
+
+    def put(*made):
+        runs.update({(run.cell.id, run.seed): run for run in made})
+
+    for seed, (before, after) in enumerate([(81.8, 84.3), (82.1, 84.9), (82.3, 84.6)]):
+        put(done("cub/deit_tiny/baseline", seed, before, top5=95.0 + seed, **kind))
+        branches = {"sa_top1": after - 1, "glca_top1": after - 2, "top5": 96.25}
+        put(done("cub/deit_tiny/dcal", seed, after, dirty=seed == 2, commit="b" * 40, **branches, **kind))
+    # The baseline has seeds 0 and 1, DCAL has 1 and 2: one pair.
+    put(*(done("cub/deit_small/baseline", seed, 85.0 + seed, **kind) for seed in (0, 1)))
+    put(other("cub/deit_small/baseline", 2, "failed", "CUDA out of memory. Tried to allocate 2.00 GiB"))
+    put(*(done("cub/deit_small/dcal", seed, 87.0 + seed, **kind) for seed in (1, 2)))
+    put(other("cub/deit_small/dcal", 0, "running", "epoch 3 of 100"))
+    # No common seed.
+    put(done("cub/deit_base/baseline", 0, 88.0, **kind), done("cub/deit_base/dcal", 1, 88.5, **kind))
+    # A hostile data text, and a record of an older schema with metrics only.
+    put(*(done("cars/deit_tiny/baseline", seed, 60.5, coverage="subset", text=HOSTILE) for seed in seeds))
+    old = {"schema": 1, "metrics": {"top1": 61.25}}
+    put(*(SyntheticRun(cell("cars/deit_tiny/dcal"), seed, "done", "", dict(old)) for seed in seeds))
+    put(*(done("cars/deit_small/baseline", seed, None) for seed in seeds))
+    put(*(other("cars/deit_small/dcal", seed, "failed", HOSTILE + "\nmore " + "x" * 500) for seed in seeds))
+    for state, cell_id in zip(
+        [state for state in ALL_STATES if state != "done"],
+        [cell.id for cell in TABLES["table1"].cells if cell.dataset == "aircraft"],
+        strict=False,
+    ):
+        put(*(other(cell_id, seed, state, f"because of {state}") for seed in seeds))
+    grid = [(cell, seed) for cell in TABLES["table1"].cells for seed in seeds]
+    return [runs.get((c.id, seed)) or other(c.id, seed, "missing", "not run") for c, seed in grid]

@@ -1,0 +1,34 @@
+"""The exact text of the exports. Whether the numbers are right is tested in test_tables_summary.py.
+
+After an intended change: ``TABLES_WRITE_GOLDEN=1 python -m pytest tests/tables/test_tables_golden.py``,
+then read the difference before committing it.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from synthetic_runs import everything
+
+from tables.layout import build
+from tables.write import EXPORTS, render_text
+
+GOLDEN = Path(__file__).parent / "golden"
+REGENERATE = "TABLES_WRITE_GOLDEN=1 python -m pytest tests/tables/test_tables_golden.py"
+
+
+@pytest.mark.parametrize("suffix", ["md", "tex", "csv", "txt"])
+@pytest.mark.parametrize(("profile", "coverage"), [("paper", "full"), ("mini", "generated")])
+def test_the_export_equals_its_golden_file(suffix, profile, coverage):
+    runs = everything(coverage)
+    if suffix == "txt":
+        rendered = render_text("table1", profile, runs)
+    else:
+        rendered = EXPORTS[suffix](build("table1", profile, runs))
+    # Stored with plain line ends: a checkout may convert them, and CRLF has a test of its own.
+    rendered = rendered.replace("\r\n", "\n")
+    path = GOLDEN / f"table1_{profile}.{suffix}"
+    if os.environ.get("TABLES_WRITE_GOLDEN"):
+        path.write_text(rendered, encoding="utf-8")
+    golden = path.read_text(encoding="utf-8") if path.exists() else ""
+    assert rendered == golden, f"{path.name} differs; if that is intended: {REGENERATE}"

@@ -1,0 +1,179 @@
+"""The layout: columns, warning, header, notes and states, for every profile."""
+
+import pytest
+from synthetic_runs import ALL_STATES, HOSTILE, SyntheticRun, cell, done, everything, other
+
+from benchmark.grid import TABLES
+from tables import csv_export, html, latex, markdown
+from tables.layout import DIFFERENCE, FULL_PAPER, MEASURED, PAPER, build
+from tables.write import render_text
+
+BEFORE, AFTER = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
+
+
+def entry(layout, backbone, kind, dataset, heading):
+    row = next(row for row in layout.rows if (row.backbone, row.kind) == (backbone, kind))
+    place = [(column.dataset, column.heading) for column in layout.columns].index((dataset, heading))
+    return row.entries[place].text
+
+
+def headings(layout, dataset):
+    return [column.heading for column in layout.columns if column.dataset == dataset]
+
+
+def test_the_paper_profile_with_full_data_has_three_columns_and_no_warning():
+    layout = build("table1", "paper", [done(BEFORE, 0, 81.8), done(BEFORE, 1, 82.0)])
+    assert headings(layout, "cub") == [PAPER, MEASURED, DIFFERENCE]
+    assert layout.warning == ""
+    assert entry(layout, "DeiT-Tiny", "baseline", "cub", PAPER) == "82.1"
+    assert entry(layout, "DeiT-Tiny", "baseline", "cub", MEASURED) == "81.9 ± 0.1"
+    assert entry(layout, "DeiT-Tiny", "baseline", "cub", DIFFERENCE) == "−0.2"
+    assert entry(layout, "DeiT-Tiny", "gain", "cub", PAPER) == "+2.5"
+
+
+def test_rows_are_baseline_dcal_gain_for_each_backbone():
+    layout = build("table1", "paper", [])
+    assert [row.kind for row in layout.rows] == ["baseline", "dcal", "gain"] * 5
+    assert layout.rows[-1].backbone == "R50-ViT-Base"
+
+
+@pytest.mark.parametrize(("profile", "words"), [("mini", "generated pictures"), ("quick", "short schedule")])
+def test_other_profiles_have_no_difference_and_warn_in_the_first_line(profile, words):
+    runs = everything("generated" if profile == "mini" else "full")
+    layout = build("table1", profile, runs)
+    assert {column.heading for column in layout.columns} == {FULL_PAPER, MEASURED}
+    text = render_text("table1", profile, runs)
+    for rendered in (markdown.render(layout), latex.render(layout), text):
+        first = rendered.split("\n\n")[0] if rendered is text else rendered.splitlines()[0]
+        assert "NOT comparable with the paper" in rendered.splitlines()[0]
+        assert words in " ".join(first.split())
+        assert DIFFERENCE not in rendered.replace("differences", "")
+    body = html.render(layout).split("<body>")[1]
+    assert body.lstrip().startswith('<p class="warning"')
+    assert DIFFERENCE not in body
+
+
+def test_a_subset_in_the_paper_profile_is_marked_and_not_compared():
+    subset = {"coverage": "subset", "text": "subset: 25 of 200 classes"}
+    layout = build("table1", "paper", [done(BEFORE, 0, 90.0, **subset)])
+    assert headings(layout, "cub") == [FULL_PAPER, MEASURED]
+    assert headings(layout, "cars") == [PAPER, MEASURED, DIFFERENCE]
+    assert entry(layout, "DeiT-Tiny", "baseline", "cub", MEASURED) == "90.0 [subset]"
+    assert "NOT comparable" in layout.warning
+    assert "CUB: subset: 25 of 200 classes" in layout.warning
+
+
+def test_beside_full_cells_a_subset_cell_has_an_empty_difference():
+    layout = build("table1", "paper", [done(BEFORE, 0, 90.0, coverage="subset"), done(AFTER, 0, 84.0)])
+    assert headings(layout, "cub") == [FULL_PAPER, MEASURED, DIFFERENCE]
+    assert entry(layout, "DeiT-Tiny", "baseline", "cub", DIFFERENCE) == ""
+    assert entry(layout, "DeiT-Tiny", "dcal", "cub", DIFFERENCE) == "−0.6"
+
+
+def test_the_remark_on_cub_stands_where_photographs_were_measured():
+    remark = "ImageNet, on which"
+    assert build("table1", "paper", [done(BEFORE, 0, 82.0)]).notes[-1].startswith(remark)
+    assert remark in build("table1", "quick", [done(BEFORE, 0, 82.0)]).warning
+    drawn = build("table1", "mini", [done(BEFORE, 0, 82.0, coverage="generated")])
+    assert remark not in drawn.warning + " ".join(drawn.notes)
+    assert remark not in " ".join(build("table1", "paper", []).notes)
+
+
+def test_the_header_names_data_commits_device_dates_and_seeds():
+    header = dict(build("table1", "paper", everything()).header)
+    assert header["profile"] == "paper"
+    assert header["data, CUB"] == "full: 200 classes"
+    assert header["data, AIR"] == "no finished run"
+    assert header["seeds"] == "0, 1, 2"
+    assert header["commit"] == f"{'a' * 10}; {'b' * 10}; {'b' * 10}-dirty"
+    assert header["device and precision"] == "Some CPU, float32"
+    assert header["dates of the runs"] == "2026-01-01 to 2026-01-04"
+
+
+def test_changed_settings_are_named_first_and_in_the_header():
+    layout = build("table1", "paper", [], overrides=["train.epochs=3"])
+    assert dict(layout.header)["settings changed"] == "train.epochs=3"
+    assert "train.epochs=3" in layout.warning
+
+
+def test_a_record_with_metrics_only_is_shown():
+    old = SyntheticRun(cell(BEFORE), 0, "done", "", {"metrics": {"top1": 82.0}})
+    layout = build("table1", "paper", [old])
+    assert entry(layout, "DeiT-Tiny", "baseline", "cub", MEASURED) == "82.0 [unknown]"
+    assert dict(layout.header)["commit"] == "not recorded"
+
+
+@pytest.mark.parametrize("block", ["data", "device", "provenance", "metrics", "best", "config_hash"])
+@pytest.mark.parametrize("value", [None, "text", 3, []])
+def test_a_block_of_the_wrong_kind_does_not_stop_the_table(block, value):
+    run = done(BEFORE, 0, 82.0)
+    run.result[block] = value
+    layout = build("table1", "paper", [run])
+    assert all(render(layout) for render in (markdown.render, latex.render, csv_export.render, html.render))
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "expected"),
+    [
+        ("missing", "", "not run"),
+        ("no-data", "no CUB", "no data"),
+        ("no-weights", "", "no weights"),
+        ("queued", "job 7", "queued"),
+        ("running", "epoch 3", "running"),
+        ("preempted", "", "preempted"),
+        ("failed", "", "failed"),
+        ("failed", "out of\n  memory", "failed: out of memory"),
+        ("stale", "other settings", "stale"),
+    ],
+)
+def test_a_cell_without_a_number_names_its_state(state, reason, expected):
+    layout = build("table1", "paper", [other(BEFORE, 0, state, reason)])
+    assert entry(layout, "DeiT-Tiny", "baseline", "cub", MEASURED) == expected
+
+
+def test_every_state_that_is_not_done_is_listed_with_its_reason():
+    listed = "\n".join(build("table1", "paper", everything()).states)
+    for state in ALL_STATES:
+        assert (f"because of {state}" in listed) == (state != "done")
+    assert "cub/deit_small/baseline seed 2 — failed: CUDA out of memory" in listed
+
+
+def test_listed_states_are_one_short_line_each():
+    states = build("table1", "paper", [other(BEFORE, 0, "failed", "line\n" * 500 + HOSTILE)]).states
+    assert all("\n" not in line and len(line) <= 160 for line in states)
+    assert states[0].startswith(f"{BEFORE} — failed: line line")
+    assert states[0].endswith("…")
+
+
+def test_cells_with_the_same_state_and_reason_share_a_line():
+    runs = [other(c.id, 0, "no-data", "no CUB") for c in TABLES["table1"].cells if c.dataset == "cub"]
+    assert f"{BEFORE} and 9 more — no data: no CUB" in build("table1", "paper", runs).states
+
+
+def test_a_cell_with_some_seeds_done_shows_n_and_is_noted():
+    layout = build("table1", "paper", everything())
+    assert entry(layout, "DeiT-Small", "baseline", "cub", MEASURED) == "85.5 ± 0.7 (n = 2)"
+    assert "cub/deit_small/baseline: 2 done, 1 failed" in layout.partial
+
+
+def test_the_branches_come_from_the_records_of_dcal():
+    branches = build("table1", "paper", everything()).branches
+    assert branches.rows == (
+        ("CUB", "DeiT-Tiny", "top-1", "83.6 ± 0.3", "82.6 ± 0.3", "84.6 ± 0.3", "96.2 ± 0.0"),
+    )
+    assert build("table1", "paper", [done(BEFORE, 0, 82.0)]).branches is None
+
+
+def test_table_2_names_the_metric_in_every_group():
+    layout = build("table2", "paper", [])
+    assert len(layout.columns) == 24
+    assert layout.columns[0].group == "VeRi-776 mAP"
+    assert layout.columns[3].group == "VeRi-776 R1"
+    assert [len(panel.columns) for panel in layout.panels(2)] == [12, 12]
+
+
+def test_the_extras_leave_the_cell_blank_that_the_paper_lacks():
+    layout = build("extras", "paper", [])
+    assert [row.backbone for row in layout.rows[::3]] == ["CaiT-XS24", "Swin-T"]
+    assert entry(layout, "CaiT-XS24", "dcal", "msmt17", PAPER) == ""
+    assert entry(layout, "Swin-T", "dcal", "msmt17", PAPER) == "56.7"
