@@ -9,14 +9,14 @@ import shlex
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from benchmark.backbones import BACKBONES
 from benchmark.errors import SettingsError
 from benchmark.grid import Cell
-from benchmark.settings import DCAL_ONLY, Settings
+from benchmark.settings import DCAL_ONLY, READINGS, Settings
 
 RECIPES = Path(__file__).parent / "recipes"
 # Part of every hash: raised when the code changes the numbers that the same settings give.
@@ -127,6 +127,14 @@ def parse_overrides(text: str) -> dict[str, object]:
     return overrides
 
 
+def is_comparable(profile: str, changed: Iterable[str] = ()) -> bool:
+    """Whether a profile's numbers, on full data, may stand beside the paper's.
+
+    changed: dotted names of settings that differ from the profile's; only readings of the paper may.
+    """
+    return profile in profiles() and load_profile(profile).comparable and set(changed) <= set(READINGS)
+
+
 def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, object]) -> Config:
     """The settings of one run. Raises SettingsError where the profile lacks a value or a value makes no sense."""
     if cell.task not in profile.tables:
@@ -172,9 +180,9 @@ def _weights_identity(tag: str, profile: Profile) -> dict[str, object]:
     """Real weights are identified by their pinned tag; the mini ones can be trained anew, so by their content."""
     if profile.backbones == "real":
         return {"tag": tag}
-    from benchmark.mini.identity import sha256_of
+    from benchmark.mini.identity import sha256_of, weights_file
 
-    return {"tag": tag, "sha256": sha256_of(tag)}
+    return {"tag": tag, "sha256": sha256_of(tag) if weights_file(tag).is_file() else "none"}
 
 
 def _pictures_identity(profile: Profile) -> str:

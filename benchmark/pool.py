@@ -113,13 +113,13 @@ def launch(
                 reason = _ended(job)
                 if reason == _BUSY:
                     elsewhere[job.view.id] = job.view
-                elif reason:
+                    show.elsewhere(job.view)
+                    continue
+                if reason:
                     failed[job.view.id] = reason
                 else:
                     finished += 1
-                show.ended(
-                    job.view, "elsewhere" if reason == _BUSY else reason, time.monotonic() - job.started
-                )
+                show.ended(job.view, reason, time.monotonic() - job.started, stopped=interrupted)
             for run_id, view in list(elsewhere.items()):
                 if claim.holder(view.folder.path) is None:
                     del elsewhere[run_id]

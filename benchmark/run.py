@@ -7,6 +7,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +97,9 @@ def _run_held(
             logger.info("%s is done already", config.run_id)
             return result
         folder.outcome.unlink(missing_ok=True)
-        work = _Work(config, folder, dataset, fingerprint, held, infrastructure, stop)
+        work = _Work(
+            config, folder, dataset, fingerprint, held, infrastructure, stop, generated=places.generated
+        )
         return work.to_the_end(places)
     except Stopped as error:
         _record_outcome(folder, "preempted", str(error))
@@ -123,10 +126,12 @@ class _Work:
         held: claim.Claim,
         infrastructure: Infrastructure,
         stop: StopRequest,
+        *,
+        generated: bool,
     ) -> None:
         self.config, self.folder, self.dataset, self.fingerprint = config, folder, dataset, fingerprint
         self.held, self.infrastructure, self.stop = held, infrastructure, stop
-        self.coverage = sources.coverage(dataset, DATASETS[dataset.key])
+        self.coverage = _coverage(dataset, generated)
 
     def to_the_end(self, places: Places) -> dict:
         settings = self.config.settings
@@ -141,21 +146,24 @@ class _Work:
         torch.manual_seed(self.config.seed)
         model = self._build(places, profile.backbones).to(compute.device)
         logger.info("%s", model.pretrained)
+        data, batch, workers = settings.data, settings.train.batch_size, self.infrastructure.workers
+        paired = self.config.cell.method == "dcal" and settings.model.pwca_pairing == "loader"
+        with (
+            closing(TestLoader(self.dataset, data, batch, workers=workers)) as tests,
+            closing(
+                TrainLoader(self.dataset, data, batch, self.config.seed, paired=paired, workers=workers)
+            ) as batches,
+        ):
+            return self._train(model, batches, tests, compute, started)
+
+    def _train(
+        self, model: DCAL, batches: TrainLoader, tests: TestLoader, compute: Compute, started: dict
+    ) -> dict:
         prepare = normalise(model, compute.device)
-        tests = TestLoader(
-            self.dataset, settings.data, settings.train.batch_size, workers=self.infrastructure.workers
-        )
         trainer = Trainer(
             self.config,
             model,
-            TrainLoader(
-                self.dataset,
-                settings.data,
-                settings.train.batch_size,
-                self.config.seed,
-                paired=self.config.cell.method == "dcal" and settings.model.pwca_pairing == "loader",
-                workers=self.infrastructure.workers,
-            ),
+            batches,
             compute,
             prepare=prepare,
             evaluate=lambda: _evaluated(model, tests, prepare, compute),
@@ -267,6 +275,13 @@ def _evaluated(
 ) -> Predictions:
     with torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None):
         return evaluate(model, tests, prepare)
+
+
+def _coverage(dataset: FGVCDataset, generated: bool) -> sources.Coverage:
+    if not generated:
+        return sources.coverage(dataset, DATASETS[dataset.key])
+    counts = f"{len(dataset.classes)} classes, {len(dataset.train)} train and {len(dataset.test)} test images"
+    return sources.Coverage("generated", f"generated: {counts}")
 
 
 def _load_data(config: Config, places: Places) -> FGVCDataset:

@@ -93,3 +93,15 @@ class Settings:
 
 # Settings of the cross-attentions: they do not determine a baseline's numbers and stay out of its hash.
 DCAL_ONLY = tuple(f"model.{name}" for name in ModelSettings.__dataclass_fields__ if name != "drop_path")
+
+# What a user may change and still run the paper's recipe: options where the paper is silent or reads two ways
+# (dcal/README.md, recipes/paper.toml). With anything else changed, numbers are not compared with the paper's.
+READINGS = (
+    *DCAL_ONLY,
+    "data.test_crop",
+    "data.drop_banner",
+    "train.optimizer",
+    "train.batch_size",
+    "train.precision",
+    "evaluate.every",
+)

@@ -86,8 +86,8 @@ def build(table: str, profile: str, runs: Iterable[RunView], overrides: Iterable
 
     table: a key of ``benchmark.grid.TABLES``; overrides: settings changed by hand, named in the header.
     """
-    summary = summarize(table, profile, runs)
     overrides = tuple(overrides)
+    summary = summarize(table, profile, runs, overrides)
     columns = tuple(_columns(summary))
     return Layout(
         warning=notes.warning(summary, overrides),
@@ -112,9 +112,9 @@ def _columns(summary: TableSummary) -> list[Column]:
     for dataset in grid.datasets:
         measured = [c for key, c in summary.cells.items() if key[0] == dataset and c.measured.n]
         comparable = [cell.comparable_data for cell in measured]
-        headings = [PAPER if summary.profile == "paper" and all(comparable) else FULL_PAPER, MEASURED]
+        headings = [PAPER if summary.comparable and all(comparable) else FULL_PAPER, MEASURED]
         # A column that must stay empty is left out: in every other profile, and on a subset.
-        if summary.profile == "paper" and (any(comparable) or not measured):
+        if summary.comparable and (any(comparable) or not measured):
             headings.append(DIFFERENCE)
         for metric in paper.metrics(summary.key, dataset):
             word = f" {notes.METRIC_WORDS.get(metric, metric)}" if several else ""
@@ -130,15 +130,15 @@ def _row(summary: TableSummary, columns: tuple[Column, ...], backbone: str, kind
             found = summary.gains.get((column.dataset, backbone, column.metric))
         else:
             found = summary.cells.get((column.dataset, backbone, kind, column.metric))
-        entries.append(Entry("", "") if found is None else _entry(found, column.heading, summary.profile))
+        entries.append(Entry("", "") if found is None else _entry(found, column.heading, summary.comparable))
     return Row(BACKBONES[backbone].title, LABELS[kind], kind, tuple(entries))
 
 
-def _entry(found: CellSummary | GainSummary, heading: str, profile: str) -> Entry:
+def _entry(found: CellSummary | GainSummary, heading: str, recipe: bool) -> Entry:
     is_gain = isinstance(found, GainSummary)
     if heading == MEASURED:
         if found.measured.mean is not None:
-            return _same(_measured(found, profile, signed if is_gain else percent))
+            return _same(_measured(found, recipe, signed if is_gain else percent))
         if is_gain:
             return _same("")
         text = states.in_table(found)
@@ -149,11 +149,11 @@ def _entry(found: CellSummary | GainSummary, heading: str, profile: str) -> Entr
     return _same(signed(number) if is_gain or heading == DIFFERENCE else percent(number))
 
 
-def _measured(found: CellSummary | GainSummary, profile: str, show: Callable[[float], str]) -> str:
+def _measured(found: CellSummary | GainSummary, recipe: bool, show: Callable[[float], str]) -> str:
     text = with_spread(show(found.measured.mean), found.measured.std)
     if not found.complete:
         text += f" (n = {found.measured.n})"
-    if profile == "paper" and found.coverage != ("full",):
+    if recipe and found.coverage != ("full",):
         text += f" [{', '.join(found.coverage)}]"
     return text
 

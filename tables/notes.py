@@ -40,9 +40,13 @@ def title(table: str) -> str:
 def warning(summary: TableSummary, overrides: Iterable[str] = ()) -> str:
     """Why the numbers, or some of them, must not be compared with the paper's; "" where they may be."""
     last = f" {CUB_IN_IMAGENET}." if shows_real_cub(summary) else ""
-    if summary.profile != "paper":
+    changed = one_line(", ".join(overrides))
+    if not summary.comparable:
         why = NOT_COMPARABLE.get(
-            summary.profile, f"profile {one_line(summary.profile)} is not the paper's recipe"
+            summary.profile,
+            f"the paper's recipe was changed ({changed})"
+            if changed
+            else f"profile {one_line(summary.profile)} is not the paper's recipe",
         )
         return f"These numbers are NOT comparable with the paper's: {why}.{last}"
     parts = []
@@ -53,11 +57,8 @@ def warning(summary: TableSummary, overrides: Iterable[str] = ()) -> str:
             "Some of these numbers are NOT comparable with the paper's, because they were not measured "
             f"on the full data ({named})."
         )
-    changed = one_line(", ".join(overrides))
     if changed:
-        parts.append(
-            f"The paper's recipe was changed ({changed}): differences are those of the changed recipe."
-        )
+        parts.append(f"Another reading of the paper's recipe than the default: {changed}.")
     return " ".join(parts) + (last if parts else "")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from benchmark import paper
+from benchmark.config import is_comparable
 from benchmark.grid import TABLES, Cell
 from tables import records_view as records
 from tables.records_view import RunView, seeds_text
@@ -72,10 +73,14 @@ class GainSummary:
 
 @dataclass(frozen=True)
 class TableSummary:
-    """All numbers of a table; ``cells`` and ``gains`` are keyed by their place in it."""
+    """All numbers of a table; ``cells`` and ``gains`` are keyed by their place in it.
+
+    comparable: whether the recipe is the paper's, or another reading of it.
+    """
 
     key: str
     profile: str
+    comparable: bool
     runs: tuple[RunView, ...]
     cells: Mapping[tuple[str, str, str, str], CellSummary]  # dataset, backbone, method, metric
     gains: Mapping[tuple[str, str, str], GainSummary]  # dataset, backbone, metric
@@ -97,26 +102,34 @@ def run_state(run: RunView, metric: str) -> str:
     return NO_NUMBER if run.state == "done" and records.metric(run, metric) is None else run.state
 
 
-def summarize(table: str, profile: str, runs: Iterable[RunView]) -> TableSummary:
-    """The numbers of ``table``; runs of other tables are left out, cells without a run are ``missing``."""
+def summarize(
+    table: str, profile: str, runs: Iterable[RunView], overrides: Iterable[str] = ()
+) -> TableSummary:
+    """The numbers of ``table``; runs of other tables are left out, cells without a run are ``missing``.
+
+    overrides: ``name=value`` of the settings changed by hand.
+    """
+    comparable = is_comparable(profile, [entry.partition("=")[0] for entry in overrides])
     grid = TABLES[table]
     own = tuple(run for run in runs if run.cell.table == table)
     by_cell: dict[Cell, list[RunView]] = {cell: [] for cell in grid.cells}
     for run in own:
         by_cell[run.cell].append(run)
     cells = {
-        (cell.dataset, cell.backbone, cell.method, metric): _cell(cell, metric, tuple(by_cell[cell]), profile)
+        (cell.dataset, cell.backbone, cell.method, metric): _cell(
+            cell, metric, tuple(by_cell[cell]), comparable
+        )
         for cell in grid.cells
         for metric in paper.metrics(table, cell.dataset)
     }
     gains = {
         (dataset, backbone, metric): _gain(
-            cells[dataset, backbone, "baseline", metric], cells[dataset, backbone, "dcal", metric], profile
+            cells[dataset, backbone, "baseline", metric], cells[dataset, backbone, "dcal", metric], comparable
         )
         for dataset, backbone in grid.pairs
         for metric in paper.metrics(table, dataset)
     }
-    return TableSummary(table, profile, own, cells, gains)
+    return TableSummary(table, profile, comparable, own, cells, gains)
 
 
 def _values(runs: Iterable[RunView], metric: str) -> dict[int, float]:
@@ -124,12 +137,12 @@ def _values(runs: Iterable[RunView], metric: str) -> dict[int, float]:
     return {seed: value for seed, value in found if value is not None}
 
 
-def _cell(cell: Cell, metric: str, runs: tuple[RunView, ...], profile: str) -> CellSummary:
+def _cell(cell: Cell, metric: str, runs: tuple[RunView, ...], recipe: bool) -> CellSummary:
     measured = measure(_values(runs, metric))
     published = paper.published(cell.dataset, cell.backbone, cell.method, metric)
     with_number = [run for run in runs if run.seed in measured.seeds]
     coverage = tuple(records.distinct(records.coverage(run) for run in with_number))
-    comparable = profile == "paper" and coverage == ("full",)
+    comparable = recipe and coverage == ("full",)
     states = Counter(run_state(run, metric) for run in runs) or Counter(missing=1)
     return CellSummary(
         cell=cell,
@@ -143,7 +156,7 @@ def _cell(cell: Cell, metric: str, runs: tuple[RunView, ...], profile: str) -> C
     )
 
 
-def _gain(baseline: CellSummary, dcal: CellSummary, profile: str) -> GainSummary:
+def _gain(baseline: CellSummary, dcal: CellSummary, recipe: bool) -> GainSummary:
     before, after = _values(baseline.runs, baseline.metric), _values(dcal.runs, dcal.metric)
     common = before.keys() & after.keys()
     same_data = {seed for seed in common if _data(baseline, seed) == _data(dcal, seed)}
@@ -152,7 +165,7 @@ def _gain(baseline: CellSummary, dcal: CellSummary, profile: str) -> GainSummary
     gain = _minus(dcal.published, baseline.published)
     published = None if gain is None else round(gain, 1)
     coverage = tuple(records.distinct(_data(baseline, seed)[0] for seed in sorted(same_data)))
-    comparable = profile == "paper" and coverage == ("full",)
+    comparable = recipe and coverage == ("full",)
     return GainSummary(
         dataset=baseline.cell.dataset,
         backbone=baseline.cell.backbone,

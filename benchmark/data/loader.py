@@ -99,6 +99,10 @@ class TrainLoader:
         views = _Views(dataset.root, dataset.train, settings, seed, training=True)
         self._loader = _loader(views, self._plan, workers)
 
+    def close(self) -> None:
+        """End the worker processes."""
+        _close(self._loader)
+
     def __len__(self) -> int:
         """Steps an epoch."""
         return len(self._streams[0])
@@ -131,6 +135,10 @@ class TestLoader:
         views = _Views(dataset.root, dataset.test, settings, seed=0, training=False)
         self._loader = _loader(views, plan, workers)
 
+    def close(self) -> None:
+        """End the worker processes."""
+        _close(self._loader)
+
     def __iter__(self) -> Iterator[Batch]:
         """Raises DataError for an unreadable picture."""
         return _unpacked(self._loader)
@@ -158,7 +166,16 @@ def _loader(views: _Views, plan: _Plan, workers: int) -> DataLoader:
         worker_init_fn=_start_worker,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
+        # Without one of its own it draws from torch's global state at every epoch, and a resumed run would differ.
+        generator=torch.Generator(),
     )
+
+
+def _close(loader: DataLoader) -> None:
+    # Workers ignore SIGTERM, with which multiprocessing would end them at exit: left to itself it waits forever.
+    if loader._iterator is not None:
+        loader._iterator._shutdown_workers()
+        loader._iterator = None
 
 
 def _collate(items: list[tuple[np.ndarray, int, int] | _Failure]) -> tuple[Tensor, Tensor, Tensor] | _Failure:

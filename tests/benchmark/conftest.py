@@ -1,1 +1,34 @@
-"""Makes result_example importable by its name (pytest puts this folder on the path)."""
+"""Fixtures for tests that train: mini pictures written once, and quick settings."""
+
+import shutil
+
+import pytest
+
+from benchmark.places import MINI_WEIGHTS, Places
+
+# Three classes, 60 pictures, 4 steps an epoch: seconds a run.
+QUICK = {"data.class_limit": 3, "train.epochs": 3, "evaluate.every": 1}
+
+
+@pytest.fixture(scope="session")
+def mini_pictures(tmp_path_factory):
+    """The generated sets, written once a session; tests must not change them."""
+    from benchmark.mini.sets import write_all
+
+    root = tmp_path_factory.mktemp("mini pictures")
+    write_all(root)
+    return root
+
+
+@pytest.fixture
+def places(tmp_path, mini_pictures):
+    """A fresh runs folder over the shared pictures; the path has a space in it."""
+    return Places(tmp_path / "my runs", mini_pictures, MINI_WEIGHTS, generated=True)
+
+
+@pytest.fixture
+def own_pictures(tmp_path, mini_pictures):
+    """A copy of the mini CUB that a test may damage, as official pictures of a user's."""
+    root = tmp_path / "own"
+    shutil.copytree(mini_pictures / "CUB_200_2011", root / "CUB_200_2011")
+    return Places(tmp_path / "runs", root, MINI_WEIGHTS, generated=False)

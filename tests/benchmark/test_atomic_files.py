@@ -33,7 +33,7 @@ def test_a_full_disk_is_explained_and_the_old_file_stays(tmp_path):
         stream.write(b"something")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(RunError, match="disk full while writing .*file: .* MiB are free there"):
+    with pytest.raises(RunError, match=r"disk full while writing .*file: .* MiB are free there"):
         atomic.write_file(path, full)
     assert json.loads(path.read_text()) == {"old": True}
 
@@ -43,7 +43,9 @@ def small_disk(tmp_path):
     """A real file system of 1 MiB."""
     mounted = tmp_path / "disk"
     mounted.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(mounted)], capture_output=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(mounted)], capture_output=True
+    )
     if done.returncode:
         pytest.skip("needs the right to mount a small file system")
     yield mounted

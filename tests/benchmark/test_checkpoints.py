@@ -91,4 +91,6 @@ def test_the_weights_digest_tells_names_values_types_and_shapes_apart():
     ]
     digests = {checkpoint.weights_sha256(one) for one in (base, *others)}
     assert len(digests) == 5
-    assert checkpoint.weights_sha256({"b": torch.ones(2), "a": torch.zeros(4)}) == checkpoint.weights_sha256(base)
+    assert checkpoint.weights_sha256({"b": torch.ones(2), "a": torch.zeros(4)}) == checkpoint.weights_sha256(
+        base
+    )

@@ -24,7 +24,12 @@ def test_the_paper_profile_is_the_papers_recipe():
     assert settings.train.lr / settings.train.lr_batch == pytest.approx(5e-4 / 512)
     model = settings.model
     assert (model.glca_blocks, model.glca_ratio, model.pwca_blocks) == (1, 0.1, 12)
-    assert (model.glca_readout, model.pwca_stream, model.pwca_pairing, model.drop_path) == ("cls", "own", "batch", 0.1)
+    assert (model.glca_readout, model.pwca_stream, model.pwca_pairing, model.drop_path) == (
+        "cls",
+        "own",
+        "batch",
+        0.1,
+    )
 
 
 def test_quick_and_mini_differ_from_paper_only_where_they_say_so():
@@ -37,7 +42,9 @@ def test_quick_and_mini_differ_from_paper_only_where_they_say_so():
 
 
 def test_overrides_are_typed():
-    parsed = config.parse_overrides("train.epochs=3 model.glca_readout=mean data.crop=224,192 train.lr=1 data.flip=0")
+    parsed = config.parse_overrides(
+        "train.epochs=3 model.glca_readout=mean data.crop=224,192 train.lr=1 data.flip=0"
+    )
     assert parsed == {
         "train.epochs": 3,
         "model.glca_readout": "mean",
@@ -128,7 +135,9 @@ def test_the_same_settings_hash_alike_however_they_were_given():
 
 
 def test_settings_of_the_cross_attentions_leave_a_baseline_alone():
-    changed = resolve(cell=BASELINE, overrides="model.glca_readout=mean model.pwca_stream=figure model.w_init=-1.0")
+    changed = resolve(
+        cell=BASELINE, overrides="model.glca_readout=mean model.pwca_stream=figure model.w_init=-1.0"
+    )
     assert changed.hash == resolve(cell=BASELINE).hash
     assert resolve(cell=BASELINE, overrides="model.drop_path=0.2").hash != changed.hash
 

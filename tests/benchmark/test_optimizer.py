@@ -38,7 +38,9 @@ def test_the_papers_learning_rate(train):
 
 def test_every_parameter_is_optimised_once_and_only_matrices_decay(model, weighting, train):
     decayed, others = optim.parameter_groups(model, weighting, train.weight_decay)
-    names = {id(parameter): name for name, parameter in (*model.named_parameters(), *weighting.named_parameters())}
+    names = {
+        id(parameter): name for name, parameter in (*model.named_parameters(), *weighting.named_parameters())
+    }
     decayed_names = {names[id(parameter)] for parameter in decayed["params"]}
     other_names = {names[id(parameter)] for parameter in others["params"]}
     assert decayed["weight_decay"] == 0.05

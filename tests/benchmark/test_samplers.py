@@ -8,7 +8,9 @@ from benchmark.data.samplers import PARTNERS, ShuffledBatches
 from benchmark.errors import DataError
 
 
-@given(pictures=st.integers(2, 300), batch=st.integers(2, 40), seed=st.integers(0, 5), epoch=st.integers(0, 5))
+@given(
+    pictures=st.integers(2, 300), batch=st.integers(2, 40), seed=st.integers(0, 5), epoch=st.integers(0, 5)
+)
 def test_every_picture_once_an_epoch_and_no_batch_of_one(pictures, batch, seed, epoch):
     sampler = ShuffledBatches(pictures, batch, seed)
     batches = list(sampler.epoch(epoch))

@@ -50,7 +50,9 @@ def state(asked, places, fingerprint=PRINT):
 def finish(folder, asked, **changes):
     result = copy.deepcopy(RESULT) | {"profile": "quick", "config_hash": asked.hash} | changes
     folder.result.write_text(json.dumps(result))
-    folder.config.write_text(json.dumps({"hash": asked.hash, "identity": asked.identity, "data_fingerprint": PRINT}))
+    folder.config.write_text(
+        json.dumps({"hash": asked.hash, "identity": asked.identity, "data_fingerprint": PRINT})
+    )
 
 
 def test_missing(asked, places):
@@ -123,7 +125,9 @@ def test_an_unfinished_run_of_other_settings_is_stale_once_it_has_a_checkpoint(a
 
 def test_running_while_its_process_lives(asked, places, folder):
     held = claim.acquire(folder.path)
-    folder.heartbeat.write_text(json.dumps({"time": time.time(), "epoch": 3, "epochs": 8, "step": 1, "steps": 9}))
+    folder.heartbeat.write_text(
+        json.dumps({"time": time.time(), "epoch": 3, "epochs": 8, "step": 1, "steps": 9})
+    )
     found, reason = state(asked, places)
     assert found == "running"
     assert "epoch 3 of 8" in reason
@@ -133,7 +137,9 @@ def test_running_while_its_process_lives(asked, places, folder):
 
 def test_a_dead_process_is_failed_with_its_last_words(asked, places, folder):
     claim.acquire(folder.path)._descriptor = -1  # left open on purpose, see below
-    (folder.path / "claim.1").write_text(json.dumps({"machine": "gone", "host": "gone", "pid": 1, "since": 0.0}))
+    (folder.path / "claim.1").write_text(
+        json.dumps({"machine": "gone", "host": "gone", "pid": 1, "since": 0.0})
+    )
     folder.heartbeat.write_text(json.dumps({"time": 0.0, "epoch": 3, "epochs": 8}))
     import os
 

@@ -1,0 +1,183 @@
+"""Pretrain the mini backbones from random initialisation on endless generated generic pictures.
+
+    python -m benchmark.mini.pretrain --backbone deit_tiny --minutes 8 --seed 0
+    python -m benchmark.mini.pretrain --all
+
+The pictures come from one worker process, training keeps one thread busy; the minutes are CPU time of
+that thread, so that a busy machine gives the same weights' quality, only later. Besides the species of a
+picture (the classifier ``head``, which is saved), auxiliary heads learn its genus and slots from the class
+token and what each patch shows from the patch tokens; these heads are dropped afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from dataclasses import asdict, dataclass
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from benchmark.backbones import BACKBONES
+from benchmark.mini.backbones import ARCHITECTURES, WORLD_OF
+from benchmark.mini.generic import MARKS, WORLDS
+from benchmark.mini.generic_parts import KINDS, SLOTS
+from benchmark.mini.manifest import save
+from benchmark.mini.stream import BATCH, ECHO, Pictures, twice
+
+PEAK_LR = 2e-3
+WARM_UP = 0.05  # share of the time
+HELD_OUT = 2000  # pictures the reported accuracy is measured on
+HELD_OUT_SEED = 10**6  # no training seed reaches it
+
+
+class Pretraining(nn.Module):
+    """A backbone and the auxiliary heads that are dropped after pretraining."""
+
+    def __init__(self, architecture: str) -> None:
+        super().__init__()
+        self.backbone = timm.create_model(architecture, num_classes=WORLDS[WORLD_OF[architecture]].classes)
+        width = self.backbone.embed_dim
+        self.genus = nn.Linear(width, WORLDS[WORLD_OF[architecture]].genera)
+        self.slots = nn.Linear(width, SLOTS * len(KINDS))
+        self.marks = nn.Linear(width, MARKS)
+        cfg = self.backbone.pretrained_cfg
+        self.register_buffer("mean", 255 * torch.tensor(cfg["mean"]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(cfg["std"]).view(1, 3, 1, 1), persistent=False)
+
+    def tokens(self, image: Tensor) -> Tensor:
+        """(B, 48, 48, 3) uint8 to normed tokens (B, 37, D)."""
+        return self.backbone.forward_features((image.permute(0, 3, 1, 2).float() - self.mean) / self.std)
+
+    def loss(self, image: Tensor, species: Tensor, genus: Tensor, kinds: Tensor, marks: Tensor) -> Tensor:
+        """Sum of the four tasks' losses."""
+        tokens = self.tokens(image)
+        cls = tokens[:, 0]
+        slots = self.slots(cls).view(-1, len(KINDS))
+        return (
+            F.cross_entropy(self.backbone.head(cls), species)
+            + F.cross_entropy(self.genus(cls), genus)
+            + F.cross_entropy(slots, kinds.flatten())
+            + 4 * F.binary_cross_entropy_with_logits(self.marks(tokens[:, 1:]), marks)
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one pretraining measured."""
+
+    cpu_minutes: float
+    wall_minutes: float
+    steps: int
+    distinct_images: int
+    images_seen: int
+    generic_classes: int
+    held_out_images: int
+    held_out_accuracy: float
+    held_out_genus_accuracy: float
+
+
+def _optimizer(model: nn.Module) -> torch.optim.AdamW:
+    decayed = [
+        p for n, p in model.named_parameters() if p.ndim > 1 and not n.endswith(("pos_embed", "cls_token"))
+    ]
+    chosen = {id(p) for p in decayed}
+    others = [p for p in model.parameters() if id(p) not in chosen]
+    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=PEAK_LR, betas=(0.9, 0.99), fused=True)
+
+
+def _rate(progress: float) -> float:
+    """Learning rate at a share of the time: linear warm-up, then cosine to 0."""
+    if progress < WARM_UP:
+        return PEAK_LR * progress / WARM_UP
+    return PEAK_LR * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - WARM_UP) / (1 - WARM_UP))))
+
+
+@torch.inference_mode()
+def _held_out(model: Pretraining, world: str) -> tuple[float, float]:
+    """Accuracy of species and genus on pictures that no training has seen."""
+    model.eval()
+    right = genus_right = seen = 0
+    for image, species, genus, _, _ in Pictures(world, HELD_OUT_SEED):
+        cls = model.tokens(image)[:, 0]
+        right += int((model.backbone.head(cls).argmax(1) == species).sum())
+        genus_right += int((model.genus(cls).argmax(1) == genus).sum())
+        seen += len(species)
+        if seen >= HELD_OUT:
+            return right / seen, genus_right / seen
+    raise AssertionError("the pictures are endless")
+
+
+def pretrain(architecture: str, minutes: float, seed: int) -> tuple[dict[str, Tensor], Outcome]:
+    """Train ``architecture`` for ``minutes``; return its state dict (float16) and what was measured."""
+    if seed >= HELD_OUT_SEED:
+        raise ValueError(f"seed {seed} is kept for the held-out pictures, use one below {HELD_OUT_SEED}")
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(seed)
+    world = WORLD_OF[architecture]
+    model = Pretraining(architecture)
+    optimizer = _optimizer(model)
+    loader = DataLoader(Pictures(world, seed), batch_size=None, num_workers=1, prefetch_factor=16)
+    start, start_wall, limit, steps = time.thread_time(), time.monotonic(), 60 * minutes, 0
+    for batch in twice(loader):
+        elapsed = time.thread_time() - start
+        if elapsed >= limit:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = _rate(elapsed / limit)
+        optimizer.zero_grad()
+        loss = model.loss(*batch)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        steps += 1
+        if steps % 200 == 0:
+            wall = time.monotonic() - start_wall
+            print(
+                f"{architecture} {elapsed:4.0f} s of {wall:4.0f} s, step {steps}, loss {loss.item():.3f}",
+                flush=True,
+            )
+    cpu, wall = time.thread_time() - start, time.monotonic() - start_wall
+    state = {name: tensor.half().contiguous() for name, tensor in model.backbone.state_dict().items()}
+    model.backbone.load_state_dict(state)  # measure what is saved
+    accuracy, genus_accuracy = _held_out(model, world)
+    return state, Outcome(
+        cpu_minutes=round(cpu / 60, 2),
+        wall_minutes=round(wall / 60, 2),
+        steps=steps,
+        distinct_images=BATCH * (steps - max(0, steps - ECHO) // 2),
+        images_seen=BATCH * steps,
+        generic_classes=WORLDS[world].classes,
+        held_out_images=math.ceil(HELD_OUT / BATCH) * BATCH,
+        held_out_accuracy=round(accuracy, 4),
+        held_out_genus_accuracy=round(genus_accuracy, 4),
+    )
+
+
+def main() -> None:
+    """Command line; writes the weights and their rows of the manifest."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.mini.pretrain", description=__doc__.splitlines()[0]
+    )
+    tags = {key: row.mini for key, row in BACKBONES.items() if row.mini.split(".")[0] in ARCHITECTURES}
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--backbone", choices=sorted(tags))
+    which.add_argument("--all", action="store_true")
+    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    for key in tags if args.all else [args.backbone]:
+        state, outcome = pretrain(tags[key].split(".")[0], args.minutes, args.seed)
+        command = f"python -m benchmark.mini.pretrain --backbone {key} --minutes {args.minutes:g} --seed {args.seed}"
+        save(tags[key], state, {"command": command, "seed": args.seed, **asdict(outcome)})
+        print(f"{tags[key]}: {outcome}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Write the three generated mini sets once, in the official layouts (no torch).
+
+python -m benchmark.mini.sets --root DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+
+from benchmark.mini.layouts import write_aircraft, write_cars, write_cub
+
+VERSION = 1  # raise it whenever a picture, a list or a label changes
+SEED = 2022
+DONE = "DONE.json"
+SETS: dict[str, Callable[[Path, int], dict[str, int]]] = {
+    "CUB_200_2011": write_cub,
+    "stanford_cars": write_cars,
+    "fgvc-aircraft-2013b": write_aircraft,
+}
+
+
+def write_all(root: Path) -> None:
+    """Make sure that ``root`` holds the three sets of this version, complete.
+
+    A complete set of this version is left alone, anything else under its name is replaced as a whole.
+    Several processes may do this at once: each writes a folder of its own beside and the first one to
+    rename it into place wins.
+    """
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    for name in SETS:
+        if not is_complete(root / name):
+            _write_one(root, name)
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether ``folder`` is a finished set of this version with every file and byte it was written with."""
+    try:
+        done = json.loads((folder / DONE).read_text())
+        expected = {"version": VERSION, "seed": SEED, **_content(folder)}
+    except (OSError, ValueError):  # OSError also where another process is replacing the folder
+        return False
+    return isinstance(done, dict) and all(done.get(key) == value for key, value in expected.items())
+
+
+def _content(folder: Path) -> dict[str, int]:
+    """Number and size of the files in ``folder``, DONE.json aside."""
+    sizes = [f.stat().st_size for f in folder.rglob("*") if f.is_file() and f.name != DONE]
+    return {"files": len(sizes), "bytes": sum(sizes)}
+
+
+def _write_one(root: Path, name: str) -> None:
+    cv2.setNumThreads(1)  # the pictures are too small for OpenCV's threads to help
+    fresh = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=root))
+    try:
+        fresh.chmod(0o755)  # mkdtemp's 0700 would shut out others who share the folder
+        counts = SETS[name](fresh, SEED)
+        done = {"version": VERSION, "seed": SEED, **counts, **_content(fresh)}
+        (fresh / DONE).write_text(json.dumps(done, indent=2) + "\n")
+        _put_in_place(fresh, root / name)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _put_in_place(fresh: Path, folder: Path) -> None:
+    """Rename ``fresh`` to ``folder`` unless another process has finished the same in the meantime."""
+    for _ in range(10):
+        try:
+            os.rename(fresh, folder)  # succeeds only where nothing or an empty folder is
+            return
+        except OSError:
+            if is_complete(folder):
+                return
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+            try:
+                os.rename(folder, old / folder.name)
+            except FileNotFoundError:
+                pass  # another process moved it away first
+            finally:
+                shutil.rmtree(old, ignore_errors=True)
+    raise OSError(f"{folder}: other processes keep writing an incomplete set there; stop them and try again")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.mini.sets", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--root", type=Path, required=True, help="folder that will hold the three sets")
+    root = parser.parse_args().root
+    write_all(root)
+    for name in SETS:
+        done = json.loads((root / name / DONE).read_text())
+        print(
+            f"{root / name}: {done['train']} training and {done['test']} test pictures, {done['classes']} classes"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Endless batches of generic pictures for the pretraining."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from benchmark.mini.generic import WORLDS, World
+
+BATCH = 64
+ECHO = 40  # batches until one returns mirrored
+Batch = tuple[Tensor, ...]  # image, species, genus, kinds, marks: Sample's fields
+
+
+class Pictures(IterableDataset):
+    """Endless batches (image, species, genus, kinds, marks), the same for the same seed."""
+
+    def __init__(self, world: str, seed: int) -> None:
+        self.world, self.seed = world, seed
+
+    def __iter__(self) -> Iterator[Batch]:
+        cv2.setNumThreads(1)
+        torch.set_num_threads(1)
+        world, index = World(WORLDS[self.world]), 0
+        while True:
+            drawn = [world.sample(np.random.default_rng((self.seed, index + k))) for k in range(BATCH)]
+            index += BATCH
+            yield (
+                torch.from_numpy(np.stack([s.image for s in drawn])),
+                torch.tensor([s.species for s in drawn]),
+                torch.tensor([s.genus for s in drawn]),
+                torch.from_numpy(np.stack([s.kinds for s in drawn])),
+                torch.from_numpy(np.stack([s.marks for s in drawn])),
+            )
+
+
+def mirrored(batch: Batch) -> Batch:
+    """The batch with its pictures, and the marks of their patches, turned left to right."""
+    image, species, genus, kinds, marks = batch
+    grid = math.isqrt(marks.shape[1])
+    return image.flip(2), species, genus, kinds, marks.unflatten(1, (grid, grid)).flip(2).flatten(1, 2)
+
+
+def twice(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Each batch twice, the second time mirrored and ECHO batches later: drawing costs half as much."""
+    waiting: deque[Batch] = deque()
+    for batch in batches:
+        yield batch
+        waiting.append(mirrored(batch))
+        if len(waiting) > ECHO:
+            yield waiting.popleft()

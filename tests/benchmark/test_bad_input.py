@@ -1,0 +1,188 @@
+"""Bad input: an error that says what was found, what was expected and what to do, and nothing lost."""
+
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import QUICK
+
+from benchmark import claim, run
+from benchmark.__main__ import main
+from benchmark.config import load_profile, resolve
+from benchmark.errors import DataError, RunError, SettingsError
+from benchmark.grid import select
+from benchmark.records import folder_of
+
+CELL = select(["cub/deit_tiny/baseline"])[0]
+
+
+def run_cell(places, overrides=QUICK, cell=CELL):
+    return run.run_cell(
+        cell, 0, "mini", places, overrides=overrides, infrastructure=run.Infrastructure(quiet=True)
+    )
+
+
+def outcome(places, cell=CELL):
+    folder = folder_of(resolve(cell, 0, load_profile("mini"), QUICK), places.runs)
+    assert not folder.result.exists()
+    assert claim.holder(folder.path) is None
+    return json.loads(folder.outcome.read_text())
+
+
+def pictures(places):
+    return sorted((places.data / "CUB_200_2011" / "images").glob("*/*.jpg"))
+
+
+def lines(places, name):
+    path = places.data / "CUB_200_2011" / name
+    return path, path.read_text().splitlines()
+
+
+def test_a_missing_data_folder(own_pictures):
+    nowhere = replace(own_pictures, data=own_pictures.data / "elsewhere")
+    with pytest.raises(DataError, match="elsewhere"):
+        run_cell(nowhere)
+    assert "CUB_200_2011" in outcome(nowhere)["message"]
+
+
+def test_a_missing_picture_is_named_before_training(own_pictures):
+    gone = pictures(own_pictures)[3]
+    gone.unlink()
+    with pytest.raises(DataError, match=gone.name):
+        run_cell(own_pictures)
+    assert "make check-data" in outcome(own_pictures)["message"]
+
+
+def test_a_truncated_jpeg_is_named(own_pictures):
+    torn = pictures(own_pictures)[5]
+    torn.write_bytes(torn.read_bytes()[:700])
+    with pytest.raises(DataError, match=torn.name):
+        run_cell(own_pictures)
+    assert torn.name in outcome(own_pictures)["message"]
+
+
+def test_a_truncated_jpeg_found_by_a_worker_is_named_without_a_traceback(own_pictures):
+    torn = pictures(own_pictures)[5]
+    torn.write_bytes(torn.read_bytes()[:700])
+    with pytest.raises(DataError, match=torn.name) as caught:
+        run.run_cell(
+            CELL, 0, "mini", own_pictures, overrides=QUICK,
+            infrastructure=run.Infrastructure(quiet=True, workers=1),
+        )  # fmt: skip
+    assert "Traceback" not in str(caught.value)
+
+
+def test_an_annotation_row_without_a_picture(own_pictures):
+    path, rows = lines(own_pictures, "images.txt")
+    name = rows[4].split()[1]
+    path.write_text("\n".join([*rows[:4], f"5 {name.replace('.jpg', '_copy.jpg')}", *rows[5:]]) + "\n")
+    with pytest.raises(DataError, match=r"_copy\.jpg"):
+        run_cell(own_pictures)
+
+
+def test_a_class_count_mismatch(own_pictures):
+    path, rows = lines(own_pictures, "classes.txt")
+    path.write_text("\n".join(rows[:-1]) + "\n")
+    with pytest.raises(DataError, match=r"classes\.txt"):
+        run_cell(own_pictures)
+
+
+def test_a_class_limit_beyond_the_classes(own_pictures):
+    with pytest.raises(DataError, match="12"):
+        run_cell(own_pictures, {**QUICK, "data.class_limit": 500})
+
+
+def test_weights_of_another_backbone(own_pictures):
+    tags = (row.name for row in own_pictures.weights.glob("*small*.safetensors"))
+    other = own_pictures.weights / next(tags)
+    with pytest.raises(RunError, match=r"is not a file of mini_deit_tiny.*shapes differ"):
+        run_cell(replace(own_pictures, weights=other))
+
+
+def test_no_weights_in_the_folder(own_pictures, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(RunError, match="no weights of mini_deit_tiny"):
+        run_cell(replace(own_pictures, weights=empty))
+
+
+def test_a_batch_of_one(own_pictures):
+    dcal = select(["cub/deit_tiny/dcal"])[0]
+    with pytest.raises(SettingsError, match="nobody to pair"):
+        run_cell(own_pictures, {**QUICK, "train.batch_size": 1}, dcal)
+
+
+def test_a_runs_folder_that_cannot_be_written(own_pictures):
+    with pytest.raises(RunError, match="cannot write /proc/"):
+        run_cell(replace(own_pictures, runs=Path("/proc/dcal")))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system with room for a log and not for a checkpoint."""
+    mounted = tmp_path / "disk"
+    mounted.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(mounted)], capture_output=True
+    )
+    if done.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield mounted
+    subprocess.run(["umount", str(mounted)], check=True)
+
+
+def test_a_full_disk(own_pictures, small_disk):
+    full = replace(own_pictures, runs=small_disk)
+    with pytest.raises(
+        RunError, match=r"disk full while writing .*checkpoint\.pt.*goes on from the last checkpoint"
+    ):
+        run_cell(full)
+    assert outcome(full)["state"] == "failed"
+    assert not list(small_disk.rglob("*.tmp"))
+
+
+def test_training_that_diverges(own_pictures):
+    with pytest.raises(RunError, match=r"diverged.*lower train\.lr"):
+        run_cell(own_pictures, {**QUICK, "train.lr": 1e30})
+
+
+def test_a_picture_of_the_wrong_kind(own_pictures):
+    pictures(own_pictures)[2].write_text("not a picture")
+    with pytest.raises(DataError, match=pictures(own_pictures)[2].name):
+        run_cell(own_pictures)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["launch", "--cells", "cub/deit_tinny/*"], "matches none"),
+        (["launch", "--profile", "minni"], "did you mean 'mini'"),
+        (["launch", "--set", "train.epoch=3"], "nearest: train.epochs"),
+        (["launch", "--seeds", "one"], "expected whole numbers"),
+        (["launch", "--jobs", "0", "--cells", "cub/deit_tiny"], "at least one run at a time"),
+        (["launch", "--device", "tpu", "--cells", "cub/deit_tiny"], "expected auto, cpu or cuda"),
+        (["run", "cub/deit_tiny"], "is no cell"),
+        (["run", "cub/deit_tiny/dcall"], "nearest: cub/deit_tiny/dcal"),
+        (["check-data", "--profile", "paper"], "needs DATA"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_the_command_line_refuses_with_a_reason(arguments, message, capsys, tmp_path, mini_pictures):
+    places = ["--runs", str(tmp_path)]
+    if "paper" not in arguments:
+        places += ["--data", str(mini_pictures)]
+    assert main([*arguments, *places]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_paper_profile_does_not_fall_back_to_the_cpu(capsys, tmp_path, monkeypatch, mini_pictures):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    np.savez(weights / "ViT-B_16.npz")
+    arguments = ["--data", str(mini_pictures), "--weights", str(weights), "--runs", str(tmp_path)]
+    assert main(["launch", "--profile", "paper", "--cells", "cub/vit_base", *arguments]) == 2
+    assert "meant for GPUs and none is visible" in capsys.readouterr().err

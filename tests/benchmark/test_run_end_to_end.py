@@ -1,0 +1,241 @@
+"""One run from start to result, interrupted and not."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import QUICK
+
+from benchmark import checkpoint, claim, run
+from benchmark.config import load_profile, resolve
+from benchmark.errors import RunError
+from benchmark.grid import select
+from benchmark.records import folder_of, read_result
+from benchmark.stop import Stopped, StopRequest
+
+DCAL, BASELINE = (select([f"cub/deit_tiny/{method}"])[0] for method in ("dcal", "baseline"))
+
+
+def run_cell(places, cell=DCAL, overrides=QUICK, stop=None, checkpoint_seconds=1e9, **infrastructure):
+    torch.set_num_threads(1)
+    return run.run_cell(
+        cell,
+        0,
+        "mini",
+        places,
+        overrides=overrides,
+        infrastructure=run.Infrastructure(
+            quiet=True, checkpoint_seconds=checkpoint_seconds, **infrastructure
+        ),
+        stop=stop,
+    )
+
+
+def folder(places, cell=DCAL, overrides=QUICK):
+    return folder_of(resolve(cell, 0, load_profile("mini"), overrides), places.runs)
+
+
+class StopAfter(StopRequest):
+    """Asks to stop once it was looked at so many times, which is once a step."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    @property
+    def reason(self):
+        self.looks -= 1
+        return "test" if self.looks < 0 else ""
+
+
+def test_a_run_leaves_a_valid_record(places):
+    result = run_cell(places)
+    files = folder(places)
+    assert read_result(files) == (result, "")
+    names = {path.name for path in files.path.iterdir()}
+    assert names == {
+        "config.json", "provenance.json", "history.jsonl", "checkpoint.pt", "predictions.npz", "result.json",
+        "log.txt", "heartbeat.json",
+    }  # fmt: skip
+    assert result["data"]["coverage"] == "generated"
+    assert result["cost"]["steps"] == 3 * 4
+    history = [json.loads(line) for line in files.history.read_text().splitlines()]
+    assert [entry["epoch"] for entry in history] == [1, 2, 3]
+    assert set(history[0]["loss"]) == set(history[0]["w"]) == {"sa", "glca", "pwca"}
+    assert history[-1]["metrics"] == result["metrics"]
+    provenance = json.loads(files.provenance.read_text())
+    assert {"commit", "dirty", "versions", "started"} <= set(provenance)
+
+
+def test_the_recorded_numbers_are_those_of_the_stored_predictions(places):
+    result = run_cell(places)
+    with np.load(folder(places).predictions) as stored:
+        labels = stored["labels"]
+        assert len(labels) == result["data"]["test_images"] == 60
+        for name, branch in (("top1", "both"), ("sa_top1", "sa"), ("glca_top1", "glca")):
+            assert (stored[f"{branch}_correct"] == (stored[f"{branch}_predicted"] == labels)).all()
+            assert result["metrics"][name] == 100 * (stored[f"{branch}_predicted"] == labels).sum() / 60
+        assert result["metrics"]["top5"] == 100 * stored["top5_correct"].sum() / 60
+
+
+def test_the_kept_checkpoint_holds_the_final_weights(places):
+    result = run_cell(places)
+    files = folder(places)
+    state = checkpoint.newest(files, result["config_hash"])
+    assert checkpoint.weights_sha256(state["model"]) == result["final_weights_sha256"]
+    assert "optimizer" not in state
+    assert checkpoint.file_sha256(files.predictions) if hasattr(checkpoint, "file_sha256") else True
+
+
+def test_the_baseline_has_one_branch_and_no_uncertainty_weights(places):
+    result = run_cell(places, BASELINE)
+    assert set(result["metrics"]) == {"top1", "top5"}
+    history = [json.loads(line) for line in folder(places, BASELINE).history.read_text().splitlines()]
+    assert set(history[0]["loss"]) == {"sa"}
+    assert history[0]["w"] == {}
+
+
+def test_a_finished_run_is_not_trained_again(places, monkeypatch):
+    first = run_cell(places)
+    monkeypatch.setattr(run, "Trainer", None)  # would fail if it were used
+    assert run_cell(places) == first
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(places, tmp_path):
+    first = run_cell(places)
+    again = run_cell(type(places)(tmp_path / "again", places.data, places.weights, generated=True))
+    assert again["final_weights_sha256"] == first["final_weights_sha256"]
+    assert again["metrics"] == first["metrics"]
+    other = run.run_cell(
+        DCAL, 1, "mini", places, overrides=QUICK, infrastructure=run.Infrastructure(quiet=True)
+    )
+    assert other["final_weights_sha256"] != first["final_weights_sha256"]
+
+
+@pytest.mark.parametrize("cell", [BASELINE, DCAL], ids=lambda cell: cell.method)
+def test_stopped_at_any_step_and_resumed_ends_with_the_same_weights(places, tmp_path, cell):
+    whole = run_cell(places, cell)
+    for step in (0, 2, 3, 4, 7, 11):
+        broken = type(places)(tmp_path / f"stopped at {step}", places.data, places.weights, generated=True)
+        with pytest.raises(Stopped):
+            run_cell(broken, cell, stop=StopAfter(step))
+        assert json.loads(folder(broken, cell).outcome.read_text())["state"] == "preempted"
+        resumed = run_cell(broken, cell)
+        assert resumed["final_weights_sha256"] == whole["final_weights_sha256"], step
+        assert resumed["metrics"] == whole["metrics"]
+        assert resumed["cost"]["attempts"] == 2
+        whole_history, resumed_history = (
+            [json.loads(line) for line in folder(at, cell).history.read_text().splitlines()]
+            for at in (places, broken)
+        )
+        for one, other in zip(whole_history, resumed_history, strict=True):
+            assert one["loss"] == other["loss"]
+
+
+def test_stopped_again_and_again(places, tmp_path):
+    whole = run_cell(places)
+    broken = type(places)(tmp_path / "often", places.data, places.weights, generated=True)
+    for _ in range(5):
+        with pytest.raises(Stopped):
+            run_cell(broken, stop=StopAfter(1))
+    assert run_cell(broken)["final_weights_sha256"] == whole["final_weights_sha256"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [{"model.pwca_pairing": "loader"}, {"model.glca_select": "random"}, {"model.pwca_stream": "figure"}],
+    ids=str,
+)
+def test_every_reading_resumes_exactly(places, tmp_path, overrides):
+    overrides = {**QUICK, **overrides, "train.epochs": 2}
+    whole = run_cell(places, overrides=overrides)
+    broken = type(places)(tmp_path / "broken", places.data, places.weights, generated=True)
+    with pytest.raises(Stopped):
+        run_cell(broken, overrides=overrides, stop=StopAfter(5))
+    assert run_cell(broken, overrides=overrides)["final_weights_sha256"] == whole["final_weights_sha256"]
+
+
+def test_a_truncated_checkpoint_falls_back_to_the_previous_one(places, tmp_path):
+    whole = run_cell(places)
+    broken = type(places)(tmp_path / "broken", places.data, places.weights, generated=True)
+    with pytest.raises(Stopped):
+        run_cell(broken, stop=StopAfter(6), checkpoint_seconds=0)
+    files = folder(broken)
+    size = files.checkpoint.stat().st_size
+    with open(files.checkpoint, "r+b") as stream:
+        stream.truncate(size // 2)
+    resumed = run_cell(broken)
+    assert "checkpoint.pt is passed over" in files.log.read_text()
+    assert "going on from" in files.log.read_text()
+    assert resumed["final_weights_sha256"] == whole["final_weights_sha256"]
+
+
+def test_a_damaged_result_is_set_aside_and_the_number_measured_again(places):
+    first = run_cell(places)
+    files = folder(places)
+    files.result.write_text(files.result.read_text()[:-40])
+    again = run_cell(places)
+    assert again["metrics"] == first["metrics"]
+    assert again["final_weights_sha256"] == first["final_weights_sha256"]
+    assert [path.name for path in files.path.glob("result.json.damaged-*")]
+
+
+def test_a_forged_result_of_other_settings_is_stale_and_kept(places):
+    run_cell(places)
+    changed = {**QUICK, "train.epochs": 1}
+    with pytest.raises(RunError, match=r"train\.epochs: 3 then, 1 now.*RERUN=stale"):
+        run_cell(places, overrides=changed)
+    assert read_result(folder(places))[0]["cost"]["epochs"] == 3
+
+
+def test_preempted_in_the_final_evaluation_repeats_it(places, monkeypatch):
+    real = run.Predictions.arrays
+
+    def torn(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run.Predictions, "arrays", torn)
+    with pytest.raises(KeyboardInterrupt):
+        run_cell(places)
+    assert not folder(places).result.exists()
+    monkeypatch.setattr(run.Predictions, "arrays", real)
+    resumed = run_cell(places)
+    assert "going on from epoch 4, step 0" in folder(places).log.read_text()
+    assert resumed["cost"]["attempts"] == 2
+
+
+def test_a_held_run_is_not_started_twice(places):
+    files = folder(places)
+    files.make()
+    held = claim.acquire(files.path)
+    with pytest.raises(claim.Busy, match="being worked on"):
+        run_cell(places)
+    held.release()
+
+
+def test_worker_processes_do_not_change_the_numbers(places, tmp_path):
+    alone = run_cell(places)
+    other = type(places)(tmp_path / "workers", places.data, places.weights, generated=True)
+    assert run_cell(other, workers=2)["final_weights_sha256"] == alone["final_weights_sha256"]
+
+
+def test_accuracy_does_not_depend_on_the_batch_size_of_evaluation(places):
+    from benchmark.data import sources
+    from benchmark.data.loader import TestLoader, normalise
+    from benchmark.evaluate import evaluate
+
+    result = run_cell(places)
+    files = folder(places)
+    settings = resolve(DCAL, 0, load_profile("mini"), QUICK).settings
+    model = run.build(
+        result["weights"]["tag"], 3, image_size=settings.data.crop, weights=places.weights,
+        glca=settings.model.glca(), pwca=settings.model.pwca(),
+    )  # fmt: skip
+    model.load_state_dict(checkpoint.newest(files, result["config_hash"])["model"])
+    dataset = sources.load("cub", places.data, 3)
+    prepare = normalise(model, torch.device("cpu"))
+    for size in (1, 7, 60, 1000):
+        predictions = evaluate(model, TestLoader(dataset, settings.data, size, workers=0), prepare)
+        assert predictions.metrics() == result["metrics"]
+        with np.load(files.predictions) as stored:
+            assert (predictions.predicted["both"] == stored["both_predicted"]).all()

@@ -1,0 +1,20 @@
+"""Shared by all tests: where real photographs and weights lie, and one thread for torch."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Read by torch when it is imported; tests that do without torch stay without it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of real photographs and weights, which are never committed: $DCAL_SHARED or ../shared."""
+    default = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("DCAL_SHARED") or default)
+    if not folder.is_dir():
+        pytest.skip(f"needs real photographs and weights: no folder {folder} (set DCAL_SHARED)")
+    return folder

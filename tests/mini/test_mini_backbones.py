@@ -1,0 +1,89 @@
+"""The mini backbones: committed files load strictly into timm and match the manifest."""
+
+import subprocess
+import sys
+
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file
+
+from benchmark.backbones import BACKBONES
+from benchmark.errors import DataError
+from benchmark.mini import identity, manifest
+from benchmark.mini.backbones import ARCHITECTURES
+
+TAGS = [row.mini for row in BACKBONES.values() if row.mini.split(".")[0] in ARCHITECTURES]
+
+
+def test_every_architecture_stands_for_a_backbone_of_the_grid():
+    assert len(TAGS) == len(ARCHITECTURES) == 5
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_committed_file_loads_strictly_and_gives_finite_logits(tag):
+    state = load_file(identity.weights_file(tag))
+    assert {tensor.dtype for tensor in state.values()} == {torch.float16}
+    model = timm.create_model(tag)
+    model.load_state_dict(state, strict=True)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    logits = model.eval()(torch.randn(2, *model.pretrained_cfg["input_size"]))
+    assert logits.shape == (2, model.pretrained_cfg["num_classes"])
+    assert logits.isfinite().all()
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_timm_loads_the_weights_at_the_fine_tuning_size(tag):
+    model = timm.create_model(tag, pretrained=True, img_size=64, num_classes=7)
+    state = load_file(identity.weights_file(tag))
+    assert torch.equal(model.blocks[11].mlp.fc2.weight, state["blocks.11.mlp.fc2.weight"].float())
+    assert model.pos_embed.shape == (1, 65, model.embed_dim)
+    assert model(torch.randn(1, 3, 64, 64)).shape == (1, 7)
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_architecture_is_a_vit_of_twelve_blocks_as_timms(tag):
+    model = timm.create_model(tag)
+    assert len(model.blocks) == 12
+    assert model.patch_embed.num_patches == 36
+    assert model.blocks[0].attn.qkv.bias is not None
+    assert model.blocks[0].norm1.eps == model.norm.eps == 1e-6
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_manifest_describes_the_committed_file(tag):
+    row, file = manifest.read()[tag], identity.weights_file(tag)
+    assert row["sha256"] == identity.sha256_of(tag)
+    assert row["bytes"] == file.stat().st_size
+    assert row["parameters"] == sum(p.numel() for p in timm.create_model(tag).parameters())
+    assert row["generic_classes"] == timm.get_pretrained_cfg(tag).num_classes
+    assert row["held_out_accuracy"] > 3 / row["generic_classes"]
+
+
+def test_all_files_together_stay_small():
+    assert sum(file.stat().st_size for file in identity.WEIGHTS.iterdir()) < 8_000_000
+
+
+def test_a_missing_file_is_a_clear_error():
+    with pytest.raises(DataError, match=r"no such file.*benchmark\.mini\.pretrain"):
+        identity.sha256_of("mini_unknown.generic")
+
+
+def test_a_saved_row_replaces_only_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(identity, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(manifest, "MANIFEST", tmp_path / "manifest.json")
+    for tag, seed in (("a.generic", 1), ("b.generic", 1), ("a.generic", 2)):
+        manifest.save(tag, {"w": torch.ones(3).half()}, {"seed": seed})
+    rows = manifest.read(tmp_path / "manifest.json")
+    assert {tag: row["seed"] for tag, row in rows.items()} == {"a.generic": 2, "b.generic": 1}
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "a.generic.safetensors",
+        "b.generic.safetensors",
+        "manifest.json",
+    ]
+
+
+def test_drawing_and_writing_sets_never_load_torch():
+    modules = ", ".join(f"benchmark.mini.{name}" for name in ("sets", "generic", "identity", "splits"))
+    code = f"import sys, {modules}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,67 @@
+"""The generic pictures and a pretraining of a few seconds."""
+
+import numpy as np
+import torch
+
+from benchmark.mini import birds, cars, planes
+from benchmark.mini.generic import MARKS, PATCH, SIZE, WORLDS, World
+from benchmark.mini.generic_parts import KINDS, SLOTS
+from benchmark.mini.pretrain import pretrain
+from benchmark.mini.stream import Pictures, mirrored, twice
+
+
+def test_a_world_is_the_same_whenever_it_is_made():
+    one, other = World(WORLDS["small"]), World(WORLDS["small"])
+    assert one.species == other.species
+    a, b = (world.sample(np.random.default_rng(5)) for world in (one, other))
+    assert np.array_equal(a.image, b.image)
+    assert a.species == b.species
+
+
+def test_no_two_species_of_a_world_are_alike():
+    for size in WORLDS.values():
+        world = World(size)
+        keys = {(k // size.per_genus, parts) for k, parts in enumerate(world.species)}
+        assert len(keys) == size.classes
+
+
+def test_the_two_worlds_share_no_species():
+    small, large = (World(size) for size in WORLDS.values())
+    assert not set(small.species) & set(large.species)
+
+
+def test_samples_have_the_documented_shapes():
+    sample = World(WORLDS["large"]).sample(np.random.default_rng(0))
+    assert sample.image.shape == (SIZE, SIZE, 3)
+    assert sample.kinds.shape == (SLOTS,)
+    assert sample.kinds.max() < len(KINDS)
+    assert sample.marks.shape == ((SIZE // PATCH) ** 2, MARKS)
+    assert set(np.unique(sample.marks)) <= {0.0, 1.0}
+
+
+def test_mirroring_turns_pictures_and_marks_alike():
+    batch = next(iter(Pictures("small", 0)))
+    image, *_, marks = mirrored(batch)
+    assert torch.equal(image[:, :, 0], batch[0][:, :, -1])
+    assert torch.equal(marks[:, 0], batch[4][:, SIZE // PATCH - 1])
+
+
+def test_each_batch_is_used_twice_the_second_time_mirrored():
+    batches = [tuple(torch.full((1, 4, 4), k) for _ in range(5)) for k in range(60)]
+    used = [int(batch[1][0, 0, 0]) for batch in twice(iter(batches))]
+    assert used[:42] == [*range(41), 0]
+    assert all(used.count(k) == 2 for k in range(10))
+
+
+def test_generic_pictures_are_no_class_of_a_mini_set():
+    named = {c.name for family in (birds, cars, planes) for c in family.CLASSES}
+    assert not named & set(KINDS)
+
+
+def test_a_pretraining_of_seconds_returns_float16_and_its_measurements():
+    state, outcome = pretrain("mini_deit_tiny_patch8_48", minutes=0.05, seed=3)
+    assert {tensor.dtype for tensor in state.values()} == {torch.float16}
+    assert state["head.weight"].shape[0] == outcome.generic_classes == WORLDS["small"].classes
+    assert outcome.images_seen == 64 * outcome.steps > 0
+    assert outcome.distinct_images <= outcome.images_seen
+    assert 0 <= outcome.held_out_accuracy <= 1
