@@ -42,7 +42,7 @@ class GLCA(nn.Module):
         self.norm = copy.deepcopy(norm)
         if settings.init == "random":
             named_apply(init_weights_vit_timm, self.blocks)
-            named_apply(init_weights_vit_timm, self.norm)
+            named_apply(init_weights_vit_timm, self.norm, include_root=True)
         # Its own generator, so that random selection leaves stochastic depth and pairing undisturbed.
         self.generator = torch.Generator().manual_seed(torch.initial_seed())
 

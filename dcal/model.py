@@ -51,6 +51,8 @@ class DCAL(nn.Module):
         pwca: PWCASettings | None = None,
     ) -> None:
         super().__init__()
+        if head not in HEADS:
+            raise ValueError(f"unknown head {head!r}: expected one of {', '.join(HEADS)}")
         depth = len(backbone.blocks)
         if glca and glca.blocks >= depth:
             raise ValueError(
@@ -124,6 +126,8 @@ class DCAL(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The images whose self-attention stream is needed, and where in it each target's distractor lies."""
         if self.pwca.pairing == "loader":
+            if partner is not None:
+                raise ValueError("partner indices belong to pairing='batch'; this model takes partner_images")
             if partner_images is None or partner_images.shape != images.shape:
                 found = "none" if partner_images is None else tuple(partner_images.shape)
                 raise ValueError(
@@ -135,4 +139,8 @@ class DCAL(nn.Module):
             raise ValueError("partner_images belong to pairing='loader'; this model pairs within the batch")
         if partner is None:
             partner = random_partners(len(images))
+        elif partner.shape != (len(images),):
+            raise ValueError(
+                f"partner needs one index an image, {len(images)}; found shape {tuple(partner.shape)}"
+            )
         return images, partner.to(images.device)

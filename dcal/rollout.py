@@ -49,6 +49,7 @@ def row_times_scores(row: Tensor, q: Tensor, k: Tensor) -> Tensor:
         k_h = k[:, start : start + at_once].to(row.dtype)
         scores = (q_h @ k_h.transpose(-2, -1)).softmax(dim=-1)
         total += (row[:, None, None, :] @ scores).squeeze(2).sum(dim=1)
+        del scores  # or the next heads' map would be made beside it
     return total / heads
 
 

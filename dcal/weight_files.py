@@ -42,11 +42,14 @@ def find_in_hub_cache(tag: str) -> Path | None:
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
     repository = cache / f"models--{hub_repository(tag).replace('/', '--')}"
-    for name in HUB_FILES:
-        found = sorted(repository.glob(f"snapshots/*/{name}"))
-        if found:
-            return found[-1]
-    return None
+    snapshots = sorted(path for path in repository.glob("snapshots/*") if path.is_dir())
+    current = repository / "refs" / "main"
+    if current.is_file():  # the revision the hub calls newest comes first
+        wanted = current.read_text().strip()
+        snapshots.sort(key=lambda path: path.name != wanted)
+    return next(
+        (path for snapshot in snapshots for name in HUB_FILES if (path := snapshot / name).is_file()), None
+    )
 
 
 def hub_is_offline() -> bool:

@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import safetensors
 import safetensors.torch
 import timm
@@ -98,29 +99,30 @@ def load_pretrained(model: nn.Module, file: Path) -> LoadReport:
     """
     if not isinstance(model, VisionTransformer):
         raise WeightsError(f"no loader for {type(model).__name__}: expected a timm VisionTransformer")
-    raw = _read(file, model)
-    source_grid = raw.get("pos_embed")
+    raw, dropped = _read(file, model)
+    expected = model.state_dict()
+    # Names and shapes first: timm's filter would resample another patch size into this model without a word.
+    _check(raw, expected, file, model)
     state = checkpoint_filter_fn(dict(raw), model)
-    classifier = model.pretrained_cfg.get("classifier") or "head"
-    heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-    dropped = tuple(sorted(key for key in raw if key.split(".")[0] in (*heads, "pre_logits")))
-    state = {key: value for key, value in state.items() if key not in dropped}
-    _check(state, model.state_dict(), file, model)
     model.load_state_dict(state, strict=True)
-    resized = None
-    if source_grid is not None and source_grid.shape != model.pos_embed.shape:
-        resized = (tuple(source_grid.shape), tuple(model.pos_embed.shape))
-    return LoadReport(str(file), _sha256(file), len(state), dropped, resized)
+    source, target = tuple(raw["pos_embed"].shape), tuple(expected["pos_embed"].shape)
+    return LoadReport(
+        str(file), _sha256(file), len(state), dropped, (source, target) if source != target else None
+    )
 
 
-def _read(file: Path, model: VisionTransformer) -> dict[str, Tensor]:
+def _read(file: Path, model: VisionTransformer) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """The tensors by timm's names without the pretrained classifier's, and the names of those left out."""
     try:
-        if file.suffix == ".safetensors":
-            return safetensors.torch.load_file(file)
         if file.suffix == ".npz":
             return _read_npz(file, model)
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        if file.suffix == ".safetensors":
+            state = safetensors.torch.load_file(file)
+        else:
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if not _is_torch_file(file):
+            raise _unreadable(file, error) from error
         raise WeightsError(
             f"{file} holds pickled objects beside tensors and is not loaded: they could run any code. "
             "Re-save its state_dict alone, or as .safetensors"
@@ -133,16 +135,37 @@ def _read(file: Path, model: VisionTransformer) -> dict[str, Tensor]:
         state = state.get(wrapper, state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{file} holds no state_dict: expected tensors by name")
-    return state
+    classifier = model.pretrained_cfg.get("classifier") or "head"
+    heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
+    dropped = tuple(sorted(key for key in state if key.split(".")[0] in (*heads, "pre_logits")))
+    return {key: value for key, value in state.items() if key not in dropped}, dropped
 
 
-def _read_npz(file: Path, model: VisionTransformer) -> dict[str, Tensor]:
+def _read_npz(file: Path, model: VisionTransformer) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Google's JAX layout, read by timm at the weights' native size, so that every later step is the same as for
     the other formats (timm's npz path would resize the position embedding bilinearly)."""
     native = timm.create_model(model.pretrained_cfg["architecture"], pretrained=False, num_classes=0)
+    with np.load(file, allow_pickle=False) as arrays:
+        names = arrays.files
+        blocks = {part for name in names for part in name.split("/") if part.startswith("encoderblock_")}
+        kernels = [arrays[name].shape for name in names if name.endswith("embedding/kernel")]
+    height, width = native.patch_embed.proj.weight.shape[-2:]
+    problems = []
+    if len(blocks) != len(native.blocks):
+        problems.append(f"it has {len(blocks)} blocks instead of {len(native.blocks)}")
+    if kernels and kernels[0][:2] != (height, width):
+        problems.append(f"its patches are {kernels[0][0]}x{kernels[0][1]} instead of {height}x{width}")
+    if problems:
+        raise _of_another_model(file, native, problems)
     with torch.no_grad():
         native.load_pretrained(str(file))
-    return native.state_dict()
+    dropped = tuple(sorted(name for name in names if {"head", "pre_logits"} & set(name.split("/"))))
+    return native.state_dict(), dropped
+
+
+def _is_torch_file(file: Path) -> bool:
+    with open(file, "rb") as stream:
+        return stream.read(2) in (b"PK", b"\x80\x02")
 
 
 def _unreadable(file: Path, error: Exception) -> WeightsError:
@@ -162,15 +185,24 @@ def _check(state: dict[str, Tensor], expected: dict[str, Tensor], file: Path, mo
     shapes = [
         f"{key} {tuple(state[key].shape)} instead of {tuple(expected[key].shape)}"
         for key in sorted(state.keys() & expected.keys())
-        if state[key].shape != expected[key].shape
+        if not _fits(key, state[key].shape, expected[key].shape)
     ]
     if shapes:
         problems.append(f"shapes differ: {_some(shapes)}")
     if problems:
-        architecture = model.pretrained_cfg.get("architecture", type(model).__name__)
-        raise WeightsError(
-            f"{file} is not a file of {architecture}: {'; '.join(problems)}. Nothing was loaded"
-        )
+        raise _of_another_model(file, model, problems)
+
+
+def _fits(name: str, found: torch.Size, expected: torch.Size) -> bool:
+    """Equal shapes; of the position embedding only the number of positions may differ, it is resized."""
+    if name == "pos_embed":
+        return len(found) == 3 and (found[0], found[2]) == (expected[0], expected[2])
+    return found == expected
+
+
+def _of_another_model(file: Path, model: nn.Module, problems: list[str]) -> WeightsError:
+    architecture = model.pretrained_cfg.get("architecture", type(model).__name__)
+    return WeightsError(f"{file} is not a file of {architecture}: {'; '.join(problems)}. Nothing was loaded")
 
 
 def _some(names: list[str]) -> str:

@@ -10,7 +10,7 @@ import pytest
 import dcal
 
 FOLDER = Path(dcal.__file__).parent
-ALLOWED = {"dcal", "torch", "timm", "safetensors", "huggingface_hub"} | sys.stdlib_module_names
+ALLOWED = {"dcal", "torch", "timm", "numpy", "safetensors", "huggingface_hub"} | sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.rglob("*.py")), ids=lambda file: file.name)

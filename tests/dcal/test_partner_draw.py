@@ -79,16 +79,12 @@ def test_loader_pairing_gives_the_targets_outputs_alone():
         torch.testing.assert_close(found[name].logits, branch.logits, rtol=0, atol=1e-5)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a partner of the wrong length is taken: PWCA then speaks of fewer images"
-)
 def test_a_partner_for_some_of_the_images_is_refused():
     model = small_dcal(pwca=dcal.PWCASettings())
     with pytest.raises(ValueError, match="partner"):
         model(random_images(4), partner=torch.tensor([1, 0]))
 
 
-@pytest.mark.xfail(strict=True, reason="partner is silently replaced where the loader pairs")
 def test_a_partner_where_the_loader_pairs_is_refused():
     model = small_dcal(pwca=dcal.PWCASettings(pairing="loader"))
     with pytest.raises(ValueError, match="partner"):

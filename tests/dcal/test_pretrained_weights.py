@@ -366,7 +366,6 @@ def test_hf_hub_cache_goes_before_hf_home(hub, monkeypatch):
     assert weight_files.find_in_hub_cache("small_vit.test") is None
 
 
-@pytest.mark.xfail(strict=True, reason="of several cached revisions the one whose hash sorts last is taken")
 def test_of_several_cached_revisions_the_one_that_main_names_is_used(hub):
     source = cached(hub, "0123abcd", seed=5)
     cached(hub, "ffffffff", seed=6)
@@ -403,9 +402,6 @@ def test_offline_with_nothing_cached_is_an_error_and_never_a_random_model(tmp_pa
 # ---- found wanting ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(
-    strict=True, reason="named_apply leaves out the module it is given, so the norm stays a copy"
-)
 def test_glcas_final_norm_with_random_initialisation_keeps_no_pretrained_value(tmp_path):
     file = write(source_model("small_vit"), tmp_path / "weights.safetensors")
     model = build("small_vit", file, glca=dcal.GLCASettings(init="random"))
@@ -413,9 +409,6 @@ def test_glcas_final_norm_with_random_initialisation_keeps_no_pretrained_value(t
     assert model.glca.norm.bias.eq(0).all()
 
 
-@pytest.mark.xfail(
-    strict=True, raises=RuntimeError, reason="timm's resampling fails first, and names no file"
-)
 def test_a_distilled_file_is_refused_by_name(tmp_path):
     """One more prefix token: TransReID's DeiT files are such files, so this will happen."""
     state = timm.create_model("small_vit", num_classes=7, img_size=40).state_dict()
@@ -426,9 +419,6 @@ def test_a_distilled_file_is_refused_by_name(tmp_path):
         build("small_vit", tmp_path / "weights.safetensors")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="timm resamples the patch embedding, so another architecture loads silently"
-)
 @pytest.mark.parametrize("suffix", ["safetensors", "npz"])
 def test_a_file_with_another_patch_size_is_refused(suffix, tmp_path):
     """ViT-B/32's file has ViT-B/16's names and widths."""
@@ -437,20 +427,17 @@ def test_a_file_with_another_patch_size_is_refused(suffix, tmp_path):
         build("small_vit", file)
 
 
-@pytest.mark.xfail(strict=True, reason="timm reads the blocks it has and ignores further ones")
 def test_a_deeper_npz_is_refused(tmp_path):
     file = write(small_backbone(depth=13, num_classes=7), tmp_path / "weights.npz")
     with pytest.raises(dcal.WeightsError):
         build("small_vit", file)
 
 
-@pytest.mark.xfail(strict=True, reason="the report of an .npz says that the file has no classifier")
 def test_the_report_of_an_npz_names_the_classifier_it_dropped(tmp_path):
     file = write(source_model("small_vit"), tmp_path / "weights.npz")
     assert build("small_vit", file).pretrained.dropped != ()
 
 
-@pytest.mark.xfail(strict=True, reason="an HTML page is said to hold pickled objects beside tensors")
 def test_a_web_page_saved_as_pth_is_called_unreadable(tmp_path):
     file = tmp_path / "weights.pth"
     file.write_text("<html><body>404: not found</body></html>")
