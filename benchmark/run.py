@@ -97,6 +97,8 @@ def _run_held(
             logger.info("%s is done already", config.run_id)
             return result
         folder.outcome.unlink(missing_ok=True)
+        for left_by_a_killed_one in folder.path.glob(".*.tmp"):
+            left_by_a_killed_one.unlink()
         work = _Work(
             config, folder, dataset, fingerprint, held, infrastructure, stop, generated=places.generated
         )
