@@ -13,7 +13,7 @@ DEVICE ?=
 WORKERS ?=
 RERUN ?=
 BACKBONES ?=
-MINUTES ?= 8
+MINUTES ?=
 PYTHON ?= python3
 TESTS ?= tests
 
@@ -49,7 +49,7 @@ help: ## this list
 	@echo "  RERUN=$(RERUN)            stale: set runs of other settings aside and run their cells anew"
 	@echo "  PYTHON=$(PYTHON)    interpreter (3.11 to 3.13) the virtual environment is made with, once"
 	@echo "  TESTS=$(TESTS)       what make test runs"
-	@echo "  BACKBONES=$(BACKBONES) MINUTES=$(MINUTES)   for make mini-weights: which (none: all) and how long each"
+	@echo "  BACKBONES=$(BACKBONES) MINUTES=$(MINUTES)   for make mini-weights: which (none: all), CPU minutes of each"
 
 table1: $(VENV) ## run what is missing of Table 1, then write and print the table
 	@$(PY) -m benchmark launch --table table1 $(PLACES) $(GRID) $(MACHINE); status=$$?; \
@@ -69,7 +69,7 @@ mini-data: $(VENV) ## write the generated mini sets
 	@$(PY) -m benchmark mini-data $(PLACES)
 
 mini-weights: $(VENV) ## train the mini backbones anew (minutes each); the result is committed
-	$(PY) -m benchmark.mini.pretrain $(if $(BACKBONES),--backbone $(BACKBONES),--all) --minutes $(MINUTES)
+	$(PY) -m benchmark.mini.pretrain $(if $(BACKBONES),--backbone $(BACKBONES),--all) $(if $(MINUTES),--minutes $(MINUTES))
 
 test: $(VENV) ## run the tests
 	$(PY) -m pytest $(TESTS)

@@ -83,7 +83,6 @@ def prepare(device: str, precision: str, threads: int) -> Compute:
     import torch
 
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
     if device == "cuda":
         if not torch.cuda.is_available():
             raise RunError(
@@ -99,6 +98,8 @@ def prepare(device: str, precision: str, threads: int) -> Compute:
         if precision == "float16":
             raise RunError("train.precision=float16 needs a GPU: use float32 or bfloat16 on a CPU")
         name = cpu_name()
+        # Here a resumed run must end with the same bits; on GPUs the deterministic kernels would cost too much.
+        torch.use_deterministic_algorithms(True, warn_only=True)
     amp = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
     return Compute(torch.device(device), name, precision, amp, threads)
 

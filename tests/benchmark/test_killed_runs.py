@@ -76,9 +76,7 @@ def test_killed_while_it_starts_writes_a_checkpoint_trains_and_ends(tmp_path, mi
 
 def test_a_sigterm_saves_and_says_so(tmp_path, mini_pictures, undisturbed):
     files = folder(tmp_path)
-    process = subprocess.Popen(
-        command(tmp_path, mini_pictures), cwd=ROOT, stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command(tmp_path, mini_pictures), cwd=ROOT, stderr=subprocess.PIPE, text=True)
     while not files.checkpoint.exists():
         assert process.poll() is None
         time.sleep(0.01)

@@ -8,6 +8,7 @@ import torch
 from conftest import QUICK
 
 from benchmark import checkpoint, claim, run
+from benchmark.atomic import file_sha256
 from benchmark.config import load_profile, resolve
 from benchmark.errors import RunError
 from benchmark.grid import select
@@ -84,7 +85,7 @@ def test_the_kept_checkpoint_holds_the_final_weights(places):
     state = checkpoint.newest(files, result["config_hash"])
     assert checkpoint.weights_sha256(state["model"]) == result["final_weights_sha256"]
     assert "optimizer" not in state
-    assert checkpoint.file_sha256(files.predictions) if hasattr(checkpoint, "file_sha256") else True
+    assert file_sha256(files.predictions) == result["predictions_sha256"]
 
 
 def test_the_baseline_has_one_branch_and_no_uncertainty_weights(places):
@@ -115,7 +116,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(places, tm
 @pytest.mark.parametrize("cell", [BASELINE, DCAL], ids=lambda cell: cell.method)
 def test_stopped_at_any_step_and_resumed_ends_with_the_same_weights(places, tmp_path, cell):
     whole = run_cell(places, cell)
-    for step in (0, 2, 3, 4, 7, 11):
+    for step in (0, 3, 4, 7):
         broken = type(places)(tmp_path / f"stopped at {step}", places.data, places.weights, generated=True)
         with pytest.raises(Stopped):
             run_cell(broken, cell, stop=StopAfter(step))
@@ -143,7 +144,13 @@ def test_stopped_again_and_again(places, tmp_path):
 
 @pytest.mark.parametrize(
     "overrides",
-    [{"model.pwca_pairing": "loader"}, {"model.glca_select": "random"}, {"model.pwca_stream": "figure"}],
+    [
+        {"model.pwca_pairing": "loader"},
+        {"model.glca_select": "random", "model.glca_readout": "mean"},
+        {"model.pwca_stream": "figure", "model.pwca_blocks": 4},
+        {"model.glca_blocks": 2, "train.optimizer": "adam"},
+        {"train.precision": "bfloat16", "data.test_crop": "whole", "data.drop_banner": True},
+    ],
     ids=str,
 )
 def test_every_reading_resumes_exactly(places, tmp_path, overrides):

@@ -1,0 +1,148 @@
+"""`make` from a checkout whose path has spaces: the everyday commands as a user types them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SET = "SET=train.epochs=1 data.class_limit=3 evaluate.every=1"
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / ".venv" / ".installed").exists(), reason="needs the environment that make test makes"
+)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """The tracked files under a path with spaces, with this environment in place of a second one."""
+    root = tmp_path_factory.mktemp("a checkout") / "it's here"
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).exists():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, root / name)
+    (root / ".venv").symlink_to(ROOT / ".venv")
+    return root
+
+
+def make(checkout, *arguments):
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+    }
+    return subprocess.run(
+        ["make", *arguments], cwd=checkout, capture_output=True, text=True, env=environment, timeout=300
+    )
+
+
+def test_table1_runs_what_is_missing_and_nothing_the_second_time(checkout):
+    arguments = ["table1", "CELLS=cub/deit_tiny/*", "RUNS=my runs", SET]
+    first = make(checkout, *arguments)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert first.stderr.count("] start ") == 2
+    assert "NOT comparable with the paper" in first.stdout
+    tables = checkout / "my runs" / "mini" / "tables"
+    assert {path.name for path in tables.iterdir()} == {
+        f"table1.{suffix}" for suffix in ("md", "tex", "csv", "html")
+    }
+    before = (checkout / "my runs/mini/cub/deit_tiny/dcal/seed0/result.json").read_bytes()
+    second = make(checkout, *arguments)
+    assert second.returncode == 0
+    assert " start " not in second.stderr
+    assert "2 runs: 2 done" in second.stderr
+    assert (checkout / "my runs/mini/cub/deit_tiny/dcal/seed0/result.json").read_bytes() == before
+
+
+OWN_PROFILE = """base = "mini"
+[profile]
+title = "a user's own: the mini backbones on pictures in the official layouts"
+pictures = "official"
+comparable = false
+"""
+
+
+def test_one_torn_picture_fails_its_run_the_other_goes_on_and_the_exit_status_says_so(checkout):
+    (checkout / "benchmark/recipes/own.toml").write_text(OWN_PROFILE)
+    assert make(checkout, "mini-data", "RUNS=r").returncode == 0
+    torn = sorted((checkout / "r/mini/data/CUB_200_2011/images").glob("*/*.jpg"))[0]
+    whole = torn.read_bytes()
+    torn.write_bytes(whole[:600])
+    arguments = ["table1", "PROFILE=own", "DATA=r/mini/data", "RUNS=own runs", SET]
+    arguments += ["CELLS=cub/deit_tiny/baseline cars/deit_tiny/baseline"]
+    done = make(checkout, *arguments)
+    assert done.returncode == 2  # make's own, for a recipe line that ended with 1
+    assert "FAILED cub/deit_tiny/baseline/seed0" in done.stderr
+    assert torn.name in done.stderr
+    assert "done  cars/deit_tiny/baseline/seed0" in done.stderr
+    assert "failed" in done.stdout  # the table is written all the same
+    assert torn.name in (checkout / "own runs/own/tables/table1.md").read_text()
+    torn.write_bytes(whole)
+    mended = make(checkout, *arguments)
+    assert mended.returncode == 0
+    assert mended.stderr.count("] start ") == 1
+
+
+def test_stale_runs_are_kept_until_told_otherwise(checkout):
+    arguments = ["table1", "CELLS=aircraft/deit_tiny/baseline", "RUNS=stale runs"]
+    assert make(checkout, *arguments, SET).returncode == 0
+    other = SET.replace("epochs=1", "epochs=2")
+    kept = make(checkout, *arguments, other)
+    assert "train.epochs: 1 then, 2 now" in kept.stderr
+    assert " start " not in kept.stderr
+    assert "stale" in kept.stdout
+    again = make(checkout, *arguments, other, "RERUN=stale")
+    assert again.returncode == 0, again.stdout + again.stderr
+    folder = checkout / "stale runs/mini/aircraft/deit_tiny/baseline"
+    assert len(list(folder.glob("seed0.stale-*/result.json"))) == 1
+    assert (folder / "seed0/result.json").exists()
+
+
+def test_a_mistake_is_refused_before_anything_runs(checkout):
+    for mistake in ("CELLS=cub/deit_tinny/*", "PROFILE=papper", "SET=train.epoch=3", "SEEDS=x"):
+        done = make(checkout, "table1", mistake)
+        assert done.returncode == 2
+        assert "error: " in done.stderr
+        assert " start " not in done.stderr
+
+
+def test_quotes_in_values_reach_the_program_as_they_are(checkout):
+    done = make(checkout, "list", "CELLS=cub/deit_tiny/*'; touch owned '")
+    assert done.returncode == 2
+    assert "matches none" in done.stderr
+    assert not (checkout / "owned").exists()
+
+
+def test_help_lists_every_verb_and_variable(checkout):
+    shown = make(checkout, "help").stdout
+    text = (checkout / "Makefile").read_text()
+    verbs = [line.split(":")[0] for line in text.splitlines() if "## " in line and not line.startswith("\t")]
+    variables = [line.split(" ?=")[0] for line in text.splitlines() if " ?=" in line]
+    assert len(verbs) >= 10
+    assert len(variables) >= 12
+    for name in verbs:
+        assert f"\n  {name}" in shown
+    for name in variables:
+        assert f"{name}=" in shown
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="the interpreter of the tests is a supported one")
+def test_another_interpreter_is_checked_before_it_is_used(checkout, tmp_path):
+    bare = tmp_path / "bare checkout"
+    shutil.copytree(
+        checkout, bare, symlinks=True, ignore=shutil.ignore_patterns(".venv", "*runs*", "own data")
+    )
+    missing = make(bare, "list", "PYTHON=python9")
+    assert missing.returncode == 2
+    assert "no interpreter python9" in missing.stderr
+    old = tmp_path / "old python"
+    old.write_text(
+        "#!/bin/sh\nexec " + sys.executable + " -c \"import sys; sys.exit('error: Python 3.11')\"\n"
+    )
+    old.chmod(0o755)
+    refused = make(bare, "list", f"PYTHON={old}")
+    assert refused.returncode == 2
+    assert "Python 3.11" in refused.stderr
+    assert not (bare / ".venv").exists()
