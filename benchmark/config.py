@@ -17,6 +17,7 @@ from benchmark.backbones import BACKBONES
 from benchmark.errors import SettingsError
 from benchmark.grid import Cell
 from benchmark.settings import DCAL_ONLY, READINGS, Settings
+from benchmark.typed import convert, literal, typed
 
 RECIPES = Path(__file__).parent / "recipes"
 # Part of every hash: raised when the code changes the numbers that the same settings give.
@@ -81,7 +82,7 @@ def load_profile(name: str) -> Profile:
         for section, values in sections.items():
             for key, value in values.items():
                 dotted = f"{section}.{key}"
-                tables[task][dotted] = _typed(dotted, value, f"recipe {name}")
+                tables[task][dotted] = typed(dotted, value, f"recipe {name}")
     return Profile(name=name, tables=tables, **header)
 
 
@@ -123,7 +124,7 @@ def parse_overrides(text: str) -> dict[str, object]:
         name, equals, value = entry.partition("=")
         if not equals:
             raise SettingsError(f"SET entry {entry!r} has no value: expected section.name=value")
-        overrides[name] = _typed(name, _literal(value), "SET")
+        overrides[name] = typed(name, literal(value), "SET")
     return overrides
 
 
@@ -224,61 +225,6 @@ def _check_values(settings: Settings, cell: Cell) -> None:
         raise SettingsError(f"model settings: {error}") from error
 
 
-def _known_settings() -> dict[str, object]:
-    return {
-        f"{section}.{name}": type_
-        for section, section_type in typing.get_type_hints(Settings).items()
-        for name, type_ in typing.get_type_hints(section_type).items()
-    }
-
-
-def _typed(name: str, value: object, where: str) -> object:
-    known = _known_settings()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-        hint = f"; nearest: {near[0]}" if near else ""
-        raise SettingsError(f"{where}: unknown setting {name!r}{hint}. `make settings` lists them all")
-    try:
-        return _convert(value, known[name])
-    except (TypeError, ValueError) as error:
-        raise SettingsError(f"{where}: {name}={value!r} {error}") from error
-
-
-def _convert(value: object, type_: object) -> object:
-    origin = typing.get_origin(type_)
-    if origin is typing.Literal:
-        choices = typing.get_args(type_)
-        if value not in choices:
-            near = difflib.get_close_matches(str(value), choices, n=1)
-            hint = f"; nearest: {near[0]}" if near else ""
-            raise ValueError(f"is not one of {', '.join(choices)}{hint}")
-        return value
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)) or len(value) != len(typing.get_args(type_)):
-            raise TypeError("is not a pair of whole numbers like 550,550")
-        return tuple(_convert(item, kind) for item, kind in zip(value, typing.get_args(type_), strict=True))
-    if type_ is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not type_:
-        kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-        raise TypeError(f"is not {kinds[type_]}")
-    return value
-
-
-def _literal(text: str) -> object:
-    """A value from the command line: true, 3, 0.1, 5e-4, 550,550 or a bare word."""
-    if "," in text:
-        return [_literal(part) for part in text.split(",")]
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
 def _check_fields(values: Mapping[str, object], type_: type, where: str, optional: tuple[str, ...]) -> None:
     hints = {name: hint for name, hint in typing.get_type_hints(type_).items() if name not in optional}
     if unknown := values.keys() - hints.keys():
@@ -288,6 +234,6 @@ def _check_fields(values: Mapping[str, object], type_: type, where: str, optiona
     for name, hint in hints.items():
         if not isinstance(hint, types.UnionType):
             try:
-                _convert(values[name], hint)
+                convert(values[name], hint)
             except (TypeError, ValueError) as error:
                 raise SettingsError(f"{where}: {name}={values[name]!r} {error}") from error

@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,7 +27,8 @@ from benchmark.evaluate import Predictions, evaluate
 from benchmark.grid import Cell
 from benchmark.logs import logged, write_history
 from benchmark.places import Places
-from benchmark.records import SCHEMA, RunFolder, folder_of, read_result, set_aside, write_result
+from benchmark.records import RunFolder, folder_of, read_result, set_aside, write_result
+from benchmark.result import make_result
 from benchmark.status import stale_reason
 from benchmark.stop import Heartbeat, Stopped, StopRequest
 from benchmark.train import Trainer
@@ -184,7 +184,19 @@ class _Work:
         with Heartbeat(self.folder, self.stop, trainer.progress, self.infrastructure.parent):
             trainer.fit()
             predictions = _evaluated(model, tests, prepare, compute)
-        result = self._result(trainer, predictions, compute, started)
+        write_file(
+            self.folder.predictions, lambda stream: np.savez_compressed(stream, **predictions.arrays())
+        )
+        result = make_result(
+            self.config,
+            trainer,
+            predictions,
+            dataset=self.dataset,
+            coverage=self.coverage,
+            fingerprint=self.fingerprint,
+            predictions_sha256=file_sha256(self.folder.predictions),
+            provenance={**started, "finished": provenance.now()},
+        )
         self.held.verify()
         write_result(self.folder, result)
         checkpoint.slim(self.folder, trainer.state())
@@ -222,54 +234,6 @@ class _Work:
     def _save(self, state: dict) -> None:
         self.held.verify()
         checkpoint.save(self.folder, state)
-
-    def _result(self, trainer: Trainer, predictions: Predictions, compute: Compute, started: dict) -> dict:
-        write_file(
-            self.folder.predictions, lambda stream: np.savez_compressed(stream, **predictions.arrays())
-        )
-        evaluated = [entry for entry in trainer.book.history if "metrics" in entry]
-        best = max(evaluated, key=lambda entry: entry["metrics"]["top1"])
-        report = trainer.model.pretrained
-        weights = {
-            "tag": self.config.tag,
-            "file": Path(report.file).name,
-            "sha256": report.sha256,
-            "dropped": list(report.dropped),
-        }
-        if report.resized:
-            weights["resized"] = [list(shape) for shape in report.resized]
-        row = DATASETS[self.dataset.key]
-        return {
-            "schema": SCHEMA,
-            "run": self.config.run_id,
-            "cell": self.config.cell.id,
-            "seed": self.config.seed,
-            "profile": self.config.profile,
-            "config_hash": self.config.hash,
-            "metrics": predictions.metrics(),
-            "best": {"epoch": best["epoch"], "top1": best["metrics"]["top1"]},
-            "data": {
-                "name": row.title,
-                "coverage": self.coverage.kind,
-                "text": self.coverage.text,
-                "fingerprint": self.fingerprint,
-                "classes": len(self.dataset.classes),
-                "train_images": len(self.dataset.train),
-                "test_images": len(self.dataset.test),
-            },
-            "weights": weights,
-            "device": compute.record(),
-            "cost": {
-                "epochs": trainer.train.epochs,
-                "steps": trainer.steps,
-                "train_seconds": round(trainer.book.train_seconds, 2),
-                "peak_memory_bytes": device.peak_memory_bytes(compute.device),
-                "attempts": trainer.book.attempts,
-            },
-            "final_weights_sha256": checkpoint.weights_sha256(trainer.model.state_dict()),
-            "predictions_sha256": file_sha256(self.folder.predictions),
-            "provenance": {**started, "finished": provenance.now()},
-        }
 
 
 def _evaluated(

@@ -5,6 +5,7 @@ import pytest
 from benchmark import config
 from benchmark.errors import SettingsError
 from benchmark.grid import select
+from benchmark.typed import known_settings
 
 DCAL = select(["cub/deit_tiny/dcal"])[0]
 BASELINE = select(["cub/deit_tiny/baseline"])[0]
@@ -144,13 +145,13 @@ def test_settings_of_the_cross_attentions_leave_a_baseline_alone():
 
 def test_every_setting_stands_in_the_identity():
     identity = resolve().identity["settings"]
-    known = config._known_settings()
+    known = known_settings()
     assert set(identity) == set(known)
 
 
 def test_the_baselines_hash_covers_everything_but_the_cross_attentions():
     identity = resolve(cell=BASELINE).identity["settings"]
-    missing = set(config._known_settings()) - set(identity)
+    missing = set(known_settings()) - set(identity)
     assert missing
     assert all(name.startswith(("model.glca", "model.pwca", "model.w_")) for name in missing)
 

@@ -1,0 +1,74 @@
+"""A finished run as its result.json states it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmark import checkpoint, device
+from benchmark.config import Config
+from benchmark.data.fgvc import FGVCDataset
+from benchmark.data.registry import DATASETS
+from benchmark.data.sources import Coverage
+from benchmark.evaluate import Predictions
+from benchmark.records import SCHEMA
+from benchmark.train import Trainer
+from dcal.weights import LoadReport
+
+
+def make_result(
+    config: Config,
+    trainer: Trainer,
+    predictions: Predictions,
+    *,
+    dataset: FGVCDataset,
+    coverage: Coverage,
+    fingerprint: str,
+    predictions_sha256: str,
+    provenance: dict,
+) -> dict:
+    """The result of the last epoch; the best one stands beside it, labelled by its own key."""
+    evaluated = [entry for entry in trainer.book.history if "metrics" in entry]
+    best = max(evaluated, key=lambda entry: entry["metrics"]["top1"])
+    return {
+        "schema": SCHEMA,
+        "run": config.run_id,
+        "cell": config.cell.id,
+        "seed": config.seed,
+        "profile": config.profile,
+        "config_hash": config.hash,
+        "metrics": predictions.metrics(),
+        "best": {"epoch": best["epoch"], "top1": best["metrics"]["top1"]},
+        "data": {
+            "name": DATASETS[dataset.key].title,
+            "coverage": coverage.kind,
+            "text": coverage.text,
+            "fingerprint": fingerprint,
+            "classes": len(dataset.classes),
+            "train_images": len(dataset.train),
+            "test_images": len(dataset.test),
+        },
+        "weights": _weights(config.tag, trainer.model.pretrained),
+        "device": trainer.compute.record(),
+        "cost": {
+            "epochs": trainer.train.epochs,
+            "steps": trainer.steps,
+            "train_seconds": round(trainer.book.train_seconds, 2),
+            "peak_memory_bytes": device.peak_memory_bytes(trainer.compute.device),
+            "attempts": trainer.book.attempts,
+        },
+        "final_weights_sha256": checkpoint.weights_sha256(trainer.model.state_dict()),
+        "predictions_sha256": predictions_sha256,
+        "provenance": provenance,
+    }
+
+
+def _weights(tag: str, report: LoadReport) -> dict[str, object]:
+    described = {
+        "tag": tag,
+        "file": Path(report.file).name,
+        "sha256": report.sha256,
+        "dropped": list(report.dropped),
+    }
+    if report.resized:
+        described["resized"] = [list(shape) for shape in report.resized]
+    return described
