@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from benchmark.data.fgvc import FGVCDataset, Split
+from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.images import read_image
 from benchmark.data.samplers import PARTNERS, TARGETS, ShuffledBatches
 from benchmark.data.transforms import ViewSettings, drop_banner, test_view, train_view, view_rng
@@ -52,9 +51,10 @@ class _Failure:
 
 
 class _Views(Dataset):
-    def __init__(self, root: Path, split: Split, settings: DataSettings, seed: int, training: bool) -> None:
-        self.root, self.split, self.seed, self.training = root, split, seed, training
-        self.banner = settings.drop_banner
+    def __init__(self, dataset: FGVCDataset, settings: DataSettings, seed: int, training: bool) -> None:
+        self.root, self.seed, self.training = dataset.root, seed, training
+        self.split = dataset.train if training else dataset.test
+        self.banner = settings.drop_banner and dataset.key == "aircraft"
         self.view = ViewSettings(
             resize=settings.resize, crop=settings.crop, flip=settings.flip, test_crop=settings.test_crop
         )
@@ -96,7 +96,7 @@ class TrainLoader:
         if paired:
             self._streams.append(ShuffledBatches(count, batch_size, seed, PARTNERS))
         self._plan = _Plan()
-        views = _Views(dataset.root, dataset.train, settings, seed, training=True)
+        views = _Views(dataset, settings, seed, training=True)
         self._loader = _loader(views, self._plan, workers)
 
     def close(self) -> None:
@@ -132,7 +132,7 @@ class TestLoader:
     ) -> None:
         keys = [_Key(index, 0, TARGETS) for index in range(len(dataset.test))]
         plan = _Plan([keys[start : start + batch_size] for start in range(0, len(keys), batch_size)])
-        views = _Views(dataset.root, dataset.test, settings, seed=0, training=False)
+        views = _Views(dataset, settings, seed=0, training=False)
         self._loader = _loader(views, plan, workers)
 
     def close(self) -> None:

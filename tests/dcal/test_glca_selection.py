@@ -169,5 +169,7 @@ def test_random_selection_continues_from_a_saved_state():
     images = random_images(8)
     selection(model, images)
     resumed.load_state_dict(model.state_dict())
-    resumed.glca.generator.set_state(model.glca.generator.get_state())  # the trainer keeps it in its checkpoints
+    resumed.glca.generator.set_state(
+        model.glca.generator.get_state()
+    )  # the trainer keeps it in its checkpoints
     assert torch.equal(selection(model, images), selection(resumed, images))

@@ -74,7 +74,7 @@ def test_a_saved_row_replaces_only_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(manifest, "MANIFEST", tmp_path / "manifest.json")
     for tag, seed in (("a.generic", 1), ("b.generic", 1), ("a.generic", 2)):
         manifest.save(tag, {"w": torch.ones(3).half()}, {"seed": seed})
-    rows = manifest.read(tmp_path / "manifest.json")
+    rows = manifest.read()
     assert {tag: row["seed"] for tag, row in rows.items()} == {"a.generic": 2, "b.generic": 1}
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "a.generic.safetensors",
@@ -83,7 +83,14 @@ def test_a_saved_row_replaces_only_its_own(tmp_path, monkeypatch):
     ]
 
 
-def test_drawing_and_writing_sets_never_load_torch():
-    modules = ", ".join(f"benchmark.mini.{name}" for name in ("sets", "generic", "identity", "splits"))
-    code = f"import sys, {modules}; assert 'torch' not in sys.modules"
+@pytest.mark.parametrize(
+    ("modules", "unwanted"),
+    [
+        (("sets", "identity"), {"torch", "cv2", "scipy", "numpy"}),
+        (("layouts", "splits", "generic"), {"torch"}),
+    ],
+)
+def test_what_needs_no_torch_never_loads_it(modules, unwanted):
+    names = ", ".join(f"benchmark.mini.{name}" for name in modules)
+    code = f"import sys, {names}; assert not {unwanted!r} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

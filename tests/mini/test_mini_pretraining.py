@@ -7,7 +7,7 @@ from benchmark.mini import birds, cars, planes
 from benchmark.mini.generic import MARKS, PATCH, SIZE, WORLDS, World
 from benchmark.mini.generic_parts import KINDS, SLOTS
 from benchmark.mini.pretrain import pretrain
-from benchmark.mini.stream import Pictures, mirrored, twice
+from benchmark.mini.stream import BATCH, ECHO, Pictures, mirrored, twice
 
 
 def test_a_world_is_the_same_whenever_it_is_made():
@@ -47,9 +47,9 @@ def test_mirroring_turns_pictures_and_marks_alike():
 
 
 def test_each_batch_is_used_twice_the_second_time_mirrored():
-    batches = [tuple(torch.full((1, 4, 4), k) for _ in range(5)) for k in range(60)]
+    batches = [tuple(torch.full((1, 4, 4), k) for _ in range(5)) for k in range(ECHO + 20)]
     used = [int(batch[1][0, 0, 0]) for batch in twice(iter(batches))]
-    assert used[:42] == [*range(41), 0]
+    assert used[: ECHO + 2] == [*range(ECHO + 1), 0]
     assert all(used.count(k) == 2 for k in range(10))
 
 
@@ -62,6 +62,6 @@ def test_a_pretraining_of_seconds_returns_float16_and_its_measurements():
     state, outcome = pretrain("mini_deit_tiny_patch8_48", minutes=0.05, seed=3)
     assert {tensor.dtype for tensor in state.values()} == {torch.float16}
     assert state["head.weight"].shape[0] == outcome.generic_classes == WORLDS["small"].classes
-    assert outcome.images_seen == 64 * outcome.steps > 0
+    assert outcome.images_seen == BATCH * outcome.steps > 0
     assert outcome.distinct_images <= outcome.images_seen
     assert 0 <= outcome.held_out_accuracy <= 1

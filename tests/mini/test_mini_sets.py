@@ -141,7 +141,7 @@ def tiny_sets(monkeypatch):
         cv2.imwrite(str(folder / "a.png"), np.full((8, 8, 3), seed % 256, np.uint8))
         return {"classes": 1, "train": 1, "test": 0}
 
-    monkeypatch.setattr(sets, "SETS", dict.fromkeys(sets.SETS, write))
+    monkeypatch.setattr(sets, "_writer", lambda name: write)
 
 
 @pytest.mark.parametrize("damage", ["no picture", "no DONE.json", "cut DONE.json", "older version"])
@@ -167,7 +167,7 @@ def test_an_interrupted_writing_leaves_no_set(tmp_path, monkeypatch):
         (folder / "half.jpg").write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sets, "SETS", {"CUB_200_2011": interrupted})
+    monkeypatch.setattr(sets, "_writer", lambda name: interrupted)
     with pytest.raises(KeyboardInterrupt):
         sets.write_all(tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,84 @@
+"""No dead options: changing any setting changes what a run computes."""
+
+import pytest
+import torch
+from conftest import QUICK
+
+from benchmark import run
+from benchmark.config import load_profile, resolve
+from benchmark.grid import select
+from benchmark.records import folder_of
+from benchmark.typed import known_settings
+
+BASE = {**QUICK, "train.epochs": 1}
+MEAN = {"model.glca_readout": "mean"}  # with the class-token read-out the selection cannot matter
+OTHER = {  # setting → (another value, settings under which it has a meaning)
+    "data.resize": ((96, 96), {}),
+    "data.crop": ((56, 56), {}),
+    "data.flip": (0.0, {}),
+    "data.test_crop": ("whole", {}),
+    "data.class_limit": (4, {}),
+    "data.drop_banner": (True, {}),
+    "model.drop_path": (0.3, {}),
+    "model.glca_blocks": (2, {}),
+    "model.glca_ratio": (0.5, MEAN),
+    "model.glca_init": ("random", {}),
+    "model.glca_readout": ("mean", {}),
+    "model.glca_select": ("random", MEAN),
+    "model.pwca_blocks": (6, {}),
+    "model.pwca_stream": ("figure", {}),
+    "model.pwca_pairing": ("loader", {}),
+    "model.w_init": (-1.0, {}),
+    "train.epochs": (2, {}),
+    "train.batch_size": (8, {}),
+    "train.optimizer": ("adam", {}),
+    "train.lr": (1e-3, {}),
+    "train.lr_batch": (256, {}),
+    "train.momentum": (0.5, {"train.optimizer": "sgd"}),
+    "train.weight_decay": (0.5, {}),
+    "train.precision": ("bfloat16", {}),
+    "evaluate.every": (2, {"train.epochs": 3}),
+}
+
+
+def test_the_list_is_complete():
+    assert set(OTHER) == set(known_settings())
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory, mini_pictures):
+    """What a run with some settings computes; runs with the same settings are made once."""
+    from benchmark.places import MINI_WEIGHTS, Places
+
+    places = Places(tmp_path_factory.mktemp("runs"), mini_pictures, MINI_WEIGHTS, generated=True)
+    known = {}
+
+    def compute(overrides):
+        key = tuple(sorted(overrides.items()))
+        if key not in known:
+            # Aircraft's lists, because the banner setting is about its pictures.
+            (cell,) = select(["aircraft/deit_tiny/dcal"])
+            config = resolve(cell, 0, load_profile("mini"), overrides)
+            torch.set_num_threads(1)
+            one = Places(places.runs / str(len(known)), places.data, places.weights, generated=True)
+            run.run_cell(
+                cell, 0, "mini", one, overrides=overrides, infrastructure=run.Infrastructure(quiet=True)
+            )
+            files = folder_of(config, one.runs)
+            history = [line.split('"seconds"')[0] for line in files.history.read_text().splitlines()]
+            metrics = [line[line.find('"metrics"') :] for line in files.history.read_text().splitlines()]
+            known[key] = (history, metrics, files.predictions.read_bytes())
+        return known[key]
+
+    return compute
+
+
+@pytest.mark.parametrize("name", sorted(OTHER))
+def test_changing_it_changes_what_is_computed(name, computed):
+    value, context = OTHER[name]
+    under = {**BASE, **context}
+    assert computed(under) != computed({**under, name: value})
+
+
+def test_what_is_compared_repeats_where_a_setting_has_no_meaning(computed):
+    assert computed(BASE) == computed({**BASE, "train.momentum": 0.5})  # AdamW has none
