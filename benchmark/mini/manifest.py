@@ -20,9 +20,9 @@ from benchmark.mini.identity import WEIGHTS, weights_file
 MANIFEST = WEIGHTS / "manifest.json"
 
 
-def read(path: Path = MANIFEST) -> dict[str, dict[str, Any]]:
+def read() -> dict[str, dict[str, Any]]:
     """Rows of the manifest by tag; empty if there is none yet."""
-    return json.loads(path.read_text()) if path.exists() else {}
+    return json.loads(MANIFEST.read_text()) if MANIFEST.exists() else {}
 
 
 def _replace(path: Path, content: bytes) -> None:

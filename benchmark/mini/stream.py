@@ -14,8 +14,8 @@ from torch.utils.data import IterableDataset
 
 from benchmark.mini.generic import WORLDS, World
 
-BATCH = 64
-ECHO = 40  # batches until one returns mirrored
+BATCH = 32
+ECHO = 80  # batches until one returns mirrored
 Batch = tuple[Tensor, ...]  # image, species, genus, kinds, marks: Sample's fields
 
 
