@@ -7,6 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark import config, device, options, pool, status
@@ -65,6 +66,7 @@ def launch(arguments: argparse.Namespace) -> int:
     todo = [view for view in _collect(arguments) if view.state in status.TO_RUN and view.config is not None]
     chosen = device.choose(arguments.device, profile.name, profile.device) if todo else "cpu"
     slots = pool.plan_slots(chosen, len(todo), arguments.jobs)
+    slots = replace(slots, threads=_threads(profile, slots.threads))
     workers = arguments.workers if arguments.workers is not None else _workers(slots, profile)
     passed = [
         "--profile", arguments.profile, "--runs", str(places.runs), "--device", chosen,
@@ -107,6 +109,12 @@ def _workers(slots: pool.Slots, profile: config.Profile) -> int:
     return max(1, min(16, cores // slots.jobs))
 
 
+def _threads(profile: config.Profile, fitting: int) -> int:
+    """CPU threads of a run. A mini backbone's operations are too small to share out: two threads mostly wait for
+    each other, the more so on a busy machine."""
+    return 1 if profile.backbones == "mini" else fitting
+
+
 def run(arguments: argparse.Namespace) -> int:
     """One run, in this process."""
     (cell,) = select([arguments.cell]) if arguments.cell.count("/") == 2 else (None,)
@@ -118,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
     stop.listen()
     from benchmark.run import Infrastructure, run_cell
 
-    cores = os.cpu_count() or 1
+    fitting = _threads(config.load_profile(arguments.profile), os.cpu_count() or 1)
     result = run_cell(
         cell,
         arguments.seed,
@@ -127,7 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
         overrides=config.parse_overrides(arguments.overrides),
         infrastructure=Infrastructure(
             device=arguments.device,
-            threads=arguments.threads or cores,
+            threads=arguments.threads or fitting,
             workers=arguments.workers or 0,
             checkpoint_seconds=arguments.checkpoint_seconds,
             quiet=arguments.quiet,

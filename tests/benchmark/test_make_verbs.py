@@ -78,7 +78,7 @@ def test_one_torn_picture_fails_its_run_the_other_goes_on_and_the_exit_status_sa
     assert torn.name in done.stderr
     assert "done  cars/deit_tiny/baseline/seed0" in done.stderr
     assert "failed" in done.stdout  # the table is written all the same
-    assert torn.name in (checkout / "own runs/own/tables/table1.md").read_text()
+    assert torn.name in (checkout / "own runs/own/tables/table1.csv").read_text()
     torn.write_bytes(whole)
     mended = make(checkout, *arguments)
     assert mended.returncode == 0
