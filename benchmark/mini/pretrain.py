@@ -1,7 +1,7 @@
 """Pretrain the mini backbones from random initialisation on endless generated generic pictures.
 
-    python -m benchmark.mini.pretrain --backbone deit_tiny --minutes 5 --seed 0
-    python -m benchmark.mini.pretrain --all      # about 40 minutes of one core, each backbone for its MINUTES
+    python -m benchmark.mini.pretrain --backbone deit_tiny --minutes 7 --seed 0
+    python -m benchmark.mini.pretrain --all      # 39 minutes of CPU time, drawing not counted
 
 The pictures come from one worker process, training keeps one thread busy; the minutes are CPU time of
 that thread, so that a busy machine gives the same weights' quality, only later. Besides the species of a
@@ -27,14 +27,30 @@ from benchmark.mini.backbones import ARCHITECTURES, WORLD_OF
 from benchmark.mini.generic import MARKS, WORLDS
 from benchmark.mini.generic_parts import KINDS, SLOTS
 from benchmark.mini.manifest import save
-from benchmark.mini.stream import BATCH, ECHO, Pictures, twice
+from benchmark.mini.stream import ECHO, Pictures, twice
 
-# A wider backbone takes longer a step, and needs about as many of them.
-MINUTES = {"deit_tiny": 5.0, "deit_small": 7.0, "deit_base": 9.0, "vit_base": 9.0, "r50_vit_base": 7.0}
-PEAK_LR = 1.5e-3
 WARM_UP = 0.05  # share of the time
 HELD_OUT = 2000  # pictures the reported accuracy is measured on
 HELD_OUT_SEED = 10**6  # no training seed reaches it
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a backbone is pretrained: minutes of CPU time, pictures a step, highest learning rate."""
+
+    minutes: float
+    batch: int
+    peak_lr: float
+
+
+# The larger ones get more steps out of their time with smaller batches.
+PLANS = {
+    "mini_deit_tiny_patch8_48": Plan(7, 64, 2e-3),
+    "mini_deit_small_patch8_48": Plan(7, 64, 2e-3),
+    "mini_deit_base_patch8_48": Plan(9, 32, 1.5e-3),
+    "mini_vit_base_patch8_48": Plan(9, 32, 1.5e-3),
+    "mini_vit_base_r50_s8_48": Plan(7, 32, 1.5e-3),
+}
 
 
 class Pretraining(nn.Module):
@@ -90,22 +106,22 @@ def _optimizer(model: nn.Module) -> torch.optim.AdamW:
     chosen = {id(p) for p in decayed}
     others = [p for p in model.parameters() if id(p) not in chosen]
     groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=PEAK_LR, betas=(0.9, 0.99), fused=True)
+    return torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
 
 
 def _rate(progress: float) -> float:
-    """Learning rate at a share of the time: linear warm-up, then cosine to 0."""
+    """Share of the highest learning rate at a share of the time: linear warm-up, then cosine to 0."""
     if progress < WARM_UP:
-        return PEAK_LR * progress / WARM_UP
-    return PEAK_LR * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - WARM_UP) / (1 - WARM_UP))))
+        return progress / WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - WARM_UP) / (1 - WARM_UP))))
 
 
 @torch.inference_mode()
-def _held_out(model: Pretraining, world: str) -> tuple[float, float]:
+def _held_out(model: Pretraining, world: str, batch: int) -> tuple[float, float]:
     """Accuracy of species and genus on pictures that no training has seen."""
     model.eval()
     right = genus_right = seen = 0
-    for image, species, genus, _, _ in Pictures(world, HELD_OUT_SEED):
+    for image, species, genus, _, _ in Pictures(world, HELD_OUT_SEED, batch):
         cls = model.tokens(image)[:, 0]
         right += int((model.backbone.head(cls).argmax(1) == species).sum())
         genus_right += int((model.genus(cls).argmax(1) == genus).sum())
@@ -122,19 +138,19 @@ def pretrain(architecture: str, minutes: float, seed: int) -> tuple[dict[str, Te
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.manual_seed(seed)
-    world = WORLD_OF[architecture]
+    world, batch, peak = WORLD_OF[architecture], PLANS[architecture].batch, PLANS[architecture].peak_lr
     model = Pretraining(architecture)
     optimizer = _optimizer(model)
-    loader = DataLoader(Pictures(world, seed), batch_size=None, num_workers=1, prefetch_factor=16)
+    loader = DataLoader(Pictures(world, seed, batch), batch_size=None, num_workers=1, prefetch_factor=16)
     start, start_wall, limit, steps = time.thread_time(), time.monotonic(), 60 * minutes, 0
-    for batch in twice(loader):
+    for pictures in twice(loader, ECHO // batch):
         elapsed = time.thread_time() - start
         if elapsed >= limit:
             break
         for group in optimizer.param_groups:
-            group["lr"] = _rate(elapsed / limit)
+            group["lr"] = peak * _rate(elapsed / limit)
         optimizer.zero_grad()
-        loss = model.loss(*batch)
+        loss = model.loss(*pictures)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -148,15 +164,15 @@ def pretrain(architecture: str, minutes: float, seed: int) -> tuple[dict[str, Te
     cpu, wall = time.thread_time() - start, time.monotonic() - start_wall
     state = {name: tensor.half().contiguous() for name, tensor in model.backbone.state_dict().items()}
     model.backbone.load_state_dict(state)  # measure what is saved
-    accuracy, genus_accuracy = _held_out(model, world)
+    accuracy, genus_accuracy = _held_out(model, world, batch)
     return state, Outcome(
         cpu_minutes=round(cpu / 60, 2),
         wall_minutes=round(wall / 60, 2),
         steps=steps,
-        distinct_images=BATCH * (steps - max(0, steps - ECHO) // 2),
-        images_seen=BATCH * steps,
+        distinct_images=batch * (steps - max(0, steps - ECHO // batch) // 2),
+        images_seen=batch * steps,
         generic_classes=WORLDS[world].classes,
-        held_out_images=math.ceil(HELD_OUT / BATCH) * BATCH,
+        held_out_images=math.ceil(HELD_OUT / batch) * batch,
         held_out_accuracy=round(accuracy, 4),
         held_out_genus_accuracy=round(genus_accuracy, 4),
     )
@@ -171,14 +187,13 @@ def main() -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--backbone", choices=sorted(tags))
     which.add_argument("--all", action="store_true")
-    parser.add_argument(
-        "--minutes", type=float, help="CPU time of training, by default the backbone's MINUTES"
-    )
+    parser.add_argument("--minutes", type=float, help="CPU time of training, by default the plan's")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     for key in tags if args.all else [args.backbone]:
-        minutes = MINUTES[key] if args.minutes is None else args.minutes
-        state, outcome = pretrain(tags[key].split(".")[0], minutes, args.seed)
+        architecture = tags[key].split(".")[0]
+        minutes = PLANS[architecture].minutes if args.minutes is None else args.minutes
+        state, outcome = pretrain(architecture, minutes, args.seed)
         command = (
             f"python -m benchmark.mini.pretrain --backbone {key} --minutes {minutes:g} --seed {args.seed}"
         )

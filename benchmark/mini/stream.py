@@ -14,24 +14,23 @@ from torch.utils.data import IterableDataset
 
 from benchmark.mini.generic import WORLDS, World
 
-BATCH = 32
-ECHO = 80  # batches until one returns mirrored
+ECHO = 2560  # pictures until one returns mirrored
 Batch = tuple[Tensor, ...]  # image, species, genus, kinds, marks: Sample's fields
 
 
 class Pictures(IterableDataset):
     """Endless batches (image, species, genus, kinds, marks), the same for the same seed."""
 
-    def __init__(self, world: str, seed: int) -> None:
-        self.world, self.seed = world, seed
+    def __init__(self, world: str, seed: int, batch: int) -> None:
+        self.world, self.seed, self.batch = world, seed, batch
 
     def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(1)
         torch.set_num_threads(1)
         world, index = World(WORLDS[self.world]), 0
         while True:
-            drawn = [world.sample(np.random.default_rng((self.seed, index + k))) for k in range(BATCH)]
-            index += BATCH
+            drawn = [world.sample(np.random.default_rng((self.seed, index + k))) for k in range(self.batch)]
+            index += self.batch
             yield (
                 torch.from_numpy(np.stack([s.image for s in drawn])),
                 torch.tensor([s.species for s in drawn]),
@@ -48,11 +47,11 @@ def mirrored(batch: Batch) -> Batch:
     return image.flip(2), species, genus, kinds, marks.unflatten(1, (grid, grid)).flip(2).flatten(1, 2)
 
 
-def twice(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Each batch twice, the second time mirrored and ECHO batches later: drawing costs half as much."""
+def twice(batches: Iterable[Batch], echo: int) -> Iterator[Batch]:
+    """Each batch twice, the second time mirrored and ``echo`` batches later: drawing costs half as much."""
     waiting: deque[Batch] = deque()
     for batch in batches:
         yield batch
         waiting.append(mirrored(batch))
-        if len(waiting) > ECHO:
+        if len(waiting) > echo:
             yield waiting.popleft()

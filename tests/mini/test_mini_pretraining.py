@@ -3,11 +3,12 @@
 import numpy as np
 import torch
 
-from benchmark.mini import birds, cars, planes
+from benchmark.mini import birds, cars, manifest, planes
+from benchmark.mini.backbones import ARCHITECTURES
 from benchmark.mini.generic import MARKS, PATCH, SIZE, WORLDS, World
 from benchmark.mini.generic_parts import KINDS, SLOTS
-from benchmark.mini.pretrain import pretrain
-from benchmark.mini.stream import BATCH, ECHO, Pictures, mirrored, twice
+from benchmark.mini.pretrain import PLANS, pretrain
+from benchmark.mini.stream import Pictures, mirrored, twice
 
 
 def test_a_world_is_the_same_whenever_it_is_made():
@@ -40,16 +41,16 @@ def test_samples_have_the_documented_shapes():
 
 
 def test_mirroring_turns_pictures_and_marks_alike():
-    batch = next(iter(Pictures("small", 0)))
+    batch = next(iter(Pictures("small", 0, 4)))
     image, *_, marks = mirrored(batch)
     assert torch.equal(image[:, :, 0], batch[0][:, :, -1])
     assert torch.equal(marks[:, 0], batch[4][:, SIZE // PATCH - 1])
 
 
 def test_each_batch_is_used_twice_the_second_time_mirrored():
-    batches = [tuple(torch.full((1, 4, 4), k) for _ in range(5)) for k in range(ECHO + 20)]
-    used = [int(batch[1][0, 0, 0]) for batch in twice(iter(batches))]
-    assert used[: ECHO + 2] == [*range(ECHO + 1), 0]
+    batches = [tuple(torch.full((1, 4, 4), k) for _ in range(5)) for k in range(60)]
+    used = [int(batch[1][0, 0, 0]) for batch in twice(iter(batches), 40)]
+    assert used[:42] == [*range(41), 0]
     assert all(used.count(k) == 2 for k in range(10))
 
 
@@ -62,6 +63,15 @@ def test_a_pretraining_of_seconds_returns_float16_and_its_measurements():
     state, outcome = pretrain("mini_deit_tiny_patch8_48", minutes=0.05, seed=3)
     assert {tensor.dtype for tensor in state.values()} == {torch.float16}
     assert state["head.weight"].shape[0] == outcome.generic_classes == WORLDS["small"].classes
-    assert outcome.images_seen == BATCH * outcome.steps > 0
+    assert outcome.images_seen == PLANS["mini_deit_tiny_patch8_48"].batch * outcome.steps > 0
     assert outcome.distinct_images <= outcome.images_seen
     assert 0 <= outcome.held_out_accuracy <= 1
+
+
+def test_the_committed_weights_were_made_as_the_plans_say():
+    rows = manifest.read()
+    assert set(PLANS) == set(ARCHITECTURES)
+    for name, plan in PLANS.items():
+        row = rows[f"{name}.generic"]
+        assert f"--minutes {plan.minutes:g} " in row["command"]
+        assert row["images_seen"] == plan.batch * row["steps"]
