@@ -28,7 +28,7 @@ MACHINE = $(if $(JOBS),--jobs $(call q,$(JOBS))) $(if $(DEVICE),--device $(call 
 	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(RERUN),--rerun $(call q,$(RERUN)))
 
 .DEFAULT_GOAL := help
-.PHONY: help table1 list settings check-data mini-data mini-weights test lint format clean distclean
+.PHONY: help table1 tables list settings check-data mini-data mini-weights test lint format clean distclean
 
 help: ## this list
 	@echo "make VERB [VARIABLE=value …]"
@@ -55,6 +55,9 @@ table1: $(VENV) ## run what is missing of Table 1, then write and print the tabl
 	@$(PY) -m benchmark launch --table table1 $(PLACES) $(GRID) $(MACHINE); status=$$?; \
 	if [ $$status -eq 2 ]; then exit 2; fi; \
 	$(PY) -m tables table1 $(PLACES) --seeds $(call q,$(SEEDS)) && exit $$status
+
+tables: $(VENV) ## write and print the tables from what is there; starts no run
+	@$(PY) -m tables table1 $(PLACES) --seeds $(call q,$(SEEDS))
 
 list: $(VENV) ## every run of the grid with its state
 	@$(PY) -m benchmark list $(PLACES) $(GRID)

@@ -136,7 +136,6 @@ def pretrain(architecture: str, minutes: float, seed: int) -> tuple[dict[str, Te
     if seed >= HELD_OUT_SEED:
         raise ValueError(f"seed {seed} is kept for the held-out pictures, use one below {HELD_OUT_SEED}")
     torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     torch.manual_seed(seed)
     world, batch, peak = WORLD_OF[architecture], PLANS[architecture].batch, PLANS[architecture].peak_lr
     model = Pretraining(architecture)
@@ -190,6 +189,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="CPU time of training, by default the plan's")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    torch.set_flush_denormal(True)  # for the whole process, so the command's business and not the function's
     for key in tags if args.all else [args.backbone]:
         architecture = tags[key].split(".")[0]
         minutes = PLANS[architecture].minutes if args.minutes is None else args.minutes
