@@ -138,9 +138,7 @@ def test_another_interpreter_is_checked_before_it_is_used(checkout, tmp_path):
     assert missing.returncode == 2
     assert "no interpreter python9" in missing.stderr
     old = tmp_path / "old python"
-    old.write_text(
-        "#!/bin/sh\nexec " + sys.executable + " -c \"import sys; sys.exit('error: Python 3.11')\"\n"
-    )
+    old.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c \"import sys; sys.exit('error: Python 3.11')\"\n")
     old.chmod(0o755)
     refused = make(bare, "list", f"PYTHON={old}")
     assert refused.returncode == 2
