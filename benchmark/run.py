@@ -26,6 +26,7 @@ from benchmark.errors import DataError, RunError, SuiteError
 from benchmark.evaluate import Predictions, evaluate
 from benchmark.grid import Cell
 from benchmark.logs import logged, write_history
+from benchmark.mini.sets import is_generated, write_all
 from benchmark.places import Places
 from benchmark.records import RunFolder, folder_of, read_result, set_aside, write_result
 from benchmark.result import make_result
@@ -99,9 +100,7 @@ def _run_held(
         folder.outcome.unlink(missing_ok=True)
         for left_by_a_killed_one in folder.path.glob(".*.tmp"):
             left_by_a_killed_one.unlink()
-        work = _Work(
-            config, folder, dataset, fingerprint, held, infrastructure, stop, generated=places.generated
-        )
+        work = _Work(config, folder, dataset, fingerprint, held, infrastructure, stop)
         return work.to_the_end(places)
     except Stopped as error:
         _record_outcome(folder, "preempted", str(error))
@@ -128,12 +127,10 @@ class _Work:
         held: claim.Claim,
         infrastructure: Infrastructure,
         stop: StopRequest,
-        *,
-        generated: bool,
     ) -> None:
         self.config, self.folder, self.dataset, self.fingerprint = config, folder, dataset, fingerprint
         self.held, self.infrastructure, self.stop = held, infrastructure, stop
-        self.coverage = _coverage(dataset, generated)
+        self.coverage = _coverage(dataset)
 
     def to_the_end(self, places: Places) -> dict:
         settings = self.config.settings
@@ -243,8 +240,8 @@ def _evaluated(
         return evaluate(model, tests, prepare)
 
 
-def _coverage(dataset: FGVCDataset, generated: bool) -> sources.Coverage:
-    if not generated:
+def _coverage(dataset: FGVCDataset) -> sources.Coverage:
+    if not is_generated(dataset.root):  # whatever the profile: generated pictures never pass for the real set
         return sources.coverage(dataset, DATASETS[dataset.key])
     counts = f"{len(dataset.classes)} classes, {len(dataset.train)} train and {len(dataset.test)} test images"
     return sources.Coverage("generated", f"generated: {counts}")
@@ -252,8 +249,6 @@ def _coverage(dataset: FGVCDataset, generated: bool) -> sources.Coverage:
 
 def _load_data(config: Config, places: Places) -> FGVCDataset:
     if places.generated:
-        from benchmark.mini.sets import write_all
-
         write_all(places.data)
     dataset = sources.load(config.cell.dataset, places.data, config.settings.data.class_limit)
     missing = missing_files(dataset, limit=5)

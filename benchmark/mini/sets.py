@@ -13,6 +13,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmark.atomic import explained
+from benchmark.errors import DataError
+
 VERSION = 2  # raise it whenever a picture, a list or a label changes
 SEED = 2022
 DONE = "DONE.json"
@@ -28,15 +31,47 @@ def _writer(name: str) -> Callable[[Path, int], dict[str, int]]:
 def write_all(root: Path) -> None:
     """Make sure that ``root`` holds the three sets of this version, complete.
 
-    A complete set of this version is left alone, anything else under its name is replaced as a whole.
+    A complete set of this version is left alone, an older or damaged one of ours is replaced as a whole.
+    Raises DataError, before anything is touched, if ``root`` holds files that were not written here: generated
+    pictures must never take the place of somebody's data, nor lie beside them.
     Several processes may do this at once: each writes a folder of its own beside and the first one to
     rename it into place wins.
     """
     root = Path(root)
-    root.mkdir(parents=True, exist_ok=True)
+    with explained(root / "CUB_200_2011"):
+        root.mkdir(parents=True, exist_ok=True)
+    _refuse_foreign(root)
     for name in SETS:
         if not is_complete(root / name):
             _write_one(root, name)
+
+
+def is_generated(folder: Path) -> bool:
+    """Whether a dataset folder was written here, whatever its state."""
+    return (folder / DONE).is_file()
+
+
+def _is_ours(entry: Path) -> bool:
+    if entry.name not in SETS:
+        return False
+    try:
+        return is_generated(entry) or not any(entry.iterdir())
+    except FileNotFoundError:
+        return True  # another process is replacing it
+    except NotADirectoryError:
+        return False
+
+
+def _refuse_foreign(root: Path) -> None:
+    foreign = [
+        entry.name for entry in root.iterdir() if not entry.name.startswith(".") and not _is_ours(entry)
+    ]
+    if foreign:
+        raise DataError(
+            f"{root} holds {', '.join(sorted(foreign)[:5])}, which the mini profile did not write. Its generated "
+            "pictures need a folder of their own and nothing was touched: leave DATA unset, or choose PROFILE=quick "
+            "or PROFILE=paper to use these data"
+        )
 
 
 def is_complete(folder: Path) -> bool:
@@ -76,6 +111,10 @@ def _put_in_place(fresh: Path, folder: Path) -> None:
         except OSError:
             if is_complete(folder):
                 return
+            if not _is_ours(folder):
+                raise DataError(
+                    f"{folder} appeared meanwhile and was not written here: it is left as it is"
+                ) from None
             old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
             try:
                 os.rename(folder, old / folder.name)

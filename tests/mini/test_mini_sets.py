@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+from benchmark.errors import DataError
 from benchmark.mini import layouts, sets, splits
 from benchmark.mini.draw import Picture
 
@@ -144,15 +145,13 @@ def tiny_sets(monkeypatch):
     monkeypatch.setattr(sets, "_writer", lambda name: write)
 
 
-@pytest.mark.parametrize("damage", ["no picture", "no DONE.json", "cut DONE.json", "older version"])
+@pytest.mark.parametrize("damage", ["no picture", "cut DONE.json", "older version"])
 def test_a_damaged_set_is_rebuilt_and_nothing_else_stays(tmp_path, tiny_sets, damage):
     sets.write_all(tmp_path)
     folder = tmp_path / "CUB_200_2011"
     done = folder / sets.DONE
     if damage == "no picture":
         (folder / "a.png").unlink()
-    elif damage == "no DONE.json":
-        done.unlink()
     elif damage == "cut DONE.json":
         done.write_text(done.read_text()[:20])
     else:
@@ -160,6 +159,28 @@ def test_a_damaged_set_is_rebuilt_and_nothing_else_stays(tmp_path, tiny_sets, da
     sets.write_all(tmp_path)
     assert sets.is_complete(folder)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(sets.SETS)
+
+
+@pytest.mark.parametrize(
+    "name", ["CUB_200_2011/images.txt", "VeRi_776/name_train.txt", "notes.txt", "stanford_cars"]
+)
+def test_somebodys_data_are_neither_replaced_nor_mixed_with_generated_pictures(tmp_path, tiny_sets, name):
+    """The user's folder given to the mini profile by mistake: nothing may be written into it."""
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("precious")
+    with pytest.raises(DataError, match="nothing was touched"):
+        sets.write_all(tmp_path)
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]
+    assert path.read_text() == "precious"
+
+
+def test_a_set_that_lost_its_mark_counts_as_somebodys(tmp_path, tiny_sets):
+    sets.write_all(tmp_path)
+    (tmp_path / "CUB_200_2011" / sets.DONE).unlink()
+    with pytest.raises(DataError, match="CUB_200_2011"):
+        sets.write_all(tmp_path)
+    assert (tmp_path / "CUB_200_2011" / "a.png").exists()
 
 
 def test_an_interrupted_writing_leaves_no_set(tmp_path, monkeypatch):
