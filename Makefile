@@ -56,7 +56,7 @@ table1: $(VENV) ## run what is missing of Table 1, then write and print the tabl
 	if [ $$status -eq 2 ]; then exit 2; fi; \
 	$(PY) -m tables table1 $(PLACES) --seeds $(call q,$(SEEDS)) && exit $$status
 
-tables: $(VENV) ## write and print the tables from what is there; starts no run
+tables: $(VENV) ## write and print Table 1 from what is there; starts no run
 	@$(PY) -m tables table1 $(PLACES) --seeds $(call q,$(SEEDS))
 
 list: $(VENV) ## every run of the grid with its state

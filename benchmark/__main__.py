@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from benchmark import config, device, options, pool, status
 from benchmark.claim import Busy
@@ -63,7 +62,8 @@ def launch(arguments: argparse.Namespace) -> int:
         for view in views:
             if view.state == "stale":
                 print(f"set aside: {set_aside(view.folder.path, 'stale')}", file=sys.stderr)
-    todo = [view for view in _collect(arguments) if view.state in status.TO_RUN and view.config is not None]
+        views = _collect(arguments)
+    todo = [view for view in views if view.state in status.TO_RUN and view.config is not None]
     chosen = device.choose(arguments.device, profile.name, profile.device) if todo else "cpu"
     slots = pool.plan_slots(chosen, len(todo), arguments.jobs)
     slots = replace(slots, threads=_threads(profile, slots.threads))
@@ -75,9 +75,7 @@ def launch(arguments: argparse.Namespace) -> int:
         "--data", str(options.absolute(arguments.data) or ""),
         "--weights", str(options.absolute(arguments.weights) or ""),
     ]  # fmt: skip
-    summary = pool.launch(
-        lambda: _collect(arguments), lambda view: pool.run_command(passed, view), slots, show=LiveView()
-    )
+    summary = pool.launch(views, lambda view: pool.run_command(passed, view), slots, show=LiveView())
     return _report(summary)
 
 
@@ -239,6 +237,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    # The folders are run from the checkout; a stray working directory must not shadow them.
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     sys.exit(main())

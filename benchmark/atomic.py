@@ -24,7 +24,13 @@ def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     with explained(path):
         try:
             with open(temporary, "wb") as stream:
-                write(stream)
+                recorder = _Recorder(stream)
+                try:
+                    write(recorder)
+                except Exception as error:
+                    if recorder.refusal is None:
+                        raise
+                    raise recorder.refusal from error
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(temporary, path)
@@ -52,21 +58,30 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(_explanation(path, error)) from error
-    except RuntimeError as error:
-        # torch's writer reports a failed write as "unexpected pos" or "enforce fail", without an errno
-        if (
-            "PytorchStreamWriter" in str(error)
-            or "unexpected pos" in str(error)
-            or "write" in str(error).lower()
-        ):
-            raise RunError(_explanation(path, OSError(errno.EIO, str(error).splitlines()[0]))) from error
-        raise
+
+
+class _Recorder:
+    """A stream that keeps the operating system's refusal: torch's writer turns it into an error without an errno."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.refusal: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._stream.write(data)
+        except OSError as error:
+            self.refusal = error
+            raise
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
 
 
 def _explanation(path: Path, error: OSError) -> str:
     free = _free_bytes(path.parent)
     room = f"{free / 2**20:,.0f} MiB are free there" if free is not None else "the folder cannot be read"
-    if error.errno == errno.ENOSPC or (error.errno == errno.EIO and free is not None and free < 2**26):
+    if error.errno == errno.ENOSPC:
         return (
             f"disk full while writing {path}: {room}. What was written before is whole; make room or set RUNS to "
             "another disk, and run the same command again: it goes on from the last checkpoint"

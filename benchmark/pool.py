@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from benchmark import claim, device
@@ -20,7 +19,7 @@ from benchmark.status import TO_RUN, RunView
 from benchmark.view import LiveView
 
 POLL_SECONDS = 0.2
-# A DCAL run of the largest backbone at 448² takes about this much on a CPU.
+# Kept free for each run on a CPU, so that a machine of many cores does not start more than its memory holds.
 CPU_MEMORY_PER_JOB = 6 * 2**30
 
 
@@ -52,7 +51,7 @@ class Summary:
     interrupted: bool
 
 
-def plan_slots(chosen: str, runs: int, jobs: int | None, memory_per_job: int = CPU_MEMORY_PER_JOB) -> Slots:
+def plan_slots(chosen: str, runs: int, jobs: int | None) -> Slots:
     """Slots for a device: one run a GPU; on a CPU one a core as far as memory goes, sharing the cores out.
 
     jobs: the user's number. Raises RunError if it is not positive.
@@ -64,13 +63,13 @@ def plan_slots(chosen: str, runs: int, jobs: int | None, memory_per_job: int = C
         gpus = _gpu_ids()
         count = min(jobs or len(gpus), max(1, runs))
         return Slots(count, max(1, cores // count), tuple(gpus))
-    fitting = max(1, _memory_bytes() // memory_per_job)
+    fitting = max(1, _memory_bytes() // CPU_MEMORY_PER_JOB)
     count = min(jobs or min(cores, fitting), max(1, runs))
     return Slots(count, max(1, cores // count), ())
 
 
 def launch(
-    collect: Callable[[], list[RunView]],
+    views: Sequence[RunView],
     command: Callable[[RunView], Sequence[str]],
     slots: Slots,
     *,
@@ -78,11 +77,10 @@ def launch(
 ) -> Summary:
     """Run everything that is missing, each in a process of its own, and wait for all of it.
 
-    collect: the runs asked for with their states. command: the command line of one run.
+    views: the runs asked for with their states. command: the command line of one run.
     A failed run does not stop the others. A run that another launcher works on is waited for, and run here if that
     process dies. SIGINT and SIGTERM are passed on: the runs save their state and end.
     """
-    views = collect()
     show.start(views)
     queue = [view for view in views if view.state in TO_RUN and view.config is not None]
     elsewhere = {view.id: view for view in views if view.state == "running"}
@@ -191,8 +189,3 @@ def run_command(arguments: Sequence[str], view: RunView) -> list[str]:
         sys.executable, "-m", "benchmark", "run", view.cell.id, "--seed", str(view.seed), *arguments,
         "--quiet", "--parent", str(os.getpid()),
     ]  # fmt: skip
-
-
-def checkout() -> Path:
-    """The folder the commands run from."""
-    return Path(__file__).resolve().parent.parent

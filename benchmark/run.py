@@ -179,8 +179,7 @@ class _Work:
             logger.info("going on from epoch %d, step %d", trainer.book.epoch + 1, trainer.book.step)
         trainer.book.attempts += 1
         with Heartbeat(self.folder, self.stop, trainer.progress, self.infrastructure.parent):
-            trainer.fit()
-            predictions = _evaluated(model, tests, prepare, compute)
+            predictions = trainer.fit()
         write_file(
             self.folder.predictions, lambda stream: np.savez_compressed(stream, **predictions.arrays())
         )

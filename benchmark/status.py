@@ -5,7 +5,7 @@ stale      results or checkpoints of other settings or other data; never reused,
 running    a living process holds the run
 preempted  stopped by a signal after saving; goes on from there
 failed     ended with an error, or died without a word
-queued     submitted to a cluster
+queued     submitted to a cluster (for slurm/, which does not exist yet; nothing here sets it)
 no-data, no-weights, missing   not started, with and without what it needs
 """
 

@@ -97,13 +97,17 @@ class Trainer:
             "steps": len(self.loader),
         }
 
-    def fit(self) -> None:
-        """Train to the last epoch. Raises Stopped after saving when asked to stop, RunError if the loss diverges."""
+    def fit(self) -> Predictions:
+        """Train to the last epoch. Raises Stopped after saving when asked to stop, RunError if the loss diverges.
+
+        Returns the last epoch's predictions; of a run whose training was over before, they are made again.
+        """
         self.model.train()
+        predictions = None
         while self.book.epoch < self.train.epochs:
             self._train_epoch()
-            self._finish_epoch()
-        self._save()
+            predictions = self._finish_epoch()
+        return predictions or self.evaluate()
 
     def _train_epoch(self) -> None:
         book = self.book
@@ -148,7 +152,7 @@ class Trainer:
         self._sums += torch.stack([loss.detach().double() for loss in losses.values()]) * len(labels)
         book.images += len(labels)
 
-    def _finish_epoch(self) -> None:
+    def _finish_epoch(self) -> Predictions | None:
         book = self.book
         means = {
             name: value / book.images
@@ -168,8 +172,12 @@ class Trainer:
             "images_per_second": round(book.images / max(book.epoch_seconds, 1e-9), 2),
         }
         last = book.epoch + 1 == self.train.epochs
+        if last:
+            self._save()  # a run that is stopped in its final evaluation repeats that alone
+        predictions = None
         if last or (book.epoch + 1) % self.config.settings.evaluate.every == 0:
-            entry["metrics"] = self.evaluate().metrics()
+            predictions = self.evaluate()
+            entry["metrics"] = predictions.metrics()
         book.history.append(entry)
         book.train_seconds += book.epoch_seconds
         book.epoch, book.step, book.images, book.epoch_seconds = book.epoch + 1, 0, 0, 0.0
@@ -178,6 +186,7 @@ class Trainer:
         logger.info("%s", _line(entry, self.train.epochs))
         if time.monotonic() - self._saved_at >= self.checkpoint_seconds and not last:
             self._save()
+        return predictions
 
     def state(self) -> dict:
         """Everything a resumed run needs to end with the same weights."""

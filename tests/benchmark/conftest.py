@@ -1,6 +1,7 @@
 """Fixtures for tests that train: mini pictures written once, and quick settings."""
 
 import shutil
+import subprocess
 
 import pytest
 
@@ -32,3 +33,17 @@ def own_pictures(tmp_path, mini_pictures):
     root = tmp_path / "own"
     shutil.copytree(mini_pictures / "CUB_200_2011", root / "CUB_200_2011")
     return Places(tmp_path / "runs", root, MINI_WEIGHTS, generated=False)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 1 MiB: room for a log and not for a checkpoint."""
+    mounted = tmp_path / "disk"
+    mounted.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(mounted)], capture_output=True
+    )
+    if done.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield mounted
+    subprocess.run(["umount", str(mounted)], check=True)

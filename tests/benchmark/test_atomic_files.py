@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import subprocess
 
 import pytest
 
@@ -36,20 +35,6 @@ def test_a_full_disk_is_explained_and_the_old_file_stays(tmp_path):
     with pytest.raises(RunError, match=r"disk full while writing .*file: .* MiB are free there"):
         atomic.write_file(path, full)
     assert json.loads(path.read_text()) == {"old": True}
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A real file system of 1 MiB."""
-    mounted = tmp_path / "disk"
-    mounted.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(mounted)], capture_output=True
-    )
-    if done.returncode:
-        pytest.skip("needs the right to mount a small file system")
-    yield mounted
-    subprocess.run(["umount", str(mounted)], check=True)
 
 
 def test_a_really_full_disk(small_disk):

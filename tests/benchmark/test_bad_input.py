@@ -1,7 +1,6 @@
 """Bad input: an error that says what was found, what was expected and what to do, and nothing lost."""
 
 import json
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -118,20 +117,6 @@ def test_a_batch_of_one(own_pictures):
 def test_a_runs_folder_that_cannot_be_written(own_pictures):
     with pytest.raises(RunError, match="cannot write /proc/"):
         run_cell(replace(own_pictures, runs=Path("/proc/dcal")))
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A real file system with room for a log and not for a checkpoint."""
-    mounted = tmp_path / "disk"
-    mounted.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(mounted)], capture_output=True
-    )
-    if done.returncode:
-        pytest.skip("needs the right to mount a small file system")
-    yield mounted
-    subprocess.run(["umount", str(mounted)], check=True)
 
 
 def test_a_full_disk(own_pictures, small_disk):

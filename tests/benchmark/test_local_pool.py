@@ -31,12 +31,10 @@ def views(tmp_path):
     return made
 
 
-def launch(views, script, slots=None, collect=None):
+def launch(views, script, slots=None):
     out = io.StringIO()
     command = lambda view: [sys.executable, "-c", script, str(view.folder.path)]  # noqa: E731
-    summary = pool.launch(
-        collect or (lambda: views), command, slots or pool.Slots(2, 1, ()), show=LiveView(out)
-    )
+    summary = pool.launch(views, command, slots or pool.Slots(2, 1, ()), show=LiveView(out))
     return summary, out.getvalue()
 
 

@@ -207,7 +207,7 @@ def test_preempted_in_the_final_evaluation_repeats_it(places, monkeypatch):
     assert not folder(places).result.exists()
     monkeypatch.setattr(run.Predictions, "arrays", real)
     resumed = run_cell(places)
-    assert "going on from epoch 4, step 0" in folder(places).log.read_text()
+    assert "going on from epoch 3, step 4" in folder(places).log.read_text()
     assert resumed["cost"]["attempts"] == 2
 
 
