@@ -18,7 +18,8 @@ from benchmark import checkpoint, claim, device, provenance
 from benchmark.atomic import file_sha256, write_file, write_json
 from benchmark.config import Config, load_profile, resolve
 from benchmark.data import sources
-from benchmark.data.fgvc import FGVCDataset, missing_files
+from benchmark.data.fgvc import FGVCDataset
+from benchmark.data.lists import missing_files
 from benchmark.data.loader import TestLoader, TrainLoader, normalise
 from benchmark.data.registry import DATASETS
 from benchmark.device import Compute
@@ -250,7 +251,7 @@ def _load_data(config: Config, places: Places) -> FGVCDataset:
     if places.generated:
         write_all(places.data)
     dataset = sources.load(config.cell.dataset, places.data, config.settings.data.class_limit)
-    missing = missing_files(dataset, limit=5)
+    missing = missing_files(dataset.root, dataset.pictures, limit=5)
     if missing:
         raise DataError(
             f"{dataset.root}: pictures named in the lists are missing, first of all {', '.join(missing)}. "

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.data.fgvc import FGVCDataset, assemble, need_files, numbered_lines, refuse
+from benchmark.data.fgvc import FGVCDataset, assemble
+from benchmark.data.lists import need_files, numbered_lines, refuse
 
 ADVICE = "Unpack the official archive again; for a subset, keep whole lines of the official lists."
 
@@ -22,7 +23,7 @@ def annotation_files(root: Path) -> tuple[Path, ...]:
 def read(root: Path) -> FGVCDataset:
     """The dataset at ``root``: trainval is train, a class is a line of variants.txt.
 
-    Images are not looked at (``fgvc.missing_files`` does). Raises DataError for a missing or empty list
+    Images are not looked at (``lists.missing_files`` does). Raises DataError for a missing or empty list
     and Contradictions for lists that are malformed or disagree.
     """
     files = annotation_files(root)

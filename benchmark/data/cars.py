@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.data.fgvc import FGVCDataset, assemble, need_files, refuse
+from benchmark.data.fgvc import FGVCDataset, assemble
+from benchmark.data.lists import need_files, refuse
 from benchmark.errors import DataError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def annotation_files(root: Path) -> tuple[Path, ...]:
 def read(root: Path) -> FGVCDataset:
     """The dataset at ``root``; classes in the order of ``class_names``, images in that of the annotations.
 
-    Images are not looked at (``fgvc.missing_files`` does). Raises DataError for a missing or unreadable
+    Images are not looked at (``lists.missing_files`` does). Raises DataError for a missing or unreadable
     file and Contradictions for annotations that are malformed or disagree.
     """
     files = annotation_files(root)

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TextIO
 
 from benchmark.data import sources
-from benchmark.data.fgvc import Contradictions, FGVCDataset, first, missing_files
+from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.images import read_image
+from benchmark.data.lists import Contradictions, first, missing_files
 from benchmark.errors import SuiteError
 
 
@@ -63,7 +64,7 @@ def check(key: str, data_root: Path | None, decode: bool, limit: int = 10, jobs:
         return Report(key, row.title, note=sources.absent_text(row, data_root))
     try:
         dataset = sources.load(key, data_root)
-        missing = missing_files(dataset)
+        missing = missing_files(dataset.root, dataset.pictures)
     except Contradictions as error:
         return Report(key, row.title, root, contradictions=error.problems, advice=error.advice, limit=limit)
     except (SuiteError, OSError) as error:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.data.fgvc import FGVCDataset, assemble, need_files, numbered_lines, refuse
+from benchmark.data.fgvc import FGVCDataset, assemble
+from benchmark.data.lists import need_files, numbered_lines, refuse
 
 ADVICE = (
     "Unpack the official archive again; for a subset, filter images.txt, image_class_labels.txt and "
@@ -26,7 +27,7 @@ def annotation_files(root: Path) -> tuple[Path, ...]:
 def read(root: Path) -> FGVCDataset:
     """The dataset at ``root``, joined by id; images in the order of their ids, classes of theirs.
 
-    Images are not looked at (``fgvc.missing_files`` does). Raises DataError for a missing or empty list
+    Images are not looked at (``lists.missing_files`` does). Raises DataError for a missing or empty list
     and Contradictions for lists that are malformed or disagree.
     """
     need_files("CUB-200-2011", annotation_files(root), ADVICE)

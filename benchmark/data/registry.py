@@ -63,7 +63,15 @@ DATASETS: dict[str, DatasetRow] = {
             "reid",
             ("VeRi_776", "VeRi", "VeRi-776"),
             "benchmark.data.veri",
-            {"train": 37778, "train_ids": 576, "query": 1678, "query_ids": 200, "gallery": 11579},
+            {
+                "train_ids": 576,
+                "train": 37778,
+                "query": 1678,
+                "query_ids": 200,
+                "gallery": 11579,
+                "gallery_ids": 200,
+                "cameras": 20,
+            },
         ),
         DatasetRow(
             "msmt17",
@@ -72,7 +80,16 @@ DATASETS: dict[str, DatasetRow] = {
             "reid",
             ("MSMT17", "MSMT17_V1", "MSMT17_V2"),
             "benchmark.data.msmt17",
-            {"train": 32621, "train_ids": 1041, "query": 11659, "query_ids": 3060, "gallery": 82161},
+            {
+                "train_ids": 1041,
+                "train": 30248,
+                "val": 2373,
+                "query": 11659,
+                "query_ids": 3060,
+                "gallery": 82161,
+                "gallery_ids": 3060,
+                "cameras": 15,
+            },
         ),
         DatasetRow(
             "market",
@@ -81,7 +98,15 @@ DATASETS: dict[str, DatasetRow] = {
             "reid",
             ("Market-1501-v15.09.15", "Market1501", "market1501"),
             "benchmark.data.market",
-            {"train": 12936, "train_ids": 751, "query": 3368, "query_ids": 750, "gallery": 15913},
+            {
+                "train_ids": 751,
+                "train": 12936,
+                "query": 3368,
+                "query_ids": 750,
+                "gallery": 15913,
+                "gallery_ids": 751,  # the distractors, 0000, are one of them
+                "cameras": 6,
+            },
         ),
         DatasetRow(
             "duke",
@@ -90,7 +115,15 @@ DATASETS: dict[str, DatasetRow] = {
             "reid",
             ("DukeMTMC-reID", "dukemtmc-reid"),
             "benchmark.data.duke",
-            {"train": 16522, "train_ids": 702, "query": 2228, "query_ids": 702, "gallery": 17661},
+            {
+                "train_ids": 702,
+                "train": 16522,
+                "query": 2228,
+                "query_ids": 702,
+                "gallery": 17661,
+                "gallery_ids": 1110,
+                "cameras": 8,
+            },
         ),
     )
 }

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmark.data import cub
-from benchmark.data.fgvc import Contradictions
+from benchmark.data.lists import Contradictions
 from benchmark.errors import DataError
 
 

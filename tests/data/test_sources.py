@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.data import sources
-from benchmark.data.fgvc import Contradictions, FGVCDataset, Split, missing_files
+from benchmark.data.fgvc import FGVCDataset
+from benchmark.data.lists import Contradictions, Split, missing_files
 from benchmark.data.registry import DATASETS
 from benchmark.errors import DataError, SettingsError
 
@@ -154,13 +155,13 @@ def test_any_other_count_is_a_subset(counts):
 
 def test_missing_files_are_named_in_list_order_up_to_the_limit(tmp_path, write_cub):
     dataset = sources.load("cub", write_cub(tmp_path))
-    assert missing_files(dataset) == ()
+    assert missing_files(dataset.root, dataset.pictures) == ()
     gone = (dataset.train.files[1], dataset.test.files[0], dataset.test.files[2])
     for file in gone:
         (tmp_path / file).unlink()
-    assert missing_files(dataset) == gone
-    assert missing_files(dataset, 2) == gone[:2]
-    assert missing_files(dataset, 0) == ()
+    assert missing_files(dataset.root, dataset.pictures) == gone
+    assert missing_files(dataset.root, dataset.pictures, 2) == gone[:2]
+    assert missing_files(dataset.root, dataset.pictures, 0) == ()
 
 
 def test_contradictions_survive_pickling():
