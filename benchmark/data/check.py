@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from benchmark.data import sources
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.images import read_image
 from benchmark.data.lists import Contradictions, first, missing_files
+from benchmark.data.reid import ReIDDataset, unanswerable
 from benchmark.errors import SuiteError
 
 
@@ -25,6 +26,7 @@ class Report:
     root: its folder, None where there is none; ``note`` then says why.
     coverage: found against official counts; images: how many image files the lists name.
     contradictions, missing, unreadable: every problem, one entry each; advice: what to do about the first.
+    warnings: what a user should know of a sound dataset, too.
     decoded: whether the images were decoded at all.
     limit: how many entries of each kind are printed.
     """
@@ -37,6 +39,7 @@ class Report:
     images: int = 0
     contradictions: tuple[str, ...] = ()
     advice: str = ""
+    warnings: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     decoded: bool = False
@@ -48,14 +51,22 @@ class Report:
         return self.root is not None and not (self.contradictions or self.missing or self.unreadable)
 
 
-def check(key: str, data_root: Path | None, decode: bool, limit: int = 10, jobs: int = 1) -> Report:
+def check(
+    key: str,
+    data_root: Path | None,
+    decode: bool,
+    limit: int = 10,
+    jobs: int = 1,
+    *,
+    merge_val: bool = True,
+    skip_unparsable: bool = False,
+) -> Report:
     """The report on one dataset; with ``decode`` every image is decoded, in ``jobs`` processes.
 
+    merge_val, skip_unparsable: how a run would read it (``sources.load_reid``).
     Raises SettingsError for an unknown key; everything wrong with the data is in the report.
     """
     row = sources.row_of(key)
-    if row.task != "fgvc":
-        return Report(key, row.title, note="re-identification datasets are not checked yet")
     try:
         root = sources.locate(key, data_root)
     except OSError as error:
@@ -63,7 +74,10 @@ def check(key: str, data_root: Path | None, decode: bool, limit: int = 10, jobs:
     if root is None:
         return Report(key, row.title, note=sources.absent_text(row, data_root))
     try:
-        dataset = sources.load(key, data_root)
+        if row.task == "fgvc":
+            dataset = sources.load(key, data_root)
+        else:
+            dataset = sources.load_reid(key, data_root, merge_val=merge_val, skip_unparsable=skip_unparsable)
         missing = missing_files(dataset.root, dataset.pictures)
     except Contradictions as error:
         return Report(key, row.title, root, contradictions=error.problems, advice=error.advice, limit=limit)
@@ -81,8 +95,9 @@ def check(key: str, data_root: Path | None, decode: bool, limit: int = 10, jobs:
         row.title,
         root,
         coverage=sources.coverage(dataset, row).text,
-        images=len(dataset.train) + len(dataset.test),
+        images=len(dataset.pictures),
         contradictions=contradictions,
+        warnings=_warnings(dataset, limit) if isinstance(dataset, ReIDDataset) else (),
         missing=missing,
         unreadable=unreadable,
         decoded=decode,
@@ -97,15 +112,17 @@ def check_all(
     limit: int,
     jobs: int,
     out: TextIO | None = None,
+    options: Mapping[str, Mapping[str, bool]] | None = None,
 ) -> int:
     """Checks dataset after dataset and prints each report as soon as it is there (out: stdout if None).
 
+    options: by key, ``merge_val`` and ``skip_unparsable`` as ``check`` takes them.
     Returns 0 if at least one dataset was found and all found ones are sound, else 1.
     """
     out = out or sys.stdout
     reports: list[Report] = []
     for key in keys:
-        reports.append(check(key, data_root, decode, limit, jobs))
+        reports.append(check(key, data_root, decode, limit, jobs, **(options or {}).get(key, {})))
         print_reports(reports[-1:], out)
     found = [report for report in reports if report.root is not None]
     sound = sum(report.sound for report in found)
@@ -126,6 +143,7 @@ def _lines(report: Report) -> list[str]:
     lines += _listed("contradictions", report.contradictions, report.limit)
     if report.advice:
         lines.append(f"  {report.advice}")
+    lines += _listed("warnings", report.warnings, report.limit)
     if report.coverage:
         there = report.images - len(report.missing)
         lines.append(f"  {there:,} of {report.images:,} image files are there")
@@ -145,21 +163,34 @@ def _listed(title: str, entries: Sequence[str], limit: int) -> list[str]:
     return [f"  {title}: {len(entries):,}", *(f"    {entry}" for entry in first(entries, limit))]
 
 
-def _beyond_official(dataset: FGVCDataset, official: dict[str, int]) -> tuple[str, ...]:
+def _warnings(dataset: ReIDDataset, limit: int) -> tuple[str, ...]:
+    """What is peculiar about a dataset and no contradiction."""
+    warnings = list(dataset.notes)
+    if lost := unanswerable(dataset):
+        warnings.append(
+            f"{len(lost):,} of {len(dataset.query):,} queries cannot be answered, the gallery has their identity from "
+            f"no other camera: {', '.join(first(lost, limit))}"
+        )
+    if skipped := dataset.skipped:
+        warnings.append(
+            f"{len(skipped):,} left out, names that do not parse: {', '.join(first(skipped, limit))}"
+        )
+    return tuple(warnings)
+
+
+def _beyond_official(dataset: FGVCDataset | ReIDDataset, official: dict[str, int]) -> tuple[str, ...]:
     """A line for every count above the official one: then it is not this dataset, or not it alone."""
-    found = {"classes": len(dataset.classes), "train": len(dataset.train), "test": len(dataset.test)}
-    names = {"classes": "classes", "train": "train images", "test": "test images"}
     return tuple(
-        f"found {count:,} {names[name]}, expected at most the official {official[name]:,}; "
+        f"found {count:,} {sources.COUNTED[name]}, expected at most the official {official[name]:,}; "
         f"unpack the official archive again"
-        for name, count in found.items()
+        for name, count in dataset.counts.items()
         if count > official[name]
     )
 
 
-def _unreadable(dataset: FGVCDataset, skip: set[str], jobs: int) -> tuple[str, ...]:
+def _unreadable(dataset: FGVCDataset | ReIDDataset, skip: set[str], jobs: int) -> tuple[str, ...]:
     """What is wrong with every image that does not decode, in list order; ``skip`` names missing ones."""
-    files = [dataset.root / file for file in (*dataset.train.files, *dataset.test.files) if file not in skip]
+    files = [dataset.root / file for file in dataset.pictures if file not in skip]
     if jobs <= 1:
         return tuple(problem for problem in map(_problem, files) if problem)
     # spawn: a fork copies whatever locks the threads of this process hold at that moment

@@ -1,4 +1,4 @@
-"""What the readers of all datasets share: a split, text lists, and one error for everything that is wrong (no torch)."""
+"""What all readers share: a split, text lists, and one error for everything that is wrong (no torch)."""
 
 from __future__ import annotations
 

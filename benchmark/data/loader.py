@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -12,13 +13,24 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from benchmark.data.erasing import Erasure, random_erasing
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.images import read_image
-from benchmark.data.samplers import PARTNERS, TARGETS, ShuffledBatches
+from benchmark.data.reid import ReIDDataset
+from benchmark.data.samplers import TARGETS, PartnerBatches, Sampler
 from benchmark.data.transforms import ViewSettings, drop_banner, test_view, train_view, view_rng
 from benchmark.errors import DataError
 from benchmark.settings import DataSettings
 from dcal.model import DCAL
+
+
+class Erased(NamedTuple):
+    """Random erasing of a batch. boxes: (B, 4) top, left, height, width, zeros where nothing is erased; noise: what
+    fills them in the normalised pictures, (3, height, width) each, one after the other.
+    """
+
+    boxes: Tensor
+    noise: Tensor
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,9 @@ class Batch:
     images: Tensor
     labels: Tensor
     index: Tensor
+    erased: Erased | None = None
     partner_images: Tensor | None = None
+    partner_erased: Erased | None = None
 
 
 @dataclass(frozen=True)
@@ -51,50 +65,59 @@ class _Failure:
 
 
 class _Views(Dataset):
-    def __init__(self, dataset: FGVCDataset, settings: DataSettings, seed: int, training: bool) -> None:
-        self.root, self.seed, self.training = dataset.root, seed, training
+    def __init__(
+        self, dataset: FGVCDataset | ReIDDataset, settings: DataSettings, seed: int, training: bool
+    ) -> None:
+        self.root, self.seed, self.training, self.erase = dataset.root, seed, training, settings.erase
         self.split = dataset.train if training else dataset.test
         self.banner = settings.drop_banner and dataset.key == "aircraft"
         self.view = ViewSettings(
-            resize=settings.resize, crop=settings.crop, flip=settings.flip, test_crop=settings.test_crop
+            resize=settings.resize,
+            crop=settings.crop,
+            flip=settings.flip,
+            test_crop=settings.test_crop,
+            interpolation=settings.interpolation,
+            pad=settings.pad,
         )
 
-    def __getitem__(self, key: _Key) -> tuple[np.ndarray, int, int] | _Failure:
+    def __getitem__(self, key: _Key) -> tuple[np.ndarray, int, int, Erasure | None] | _Failure:
         try:
             image = read_image(self.root / self.split.files[key.index])
             if self.banner:
                 image = drop_banner(image)
         except DataError as error:
             return _Failure(str(error))
+        erasure = None
         if self.training:
             rng = view_rng(self.seed, 2 * key.epoch + key.stream, key.index)
             image = train_view(image, self.view, rng)
+            erasure = random_erasing(self.view.crop, self.erase, rng)
         else:
             image = test_view(image, self.view)
-        return image, self.split.labels[key.index], key.index
+        return image, self.split.labels[key.index], key.index, erasure
 
 
 class TrainLoader:
     """Training batches of any epoch from any step on.
 
+    sampler: which pictures make up a batch.
     paired: bring an independently shuffled second batch along (``pairing="loader"``).
     workers: decoding processes; 0 decodes in this one. The batches do not depend on it.
     """
 
     def __init__(
         self,
-        dataset: FGVCDataset,
+        dataset: FGVCDataset | ReIDDataset,
         settings: DataSettings,
-        batch_size: int,
+        sampler: Sampler,
         seed: int,
         *,
         paired: bool,
         workers: int,
     ) -> None:
-        count = len(dataset.train)
-        self._streams = [ShuffledBatches(count, batch_size, seed, TARGETS)]
+        self._streams: list[Sampler] = [sampler]
         if paired:
-            self._streams.append(ShuffledBatches(count, batch_size, seed, PARTNERS))
+            self._streams.append(PartnerBatches(len(dataset.train), sampler, seed))
         self._plan = _Plan()
         views = _Views(dataset, settings, seed, training=True)
         self._loader = _loader(views, self._plan, workers)
@@ -103,9 +126,9 @@ class TrainLoader:
         """End the worker processes."""
         _close(self._loader)
 
-    def __len__(self) -> int:
-        """Steps an epoch."""
-        return len(self._streams[0])
+    def length(self, epoch: int) -> int:
+        """Steps of an epoch."""
+        return self._streams[0].length(epoch)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from step ``start`` on. Raises DataError for an unreadable picture."""
@@ -115,20 +138,16 @@ class TrainLoader:
             for parts in zip(*streams, strict=True)
         ]
         for batch in _unpacked(self._loader):
-            if len(streams) == 1:
-                yield batch
-            else:
-                half = len(batch.images) // 2
-                yield Batch(batch.images[:half], batch.labels[:half], batch.index[:half], batch.images[half:])
+            yield batch if len(streams) == 1 else _split(batch)
 
 
 class TestLoader:
-    """The test split in order, every picture once."""
+    """The test split in order, every picture once; of a Re-ID dataset the queries, then the gallery."""
 
     __test__ = False  # not a test class of pytest's
 
     def __init__(
-        self, dataset: FGVCDataset, settings: DataSettings, batch_size: int, *, workers: int
+        self, dataset: FGVCDataset | ReIDDataset, settings: DataSettings, batch_size: int, *, workers: int
     ) -> None:
         keys = [_Key(index, 0, TARGETS) for index in range(len(dataset.test))]
         plan = _Plan([keys[start : start + batch_size] for start in range(0, len(keys), batch_size)])
@@ -178,12 +197,16 @@ def _close(loader: DataLoader) -> None:
         loader._iterator = None
 
 
-def _collate(items: list[tuple[np.ndarray, int, int] | _Failure]) -> tuple[Tensor, Tensor, Tensor] | _Failure:
+def _collate(items: list[tuple[np.ndarray, int, int, Erasure | None] | _Failure]) -> tuple | _Failure:
     for item in items:
         if isinstance(item, _Failure):
             return item
-    images, labels, index = zip(*items, strict=True)
-    return torch.from_numpy(np.stack(images)), torch.tensor(labels), torch.tensor(index)
+    images, labels, index, erasures = zip(*items, strict=True)
+    boxes = [(e.top, e.left, *e.noise.shape[1:]) if e else (0, 0, 0, 0) for e in erasures]
+    noise = [e.noise.ravel() for e in erasures if e] or [np.empty(0, np.float32)]
+    # One flat tensor of noise: with workers every tensor costs an open file.
+    erased = Erased(torch.tensor(boxes), torch.from_numpy(np.concatenate(noise)))
+    return torch.from_numpy(np.stack(images)), torch.tensor(labels), torch.tensor(index), erased
 
 
 def _unpacked(loader: DataLoader) -> Iterator[Batch]:
@@ -191,6 +214,21 @@ def _unpacked(loader: DataLoader) -> Iterator[Batch]:
         if isinstance(item, _Failure):
             raise DataError(item.message)
         yield Batch(*item)
+
+
+def _split(batch: Batch) -> Batch:
+    """Targets and partners, which were loaded as one batch, apart."""
+    half = len(batch.images) // 2
+    boxes, noise = batch.erased
+    of_targets = int(boxes[:half, 2:].prod(dim=1).sum()) * 3
+    return Batch(
+        batch.images[:half],
+        batch.labels[:half],
+        batch.index[:half],
+        Erased(boxes[:half], noise[:of_targets]),
+        batch.images[half:],
+        Erased(boxes[half:], noise[of_targets:]),
+    )
 
 
 def _start_worker(_: int) -> None:
@@ -201,13 +239,32 @@ def _start_worker(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def normalise(model: DCAL, where: torch.device) -> Callable[[Tensor], Tensor]:
-    """uint8 pictures (B, h, w, 3) to the weights' own normalisation on the device, (B, 3, h, w) float32."""
-    mean = torch.tensor(model.mean, device=where).view(1, 3, 1, 1) * 255
-    scale = 1 / (torch.tensor(model.std, device=where).view(1, 3, 1, 1) * 255)
+Prepare = Callable[[Tensor, Erased | None], Tensor]
 
-    def prepare(images: Tensor) -> Tensor:
+
+def normalise(model: DCAL, where: torch.device, how: str = "weights") -> Prepare:
+    """uint8 pictures (B, h, w, 3) to normalised ones on the device, (B, 3, h, w) float32, with erased boxes filled.
+
+    how: ``weights`` normalises by the pretrained weights' own mean and std, ``half`` by 0.5 and 0.5.
+    """
+    means, stds = (model.mean, model.std) if how == "weights" else ((0.5,) * 3, (0.5,) * 3)
+    mean = torch.tensor(means, device=where).view(1, 3, 1, 1) * 255
+    scale = 1 / (torch.tensor(stds, device=where).view(1, 3, 1, 1) * 255)
+
+    def prepare(images: Tensor, erased: Erased | None = None) -> Tensor:
         moved = images.to(where, non_blocking=True)
-        return (moved.permute(0, 3, 1, 2).float() - mean) * scale
+        pictures = (moved.permute(0, 3, 1, 2).float() - mean) * scale
+        if erased is not None and erased.noise.numel():
+            _fill(pictures, erased.boxes.tolist(), erased.noise.to(where, non_blocking=True))
+        return pictures
 
     return prepare
+
+
+def _fill(pictures: Tensor, boxes: list[list[int]], noise: Tensor) -> None:
+    used = 0
+    for picture, (top, left, height, width) in zip(pictures, boxes, strict=True):
+        size = 3 * height * width
+        box = noise[used : used + size].view(3, height, width)
+        picture[:, top : top + height, left : left + width] = box
+        used += size

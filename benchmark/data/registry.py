@@ -13,7 +13,7 @@ class DatasetRow:
     title: its official name; column: its heading in the paper's tables.
     task: ``fgvc`` (top-1 accuracy) or ``reid`` (mAP and Rank-1).
     folders: folder names looked for below the data root, the first one is the official name.
-    module: the module with ``find``, ``annotation_files`` and ``read``.
+    module: the module with ``annotation_files`` and ``read``.
     official: official counts, e.g. train and test images and classes.
     """
 

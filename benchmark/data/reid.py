@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from benchmark.data.lists import Split
+from benchmark.data.lists import Split, refuse
+from benchmark.data.registry import DATASETS
+
+PICTURES = (".jpg", ".jpeg", ".png")
+SUFFIX = r"\.(?i:jpg|jpeg|png)"  # the same, for patterns
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,7 @@ class ReIDDataset:
     identities: official numbers of the training identities, as text; ``identities[i]`` is label i.
     val: pictures of the official validation list (MSMT17); val_merged: whether they are part of ``train``.
     skipped: files whose names say neither identity nor camera, left out because that was asked for.
+    notes: what the reader could not check, for ``make check-data``.
     """
 
     key: str
@@ -49,6 +58,7 @@ class ReIDDataset:
     val: int = 0
     val_merged: bool = False
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -79,3 +89,177 @@ class ReIDDataset:
     def pictures(self) -> tuple[str, ...]:
         """All files, in list order."""
         return (*self.train.files, *self.query.files, *self.gallery.files)
+
+
+class Picture(NamedTuple):
+    """One picture: file relative to the root, identity as its name writes it, camera as a number."""
+
+    file: str
+    identity: str
+    camera: int
+
+    @property
+    def number(self) -> int:
+        """The official identity number."""
+        return int(self.identity)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a dataset labels its pictures.
+
+    pattern: a whole name, with the groups ``identity`` and ``camera``; example: such a name.
+    one_numbering: whether train and test identities are numbered together, so that none may be in both.
+    advice: what to do about a copy that is not as it should be.
+    """
+
+    key: str
+    pattern: re.Pattern[str]
+    example: str
+    advice: str
+    one_numbering: bool = True
+
+    @property
+    def title(self) -> str:
+        """The official name."""
+        return DATASETS[self.key].title
+
+    def picture(self, folder: str, name: str) -> Picture | None:
+        """The picture ``folder/name``, None if its name does not parse."""
+        match = self.pattern.fullmatch(name)
+        return match and Picture(f"{folder}/{name}", match["identity"], int(match["camera"]))
+
+    def pictures(self, folder: str, names: Sequence[str], unparsable: list[str]) -> list[Picture]:
+        """The pictures of those names that parse, in order; the other files go to ``unparsable``."""
+        found = [(name, self.picture(folder, name)) for name in names]
+        unparsable += [f"{folder}/{name}" for name, picture in found if picture is None]
+        return [picture for _, picture in found if picture is not None]
+
+
+def assemble(
+    layout: Layout,
+    root: Path,
+    train: Sequence[Picture],
+    query: Sequence[Picture],
+    gallery: Sequence[Picture],
+    *,
+    problems: Sequence[str] = (),
+    unparsable: Sequence[str] = (),
+    skip_unparsable: bool = False,
+    version: str = "",
+    val: int = 0,
+    val_merged: bool = False,
+    notes: Sequence[str] = (),
+) -> ReIDDataset:
+    """A dataset from its pictures, order kept; training labels are places in the ascending official numbers.
+
+    problems: what the reader found wrong already. unparsable: files whose names do not parse; they are refused, or
+    with ``skip_unparsable`` left out and listed in the dataset.
+
+    Raises Contradictions for all of these, an empty split, a training set of one identity, a file that is listed
+    twice, a camera out of the official range, an identity of one numbering in train and test, and queries of which
+    none can be answered.
+    """
+    splits = {"train": train, "query": query, "gallery": gallery}
+    advice, problems = layout.advice, list(problems)
+    if unparsable and not skip_unparsable:
+        advice += (
+            f' Names that do not parse: {len(unparsable):,}; SET="data.skip_unparsable=true" leaves them out.'
+        )
+        problems += [
+            f"{file!r}: the name says neither identity nor camera, expected one like {layout.example}"
+            for file in unparsable
+        ]
+    problems += [f"the {name} split has no pictures" for name, pictures in splits.items() if not pictures]
+    problems += _listed_twice(splits)
+    problems += _cameras_out_of_range(splits, DATASETS[layout.key].official["cameras"])
+    trained = {picture.number for picture in train}
+    if len(trained) == 1:
+        problems.append(f"the train split has only identity {train[0].identity}, expected 2 and more")
+    if layout.one_numbering:
+        problems += _in_train_and_test(train, [*query, *gallery])
+    label = {number: index for index, number in enumerate(sorted(trained))}
+    written = {picture.number: picture.identity for picture in reversed(train)}
+    dataset = ReIDDataset(
+        layout.key,
+        root,
+        version,
+        tuple(written[number] for number in label),
+        _split(train, [label[picture.number] for picture in train]),
+        *(_split(pictures, [picture.number for picture in pictures]) for pictures in (query, gallery)),
+        val=val,
+        val_merged=val_merged,
+        skipped=tuple(unparsable),
+        notes=tuple(notes),
+    )
+    if query and gallery and len(unanswerable(dataset)) == len(query):
+        problems.append(
+            f"none of the {len(query):,} queries can be answered: no identity of theirs has a gallery picture from "
+            f"another camera, expected one for nearly every query"
+        )
+    refuse(f"{layout.title} at {root}", problems, advice)
+    return dataset
+
+
+def unanswerable(dataset: ReIDDataset) -> tuple[str, ...]:
+    """The queries whose identity has no gallery picture from another camera; evaluation has to leave them out."""
+    seen_by: dict[int, set[int]] = {}
+    for identity, camera in zip(dataset.gallery.labels, dataset.gallery.cameras, strict=True):
+        seen_by.setdefault(identity, set()).add(camera)
+    query = dataset.query
+    return tuple(
+        file
+        for file, identity, camera in zip(query.files, query.labels, query.cameras, strict=True)
+        if not seen_by.get(identity, set()) - {camera}
+    )
+
+
+def picture_names(folder: Path) -> list[str]:
+    """The names of the pictures in a folder, sorted. Hidden files and other kinds (Thumbs.db) are none.
+
+    Looks at names alone: this runs over 36,000 of them at every start.
+    """
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if _is_picture(entry.name))
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(PICTURES) and not name.startswith(".")
+
+
+def _split(pictures: Sequence[Picture], labels: Sequence[int]) -> ReIDSplit:
+    files, cameras = ([picture.file for picture in pictures], [picture.camera for picture in pictures])
+    return ReIDSplit(tuple(files), tuple(labels), tuple(cameras))
+
+
+def _listed_twice(splits: dict[str, Sequence[Picture]]) -> list[str]:
+    seen: dict[str, str] = {}
+    problems: list[str] = []
+    for name, pictures in splits.items():
+        for picture in pictures:
+            if picture.file in seen:
+                problems.append(
+                    f"{picture.file} is listed twice ({seen[picture.file]} and {name}), expected once"
+                )
+            seen[picture.file] = name
+    return problems
+
+
+def _cameras_out_of_range(splits: dict[str, Sequence[Picture]], cameras: int) -> list[str]:
+    return [
+        f"{picture.file}: camera {picture.camera}, expected 1 to {cameras}"
+        for pictures in splits.values()
+        for picture in pictures
+        if not 1 <= picture.camera <= cameras
+    ]
+
+
+def _in_train_and_test(train: Sequence[Picture], test: Sequence[Picture]) -> list[str]:
+    """A line for every identity that is in both; 0 and below are nobody's numbers, see ``named``."""
+    trained, tested = ({picture.number: picture for picture in reversed(part)} for part in (train, test))
+    return [
+        f"identity {trained[number].identity} is in train and test ({trained[number].file}, {tested[number].file}), "
+        f"expected in one of the two"
+        for number in sorted(trained.keys() & tested.keys())
+        if number > 0
+    ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
@@ -12,6 +14,16 @@ from benchmark.errors import DataError
 TARGETS, PARTNERS = 0, 1
 
 
+class Sampler(Protocol):
+    """Batches of indices into a training split."""
+
+    def length(self, epoch: int) -> int:
+        """Batches in this epoch."""
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[list[int]]:
+        """Indices of each batch from batch ``start`` on."""
+
+
 class ShuffledBatches:
     """Every picture once an epoch, in a fresh order.
 
@@ -19,29 +31,135 @@ class ShuffledBatches:
     (with batches of two the last one has three).
     Baseline and DCAL see the same batches.
 
-    pictures: size of the training set; batch_size: pictures a step; stream: TARGETS or PARTNERS.
+    pictures: size of the training set; batch_size: pictures a step.
     Raises DataError for fewer than two pictures.
     """
 
-    def __init__(self, pictures: int, batch_size: int, seed: int, stream: int = TARGETS) -> None:
+    def __init__(self, pictures: int, batch_size: int, seed: int) -> None:
         if pictures < 2:
             raise DataError(
                 f"a training set of {pictures} picture cannot be trained on: at least 2 are needed"
             )
         self.pictures = pictures
         self.seed = seed
-        self.stream = stream
         self.sizes = _sizes(pictures, batch_size)
 
-    def __len__(self) -> int:
-        """Batches an epoch."""
+    def length(self, epoch: int) -> int:
+        """Batches in this epoch: the same in all."""
         return len(self.sizes)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[int]]:
         """Indices of each batch from batch ``start`` on."""
-        order = np.random.default_rng((self.seed, epoch, self.stream)).permutation(self.pictures)
+        order = np.random.default_rng((self.seed, epoch, TARGETS)).permutation(self.pictures)
         for batch in np.split(order, np.cumsum(self.sizes)[:-1])[start:]:
             yield batch.tolist()
+
+
+class PartnerBatches:
+    """A second, independently shuffled stream over the same pictures, batch for batch as large as the first one's.
+
+    As many permutations of the training set as an epoch needs, one after the other.
+    """
+
+    def __init__(self, pictures: int, targets: Sampler, seed: int) -> None:
+        self.pictures, self.targets, self.seed = pictures, targets, seed
+
+    def length(self, epoch: int) -> int:
+        """Batches in this epoch: the targets'."""
+        return self.targets.length(epoch)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[list[int]]:
+        """Indices of each batch from batch ``start`` on."""
+        ends = np.cumsum([len(batch) for batch in self.targets.epoch(epoch)])
+        rng = np.random.default_rng((self.seed, epoch, PARTNERS))
+        rounds = -(-int(ends[-1]) // self.pictures)
+        order = np.concatenate([rng.permutation(self.pictures) for _ in range(rounds)])[: ends[-1]]
+        for batch in np.split(order, ends[:-1])[start:]:
+            yield batch.tolist()
+
+
+class IdentityBatches:
+    """P identities × K pictures a batch, for batch-hard triplets (Re-ID).
+
+    In every epoch the pictures of each identity are shuffled and cut into groups of K; an identity with fewer than K
+    is filled up by drawing from its own with replacement; what is left over of a larger one is dropped. P identities
+    with groups left are drawn at random, one group each, until fewer than P have any: as TransReID's sampler, whose
+    recipe this is. Should that leave an identity without any appearance in the epoch, one more batch takes it in,
+    filled with groups drawn afresh for others: no identity misses an epoch.
+
+    labels: identity of each training picture. identities: P over all ranks; instances: K.
+    rank, ranks: with several processes each one gets its own P / ranks identities of every batch, whole groups, so
+        that every rank has its triplets and together they have the one-process batch.
+    Raises DataError if there are fewer than P identities, ValueError if ranks do not divide P.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[int],
+        identities: int,
+        instances: int,
+        seed: int,
+        *,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        self.identities, self.instances, self.seed = identities, instances, seed
+        if identities % ranks or not 0 <= rank < ranks:
+            raise ValueError(
+                f"rank {rank} of {ranks} cannot take whole shares of {identities} identities a batch: the number of "
+                "ranks has to divide it"
+            )
+        share = identities // ranks * instances
+        self._share = slice(rank * share, (rank + 1) * share)
+        order = np.argsort(labels, kind="stable")
+        cuts = np.flatnonzero(np.diff(np.asarray(labels)[order])) + 1
+        self._pictures = np.split(order, cuts)
+        if len(self._pictures) < identities:
+            raise DataError(
+                f"a batch needs {identities} identities (train.batch_size / train.instances), the training set has "
+                f"{len(self._pictures)}: lower train.batch_size or use more identities"
+            )
+        self._plan = lru_cache(maxsize=2)(self._make_plan)
+        self.length = lru_cache(maxsize=None)(self._length)
+
+    def _length(self, epoch: int) -> int:
+        return len(self._plan(epoch))
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[list[int]]:
+        """Indices of each of this rank's batches from batch ``start`` on: K of one identity, K of the next, …"""
+        for batch in self._plan(epoch)[start:]:
+            yield batch[self._share]
+
+    def _make_plan(self, epoch: int) -> list[list[int]]:
+        rng = np.random.default_rng((self.seed, epoch, TARGETS))
+        groups = [self._groups(pictures, rng) for pictures in self._pictures]
+        left = np.array([len(of_one) for of_one in groups])
+        taken = np.zeros_like(left)
+        plan = []
+        while len(open_ := np.flatnonzero(left)) >= self.identities:
+            chosen = rng.choice(open_, self.identities, replace=False)
+            plan.append([index for one in chosen for index in groups[one][taken[one]]])
+            taken[chosen] += 1
+            left[chosen] -= 1
+        missed = np.flatnonzero(taken == 0)
+        if len(missed):
+            others = rng.choice(np.flatnonzero(taken), self.identities - len(missed), replace=False)
+            plan.append(
+                [
+                    index
+                    for one in rng.permutation(np.concatenate((missed, others)))
+                    for index in self._groups(self._pictures[one], rng)[0]
+                ]
+            )
+        return plan
+
+    def _groups(self, pictures: np.ndarray, rng: np.random.Generator) -> list[list[int]]:
+        """An identity's pictures of one epoch in groups of K."""
+        count, k = len(pictures), self.instances
+        if count < k:  # all of them, and some again
+            pictures = np.concatenate((pictures, rng.choice(pictures, k - count)))
+        shuffled = rng.permutation(pictures)
+        return shuffled[: len(shuffled) // k * k].reshape(-1, k).tolist()
 
 
 def _sizes(pictures: int, batch_size: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -11,14 +12,33 @@ from typing import Literal
 
 from benchmark.data.fgvc import FGVCDataset, first_classes
 from benchmark.data.registry import DATASETS, DatasetRow
+from benchmark.data.reid import ReIDDataset, picture_names
 from benchmark.errors import DataError, SettingsError
+
+# What the registry's counts are called in texts.
+COUNTED = {
+    "classes": "classes",
+    "train_ids": "train identities",
+    "train": "train images",
+    "val": "val images",
+    "test": "test images",
+    "query": "queries",
+    "query_ids": "query identities",
+    "gallery": "gallery images",
+    "gallery_ids": "gallery identities",
+    "cameras": "cameras",
+}
+_SHOWN = {
+    "fgvc": "{classes} classes, {train} train and {test} test images",
+    "reid": "{train_ids} identities, {train} train images, {query} queries, {gallery} gallery images",
+}
 
 
 @dataclass(frozen=True)
 class Coverage:
     """How much of the official dataset is there; only ``full`` may be compared with the paper's numbers."""
 
-    kind: Literal["full", "subset"]
+    kind: Literal["full", "subset", "generated"]
     text: str
 
 
@@ -38,34 +58,57 @@ def places(key: str, data_root: Path | None) -> tuple[Path, ...]:
 def locate(key: str, data_root: Path | None) -> Path | None:
     """The dataset's folder, None where there is none.
 
-    A folder with all annotation files comes first; without one, a folder that has the right name is
-    returned as it is, so that reading it can name what it lacks.
+    A folder with all annotation files comes first, that of the first name where several have them; without one, a
+    folder that has the right name is returned as it is, so that reading it can name what it lacks.
     """
-    row, looked = row_of(key), places(key, data_root)
-    reader = _reader(row)
-    if reader is not None:
-        for place in looked:
-            files = reader.annotation_files(place)
-            if files and all(file.is_file() for file in files):
-                return place
+    reader, looked = _reader(row_of(key)), places(key, data_root)
+    for place in looked:
+        if all(file.exists() for file in reader.annotation_files(place)) and _recognised(reader, place):
+            return place
     return next((place for place in looked[:-1] if place.is_dir()), None)
 
 
-def load(key: str, data_root: Path | None, class_limit: int = 0) -> FGVCDataset:
-    """The dataset below ``data_root``, cut to the first ``class_limit`` classes (0: all of them).
+def _recognised(reader: ModuleType, place: Path) -> bool:
+    """Whether the annotation files there are this dataset's; asked of readers whose files another one has, too."""
+    return not hasattr(reader, "recognises") or reader.recognises(place)
 
-    Raises SettingsError for an unknown key or an impossible limit, DataError where the dataset is absent,
-    incomplete, contradictory, or has fewer classes than asked for.
+
+def load(key: str, data_root: Path | None, class_limit: int = 0) -> FGVCDataset:
+    """The fine-grained dataset below ``data_root``, cut to the first ``class_limit`` classes (0: all of them).
+
+    Raises SettingsError for a key that is no fine-grained dataset's or an impossible limit, DataError where the
+    dataset is absent, incomplete, contradictory, or has fewer classes than asked for.
     """
-    row = row_of(key)
     if class_limit < 0 or class_limit == 1:
         raise SettingsError(f"class limit is {class_limit}, expected 0 (all classes) or 2 and more")
-    reader = _need_reader(row)
+    root = _need_located(key, "fgvc", data_root)
+    dataset = _reader(DATASETS[key]).read(root)
+    return first_classes(dataset, class_limit) if class_limit else dataset
+
+
+def load_reid(
+    key: str, data_root: Path | None, *, merge_val: bool = True, skip_unparsable: bool = False
+) -> ReIDDataset:
+    """The re-identification dataset below ``data_root``.
+
+    merge_val: whether MSMT17's validation list is part of the training set. skip_unparsable: leave pictures out whose
+    names do not parse.
+    Raises SettingsError for a key that is no re-identification dataset's, DataError where the dataset is absent,
+    incomplete or contradictory.
+    """
+    root = _need_located(key, "reid", data_root)
+    return _reader(DATASETS[key]).read(root, merge_val=merge_val, skip_unparsable=skip_unparsable)
+
+
+def _need_located(key: str, task: str, data_root: Path | None) -> Path:
+    row = row_of(key)
+    if row.task != task:
+        others = ", ".join(other.key for other in DATASETS.values() if other.task == task)
+        raise SettingsError(f"{key} is a dataset of task {row.task}, expected one of {task}: {others}")
     root = locate(key, data_root)
     if root is None:
         raise DataError(absent_text(row, data_root))
-    dataset = reader.read(root)
-    return first_classes(dataset, class_limit) if class_limit else dataset
+    return root
 
 
 def absent_text(row: DatasetRow, data_root: Path | None) -> str:
@@ -73,60 +116,78 @@ def absent_text(row: DatasetRow, data_root: Path | None) -> str:
     if data_root is None:
         return f"{row.title}: no data folder is set; set it to the folder that holds {row.folders[0]}"
     *folders, itself = places(row.key, data_root)
+    unpack = "Unpack the official archive into one of these folders, or set another data folder"
     return (
-        f"{row.title}: not found; looked for {', '.join(map(str, folders))}, and for its annotation files in "
-        f"{itself}. Unpack the official archive into one of these folders, or set another data folder"
+        f"{row.title}: not found; looked for {', '.join(map(str, folders))}, and for its contents in {itself}. "
+        f"{getattr(_reader(row), 'WHEN_ABSENT', unpack)}"
     )
 
 
 def fingerprint(root: Path, key: str) -> str:
-    """sha256 over the names and bytes of the annotation files: equal if and only if these are.
+    """sha256 over the names and contents of the annotation files: equal if and only if these are.
 
+    A folder among them stands for the names of the pictures in it.
     Raises DataError where an annotation file is missing.
     """
     row = row_of(key)
-    files = _need_reader(row).annotation_files(root)
-    absent = [str(file) for file in files if not file.is_file()]
-    if absent or not files:
+    files = _reader(row).annotation_files(root)
+    absent = [str(file) for file in files if not file.exists()]
+    if absent:
         raise DataError(
-            f"{row.title} at {root}: missing {', '.join(absent) or 'annotation files'}, expected the official "
-            f"ones; unpack the official archive again"
+            f"{row.title} at {root}: missing {', '.join(absent)}, expected the official ones; unpack the official "
+            f"archive again"
         )
     digest = hashlib.sha256()
     for file in files:
-        content = file.read_bytes()
+        content = os.fsencode("\0".join(picture_names(file))) if file.is_dir() else file.read_bytes()
         digest.update(f"{file.name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
 
 
-def coverage(dataset: FGVCDataset, row: DatasetRow) -> Coverage:
-    """How much of the official dataset this is, by its numbers of classes and images."""
-    found = {"classes": len(dataset.classes), "train": len(dataset.train), "test": len(dataset.test)}
-    if found == row.official:
-        text = "full: {classes:,} classes, {train:,} train and {test:,} test images".format(**found)
-        return Coverage("full", text)
-    share = {name: f"{count:,} of {row.official[name]:,}" for name, count in found.items()}
+def coverage(dataset: FGVCDataset | ReIDDataset, row: DatasetRow) -> Coverage:
+    """How much of the official dataset this is, by all of the registry's counts.
+
+    Where the dataset has versions, the text names the one found, and the lists it trains on. A validation list counts
+    only where it is trained on.
+    """
+    found, official, named = dict(dataset.counts), dict(row.official), ""
+    if isinstance(dataset, ReIDDataset):
+        if not dataset.val_merged:
+            found.pop("val", None)
+            official.pop("val", None)
+        if dataset.version:
+            lists = "train + val" if dataset.val_merged else "train only"
+            named = f"{row.title} {dataset.version}, {lists}: "
+    shown, most = (
+        {**counts, "train": counts["train"] + counts.get("val", 0)} for counts in (found, official)
+    )
+    if found == official:
+        numbers = {name: f"{count:,}" for name, count in shown.items()}
+        return Coverage("full", f"{named}full: {_SHOWN[row.task].format(**numbers)}")
+    shares = {name: f"{count:,} of {most[name]:,}" for name, count in shown.items() if name in most}
     return Coverage(
-        "subset", "subset: {classes} classes, {train} train and {test} test images".format(**share)
+        "subset", f"{named}subset: {_SHOWN[row.task].format(**shares)}{_unshown(found, official, row.task)}"
     )
 
 
-def _reader(row: DatasetRow) -> ModuleType | None:
-    """The module that reads a dataset, None while there is none."""
-    try:
-        return importlib.import_module(row.module)
-    except ModuleNotFoundError as error:
-        if error.name != row.module:  # the reader is there, something it needs is not
-            raise
-        return None
+def generated(dataset: FGVCDataset | ReIDDataset) -> Coverage:
+    """Of a generated set, whatever its counts: it never passes for the official one."""
+    counts = dict(dataset.counts)
+    if isinstance(dataset, ReIDDataset) and dataset.val_merged:
+        counts["train"] += counts.get("val", 0)
+    task = row_of(dataset.key).task
+    return Coverage("generated", f"generated: {_SHOWN[task].format(**counts)}")
 
 
-def _need_reader(row: DatasetRow) -> ModuleType:
-    reader = _reader(row)
-    if reader is None:
-        raise DataError(
-            f"{row.title}: re-identification datasets are not built yet; choose one of "
-            f"{', '.join(other.key for other in DATASETS.values() if other.task == 'fgvc')}"
-        )
-    return reader
+def _unshown(found: dict[str, int], official: dict[str, int], task: str) -> str:
+    """The counts that make a subset where all those in its text are the official ones."""
+    differing = [name for name, count in official.items() if found.get(name, 0) != count]
+    if any(f"{{{name}}}" in _SHOWN[task] for name in differing):
+        return ""
+    return "".join(f", {found.get(name, 0):,} of {official[name]:,} {COUNTED[name]}" for name in differing)
+
+
+def _reader(row: DatasetRow) -> ModuleType:
+    """The module that reads a dataset."""
+    return importlib.import_module(row.module)

@@ -1,4 +1,4 @@
-"""The views of an image that a fine-grained classifier sees, on uint8 arrays and reproducible (no torch)."""
+"""The views of an image that a network sees, on uint8 arrays and reproducible (no torch)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from benchmark.errors import DataError, SettingsError
 
@@ -19,6 +20,8 @@ class ViewSettings:
     resize: size before cropping; crop: size of the network's input.
     flip: probability of a horizontal flip in training.
     test_crop: ``center`` cuts the middle out of the resized image, ``whole`` resizes all of it to ``crop``.
+    interpolation: ``area`` or ``bicubic``, see ``resize``. pad: black pixels added on every side in training, after
+    resizing.
 
     Raises SettingsError for sizes below 1, a crop larger than the resize, and values out of range.
     """
@@ -27,21 +30,27 @@ class ViewSettings:
     crop: tuple[int, int] = (448, 448)
     flip: float = 0.5
     test_crop: str = "center"
+    interpolation: str = "area"
+    pad: int = 0
 
     def __post_init__(self) -> None:
         if min(*self.resize, *self.crop) < 1:
             raise SettingsError(
                 f"resize {self.resize} and crop {self.crop}: expected 1 pixel and more a side"
             )
-        if self.crop[0] > self.resize[0] or self.crop[1] > self.resize[1]:
+        if self.pad < 0:
+            raise SettingsError(f"pad is {self.pad}, expected 0 pixels and more")
+        if any(crop > size + 2 * self.pad for crop, size in zip(self.crop, self.resize, strict=True)):
             raise SettingsError(
-                f"crop {self.crop} is larger than resize {self.resize}: expected it to fit on both axes; "
-                f"lower crop or raise resize"
+                f"crop {self.crop} is larger than resize {self.resize} with {self.pad} pixels of padding: expected it "
+                f"to fit on both axes; lower crop or raise resize"
             )
         if not 0 <= self.flip <= 1:
             raise SettingsError(f"flip is {self.flip}, expected a probability from 0 to 1")
         if self.test_crop not in ("center", "whole"):
             raise SettingsError(f"test_crop is {self.test_crop!r}, expected 'center' or 'whole'")
+        if self.interpolation not in ("area", "bicubic"):
+            raise SettingsError(f"interpolation is {self.interpolation!r}, expected 'area' or 'bicubic'")
 
 
 def view_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
@@ -54,39 +63,46 @@ def view_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
 
 
 def train_view(image: np.ndarray, view: ViewSettings, rng: np.random.Generator) -> np.ndarray:
-    """Resize, random crop, horizontal flip: uint8 (H, W, 3) to uint8 (*view.crop, 3), contiguous.
+    """Resize, pad, random crop, horizontal flip: uint8 (H, W, 3) to uint8 (*view.crop, 3), contiguous.
 
     Draws the crop's top, then its left, then the flip, each once whatever the settings.
     """
     (height, width), (h, w) = view.resize, view.crop
-    top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+    top = int(rng.integers(height + 2 * view.pad - h + 1))
+    left = int(rng.integers(width + 2 * view.pad - w + 1))
     flipped = rng.random() < view.flip
-    part = resize(image, view.resize)[top : top + h, left : left + w]
+    whole = resize(image, view.resize, view.interpolation)
+    if view.pad:
+        whole = np.pad(whole, ((view.pad, view.pad), (view.pad, view.pad), (0, 0)))
+    part = whole[top : top + h, left : left + w]
     return (part[:, ::-1] if flipped else part).copy()
 
 
 def test_view(image: np.ndarray, view: ViewSettings) -> np.ndarray:
     """The one view used in evaluation: uint8 (H, W, 3) to uint8 (*view.crop, 3), contiguous."""
-    if view.test_crop == "whole":
-        return resize(image, view.crop)
+    if view.test_crop == "whole" or view.crop == view.resize:
+        return resize(image, view.crop, view.interpolation)
     (height, width), (h, w) = view.resize, view.crop
     top, left = (height - h) // 2, (width - w) // 2
-    return resize(image, view.resize)[top : top + h, left : left + w].copy()
+    return resize(image, view.resize, view.interpolation)[top : top + h, left : left + w].copy()
 
 
 test_view.__test__ = False  # pytest would collect it wherever a test file imports it
 
 
-def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The image at ``size`` (height, width): area averages on axes that shrink, bilinear on those that grow.
+def resize(image: np.ndarray, size: tuple[int, int], interpolation: str = "area") -> np.ndarray:
+    """The image at ``size`` (height, width), a new contiguous array.
 
-    Returns a new contiguous array. Axes that go different ways are resized one after the other, the
-    shrinking one first: OpenCV's area mode does not average once one axis grows.
+    ``area``: area averages on axes that shrink, bilinear on those that grow. Axes that go different ways are resized
+    one after the other, the shrinking one first: OpenCV's area mode does not average once one axis grows.
+    ``bicubic``: Pillow's, which widens its kernel where an axis shrinks: what published Re-ID code uses.
     """
     height, width = image.shape[:2]
     h, w = size
     if (h, w) == (height, width):
         return image.copy()
+    if interpolation == "bicubic":
+        return np.array(Image.fromarray(image).resize((w, h), Image.Resampling.BICUBIC))
     smaller = (min(h, height), min(w, width))
     if smaller != (height, width):
         image = cv2.resize(image, smaller[::-1], interpolation=cv2.INTER_AREA)

@@ -143,6 +143,144 @@ def write_cars(save_struct, save_class_names, car_row):
 
 
 @pytest.fixture
+def write_pictures(write_image):
+    """Writes small pictures by a dict of folder -> names below a folder and returns that."""
+
+    def write(root, names):
+        for folder, files in names.items():
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            for name in files:
+                write_image(root / folder / name)
+        return root
+
+    return write
+
+
+@pytest.fixture
+def market_names():
+    """3 training identities, 3 queries, a gallery with junk (-1) and distractors (0000)."""
+    return {
+        "bounding_box_train": [
+            "0010_c6s3_077467_02.jpg",
+            "0002_c1s1_000451_03.jpg",
+            "0002_c2s1_000301_01.jpg",
+            "0007_c3s3_077419_03.jpg",
+        ],
+        "query": ["0003_c4s6_015641_00.jpg", "0001_c1s1_001051_00.jpg", "0001_c2s1_000301_00.jpg"],
+        "bounding_box_test": [
+            "-1_c1s1_000401_03.jpg",
+            "0000_c6s4_002427_04.jpg",
+            "0001_c1s1_001051_03.jpg",
+            "0001_c2s1_000326_01.jpg",
+            "0003_c1s6_015996_01.jpg",
+            "0000_c1s1_000151_01.jpg",
+        ],
+    }
+
+
+@pytest.fixture
+def duke_names():
+    return {
+        "bounding_box_train": ["0001_c2_f0046182.jpg", "0001_c8_f0046302.jpg", "0009_c2_f0091680.jpg"],
+        "query": ["0005_c2_f0046985.jpg"],
+        "bounding_box_test": ["0005_c5_f0052139.jpg", "7139_c2_f0152150.jpg"],
+    }
+
+
+@pytest.fixture
+def msmt17_lists():
+    """Identities 0 and 1 of training are not those of the test lists."""
+    return {
+        "list_train.txt": [
+            "0001/0001_000_14_0303morning_0022_0.jpg 1",
+            "0000/0000_000_01_0303morning_0015_0.jpg 0",
+            "0000/0000_002_15_0303noon_0027_1.jpg 0",
+        ],
+        "list_val.txt": ["0001/0001_001_03_0113afternoon_0941_0.jpg 1"],
+        "list_query.txt": ["0000/0000_000_05_0303morning_0125_1.jpg 0"],
+        "list_gallery.txt": [
+            "0001/0001_000_07_0302noon_2110_0.jpg 1",
+            "0000/0000_001_06_0303morning_0130_0.jpg 0",
+        ],
+    }
+
+
+@pytest.fixture
+def write_msmt17(write_lists, write_image, msmt17_lists):
+    """Writes the lists, and the pictures they name into the folders of a version."""
+
+    def write(root, train="train", test="test"):
+        for name, lines in msmt17_lists.items():
+            folder = train if name in ("list_train.txt", "list_val.txt") else test
+            for line in lines:
+                write_image(root / folder / line.split(" ")[0])
+        return write_lists(root, msmt17_lists)
+
+    return write
+
+
+@pytest.fixture
+def veri_lists():
+    """The queries are in the gallery as well, as in the official lists."""
+    return {
+        "name_train.txt": [
+            "0003_c001_00000101_0.jpg",
+            "0001_c001_00016450_0.jpg",
+            "0001_c020_00016460_0.jpg",
+        ],
+        "name_query.txt": ["0002_c002_00030600_0.jpg"],
+        "name_test.txt": [
+            "0002_c002_00030600_0.jpg",
+            "0002_c003_00030640_1.jpg",
+            "0005_c004_00076635_0.jpg",
+        ],
+    }
+
+
+@pytest.fixture
+def veri_xml():
+    """Writes a label file as the official ones are: gb2312 declared, with a byte that is not."""
+
+    def write(path, names, extra=()):
+        items = [
+            f'<Item imageName="{name}" vehicleID="{name[:4]}" cameraID="{name[5:9]}" colorID="1" typeID="4" />'
+            for name in names
+        ]
+        body = "\n".join([*items, *extra])
+        head = '<?xml version="1.0" encoding="gb2312"?>\n<TrainingImages Version="1.0">\n<Items number="9">\n'
+        path.write_bytes(f"{head}{body}\n</Items>\n</TrainingImages>\n".encode() + b"<!-- \xff\xb3 -->\n")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_veri(write_lists, write_image, veri_lists, veri_xml):
+    def write(root):
+        folders = {
+            "name_train.txt": "image_train",
+            "name_query.txt": "image_query",
+            "name_test.txt": "image_test",
+        }
+        for name, folder in folders.items():
+            for line in veri_lists[name]:
+                write_image(root / folder / line)
+        veri_xml(root / "train_label.xml", veri_lists["name_train.txt"])
+        veri_xml(root / "test_label.xml", veri_lists["name_test.txt"])
+        return write_lists(root, veri_lists)
+
+    return write
+
+
+@pytest.fixture
+def real_veri(shared):
+    """The folder that holds real pictures in the layout of VeRi-776."""
+    if not (shared / "data" / "VeRi_776" / "name_train.txt").is_file():
+        pytest.skip(f"needs real photographs: no {shared}/data/VeRi_776 (set DCAL_SHARED)")
+    return shared / "data"
+
+
+@pytest.fixture
 def real_cub(shared):
     """The folder that holds the real subset of CUB-200-2011."""
     if not (shared / "data" / "CUB_200_2011" / "images.txt").is_file():

@@ -6,6 +6,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
+from benchmark.__main__ import main
 from benchmark.data.check import check, check_all, print_reports
 from benchmark.data.registry import DATASETS
 from benchmark.errors import SettingsError
@@ -141,8 +142,109 @@ def test_absent_datasets_do_not_spoil_sound_ones(tmp_path, cub):
     out = io.StringIO()
     assert check_all(("cub", "cars", "aircraft", "veri"), tmp_path, False, 10, 1, out) == 0
     assert f"cars: Stanford Cars: not found; looked for {tmp_path}/stanford_cars, " in out.getvalue()
-    assert "veri: re-identification datasets are not checked yet\n" in out.getvalue()
+    assert f"veri: VeRi-776: not found; looked for {tmp_path}/VeRi_776, " in out.getvalue()
     assert out.getvalue().endswith("1 of 4 datasets found, 1 of them sound\n")
+
+
+def test_a_sound_re_identification_subset_is_reported_in_plain_words(tmp_path, write_pictures, market_names):
+    root = write_pictures(tmp_path / "Market-1501-v15.09.15", market_names)
+    report = check("market", tmp_path, decode=True)
+    assert text_of(report) == (
+        f"market: Market-1501 at {root}\n"
+        "  subset: 3 of 751 identities, 4 of 12,936 train images, 3 of 3,368 queries, 5 of 15,913 gallery images\n"
+        "  12 of 12 image files are there\n"
+        "  12 of 12 image files decode\n"
+        "  sound\n"
+    )
+
+
+def test_missing_and_damaged_pictures_of_every_split_are_named(tmp_path, write_veri, veri_lists):
+    root = write_veri(tmp_path / "VeRi_776")
+    gone = root / "image_query" / veri_lists["name_query.txt"][0]
+    gone.unlink()
+    damaged = [
+        root / "image_train" / veri_lists["name_train.txt"][2],
+        root / "image_test" / veri_lists["name_test.txt"][0],
+    ]
+    for file in damaged:
+        file.write_bytes(b"no image")
+    report = check("veri", tmp_path, decode=True, jobs=1)
+    assert report.missing == ("image_query/0002_c002_00030600_0.jpg",)
+    assert [line.split(": ")[0] for line in report.unreadable] == [str(file) for file in damaged]
+    assert not report.sound
+
+
+def test_queries_without_an_answer_and_notes_are_warnings_about_a_sound_dataset(
+    tmp_path, write_veri, veri_lists
+):
+    veri_lists["name_query.txt"] += ["0005_c004_00000007_0.jpg", "0006_c004_00000008_0.jpg"]
+    (write_veri(tmp_path / "VeRi_776") / "test_label.xml").unlink()
+    report = check("veri", tmp_path, decode=False, limit=1)
+    assert report.sound
+    assert report.warnings == (
+        "no test_label.xml: names not checked against it",
+        "2 of 3 queries cannot be answered, the gallery has their identity from no other camera: "
+        "image_query/0005_c004_00000007_0.jpg, … and 1 more",
+    )
+    assert "  warnings: 2\n    no test_label.xml: names" in text_of(report)
+
+
+def test_names_that_do_not_parse_are_contradictions_or_as_asked_a_warning(
+    tmp_path, write_pictures, duke_names
+):
+    duke_names["query"].append("person.jpg")
+    write_pictures(tmp_path / "DukeMTMC-reID", duke_names)
+    report = check("duke", tmp_path, decode=False)
+    assert len(report.contradictions) == 1
+    assert "'query/person.jpg'" in text_of(report)
+    assert 'SET="data.skip_unparsable=true"' in text_of(report)
+    assert not report.sound
+    out = io.StringIO()
+    options = {"duke": {"skip_unparsable": True}}
+    assert check_all(("duke",), tmp_path, False, 10, 1, out, options) == 0
+    assert "  warnings: 1\n    1 left out, names that do not parse: query/person.jpg\n" in out.getvalue()
+
+
+def test_the_check_reads_as_a_run_does(tmp_path, write_msmt17):
+    root = write_msmt17(tmp_path / "MSMT17")
+    assert "MSMT17 V1, train + val: subset: 2 of" in check("msmt17", tmp_path, decode=False).coverage
+    (root / "list_val.txt").unlink()
+    assert "list_val.txt" in check("msmt17", tmp_path, decode=False).contradictions[0]
+    report = check("msmt17", tmp_path, decode=False, merge_val=False)
+    assert report.sound
+    assert "MSMT17 V1, train only: subset: 2 of" in report.coverage
+
+
+@pytest.mark.parametrize(
+    ("name", "official", "found"),
+    [("gallery", 4, "5 gallery images"), ("train_ids", 2, "3 train identities"), ("query", 2, "3 queries")],
+)
+def test_more_of_a_re_identification_dataset_than_official_is_a_contradiction(
+    tmp_path, write_pictures, market_names, monkeypatch, name, official, found
+):
+    write_pictures(tmp_path / "Market1501", market_names)
+    monkeypatch.setitem(DATASETS["market"].official, name, official)
+    assert check("market", tmp_path, decode=False).contradictions == (
+        f"found {found}, expected at most the official {official}; unpack the official archive again",
+    )
+
+
+def test_the_command_checks_the_datasets_of_its_cells_with_its_settings(tmp_path, write_msmt17, capsys):
+    (write_msmt17(tmp_path / "MSMT17") / "list_val.txt").unlink()
+    command = ["check-data", "--profile", "paper", "--data", str(tmp_path), "--cells", "msmt17 cub"]
+    assert main(command) == 1
+    assert 'SET="data.merge_val=false"' in capsys.readouterr().out
+    assert main([*command, "--set", "data.merge_val=false"]) == 0
+    out = capsys.readouterr().out
+    assert "cub: CUB-200-2011: not found" in out
+    assert "MSMT17 V1, train only: subset" in out
+    assert "6 of 6 image files decode" in out
+
+
+def test_real_pictures_in_the_layout_of_veri_decode(real_veri):
+    report = check("veri", real_veri, decode=True)
+    assert (report.images, report.missing, report.unreadable) == (660, (), ())
+    assert report.sound
 
 
 @pytest.mark.parametrize("data_root", [None, "empty"])

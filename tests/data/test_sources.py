@@ -1,9 +1,9 @@
 """Finding, cutting, fingerprinting and measuring datasets."""
 
+import hashlib
 import pickle
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,11 @@ from benchmark.data import sources
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.lists import Contradictions, Split, missing_files
 from benchmark.data.registry import DATASETS
+from benchmark.data.reid import ReIDDataset, ReIDSplit
 from benchmark.errors import DataError, SettingsError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+REID = tuple(key for key, row in DATASETS.items() if row.task == "reid")
 
 
 def test_a_dataset_is_located_below_the_data_folder(tmp_path, write_cub):
@@ -62,13 +64,72 @@ def test_unknown_keys_are_settings_errors(tmp_path):
         sources.load("birds", tmp_path)
 
 
-def test_a_reader_that_does_not_exist_yet_is_said_so(tmp_path, monkeypatch):
-    row = replace(DATASETS["duke"], module="benchmark.data.no_such_reader")
-    monkeypatch.setitem(DATASETS, "duke", row)
-    (tmp_path / "dukemtmc-reid").mkdir()
-    assert sources.locate("duke", tmp_path) == tmp_path / "dukemtmc-reid"
-    with pytest.raises(DataError, match="re-identification datasets are not built yet"):
+def test_a_dataset_of_the_other_task_is_a_settings_error(tmp_path, write_cub):
+    write_cub(tmp_path / "CUB_200_2011")
+    with pytest.raises(
+        SettingsError, match="cub is a dataset of task fgvc, expected one of reid: veri, msmt17"
+    ):
+        sources.load_reid("cub", tmp_path)
+    with pytest.raises(
+        SettingsError, match="duke is a dataset of task reid, expected one of fgvc: cub, cars"
+    ):
         sources.load("duke", tmp_path)
+
+
+@pytest.fixture
+def write_reid(write_pictures, market_names, duke_names, write_msmt17, write_veri):
+    """Writes any of the four re-identification datasets."""
+
+    def write(key, root):
+        if key in ("market", "duke"):
+            return write_pictures(root, {"market": market_names, "duke": duke_names}[key])
+        return {"msmt17": write_msmt17, "veri": write_veri}[key](root)
+
+    return write
+
+
+@pytest.mark.parametrize("key", REID)
+def test_re_identification_datasets_are_found_by_name_and_as_the_data_folder(tmp_path, write_reid, key):
+    root = write_reid(key, tmp_path / DATASETS[key].folders[-1])
+    assert sources.locate(key, tmp_path) == root
+    assert sources.locate(key, root) == root
+    assert (sources.load_reid(key, tmp_path).key, sources.load_reid(key, root).root) == (key, root)
+
+
+def test_the_data_folder_is_not_taken_for_the_dataset_that_has_the_same_folders(tmp_path, write_reid):
+    market = write_reid("market", tmp_path / "one")
+    duke = write_reid("duke", tmp_path / "other")
+    assert sources.locate("duke", market) is None
+    assert sources.locate("market", duke) is None
+
+
+def test_a_folder_of_names_that_do_not_parse_is_located_and_reading_names_them(tmp_path, write_reid):
+    root = write_reid("duke", tmp_path / "Market-1501-v15.09.15")
+    assert sources.locate("market", tmp_path) == root
+    with pytest.raises(Contradictions, match=r"query/0005_c2_f0046985\.jpg"):
+        sources.load_reid("market", tmp_path)
+
+
+def test_of_two_versions_the_first_name_decides(tmp_path, write_msmt17):
+    write_msmt17(tmp_path / "MSMT17_V2", "mask_train_v2", "mask_test_v2")
+    assert sources.load_reid("msmt17", tmp_path).version == "V2"
+    write_msmt17(tmp_path / "MSMT17_V1")
+    assert sources.load_reid("msmt17", tmp_path).version == "V1"
+
+
+def test_the_options_of_reading_are_passed_on(tmp_path, write_msmt17, msmt17_lists):
+    msmt17_lists["list_train.txt"].append("0001/nobody.jpg 1")
+    write_msmt17(tmp_path)
+    dataset = sources.load_reid("msmt17", tmp_path, merge_val=False, skip_unparsable=True)
+    assert (len(dataset.train), dataset.skipped) == (3, ("train/0001/nobody.jpg",))
+
+
+@pytest.mark.parametrize("key", REID)
+def test_loading_an_absent_re_identification_dataset_names_every_place(tmp_path, key):
+    with pytest.raises(DataError) as caught:
+        sources.load_reid(key, tmp_path)
+    for name in DATASETS[key].folders:
+        assert str(tmp_path / name) in str(caught.value)
 
 
 @pytest.mark.parametrize("limit", [-1, 1])
@@ -112,6 +173,51 @@ def test_the_fingerprint_follows_every_byte_of_every_list(tmp_path, write_cub, n
     assert len(fingerprints) == len(variants)
 
 
+def test_the_fingerprint_is_the_digest_of_names_lengths_and_bytes(tmp_path, write_cub):
+    root = write_cub(tmp_path)
+    expected = hashlib.sha256()
+    for name in ("classes.txt", "images.txt", "image_class_labels.txt", "train_test_split.txt"):
+        content = (root / name).read_bytes()
+        expected.update(name.encode() + b"\0" + str(len(content)).encode() + b"\0" + content)
+    assert sources.fingerprint(root, "cub") == expected.hexdigest()
+
+
+@pytest.mark.parametrize("folder", ["bounding_box_train", "query", "bounding_box_test"])
+def test_the_fingerprint_of_labels_in_names_follows_every_name(
+    tmp_path, write_pictures, market_names, folder
+):
+    root = write_pictures(tmp_path, market_names)
+    fingerprints = {sources.fingerprint(root, "market")}
+    picture = root / folder / market_names[folder][1]
+    renamed = picture.with_name(picture.name.replace("_c1", "_c2").replace("_c6", "_c5"))
+    picture.rename(renamed)
+    fingerprints.add(sources.fingerprint(root, "market"))
+    renamed.unlink()
+    fingerprints.add(sources.fingerprint(root, "market"))
+    assert len(fingerprints) == 3
+
+
+def test_the_fingerprint_of_labels_in_names_tells_folders_apart_and_ignores_the_rest(
+    tmp_path, write_pictures, market_names
+):
+    root = write_pictures(tmp_path, market_names)
+    before = sources.fingerprint(root, "market")
+    (root / "query" / "Thumbs.db").write_bytes(b"x")
+    (root / "query" / "._0003_c4s6_015641_00.jpg").write_bytes(b"x")
+    (root / "query" / "0003_c4s6_015641_00.jpg").write_bytes(b"another picture")
+    assert sources.fingerprint(root, "market") == before
+    (root / "query" / "0003_c4s6_015641_00.jpg").rename(
+        root / "bounding_box_test" / "0003_c4s6_015641_00.jpg"
+    )
+    assert sources.fingerprint(root, "market") != before
+
+
+@pytest.mark.parametrize("key", ["market", "duke"])
+def test_the_fingerprint_of_missing_folders_is_refused(tmp_path, key):
+    with pytest.raises(DataError, match=r": missing .*bounding_box_train, .*query, .*bounding_box_test"):
+        sources.fingerprint(tmp_path, key)
+
+
 def test_the_fingerprint_ignores_the_place_the_pictures_and_other_files(tmp_path, write_cub, cub_lists):
     one, other = write_cub(tmp_path / "one"), write_cub(tmp_path / "other")
     (other / "images" / cub_lists["images.txt"][0].split(" ")[1]).unlink()
@@ -153,6 +259,101 @@ def test_any_other_count_is_a_subset(counts):
     assert sources.coverage(dataset_of(*counts), DATASETS["cub"]).kind == "subset"
 
 
+def reid_of(key, version="", val_merged=False, **changes):
+    """A dataset of the official counts but for ``changes``."""
+    counts = {"val": 0, **DATASETS[key].official, **changes}
+
+    def split(pictures, identities):
+        numbers = tuple(index % identities for index in range(pictures))
+        cameras = tuple(index % counts["cameras"] + 1 for index in range(pictures))
+        return ReIDSplit(tuple(map(str, range(pictures))), numbers, cameras)
+
+    return ReIDDataset(
+        key,
+        Path("/nowhere"),
+        version,
+        tuple(map(str, range(counts["train_ids"]))),
+        split(counts["train"] + (counts["val"] if val_merged else 0), counts["train_ids"]),
+        split(counts["query"], counts["query_ids"]),
+        split(counts["gallery"], counts["gallery_ids"]),
+        val=counts["val"],
+        val_merged=val_merged,
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "reading", "text"),
+    [
+        (
+            "market",
+            {},
+            "full: 751 identities, 12,936 train images, 3,368 queries, 15,913 gallery images",
+        ),
+        ("duke", {}, "full: 702 identities, 16,522 train images, 2,228 queries, 17,661 gallery images"),
+        ("veri", {}, "full: 576 identities, 37,778 train images, 1,678 queries, 11,579 gallery images"),
+        (
+            "msmt17",
+            {"version": "V1", "val_merged": True},
+            "MSMT17 V1, train + val: full: 1,041 identities, 32,621 train images, 11,659 queries, 82,161 gallery "
+            "images",
+        ),
+        (
+            "msmt17",
+            {"version": "V2"},
+            "MSMT17 V2, train only: full: 1,041 identities, 30,248 train images, 11,659 queries, 82,161 gallery "
+            "images",
+        ),
+        (
+            "msmt17",
+            {"version": "V2", "val": 0},
+            "MSMT17 V2, train only: full: 1,041 identities, 30,248 train images, 11,659 queries, 82,161 gallery "
+            "images",
+        ),
+    ],
+    ids=["market", "duke", "veri", "msmt17 merged", "msmt17", "msmt17 without its validation list"],
+)
+def test_official_counts_of_identities_and_pictures_are_full_coverage(key, reading, text):
+    assert sources.coverage(reid_of(key, **reading), DATASETS[key]) == sources.Coverage("full", text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"train_ids": 750},
+        {"train": 12935},
+        {"query": 3367},
+        {"query_ids": 749},
+        {"gallery": 15914},
+        {"gallery_ids": 752},
+        {"cameras": 5},
+    ],
+    ids=str,
+)
+def test_any_other_count_of_a_re_identification_dataset_is_a_subset(changes):
+    assert sources.coverage(reid_of("market", **changes), DATASETS["market"]).kind == "subset"
+
+
+def test_a_subset_says_which_share_it_is():
+    found = sources.coverage(
+        reid_of("msmt17", "V1", val_merged=True, train_ids=10, train=1000, val=100), DATASETS["msmt17"]
+    )
+    assert found.text == (
+        "MSMT17 V1, train + val: subset: 10 of 1,041 identities, 1,100 of 32,621 train images, 11,659 of 11,659 "
+        "queries, 82,161 of 82,161 gallery images"
+    )
+
+
+def test_a_subset_by_a_count_that_is_not_in_the_text_names_it():
+    found = sources.coverage(reid_of("veri", cameras=19), DATASETS["veri"])
+    assert found.text.endswith("11,579 of 11,579 gallery images, 19 of 20 cameras")
+
+
+def test_an_incomplete_validation_list_makes_a_subset_only_where_it_is_trained_on():
+    row = DATASETS["msmt17"]
+    assert sources.coverage(reid_of("msmt17", "V1", val_merged=True, val=2372), row).kind == "subset"
+    assert sources.coverage(reid_of("msmt17", "V1", val=2372), row).kind == "full"
+
+
 def test_missing_files_are_named_in_list_order_up_to_the_limit(tmp_path, write_cub):
     dataset = sources.load("cub", write_cub(tmp_path))
     assert missing_files(dataset.root, dataset.pictures) == ()
@@ -171,17 +372,22 @@ def test_contradictions_survive_pickling():
     assert copy.problems == ("one", "two")
 
 
-def test_finding_and_fingerprinting_load_no_heavy_library(tmp_path, write_cars):
-    root = write_cars(tmp_path)
+def test_finding_and_fingerprinting_load_no_heavy_library(tmp_path, write_cars, write_reid):
+    keys = ("cars", *REID)
+    roots = [
+        write_cars(tmp_path / "cars"),
+        *(write_reid(key, tmp_path / DATASETS[key].folders[0]) for key in REID),
+    ]
     code = (
-        "import sys; from pathlib import Path; from benchmark.data import sources; "
-        f"root = sources.locate('cars', Path({str(root)!r})); print(sources.fingerprint(root, 'cars')); "
+        "import sys; from pathlib import Path; from benchmark.data import sources\n"
+        f"for key in {keys!r}: print(sources.fingerprint(sources.locate(key, Path({str(tmp_path)!r})), key))\n"
         "print(sorted({'numpy', 'scipy', 'cv2', 'torch'} & set(sys.modules)))"
     )
     output = subprocess.run(
         [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True
     )
-    assert output.stdout.split("\n")[:2] == [sources.fingerprint(root, "cars"), "[]"]
+    expected = [sources.fingerprint(root, key) for root, key in zip(roots, keys, strict=True)]
+    assert output.stdout.splitlines() == [*expected, "[]"]
 
 
 def test_the_real_subset_is_read_and_reported_as_one(real_cub):

@@ -1,10 +1,12 @@
 """Views against literal numpy, and resizing against what aliasing would do."""
 
+from collections import Counter
 from itertools import product
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmark.data.transforms import ViewSettings, drop_banner, resize, test_view, train_view, view_rng
 from benchmark.errors import DataError, SettingsError
@@ -191,3 +193,36 @@ def test_the_banner_is_the_bottom_20_rows():
     np.testing.assert_array_equal(drop_banner(image), image[:1])
     with pytest.raises(DataError, match="found an image 20 px high"):
         drop_banner(image[:20])
+
+
+def test_bicubic_is_pillows():
+    image = noise(37, 50)
+    for size in ((64, 32), (20, 20), (37, 50), (80, 90)):
+        expected = np.array(Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC))
+        np.testing.assert_array_equal(resize(image, size, "bicubic"), expected)
+
+
+def test_padding_is_black_and_every_crop_of_the_padded_picture_occurs():
+    image = np.full((6, 4, 3), 200, np.uint8)
+    view = ViewSettings((6, 4), (6, 4), flip=0.0, interpolation="bicubic", pad=2)
+    seen = Counter()
+    for index in range(2500):
+        result = train_view(image, view, view_rng(0, 0, index))
+        assert result.shape == (6, 4, 3)
+        bright = np.argwhere(result[..., 0] == 200)
+        rows, columns = (np.ptp(bright[:, axis]) + 1 for axis in (0, 1))
+        assert (result == 200).sum() == 3 * rows * columns  # one block of the picture, the rest black
+        assert result[result != 200].sum() == 0
+        padded = np.pad(image, ((2, 2), (2, 2), (0, 0)))
+        top, left = next(
+            (y, x) for y in range(5) for x in range(5) if np.array_equal(padded[y : y + 6, x : x + 4], result)
+        )
+        seen[top, left] += 1
+    assert len(seen) == 25
+    assert max(seen.values()) < 2 * min(seen.values())
+
+
+def test_reid_pictures_are_evaluated_whole():
+    image = noise(40, 30)
+    view = ViewSettings((16, 8), (16, 8), interpolation="bicubic", pad=2)
+    np.testing.assert_array_equal(test_view(image, view), resize(image, (16, 8), "bicubic"))

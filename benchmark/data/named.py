@@ -1,0 +1,58 @@
+"""What Market-1501 and DukeMTMC-reID share: three folders of pictures, all labels in the file names (no torch)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from benchmark.data.reid import Layout, ReIDDataset, assemble, picture_names
+from benchmark.errors import DataError
+
+TRAIN, QUERY, GALLERY = FOLDERS = ("bounding_box_train", "query", "bounding_box_test")
+JUNK = -1
+NOBODY = {JUNK: "junk", 0: "a distractor"}  # identities that are none
+
+
+def annotation_files(root: Path) -> tuple[Path, ...]:
+    """The folders whose file names determine splits and labels, whether or not they are there."""
+    return tuple(root / folder for folder in FOLDERS)
+
+
+def recognises(root: Path, layout: Layout) -> bool:
+    """Whether the three folders, which the other dataset has as well, hold any name of this one."""
+    for folder in FOLDERS:
+        with os.scandir(root / folder) as entries:  # ends at the first such name: this is asked for every run
+            if any(layout.picture(folder, entry.name) for entry in entries):
+                return True
+    return False
+
+
+def read(root: Path, layout: Layout, skip_unparsable: bool) -> ReIDDataset:
+    """The dataset at ``root``, pictures in the order of their names. Junk is left out, distractors stay.
+
+    Pictures are not opened. Raises DataError for a missing folder and Contradictions as ``reid.assemble`` does, and
+    for junk and distractors outside the gallery.
+    """
+    absent = [str(folder) for folder in annotation_files(root) if not folder.is_dir()]
+    if absent:
+        raise DataError(
+            f"{layout.title}: missing {', '.join(absent)}; expected the official folder there. {layout.advice}"
+        )
+    unparsable: list[str] = []
+    train, query, gallery = (
+        layout.pictures(folder, picture_names(root / folder), unparsable) for folder in FOLDERS
+    )
+    return assemble(
+        layout,
+        root,
+        train,
+        query,
+        [picture for picture in gallery if picture.number != JUNK],
+        problems=[
+            f"{picture.file}: identity {picture.identity} is {NOBODY[picture.number]}, expected in {GALLERY} only"
+            for picture in (*train, *query)
+            if picture.number in NOBODY
+        ],
+        unparsable=unparsable,
+        skip_unparsable=skip_unparsable,
+    )
