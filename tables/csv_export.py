@@ -28,6 +28,7 @@ COLUMNS = (
     "profile",
     "config_hashes",
     "commit",
+    "data_version",
 )
 
 
@@ -52,6 +53,7 @@ def _cell(summary: TableSummary, found: CellSummary) -> dict[str, Any]:
         "reason": _reasons(found),
         "config_hashes": _joined(records.config_hash(run) for run in done),
         "commit": _joined(records.commit(run) for run in done),
+        "data_version": _joined(records.version(run) for run in done),
     }
 
 

@@ -62,6 +62,34 @@ def data_text(run: RunView) -> str:
     return one_line(section(run, "data").get("text") or ("not recorded" if found == "unknown" else found))
 
 
+def protocol(run: RunView) -> str:
+    """How a Re-ID number was evaluated; "" if not recorded."""
+    return one_line(section(run, "data").get("protocol") or "")
+
+
+def version(run: RunView) -> str:
+    """The version of a dataset that has several, e.g. ``V2``; "" if it has one or none is recorded."""
+    return one_line(section(run, "data").get("version") or "")
+
+
+def unanswered(run: RunView) -> str:
+    """``3 of 80 queries have …`` where a Re-ID run could not count all of its queries, else ""."""
+    left_out, queries = (_count(run, name) for name in ("queries_without_match", "queries"))
+    if not left_out:
+        return ""
+    return f"{left_out:,} of {queries:,} queries have no right picture under another camera and are left out"
+
+
+def ties(run: RunView) -> int:
+    """How many right pictures lie at exactly the distance of a wrong one, over all queries."""
+    return _count(run, "ties")
+
+
+def _count(run: RunView, name: str) -> int:
+    value = section(run, "evaluation").get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
 def config_hash(run: RunView) -> str:
     return one_line((run.result or {}).get("config_hash") or "")
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from synthetic_runs import everything
+from synthetic_runs import everything, retrieval_runs
 
 from tables.layout import build
 from tables.write import EXPORTS, render_text
@@ -17,17 +17,23 @@ GOLDEN = Path(__file__).parent / "golden"
 REGENERATE = "TABLES_WRITE_GOLDEN=1 python -m pytest tests/tables/test_tables_golden.py"
 
 
+CASES = {
+    "table1_paper": ("table1", "paper", everything("full")),
+    "table1_mini": ("table1", "mini", everything("generated")),
+    "table2_paper": ("table2", "paper", retrieval_runs()),
+}
+
+
 @pytest.mark.parametrize("suffix", ["md", "tex", "csv", "txt"])
-@pytest.mark.parametrize(("profile", "coverage"), [("paper", "full"), ("mini", "generated")])
-def test_the_export_equals_its_golden_file(suffix, profile, coverage):
-    runs = everything(coverage)
+@pytest.mark.parametrize("case", CASES)
+def test_the_export_equals_its_golden_file(suffix, case):
     if suffix == "txt":
-        rendered = render_text("table1", profile, runs)
+        rendered = render_text(*CASES[case])
     else:
-        rendered = EXPORTS[suffix](build("table1", profile, runs))
+        rendered = EXPORTS[suffix](build(*CASES[case]))
     # Stored with plain line ends: a checkout may convert them, and CRLF has a test of its own.
     rendered = rendered.replace("\r\n", "\n")
-    path = GOLDEN / f"table1_{profile}.{suffix}"
+    path = GOLDEN / f"{case}.{suffix}"
     if os.environ.get("TABLES_WRITE_GOLDEN"):
         path.write_text(rendered, encoding="utf-8")
     golden = path.read_text(encoding="utf-8") if path.exists() else ""

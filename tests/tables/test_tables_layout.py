@@ -1,7 +1,7 @@
 """The layout: columns, warning, header, notes and states, for every profile."""
 
 import pytest
-from synthetic_runs import ALL_STATES, HOSTILE, SyntheticRun, cell, done, everything, other
+from synthetic_runs import ALL_STATES, HOSTILE, SyntheticRun, cell, done, everything, other, retrieval_runs
 
 from benchmark.grid import TABLES
 from tables import csv_export, html, latex, markdown
@@ -170,6 +170,22 @@ def test_table_2_names_the_metric_in_every_group():
     assert layout.columns[0].group == "VeRi-776 mAP"
     assert layout.columns[3].group == "VeRi-776 R1"
     assert [len(panel.columns) for panel in layout.panels(2)] == [12, 12]
+
+
+def test_below_table_2_stand_protocol_versions_unanswered_queries_and_ties():
+    layout = build("table2", "paper", retrieval_runs())
+    found = "\n".join(layout.notes)
+    assert "evaluation: single query; cosine distance" in found
+    assert "MSMT17: version V1 and V2; numbers of several versions must not be compared" in found
+    assert "VeRi-776: 3 of 1,678 queries have no right picture under another camera and are left out" in found
+    assert "VeRi-776: up to 12 right pictures a run at exactly the distance of a wrong one" in found
+    assert "top-1" not in found
+
+
+def test_the_branches_of_retrieval_are_told_apart_by_metric():
+    rows = build("table2", "paper", retrieval_runs()).branches.rows
+    assert ("VeRi-776", "DeiT-Tiny", "mAP", "73.0", "72.5", "73.9") in rows
+    assert ("VeRi-776", "DeiT-Tiny", "R1", "94.0", "93.5", "94.6") in rows
 
 
 def test_the_extras_leave_the_cell_blank_that_the_paper_lacks():
