@@ -40,7 +40,7 @@ def list_runs(arguments: argparse.Namespace) -> int:
     views = _collect(arguments)
     width = max(len(view.id) for view in views)
     for view in views:
-        note = view.reason if view.state not in ("missing", "done") or view.config is None else ""
+        note = view.reason if view.state not in ("missing", "done") else ""
         print(f"{view.id:<{width}}  {view.state:<10}  {note}".rstrip())
     counts = Counter(view.state for view in views)
     print(
@@ -53,17 +53,17 @@ def launch(arguments: argparse.Namespace) -> int:
     """Run what is missing, in JOBS slots; the exit status is 1 if a run failed."""
     profile = config.load_profile(arguments.profile)
     places = options.places(arguments)
-    if places.generated and any(cell.task == "fgvc" for cell in _cells(arguments)):
-        from benchmark.mini.sets import write_all
+    if places.generated:
+        from benchmark.mini.sets import write
 
-        write_all(places.data)
+        write(places.data, dict.fromkeys(cell.dataset for cell in _cells(arguments)))
     views = _collect(arguments)
     if arguments.rerun == "stale":
         for view in views:
             if view.state == "stale":
                 print(f"set aside: {set_aside(view.folder.path, 'stale')}", file=sys.stderr)
         views = _collect(arguments)
-    todo = [view for view in views if view.state in status.TO_RUN and view.config is not None]
+    todo = [view for view in views if view.state in status.TO_RUN]
     chosen = device.choose(arguments.device, profile.name, profile.device) if todo else "cpu"
     slots = pool.plan_slots(chosen, len(todo), arguments.jobs)
     slots = replace(slots, threads=_threads(profile, slots.threads))
@@ -152,11 +152,21 @@ def check_data(arguments: argparse.Namespace) -> int:
 
     places = options.places(arguments)
     if places.data is None:
-        raise SettingsError("check-data needs DATA=folder, the folder that holds CUB_200_2011 and its like")
-    chosen = dict.fromkeys(cell.dataset for cell in _cells(arguments))
-    keys = [key for key in chosen if DATASETS[key].task == "fgvc"]
+        raise SettingsError("check-data needs DATA=folder, the folder that holds CUB_200_2011, VeRi_776 and their like")
+    profile, overrides = config.load_profile(arguments.profile), config.parse_overrides(arguments.overrides)
+    read_as = {
+        cell.dataset: config.resolve(cell, 0, profile, overrides).settings.data for cell in _cells(arguments)
+    }
     return check_all(
-        keys, places.data, decode=not arguments.no_decode, limit=arguments.limit, jobs=os.cpu_count() or 1
+        read_as,
+        places.data,
+        decode=not arguments.no_decode,
+        limit=arguments.limit,
+        jobs=os.cpu_count() or 1,
+        options={
+            key: {"merge_val": data.merge_val, "skip_unparsable": data.skip_unparsable}
+            for key, data in read_as.items()
+        },
     )
 
 
@@ -171,16 +181,32 @@ def mini_data(arguments: argparse.Namespace) -> int:
 
 
 def settings(arguments: argparse.Namespace) -> int:
-    """Print the settings of a cell in a profile, as SET takes them."""
+    """Print the settings of a profile as SET takes them, task by task."""
     profile = config.load_profile(arguments.profile)
-    chosen = config.resolve(
-        select(["cub/deit_tiny/dcal"])[0], 0, profile, config.parse_overrides(arguments.overrides)
-    )
+    overrides = config.parse_overrides(arguments.overrides)
     print(f"# {profile.name}: {profile.title}")
-    for name, value in chosen.identity["settings"].items():
-        shown = ",".join(map(str, value)) if isinstance(value, list) else value
-        print(f"{name}={str(shown).lower() if isinstance(value, bool) else shown}")
+    words = {"fgvc": "fine-grained classification (Table 1)", "reid": "re-identification (Table 2)"}
+    for task in (task for task in words if task in profile.tables):
+        datasets = [key for key, row in DATASETS.items() if row.task == task]
+        plain = next(key for key in datasets if key not in profile.tables)
+        common = _shown(plain, profile, overrides)
+        print(f"\n# {words[task]}", *common, sep="\n")
+        for key in datasets:
+            own = [line for line in _shown(key, profile, overrides) if line not in common]
+            if own:
+                print(f"# {key} differs", *own, sep="\n")
     return 0
+
+
+def _shown(dataset: str, profile: config.Profile, overrides: dict[str, object]) -> list[str]:
+    """``name=value`` of every setting of a dataset's DCAL runs."""
+    (cell,) = select([f"{dataset}/deit_tiny/dcal"])
+    chosen = config.resolve(cell, 0, profile, overrides).identity["settings"]
+    lines = []
+    for name, value in chosen.items():
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        lines.append(f"{name}={text.lower() if isinstance(value, bool) else text}")
+    return lines
 
 
 def _cells(arguments: argparse.Namespace) -> tuple:

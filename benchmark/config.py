@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from benchmark.backbones import BACKBONES
+from benchmark.data.registry import DATASETS
 from benchmark.errors import SettingsError
 from benchmark.grid import Cell
-from benchmark.settings import DCAL_ONLY, READINGS, Settings
+from benchmark.settings import DCAL_ONLY, ONE_TASK, READINGS, Settings
 from benchmark.typed import convert, literal, typed
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -27,7 +28,8 @@ TASKS = ("fgvc", "reid")
 
 @dataclass(frozen=True)
 class Profile:
-    """A profile file. ``tables`` holds, by task, the dotted settings and their values."""
+    """A profile file. ``tables`` holds the dotted settings and their values, by task or, for one dataset alone, by
+    dataset."""
 
     name: str
     title: str
@@ -74,9 +76,10 @@ def load_profile(name: str) -> Profile:
     _check_fields(header, Profile, f"recipe {name}, section [profile]", optional=("name", "tables"))
     tables: dict[str, dict[str, object]] = {}
     for task, sections in document.items():
-        if task not in TASKS:
+        if task not in TASKS and task not in DATASETS:
             raise SettingsError(
-                f"recipe {name}: unknown section [{task}]; expected [profile] or a task: {TASKS}"
+                f"recipe {name}: unknown section [{task}]; expected [profile], a task: {', '.join(TASKS)}, or a "
+                f"dataset: {', '.join(DATASETS)}"
             )
         tables[task] = {}
         for section, values in sections.items():
@@ -137,19 +140,31 @@ def is_comparable(profile: str, changed: Iterable[str] = ()) -> bool:
 
 
 def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, object]) -> Config:
-    """The settings of one run. Raises SettingsError where the profile lacks a value or a value makes no sense."""
+    """The settings of one run; overrides that belong to the other task are left out.
+
+    Raises SettingsError where the profile lacks a value or a value makes no sense.
+    """
     if cell.task not in profile.tables:
         raise SettingsError(
-            f"profile {profile.name} has no [{cell.task}] recipe: re-identification (Table 2) is not built yet"
+            f"profile {profile.name} has no [{cell.task}] recipe; add one to recipes/{profile.name}.toml"
         )
-    values = {**profile.tables[cell.task], **overrides}
+    recipe = {**profile.tables[cell.task], **profile.tables.get(cell.dataset, {})}
+    if foreign := [name for name in recipe if belongs_to_other(name, cell.task)]:
+        raise SettingsError(f"recipe {profile.name}: {foreign[0]} has no meaning in {cell.task}")
+    own = {name: value for name, value in overrides.items() if not belongs_to_other(name, cell.task)}
+    values = {**recipe, **own}
     sections: dict[str, dict[str, object]] = {}
     for dotted, value in values.items():
         section, _, name = dotted.partition(".")
         sections.setdefault(section, {})[name] = value
     types_ = typing.get_type_hints(Settings)
     for section, type_ in types_.items():
-        lacking = {field.name for field in fields(type_)} - sections.get(section, {}).keys()
+        lacking = [
+            field.name
+            for field in fields(type_)
+            if field.name not in sections.get(section, {})
+            and not belongs_to_other(f"{section}.{field.name}", cell.task)
+        ]
         if lacking:
             raise SettingsError(f"profile {profile.name} gives no value for {section}.{min(lacking)}")
     settings = Settings(**{section: type_(**sections[section]) for section, type_ in types_.items()})
@@ -160,21 +175,39 @@ def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, obj
         "numbers_version": NUMBERS_VERSION,
         "run": f"{cell.id}/seed{seed}",
         "weights": _weights_identity(tag, profile),
-        "pictures": _pictures_identity(profile),
-        "settings": _determining(settings, cell.method),
+        "pictures": _pictures_identity(profile, cell.dataset),
+        "settings": _determining(settings, cell),
     }
     return Config(cell, seed, profile.name, settings, tag, identity)
 
 
-def _determining(settings: Settings, method: str) -> dict[str, object]:
+def belongs_to_other(name: str, task: str) -> bool:
+    """Whether a setting belongs to another task than ``task`` alone."""
+    return any(name in names for other, names in ONE_TASK.items() if other != task)
+
+
+def require_meaning(overrides: Iterable[str], cells: Iterable[Cell]) -> None:
+    """Raises SettingsError for an override that changes nothing in any of the cells."""
+    tasks = {cell.task for cell in cells}
+    for name in overrides:
+        if tasks and all(belongs_to_other(name, task) for task in tasks):
+            words = {"fgvc": "fine-grained classification", "reid": "re-identification"}
+            (owner,) = (task for task, names in ONE_TASK.items() if name in names)
+            raise SettingsError(
+                f"SET: {name} is a setting of {words[owner]} alone and has no meaning for the cells asked for; "
+                "leave it out"
+            )
+
+
+def _determining(settings: Settings, cell: Cell) -> dict[str, object]:
     flat = {
         f"{section}.{name}": list(value) if isinstance(value, tuple) else value
         for section, values in asdict(settings).items()
         for name, value in values.items()
     }
-    if method == "baseline":
+    if cell.method == "baseline":
         flat = {name: value for name, value in flat.items() if name not in DCAL_ONLY}
-    return flat
+    return {name: value for name, value in flat.items() if not belongs_to_other(name, cell.task)}
 
 
 def _weights_identity(tag: str, profile: Profile) -> dict[str, object]:
@@ -186,12 +219,12 @@ def _weights_identity(tag: str, profile: Profile) -> dict[str, object]:
     return {"tag": tag, "sha256": sha256_of(tag) if weights_file(tag).is_file() else "none"}
 
 
-def _pictures_identity(profile: Profile) -> str:
+def _pictures_identity(profile: Profile, dataset: str) -> str:
     if profile.pictures == "official":
         return "official"
-    from benchmark.mini.sets import VERSION
+    from benchmark.mini.sets import version_of
 
-    return f"generated, version {VERSION}"
+    return f"generated, version {version_of(dataset)}"
 
 
 def _check_values(settings: Settings, cell: Cell) -> None:
@@ -212,17 +245,45 @@ def _check_values(settings: Settings, cell: Cell) -> None:
             f"train.lr={train.lr} and train.lr_batch={train.lr_batch} must be positive, "
             f"train.weight_decay={train.weight_decay} not negative"
         )
-    if not 0 <= data.flip <= 1 or not 0 <= settings.model.drop_path < 1:
+    if not (0 <= data.flip <= 1 and 0 <= data.erase <= 1 and 0 <= settings.model.drop_path < 1):
         raise SettingsError(
-            f"data.flip={data.flip} and model.drop_path={settings.model.drop_path} are probabilities"
+            f"data.flip={data.flip}, data.erase={data.erase} and model.drop_path={settings.model.drop_path} are "
+            "probabilities"
         )
-    if data.crop[0] > data.resize[0] or data.crop[1] > data.resize[1]:
-        raise SettingsError(f"data.crop={data.crop} does not fit into data.resize={data.resize}")
+    if data.pad < 0 or any(c > r + 2 * data.pad for c, r in zip(data.crop, data.resize, strict=True)):
+        padded = f" padded by data.pad={data.pad}" if data.pad else ""
+        raise SettingsError(f"data.crop={data.crop} does not fit into data.resize={data.resize}{padded}")
+    if cell.task == "reid":
+        _check_reid(settings)
     try:
         settings.model.glca()
         settings.model.pwca()
     except ValueError as error:
         raise SettingsError(f"model settings: {error}") from error
+
+
+def _check_reid(settings: Settings) -> None:
+    train, data = settings.train, settings.data
+    if data.crop != data.resize:
+        raise SettingsError(
+            f"data.crop={data.crop} differs from data.resize={data.resize}: re-identification is evaluated on whole "
+            "pictures; set both, and data.pad for the random crop"
+        )
+    if train.instances < 2 or train.batch_size % train.instances or train.batch_size < 2 * train.instances:
+        raise SettingsError(
+            f"train.batch_size={train.batch_size} and train.instances={train.instances}: batch-hard triplets need at "
+            "least 2 pictures of each identity and 2 identities, so a batch is a multiple of instances and at least "
+            "twice as large"
+        )
+    if train.warmup_epochs < 0 or train.warmup_epochs >= train.epochs:
+        raise SettingsError(
+            f"train.warmup_epochs={train.warmup_epochs} does not fit into train.epochs={train.epochs}"
+        )
+    if not (0 <= train.warmup_start <= 1 and 0 <= train.lr_min <= 1 and train.bias_lr > 0):
+        raise SettingsError(
+            f"train.warmup_start={train.warmup_start} and train.lr_min={train.lr_min} are shares of the learning "
+            f"rate, train.bias_lr={train.bias_lr} a positive multiple of it"
+        )
 
 
 def _check_fields(values: Mapping[str, object], type_: type, where: str, optional: tuple[str, ...]) -> None:

@@ -1,15 +1,17 @@
-"""Evaluation on the whole test split: predictions of every branch, exact accuracy."""
+"""Classification on the whole test split: predictions of every branch, exact accuracy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.data.loader import Batch
+from benchmark.data.fgvc import FGVCDataset
+from benchmark.data.loader import Batch, Prepare
 from benchmark.metrics import accuracy
 from dcal.model import DCAL
 from dcal.prediction import class_scores
@@ -45,19 +47,31 @@ class Predictions:
             arrays[f"{branch}_correct"] = predicted == self.labels
         return arrays
 
+    def notes(self) -> dict[str, int]:
+        """None: every test image counts."""
+        return {}
 
-@torch.no_grad()
-def evaluate(model: DCAL, batches: Iterable[Batch], prepare: Callable[[Tensor], Tensor]) -> Predictions:
-    """Predict every image of the batches.
 
-    prepare: uint8 (B, h, w, 3) to the model's normalised input on its device.
-    The model is put back into its mode; whatever the batch size, every image counts once.
-    """
+@contextmanager
+def evaluating(model: DCAL) -> Iterator[None]:
+    """The model in eval mode and without gradients, and afterwards back in its mode."""
     was_training = model.training
     model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def predict(model: DCAL, _: FGVCDataset, batches: Iterable[Batch], prepare: Prepare) -> Predictions:
+    """Predict every image of the batches. Whatever the batch size, every image counts once.
+
+    prepare: uint8 (B, h, w, 3) to the model's normalised input on its device.
+    """
     labels, top5 = [], []
     predicted: dict[str, list[Tensor]] = {}
-    try:
+    with evaluating(model):
         for batch in batches:
             scores = class_scores(model(prepare(batch.images)))
             if len(scores) == 2:  # SA alone: both is the same
@@ -67,8 +81,6 @@ def evaluate(model: DCAL, batches: Iterable[Batch], prepare: Callable[[Tensor], 
             best = scores["both"].topk(min(5, scores["both"].shape[1]), dim=1).indices.cpu()
             top5.append((best == batch.labels[:, None]).any(dim=1))
             labels.append(batch.labels)
-    finally:
-        model.train(was_training)
     return Predictions(
         torch.cat(labels).numpy(),
         {branch: torch.cat(parts).numpy() for branch, parts in predicted.items()},

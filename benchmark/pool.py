@@ -82,7 +82,7 @@ def launch(
     process dies. SIGINT and SIGTERM are passed on: the runs save their state and end.
     """
     show.start(views)
-    queue = [view for view in views if view.state in TO_RUN and view.config is not None]
+    queue = [view for view in views if view.state in TO_RUN]
     elsewhere = {view.id: view for view in views if view.state == "running"}
     running: list[_Job] = []
     failed: dict[str, str] = {}

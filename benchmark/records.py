@@ -12,11 +12,35 @@ from pathlib import Path
 
 from benchmark.atomic import explained, write_json
 from benchmark.config import Config
+from benchmark.data.registry import DATASETS
 from benchmark.errors import RunError
 
 SCHEMA = 1
 
 # field → type, or a dict of such; a trailing "?" marks a field that may be absent
+_FGVC_SCHEMA: dict[str, object] = {
+    "metrics": {"top1": float, "top5": float, "sa_top1?": float, "glca_top1?": float},
+    "best": {"epoch": int, "top1": float},
+    "data": {"classes": int, "train_images": int, "test_images": int},
+}
+_RANKED = ("mAP", "R1", "R5", "R10")
+_REID_SCHEMA: dict[str, object] = {
+    "metrics": {
+        **dict.fromkeys(_RANKED, float),
+        **{f"{branch}_{name}?": float for branch in ("sa", "glca") for name in _RANKED},
+    },
+    "best": {"epoch": int, "mAP": float},
+    "data": {
+        "version": str,
+        "protocol": str,
+        "classes": int,
+        "train_images": int,
+        "query_images": int,
+        "gallery_images": int,
+        "skipped_images": int,
+    },
+    "evaluation": {"queries": int, "queries_without_match": int, "ties": int},
+}
 _RESULT_SCHEMA: dict[str, object] = {
     "schema": int,
     "run": str,
@@ -24,17 +48,9 @@ _RESULT_SCHEMA: dict[str, object] = {
     "seed": int,
     "profile": str,
     "config_hash": str,
-    "metrics": {"top1": float, "top5": float, "sa_top1?": float, "glca_top1?": float},
-    "best": {"epoch": int, "top1": float},
-    "data": {
-        "name": str,
-        "coverage": str,
-        "text": str,
-        "fingerprint": str,
-        "classes": int,
-        "train_images": int,
-        "test_images": int,
-    },
+    "metrics": {},
+    "best": {},
+    "data": {"name": str, "coverage": str, "text": str, "fingerprint": str},
     "weights": {"tag": str, "file": str, "sha256": str, "dropped": list, "resized?": list},
     "device": {"type": str, "name": str, "precision": str, "threads": int, "world_size": int},
     "cost": {"epochs": int, "steps": int, "train_seconds": float, "peak_memory_bytes": int, "attempts": int},
@@ -134,6 +150,11 @@ def write_result(folder: RunFolder, result: dict) -> None:
 def result_problem(result: dict) -> str:
     """What is wrong with a result, or ""."""
     problem = _schema_problem(result, _RESULT_SCHEMA, "")
+    if not problem:
+        row = DATASETS.get(result["cell"].partition("/")[0])
+        if row is None:
+            return f"cell {result['cell']!r} is of no known dataset"
+        problem = _schema_problem(result, {"fgvc": _FGVC_SCHEMA, "reid": _REID_SCHEMA}[row.task], "")
     if problem:
         return problem
     if result["schema"] != SCHEMA:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from benchmark import checkpoint, device
 from benchmark.config import Config
-from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.registry import DATASETS
 from benchmark.data.sources import Coverage
-from benchmark.evaluate import Predictions
 from benchmark.records import SCHEMA
+from benchmark.tasks import Dataset, Evaluation
 from benchmark.train import Trainer
 from dcal.weights import LoadReport
 
@@ -18,17 +17,19 @@ from dcal.weights import LoadReport
 def make_result(
     config: Config,
     trainer: Trainer,
-    predictions: Predictions,
+    predictions: Evaluation,
     *,
-    dataset: FGVCDataset,
+    dataset: Dataset,
     coverage: Coverage,
     fingerprint: str,
     predictions_sha256: str,
     provenance: dict,
 ) -> dict:
     """The result of the last epoch; the best one stands beside it, labelled by its own key."""
+    metric = trainer.task.metric
     evaluated = [entry for entry in trainer.book.history if "metrics" in entry]
-    best = max(evaluated, key=lambda entry: entry["metrics"]["top1"])
+    best = max(evaluated, key=lambda entry: entry["metrics"][metric])
+    notes = predictions.notes()
     return {
         "schema": SCHEMA,
         "run": config.run_id,
@@ -37,15 +38,14 @@ def make_result(
         "profile": config.profile,
         "config_hash": config.hash,
         "metrics": predictions.metrics(),
-        "best": {"epoch": best["epoch"], "top1": best["metrics"]["top1"]},
+        "best": {"epoch": best["epoch"], metric: best["metrics"][metric]},
+        **({"evaluation": notes} if notes else {}),
         "data": {
             "name": DATASETS[dataset.key].title,
             "coverage": coverage.kind,
             "text": coverage.text,
             "fingerprint": fingerprint,
-            "classes": len(dataset.classes),
-            "train_images": len(dataset.train),
-            "test_images": len(dataset.test),
+            **trainer.task.facts(dataset),
         },
         "weights": _weights(config.tag, trainer.model.pretrained),
         "device": trainer.compute.record(),

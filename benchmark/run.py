@@ -6,33 +6,30 @@ import contextlib
 import logging
 import sys
 import traceback
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from benchmark import checkpoint, claim, device, provenance
 from benchmark.atomic import file_sha256, write_file, write_json
 from benchmark.config import Config, load_profile, resolve
 from benchmark.data import sources
-from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.lists import missing_files
-from benchmark.data.loader import TestLoader, TrainLoader, normalise
+from benchmark.data.loader import Prepare, TestLoader, TrainLoader, normalise
 from benchmark.data.registry import DATASETS
 from benchmark.device import Compute
 from benchmark.errors import DataError, RunError, SuiteError
-from benchmark.evaluate import Predictions, evaluate
 from benchmark.grid import Cell
 from benchmark.logs import logged, write_history
-from benchmark.mini.sets import is_generated, write_all
+from benchmark.mini.sets import is_generated, write
 from benchmark.places import Places
 from benchmark.records import RunFolder, folder_of, read_result, set_aside, write_result
 from benchmark.result import make_result
 from benchmark.status import stale_reason
 from benchmark.stop import Heartbeat, Stopped, StopRequest
+from benchmark.tasks import TASKS, Dataset, Evaluation
 from benchmark.train import Trainer
 from dcal.builder import build
 from dcal.model import DCAL
@@ -123,7 +120,7 @@ class _Work:
         self,
         config: Config,
         folder: RunFolder,
-        dataset: FGVCDataset,
+        dataset: Dataset,
         fingerprint: str,
         held: claim.Claim,
         infrastructure: Infrastructure,
@@ -131,6 +128,7 @@ class _Work:
     ) -> None:
         self.config, self.folder, self.dataset, self.fingerprint = config, folder, dataset, fingerprint
         self.held, self.infrastructure, self.stop = held, infrastructure, stop
+        self.task = TASKS[config.cell.task]
         self.coverage = _coverage(dataset)
 
     def to_the_end(self, places: Places) -> dict:
@@ -146,12 +144,13 @@ class _Work:
         torch.manual_seed(self.config.seed)
         model = self._build(places, profile.backbones).to(compute.device)
         logger.info("%s", model.pretrained)
-        data, batch, workers = settings.data, settings.train.batch_size, self.infrastructure.workers
+        data, seed, workers = settings.data, self.config.seed, self.infrastructure.workers
         paired = self.config.cell.method == "dcal" and settings.model.pwca_pairing == "loader"
+        sampler = self.task.sampler(self.dataset, settings.train, seed)
         with (
-            closing(TestLoader(self.dataset, data, batch, workers=workers)) as tests,
+            closing(TestLoader(self.dataset, data, settings.train.batch_size, workers=workers)) as tests,
             closing(
-                TrainLoader(self.dataset, data, batch, self.config.seed, paired=paired, workers=workers)
+                TrainLoader(self.dataset, data, sampler, seed, paired=paired, workers=workers)
             ) as batches,
         ):
             return self._train(model, batches, tests, compute, started)
@@ -159,14 +158,15 @@ class _Work:
     def _train(
         self, model: DCAL, batches: TrainLoader, tests: TestLoader, compute: Compute, started: dict
     ) -> dict:
-        prepare = normalise(model, compute.device)
+        prepare = normalise(model, compute.device, self.config.settings.data.normalise)
         trainer = Trainer(
             self.config,
             model,
             batches,
             compute,
+            task=self.task,
             prepare=prepare,
-            evaluate=lambda: _evaluated(model, tests, prepare, compute),
+            evaluate=lambda: self._evaluated(model, tests, prepare, compute),
             save=self._save,
             record=lambda history: write_history(self.folder, history),
             stop=self.stop,
@@ -208,6 +208,7 @@ class _Work:
             self.config.tag,
             len(self.dataset.classes),
             image_size=settings.data.crop,
+            head=self.task.head,
             weights=places.weights or "hub",
             drop_path=settings.model.drop_path,
             glca=settings.model.glca() if dcal else None,
@@ -228,29 +229,31 @@ class _Work:
         )
         write_json(self.folder.provenance, started)
 
+    def _evaluated(self, model: DCAL, tests: TestLoader, prepare: Prepare, compute: Compute) -> Evaluation:
+        with torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None):
+            return self.task.evaluate(model, self.dataset, tests, prepare)
+
     def _save(self, state: dict) -> None:
         self.held.verify()
         checkpoint.save(self.folder, state)
 
 
-def _evaluated(
-    model: DCAL, tests: TestLoader, prepare: Callable[[Tensor], Tensor], compute: Compute
-) -> Predictions:
-    with torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None):
-        return evaluate(model, tests, prepare)
-
-
-def _coverage(dataset: FGVCDataset) -> sources.Coverage:
+def _coverage(dataset: Dataset) -> sources.Coverage:
     if not is_generated(dataset.root):  # whatever the profile: generated pictures never pass for the real set
         return sources.coverage(dataset, DATASETS[dataset.key])
-    counts = f"{len(dataset.classes)} classes, {len(dataset.train)} train and {len(dataset.test)} test images"
-    return sources.Coverage("generated", f"generated: {counts}")
+    return sources.generated(dataset)
 
 
-def _load_data(config: Config, places: Places) -> FGVCDataset:
+def _load_data(config: Config, places: Places) -> Dataset:
     if places.generated:
-        write_all(places.data)
-    dataset = sources.load(config.cell.dataset, places.data, config.settings.data.class_limit)
+        write(places.data, (config.cell.dataset,))
+    key, data = config.cell.dataset, config.settings.data
+    if config.cell.task == "reid":
+        dataset = sources.load_reid(
+            key, places.data, merge_val=data.merge_val, skip_unparsable=data.skip_unparsable
+        )
+    else:
+        dataset = sources.load(key, places.data, data.class_limit)
     missing = missing_files(dataset.root, dataset.pictures, limit=5)
     if missing:
         raise DataError(

@@ -1,7 +1,9 @@
 """Every setting of a run: its name, type and meaning (no torch).
 
 A profile file (recipes/*.toml) gives the values, `SET="train.epochs=3"` overrides them. A setting belongs here only
-if it changes the numbers: all of them enter the run's hash. Where things lie and how fast they go does not.
+if it changes the numbers: those of a run's task enter its hash. Where things lie and how fast they go does not.
+
+Settings with a value here belong to one task alone (ONE_TASK); for the other task that value switches them off.
 """
 
 from __future__ import annotations
@@ -21,11 +23,21 @@ class DataSettings:
     resize: Size  # the whole picture is resized to this
     crop: Size  # random crop in training; the model's input size
     flip: float  # probability of a horizontal flip in training
-    test_crop: Literal[
-        "center", "whole"
-    ]  # centre crop of the resized picture, or the whole picture at crop size
-    class_limit: int  # 0: all classes; n: the first n, reported as a subset
-    drop_banner: bool  # cut the 20-pixel copyright banner off Aircraft's pictures
+    # fine-grained classification
+    test_crop: Literal["center", "whole"] = (
+        "center"  # of the resized picture; whole: the picture at crop size
+    )
+    class_limit: int = 0  # 0: all classes; n: the first n, reported as a subset
+    drop_banner: bool = False  # cut the 20-pixel copyright banner off Aircraft's pictures
+    # re-identification
+    interpolation: Literal["area", "bicubic"] = (
+        "area"  # area averages where it shrinks, bilinear where it grows
+    )
+    pad: int = 0  # black pixels on every side of the resized picture, before the random crop
+    erase: float = 0.0  # probability of random erasing in training
+    normalise: Literal["weights", "half"] = "weights"  # the weights' own mean and std, or 0.5 and 0.5
+    merge_val: bool = False  # MSMT17: train on its validation list as well
+    skip_unparsable: bool = False  # leave pictures out whose names do not say who is on them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +84,14 @@ class TrainSettings:
     precision: Literal[
         "auto", "float32", "bfloat16", "float16"
     ]  # auto: bf16, else fp16 on GPUs, float32 on CPUs
+    # re-identification
+    instances: int = 0  # K: pictures of each identity in a batch; P = batch_size / K identities
+    bias_lr: float = 1.0  # biases learn at this multiple of lr
+    decay_all: bool = False  # weight decay on norms, biases and tokens, too
+    schedule: Literal["step", "epoch"] = "step"  # when the learning rate moves
+    warmup_epochs: int = 0  # rises linearly from warmup_start
+    warmup_start: float = 0.0  # share of lr
+    lr_min: float = 0.0  # share of lr at which the cosine ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +114,33 @@ class Settings:
 # Settings of the cross-attentions: they do not determine a baseline's numbers and stay out of its hash.
 DCAL_ONLY = tuple(f"model.{name}" for name in ModelSettings.__dataclass_fields__ if name != "drop_path")
 
+# Settings that have a meaning for one task alone: they stay out of the other's hash.
+ONE_TASK = {
+    "fgvc": ("data.test_crop", "data.class_limit", "data.drop_banner"),
+    "reid": (
+        "data.interpolation",
+        "data.pad",
+        "data.erase",
+        "data.normalise",
+        "data.merge_val",
+        "data.skip_unparsable",
+        "train.instances",
+        "train.bias_lr",
+        "train.decay_all",
+        "train.schedule",
+        "train.warmup_epochs",
+        "train.warmup_start",
+        "train.lr_min",
+    ),
+}
+
 # What a user may change and still run the paper's recipe: options where the paper is silent or reads two ways
 # (dcal/README.md, recipes/paper.toml). With anything else changed, numbers are not compared with the paper's.
 READINGS = (
     *DCAL_ONLY,
     "data.test_crop",
     "data.drop_banner",
+    "data.merge_val",
     "train.optimizer",
     "train.batch_size",
     "train.precision",

@@ -18,10 +18,9 @@ from functools import cache
 from pathlib import Path
 
 from benchmark import claim
-from benchmark.config import Config, load_profile, resolve
+from benchmark.config import Config, load_profile, require_meaning, resolve
 from benchmark.data import sources
 from benchmark.data.registry import DATASETS
-from benchmark.errors import SettingsError
 from benchmark.grid import Cell, select
 from benchmark.places import Places
 from benchmark.records import RunFolder, folder_of, last_log_lines, read_json, read_result
@@ -42,7 +41,7 @@ class RunView:
     reason: str
     result: dict | None
     folder: RunFolder
-    config: Config | None
+    config: Config
 
     @property
     def id(self) -> str:
@@ -64,17 +63,12 @@ def collect(
     places = Places.of(profile, runs_dir, data_dir, weights_dir)
     loaded = load_profile(profile)
     fingerprint = cache(lambda dataset: _fingerprint(dataset, places))
+    cells = select(patterns, table)
+    require_meaning(overrides or {}, cells)
     views = []
-    for cell in select(patterns, table):
+    for cell in cells:
         for seed in seeds:
-            try:
-                config = resolve(cell, seed, loaded, overrides or {})
-            except SettingsError as error:
-                if cell.task in loaded.tables:
-                    raise
-                nowhere = RunFolder(runs_dir / profile / f"{cell.id}/seed{seed}")
-                views.append(RunView(cell, seed, "missing", str(error), None, nowhere, None))
-                continue
+            config = resolve(cell, seed, loaded, overrides or {})
             views.append(view(config, places, fingerprint(cell.dataset)))
     return views
 

@@ -11,17 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 from tqdm import tqdm
 
 from benchmark.config import Config
-from benchmark.data.loader import Batch, TrainLoader
+from benchmark.data.loader import Batch, Prepare, TrainLoader
 from benchmark.device import Compute
 from benchmark.errors import RunError
-from benchmark.evaluate import Predictions
-from benchmark.optim import make_optimizer, make_schedule
+from benchmark.optim import Schedule, make_optimizer
 from benchmark.stop import Stopped, StopRequest
+from benchmark.tasks import Evaluation, Task
 from dcal.losses import UncertaintyWeighting
 from dcal.model import DCAL
 
@@ -51,6 +49,7 @@ class Trainer:
 
     save: called with the state to write a checkpoint; checkpoint_seconds: least time between two.
     record: called with the history after each epoch.
+    task: its loss is each branch's own.
     evaluate: called at the epochs the settings name; its predictions go into the history only.
     """
 
@@ -61,8 +60,9 @@ class Trainer:
         loader: TrainLoader,
         compute: Compute,
         *,
-        prepare: Callable[[Tensor], Tensor],
-        evaluate: Callable[[], Predictions],
+        task: Task,
+        prepare: Prepare,
+        evaluate: Callable[[], Evaluation],
         save: Callable[[dict], None],
         record: Callable[[list[dict]], None],
         stop: StopRequest,
@@ -70,14 +70,15 @@ class Trainer:
         show_progress: bool,
     ) -> None:
         self.config, self.model, self.loader, self.compute = config, model, loader, compute
-        self.train = config.settings.train
+        self.train, self.task = config.settings.train, task
         self.prepare, self.evaluate, self.save, self.record, self.stop = prepare, evaluate, save, record, stop
         self.checkpoint_seconds = checkpoint_seconds
         self.show_progress = show_progress
         self.weighting = UncertaintyWeighting(model.branch_names, initial=config.settings.model.w_init)
         self.weighting.to(compute.device)
         self.optimizer = make_optimizer(model, self.weighting, self.train)
-        self.schedule = make_schedule(self.optimizer, self.steps)
+        self.epoch_steps = [loader.length(epoch) for epoch in range(self.train.epochs)]
+        self.schedule = Schedule(self.optimizer, self.train, self.epoch_steps)
         self.scaler = torch.amp.GradScaler(enabled=compute.scales_loss)
         self.book = Book()
         self._sums = torch.zeros(len(model.branch_names), dtype=torch.float64, device=compute.device)
@@ -86,7 +87,7 @@ class Trainer:
     @property
     def steps(self) -> int:
         """Optimizer steps of the whole run."""
-        return self.train.epochs * len(self.loader)
+        return sum(self.epoch_steps)
 
     def progress(self) -> dict[str, int]:
         """For the heartbeat and the live view."""
@@ -94,10 +95,10 @@ class Trainer:
             "epoch": self.book.epoch,
             "epochs": self.train.epochs,
             "step": self.book.step,
-            "steps": len(self.loader),
+            "steps": self.epoch_steps[min(self.book.epoch, self.train.epochs - 1)],
         }
 
-    def fit(self) -> Predictions:
+    def fit(self) -> Evaluation:
         """Train to the last epoch. Raises Stopped after saving when asked to stop, RunError if the loss diverges.
 
         Returns the last epoch's predictions; of a run whose training was over before, they are made again.
@@ -110,13 +111,13 @@ class Trainer:
         return predictions or self.evaluate()
 
     def _train_epoch(self) -> None:
-        book = self.book
+        book, steps = self.book, self.epoch_steps[self.book.epoch]
         batches = self.loader.epoch(book.epoch, book.step)
         bar = tqdm(
             batches,
             desc=f"epoch {book.epoch + 1}/{self.train.epochs}",
             initial=book.step,
-            total=len(self.loader),
+            total=steps,
             leave=False,
             file=sys.stderr,
             disable=not self.show_progress,
@@ -129,21 +130,20 @@ class Trainer:
             if self.stop.reason:
                 self._save()
                 raise Stopped(f"{self.stop.reason} in epoch {book.epoch + 1}, step {book.step}; saved")
-            if time.monotonic() - self._saved_at >= self.checkpoint_seconds and book.step < len(self.loader):
+            if time.monotonic() - self._saved_at >= self.checkpoint_seconds and book.step < steps:
                 self._save()
 
     def _step(self, batch: Batch) -> None:
         book = self.book
-        self.schedule.step_update(book.epoch * len(self.loader) + book.step)
-        images = self.prepare(batch.images)
+        self.schedule.set(book.epoch, book.step)
+        images = self.prepare(batch.images, batch.erased)
         labels = batch.labels.to(self.compute.device, non_blocking=True)
-        partners = None if batch.partner_images is None else self.prepare(batch.partner_images)
+        partners = None
+        if batch.partner_images is not None:
+            partners = self.prepare(batch.partner_images, batch.partner_erased)
         with torch.autocast(self.compute.device.type, self.compute.amp, enabled=self.compute.amp is not None):
             outputs = self.model(images, partner_images=partners)
-        losses = {
-            name: F.cross_entropy(branch.logits.float(), labels)
-            for name, branch in outputs.branches().items()
-        }
+        losses = {name: self.task.loss(branch, labels) for name, branch in outputs.branches().items()}
         total = self.weighting(losses)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()
@@ -152,7 +152,7 @@ class Trainer:
         self._sums += torch.stack([loss.detach().double() for loss in losses.values()]) * len(labels)
         book.images += len(labels)
 
-    def _finish_epoch(self) -> Predictions | None:
+    def _finish_epoch(self) -> Evaluation | None:
         book = self.book
         means = {
             name: value / book.images

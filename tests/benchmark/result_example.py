@@ -25,3 +25,25 @@ RESULT = {
     "predictions_sha256": "c" * 64,
     "provenance": {"commit": "d" * 40, "dirty": False},
 }
+
+REID_RESULT = {
+    **RESULT,
+    "run": "msmt17/deit_tiny/dcal/seed0",
+    "cell": "msmt17/deit_tiny/dcal",
+    "metrics": {"mAP": 41.0, "R1": 63.5, "R5": 77.0, "R10": 82.0, "sa_mAP": 40.0, "glca_mAP": 39.0},
+    "best": {"epoch": 7, "mAP": 41.0},
+    "evaluation": {"queries": 120, "queries_without_match": 1, "ties": 2},
+    "data": {
+        "name": "MSMT17",
+        "coverage": "subset",
+        "text": "MSMT17 V2, train + val: subset: 10 of 1,041 identities",
+        "fingerprint": "f" * 64,
+        "version": "V2",
+        "protocol": "single query",
+        "classes": 10,
+        "train_images": 80,
+        "query_images": 120,
+        "gallery_images": 400,
+        "skipped_images": 0,
+    },
+}

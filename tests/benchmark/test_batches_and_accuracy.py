@@ -8,8 +8,9 @@ from benchmark import device
 from benchmark.config import load_profile, resolve
 from benchmark.data import sources
 from benchmark.data.loader import TestLoader, TrainLoader, normalise
+from benchmark.data.samplers import ShuffledBatches
 from benchmark.errors import RunError
-from benchmark.evaluate import evaluate
+from benchmark.evaluate import predict
 from benchmark.grid import select
 from benchmark.metrics import accuracy
 from dcal.heads import Branch
@@ -26,13 +27,18 @@ def settings():
     return resolve(select(["cub/deit_tiny/dcal"])[0], 0, load_profile("mini"), {}).settings.data
 
 
+def train_loader(dataset, settings, seed=0, *, paired=False, workers=0):
+    sampler = ShuffledBatches(len(dataset.train), 16, seed)
+    return TrainLoader(dataset, settings, sampler, seed, paired=paired, workers=workers)
+
+
 def images_of(loader, epoch, start=0):
     return [batch.images for batch in loader.epoch(epoch, start)]
 
 
 def test_an_epochs_pictures_are_a_function_of_seed_and_epoch(dataset, settings):
     def fresh(seed=0):
-        return TrainLoader(dataset, settings, 16, seed, paired=False, workers=0)
+        return train_loader(dataset, settings, seed)
 
     def same(one, other):
         return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
@@ -45,8 +51,8 @@ def test_an_epochs_pictures_are_a_function_of_seed_and_epoch(dataset, settings):
 
 
 def test_workers_bring_the_same_pictures(dataset, settings):
-    alone = images_of(TrainLoader(dataset, settings, 16, 0, paired=False, workers=0), 3)
-    helped = TrainLoader(dataset, settings, 16, 0, paired=False, workers=2)
+    alone = images_of(train_loader(dataset, settings), 3)
+    helped = train_loader(dataset, settings, workers=2)
     try:
         together = images_of(helped, 3)
     finally:
@@ -55,15 +61,15 @@ def test_workers_bring_the_same_pictures(dataset, settings):
 
 
 def test_pictures_come_as_uint8_with_their_labels(dataset, settings):
-    batch = next(TrainLoader(dataset, settings, 16, 0, paired=False, workers=0).epoch(0))
+    batch = next(train_loader(dataset, settings).epoch(0))
     assert batch.images.shape == (16, 64, 64, 3)
     assert batch.images.dtype == torch.uint8
     assert batch.labels.tolist() == [dataset.train.labels[index] for index in batch.index.tolist()]
 
 
 def test_the_partner_stream_is_independent_and_leaves_the_first_alone(dataset, settings):
-    plain = list(TrainLoader(dataset, settings, 16, 0, paired=False, workers=0).epoch(0))
-    paired = list(TrainLoader(dataset, settings, 16, 0, paired=True, workers=0).epoch(0))
+    plain = list(train_loader(dataset, settings).epoch(0))
+    paired = list(train_loader(dataset, settings, paired=True).epoch(0))
     for one, other in zip(plain, paired, strict=True):
         assert torch.equal(one.images, other.images)
         assert torch.equal(one.labels, other.labels)
@@ -127,7 +133,7 @@ def test_accuracy_equals_a_literal_count_for_any_batch_size(size, classes):
     torch.manual_seed(classes)
     labels = torch.randint(0, classes, (50,))
     sa, glca = torch.randn(50, classes), torch.randn(50, classes)
-    found = evaluate(Scripted(sa, glca), Indexed(labels, size), lambda images: images)
+    found = predict(Scripted(sa, glca), None, Indexed(labels, size), lambda images: images)
 
     def softmax(row):
         e = [np.exp(value) for value in row]
@@ -146,14 +152,14 @@ def test_accuracy_equals_a_literal_count_for_any_batch_size(size, classes):
 
 def test_a_baseline_has_one_prediction(dataset):
     labels = torch.tensor([0, 1, 2])
-    found = evaluate(Scripted(torch.eye(3)), Indexed(labels, 2), lambda images: images)
+    found = predict(Scripted(torch.eye(3)), None, Indexed(labels, 2), lambda images: images)
     assert found.metrics() == {"top1": 100.0, "top5": 100.0}
     assert set(found.arrays()) == {"labels", "top5_correct", "both_predicted", "both_correct"}
 
 
 def test_evaluation_gives_the_model_back_in_its_mode():
     model = Scripted(torch.eye(3)).train()
-    evaluate(model, Indexed(torch.tensor([0, 1, 2]), 2), lambda images: images)
+    predict(model, None, Indexed(torch.tensor([0, 1, 2]), 2), lambda images: images)
     assert model.training
 
 

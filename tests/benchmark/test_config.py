@@ -5,9 +5,11 @@ import pytest
 from benchmark import config
 from benchmark.errors import SettingsError
 from benchmark.grid import select
+from benchmark.settings import ONE_TASK
 from benchmark.typed import known_settings
 
 DCAL = select(["cub/deit_tiny/dcal"])[0]
+REID = select(["market/deit_tiny/dcal"])[0]
 BASELINE = select(["cub/deit_tiny/baseline"])[0]
 
 
@@ -143,19 +145,66 @@ def test_settings_of_the_cross_attentions_leave_a_baseline_alone():
     assert resolve(cell=BASELINE, overrides="model.drop_path=0.2").hash != changed.hash
 
 
-def test_every_setting_stands_in_the_identity():
-    identity = resolve().identity["settings"]
-    known = known_settings()
-    assert set(identity) == set(known)
+def test_every_setting_of_a_task_stands_in_the_identity():
+    fgvc, reid = set(resolve().identity["settings"]), set(resolve(cell=REID).identity["settings"])
+    assert fgvc | reid == set(known_settings())
+    assert fgvc - reid == set(ONE_TASK["fgvc"])
+    assert reid - fgvc == set(ONE_TASK["reid"])
 
 
 def test_the_baselines_hash_covers_everything_but_the_cross_attentions():
-    identity = resolve(cell=BASELINE).identity["settings"]
-    missing = set(known_settings()) - set(identity)
+    missing = set(resolve().identity["settings"]) - set(resolve(cell=BASELINE).identity["settings"])
     assert missing
     assert all(name.startswith(("model.glca", "model.pwca", "model.w_")) for name in missing)
 
 
-def test_re_identification_cells_say_that_they_are_not_built_yet():
-    with pytest.raises(SettingsError, match="not built yet"):
-        config.resolve(select(["veri/deit_tiny/dcal"])[0], 0, config.load_profile("paper"), {})
+def test_the_paper_profile_is_the_papers_reid_recipe():
+    settings = resolve(cell=REID).settings
+    assert settings.data.crop == settings.data.resize == (256, 128)
+    assert resolve(cell=select(["veri/deit_tiny/dcal"])[0]).settings.data.crop == (256, 256)
+    train = settings.train
+    assert (train.epochs, train.batch_size, train.instances) == (120, 64, 4)
+    assert (train.optimizer, train.lr, train.momentum, train.weight_decay) == ("sgd", 0.008, 0.9, 1e-4)
+    assert settings.model.glca_ratio == 0.3
+
+
+def test_a_setting_of_the_other_task_changes_nothing_there():
+    assert resolve(cell=REID, overrides="data.test_crop=whole").hash == resolve(cell=REID).hash
+    assert resolve(overrides="data.erase=0 train.instances=2").hash == resolve().hash
+    assert resolve(cell=REID, overrides="data.erase=0").hash != resolve(cell=REID).hash
+
+
+def test_a_setting_that_no_cell_asked_for_uses_is_refused():
+    overrides = config.parse_overrides("data.erase=0.2")
+    config.require_meaning(overrides, [DCAL, REID])
+    with pytest.raises(SettingsError, match=r"data\.erase is a setting of re-identification alone"):
+        config.require_meaning(overrides, [DCAL, BASELINE])
+
+
+def test_a_dataset_may_differ_from_its_tasks_recipe(tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "RECIPES", tmp_path)
+    head = '[profile]\ntitle = "t"\npictures = "official"\nbackbones = "real"\ncomparable = false\ndevice = "cpu"\n'
+    (tmp_path / "mine.toml").write_text(head + "[veri.data]\npad = 3\n")
+    assert config.load_profile("mine").tables["veri"] == {"data.pad": 3}
+    (tmp_path / "mine.toml").write_text(head + "[berry.data]\npad = 3\n")
+    with pytest.raises(SettingsError, match=r"unknown section \[berry\]"):
+        config.load_profile("mine")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ("train.instances=1", "at least 2 pictures of each identity"),
+        ("train.instances=5", "a multiple of instances"),
+        ("train.batch_size=4", "at least twice as large"),
+        ("data.crop=128,64", "differs from data.resize"),
+        ("data.pad=-1", "data.crop"),
+        ("data.erase=1.5", "probabilities"),
+        ("train.warmup_epochs=120", "does not fit into train.epochs=120"),
+        ("train.lr_min=2", "shares of the learning rate"),
+        ("train.bias_lr=0", "positive multiple"),
+    ],
+)
+def test_reid_settings_that_make_no_sense_are_refused(overrides, message):
+    with pytest.raises(SettingsError, match=message):
+        resolve(cell=REID, overrides=overrides)

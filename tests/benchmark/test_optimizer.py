@@ -37,7 +37,7 @@ def test_the_papers_learning_rate(train):
 
 
 def test_every_parameter_is_optimised_once_and_only_matrices_decay(model, weighting, train):
-    decayed, others = optim.parameter_groups(model, weighting, train.weight_decay)
+    decayed, others = optim.parameter_groups(model, weighting, train)
     names = {
         id(parameter): name for name, parameter in (*model.named_parameters(), *weighting.named_parameters())
     }
@@ -67,9 +67,9 @@ def test_the_optimizer_is_the_one_asked_for(model, weighting, train, name, kind)
 def test_the_rate_falls_as_a_cosine_per_step_from_the_first_to_zero(model, weighting, train):
     optimizer = optim.make_optimizer(model, weighting, train)
     steps = 375 * 100
-    schedule = optim.make_schedule(optimizer, steps)
+    schedule = optim.Schedule(optimizer, train, [375] * 100)
     for step in (0, 1, 374, 375, 18750, 37499):
-        schedule.step_update(step)
+        schedule.set(step // 375, step % 375)
         expected = 1.5625e-5 * 0.5 * (1 + math.cos(math.pi * step / steps))
         assert all(group["lr"] == pytest.approx(expected, abs=1e-16) for group in optimizer.param_groups)
     assert optimizer.param_groups[0]["lr"] < 1e-13
@@ -78,9 +78,9 @@ def test_the_rate_falls_as_a_cosine_per_step_from_the_first_to_zero(model, weigh
 def test_the_rate_of_a_step_does_not_depend_on_the_steps_before(model, weighting, train):
     def rate(*visited):
         optimizer = optim.make_optimizer(model, weighting, train)
-        schedule = optim.make_schedule(optimizer, 1000)
+        schedule = optim.Schedule(optimizer, train, [10] * 100)
         for step in visited:
-            schedule.step_update(step)
+            schedule.set(step // 10, step % 10)
         return optimizer.param_groups[0]["lr"]
 
     assert rate(0, 1, 2, 700) == rate(700)

@@ -4,7 +4,7 @@ import copy
 import json
 
 import pytest
-from result_example import RESULT
+from result_example import REID_RESULT, RESULT
 
 from benchmark import records
 from benchmark.errors import RunError
@@ -84,6 +84,25 @@ def test_a_result_that_breaks_the_schema_is_never_trusted(folder, change, proble
     result, damage = records.read_result(folder)
     assert result is None
     assert problem in damage
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (without("metrics.mAP"), "metrics.mAP is missing"),
+        (without("metrics.R10"), "metrics.R10 is missing"),
+        (without("evaluation.ties"), "evaluation.ties is missing"),
+        (without("data.version"), "data.version is missing"),
+        (with_value("metrics.sa_mAP", "40"), "metrics.sa_mAP is str"),
+        (with_value("best.mAP", None), "best.mAP is NoneType"),
+        (with_value("cell", "berries/deit_tiny/dcal"), "no known dataset"),
+    ],
+)
+def test_a_retrieval_result_that_breaks_its_schema_is_never_trusted(change, problem):
+    assert records.result_problem(REID_RESULT) == ""
+    broken = copy.deepcopy(REID_RESULT)
+    change(broken)
+    assert problem in records.result_problem(broken)
 
 
 def test_an_invalid_result_is_not_written(folder):

@@ -11,6 +11,7 @@ from benchmark import checkpoint, claim, run
 from benchmark.atomic import file_sha256
 from benchmark.config import load_profile, resolve
 from benchmark.errors import RunError
+from benchmark.evaluate import Predictions, predict
 from benchmark.grid import select
 from benchmark.records import folder_of, read_result
 from benchmark.stop import Stopped, StopRequest
@@ -196,16 +197,16 @@ def test_a_forged_result_of_other_settings_is_stale_and_kept(places):
 
 
 def test_preempted_in_the_final_evaluation_repeats_it(places, monkeypatch):
-    real = run.Predictions.arrays
+    real = Predictions.arrays
 
     def torn(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run.Predictions, "arrays", torn)
+    monkeypatch.setattr(Predictions, "arrays", torn)
     with pytest.raises(KeyboardInterrupt):
         run_cell(places)
     assert not folder(places).result.exists()
-    monkeypatch.setattr(run.Predictions, "arrays", real)
+    monkeypatch.setattr(Predictions, "arrays", real)
     resumed = run_cell(places)
     assert "going on from epoch 3, step 4" in folder(places).log.read_text()
     assert resumed["cost"]["attempts"] == 2
@@ -229,7 +230,6 @@ def test_worker_processes_do_not_change_the_numbers(places, tmp_path):
 def test_accuracy_does_not_depend_on_the_batch_size_of_evaluation(places):
     from benchmark.data import sources
     from benchmark.data.loader import TestLoader, normalise
-    from benchmark.evaluate import evaluate
 
     result = run_cell(places)
     files = folder(places)
@@ -242,7 +242,8 @@ def test_accuracy_does_not_depend_on_the_batch_size_of_evaluation(places):
     dataset = sources.load("cub", places.data, 3)
     prepare = normalise(model, torch.device("cpu"))
     for size in (1, 7, 60, 1000):
-        predictions = evaluate(model, TestLoader(dataset, settings.data, size, workers=0), prepare)
+        tests = TestLoader(dataset, settings.data, size, workers=0)
+        predictions = predict(model, dataset, tests, prepare)
         assert predictions.metrics() == result["metrics"]
         with np.load(files.predictions) as stored:
             assert (predictions.predicted["both"] == stored["both_predicted"]).all()
