@@ -28,7 +28,7 @@ MACHINE = $(if $(JOBS),--jobs $(call q,$(JOBS))) $(if $(DEVICE),--device $(call 
 	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(RERUN),--rerun $(call q,$(RERUN)))
 
 .DEFAULT_GOAL := help
-.PHONY: help table1 tables list settings check-data mini-data mini-weights test lint format clean distclean
+.PHONY: help table1 table2 tables list settings check-data mini-data mini-weights test lint format clean distclean
 
 help: ## this list
 	@echo "make VERB [VARIABLE=value …]"
@@ -51,13 +51,15 @@ help: ## this list
 	@echo "  TESTS=$(TESTS)       what make test runs"
 	@echo "  BACKBONES=$(BACKBONES) MINUTES=$(MINUTES)   for make mini-weights: which (none: all), CPU minutes of each"
 
-table1: $(VENV) ## run what is missing of Table 1, then write and print the table
-	@$(PY) -m benchmark launch --table table1 $(PLACES) $(GRID) $(MACHINE); status=$$?; \
+table1: $(VENV) ## run what is missing of Table 1 (fine-grained), then write and print the table
+table2: $(VENV) ## run what is missing of Table 2 (re-identification), then write and print the table
+table1 table2:
+	@$(PY) -m benchmark launch --table $@ $(PLACES) $(GRID) $(MACHINE); status=$$?; \
 	if [ $$status -eq 2 ]; then exit 2; fi; \
-	$(PY) -m tables table1 $(PLACES) --seeds $(call q,$(SEEDS)) && exit $$status
+	$(PY) -m tables $@ $(PLACES) --seeds $(call q,$(SEEDS)) && exit $$status
 
-tables: $(VENV) ## write and print Table 1 from what is there; starts no run
-	@$(PY) -m tables table1 $(PLACES) --seeds $(call q,$(SEEDS))
+tables: $(VENV) ## write and print both tables from what is there; starts no run
+	@for table in table1 table2; do $(PY) -m tables $$table $(PLACES) --seeds $(call q,$(SEEDS)) || exit $$?; done
 
 list: $(VENV) ## every run of the grid with its state
 	@$(PY) -m benchmark list $(PLACES) $(GRID)

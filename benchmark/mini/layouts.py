@@ -15,14 +15,16 @@ JPEG_QUALITY = 90
 GREY_EVERY = 97  # CUB holds a few grey pictures: so does its stand-in
 
 
-def _write_jpeg(path: Path, image: np.ndarray) -> None:
+def write_jpeg(path: Path, image: np.ndarray) -> None:
+    """Write a BGR or grey image."""
     done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
         raise RuntimeError(f"OpenCV could not encode {path.name}, an image of shape {image.shape}")
     path.write_bytes(data.tobytes())
 
 
-def _write_lines(path: Path, lines: list[str]) -> None:
+def write_lines(path: Path, lines: list[str]) -> None:
+    """Write a text file, one line each."""
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
@@ -39,18 +41,18 @@ def write_cub(root: Path, seed: int) -> dict[str, int]:
             f"{folders[item.label]}/{family.classes[item.label]}_{item.index + 1:04d}_{796000 + number}.jpg"
         )
         grey = number % GREY_EVERY == 0
-        _write_jpeg(
+        write_jpeg(
             root / "images" / name, cv2.cvtColor(drawn.image, cv2.COLOR_BGR2GRAY) if grey else drawn.image
         )
         images.append(f"{number} {name}")
         labels.append(f"{number} {item.label + 1}")
         splits.append(f"{number} {int(item.split == 'train')}")
         boxes.append(f"{number} " + " ".join(f"{value:.1f}" for value in drawn.box))
-    _write_lines(root / "images.txt", images)
-    _write_lines(root / "image_class_labels.txt", labels)
-    _write_lines(root / "train_test_split.txt", splits)
-    _write_lines(root / "bounding_boxes.txt", boxes)
-    _write_lines(root / "classes.txt", [f"{number} {folder}" for number, folder in enumerate(folders, 1)])
+    write_lines(root / "images.txt", images)
+    write_lines(root / "image_class_labels.txt", labels)
+    write_lines(root / "train_test_split.txt", splits)
+    write_lines(root / "bounding_boxes.txt", boxes)
+    write_lines(root / "classes.txt", [f"{number} {folder}" for number, folder in enumerate(folders, 1)])
     return _counts(family.key)
 
 
@@ -65,7 +67,7 @@ def write_cars(root: Path, seed: int) -> dict[str, int]:
         for number, item in enumerate(chosen, 1):
             drawn = picture(family, seed, item)
             name = f"{number:05d}.jpg"
-            _write_jpeg(root / f"cars_{split}" / name, drawn.image)
+            write_jpeg(root / f"cars_{split}" / name, drawn.image)
             rows.append((*_corners(drawn), item.label + 1, name))
         labelled = root / (
             "devkit/cars_train_annos.mat" if split == "train" else "cars_test_annos_withlabels.mat"
@@ -112,14 +114,14 @@ def write_aircraft(root: Path, seed: int) -> dict[str, int]:
     ordered = shuffled(family, seed, 2, items(family))
     for number, item in zip(sorted(int(n) + 30_000 for n in numbers), ordered, strict=True):
         drawn = picture(family, seed, item)
-        _write_jpeg(data / "images" / f"{number:07d}.jpg", drawn.image)
+        write_jpeg(data / "images" / f"{number:07d}.jpg", drawn.image)
         for split in _aircraft_splits(item):
             lists[split].append(f"{number:07d} {family.classes[item.label]}")
         boxes.append(f"{number:07d} " + " ".join(map(str, _corners(drawn))))
     for split, lines in lists.items():
-        _write_lines(data / f"images_variant_{split}.txt", lines)
-    _write_lines(data / "images_box.txt", boxes)
-    _write_lines(data / "variants.txt", list(family.classes))
+        write_lines(data / f"images_variant_{split}.txt", lines)
+    write_lines(data / "images_box.txt", boxes)
+    write_lines(data / "variants.txt", list(family.classes))
     return _counts(family.key)
 
 

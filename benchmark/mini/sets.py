@@ -1,4 +1,4 @@
-"""Write the three generated mini sets once, in the official layouts (no torch).
+"""Write the seven generated mini sets once, in the official layouts (no torch).
 
 python -m benchmark.mini.sets --root DIR
 """
@@ -10,38 +10,73 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from benchmark.atomic import explained
 from benchmark.errors import DataError
 
-VERSION = 2  # raise it whenever a picture, a list or a label changes
+
+@dataclass(frozen=True)
+class MiniSet:
+    """A set: the official name of its folder, the function that writes it, and its version.
+
+    version: raised whenever a picture, a list or a label of this set changes.
+    """
+
+    folder: str
+    writer: str
+    version: int
+
+
+_ROWS = {  # by the dataset's key in the registry
+    "cub": MiniSet("CUB_200_2011", "layouts.write_cub", 2),
+    "cars": MiniSet("stanford_cars", "layouts.write_cars", 2),
+    "aircraft": MiniSet("fgvc-aircraft-2013b", "layouts.write_aircraft", 2),
+    "market": MiniSet("Market-1501-v15.09.15", "reid_layouts.write_market", 1),
+    "duke": MiniSet("DukeMTMC-reID", "reid_layouts.write_duke", 1),
+    "msmt17": MiniSet("MSMT17", "reid_layouts.write_msmt17", 1),
+    "veri": MiniSet("VeRi_776", "reid_layouts.write_veri", 1),
+}
+FOLDERS = {key: row.folder for key, row in _ROWS.items()}
+SETS = {row.folder: row.writer for row in _ROWS.values()}
+VERSIONS = {row.folder: row.version for row in _ROWS.values()}
 SEED = 2022
 DONE = "DONE.json"
-SETS = {"CUB_200_2011": "write_cub", "stanford_cars": "write_cars", "fgvc-aircraft-2013b": "write_aircraft"}
+
+
+def version_of(key: str) -> int:
+    """Version of the generated set that stands for the registry's dataset ``key``."""
+    return VERSIONS[FOLDERS[key]]
 
 
 def _writer(name: str) -> Callable[[Path, int], dict[str, int]]:
-    from benchmark.mini import layouts  # OpenCV and scipy only where pictures are written, not for VERSION
-
-    return getattr(layouts, SETS[name])
+    module, function = SETS[name].split(".")  # OpenCV and scipy only where pictures are written, not for the versions
+    return getattr(import_module(f"benchmark.mini.{module}"), function)
 
 
 def write_all(root: Path) -> None:
-    """Make sure that ``root`` holds the three sets of this version, complete.
+    """`write` all seven sets."""
+    write(root, FOLDERS)
 
-    A complete set of this version is left alone, an older or damaged one of ours is replaced as a whole.
+
+def write(root: Path, keys: Iterable[str]) -> None:
+    """Make sure that ``root`` holds the sets of these registry keys, each complete and of its present version.
+
+    A complete set of this version is left alone, an older or damaged one of ours is replaced as a whole; sets
+    that were not asked for are not looked at.
     Raises DataError, before anything is touched, if ``root`` holds files that were not written here: generated
     pictures must never take the place of somebody's data, nor lie beside them.
     Several processes may do this at once: each writes a folder of its own beside and the first one to
     rename it into place wins.
     """
-    root = Path(root)
-    with explained(root / "CUB_200_2011"):
+    root, names = Path(root), [FOLDERS[key] for key in keys]
+    with explained(root):
         root.mkdir(parents=True, exist_ok=True)
     _refuse_foreign(root)
-    for name in SETS:
+    for name in names:
         if not is_complete(root / name):
             _write_one(root, name)
 
@@ -78,7 +113,7 @@ def is_complete(folder: Path) -> bool:
     """Whether ``folder`` is a finished set of this version with every file and byte it was written with."""
     try:
         done = json.loads((folder / DONE).read_text())
-        expected = {"version": VERSION, "seed": SEED, **_content(folder)}
+        expected = {"version": VERSIONS[folder.name], "seed": SEED, **_content(folder)}
     except (OSError, ValueError):  # OSError also where another process is replacing the folder
         return False
     return isinstance(done, dict) and all(done.get(key) == value for key, value in expected.items())
@@ -95,7 +130,7 @@ def _write_one(root: Path, name: str) -> None:
     try:
         fresh.chmod(0o755)  # mkdtemp's 0700 would shut out others who share the folder
         counts = _writer(name)(fresh, SEED)
-        done = {"version": VERSION, "seed": SEED, **counts, **_content(fresh)}
+        done = {"version": VERSIONS[name], "seed": SEED, **counts, **_content(fresh)}
         (fresh / DONE).write_text(json.dumps(done, indent=2) + "\n")
         _put_in_place(fresh, root / name)
     finally:
@@ -130,14 +165,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.mini.sets", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--root", type=Path, required=True, help="folder that will hold the three sets")
+    parser.add_argument("--root", type=Path, required=True, help="folder that will hold the seven sets")
     root = parser.parse_args().root
     write_all(root)
     for name in SETS:
         done = json.loads((root / name / DONE).read_text())
-        print(
-            f"{root / name}: {done['train']} training and {done['test']} test pictures, {done['classes']} classes"
-        )
+        counts = [f"{done[what]} {what}" for what in done if what not in ("version", "seed")]
+        print(f"{root / name}: {', '.join(counts)}")
 
 
 if __name__ == "__main__":

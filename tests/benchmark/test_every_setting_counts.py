@@ -8,6 +8,7 @@ from benchmark import run
 from benchmark.config import load_profile, resolve
 from benchmark.grid import select
 from benchmark.records import folder_of
+from benchmark.settings import ONE_TASK
 from benchmark.typed import known_settings
 
 BASE = {**QUICK, "train.epochs": 1}
@@ -39,10 +40,29 @@ OTHER = {  # setting → (another value, settings under which it has a meaning)
     "train.precision": ("bfloat16", {}),
     "evaluate.every": (2, {"train.epochs": 3}),
 }
+REID_BASE = {"train.epochs": 1, "train.warmup_epochs": 0, "train.batch_size": 16, "evaluate.every": 1}
+WARM = {"train.epochs": 3, "train.warmup_epochs": 2}
+REID = {
+    "data.interpolation": ("area", {}),
+    "data.pad": (0, {}),
+    "data.erase": (0.0, {}),
+    "data.normalise": ("weights", {}),
+    "data.merge_val": (False, {}),
+    "train.instances": (2, {}),
+    "train.bias_lr": (1.0, {"train.epochs": 2}),
+    "train.decay_all": (False, {"train.weight_decay": 0.1}),
+    "train.schedule": ("step", {}),
+    "train.warmup_epochs": (1, WARM),
+    "train.warmup_start": (0.5, WARM),
+    "train.lr_min": (0.5, {}),
+}
+# Has a test of its own: it takes a picture whose name does not parse.
+ELSEWHERE = {"data.skip_unparsable"}
 
 
 def test_the_list_is_complete():
-    assert set(OTHER) == set(known_settings())
+    assert OTHER.keys() | REID.keys() | ELSEWHERE == known_settings().keys()
+    assert REID.keys() | ELSEWHERE == set(ONE_TASK["reid"])
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +73,10 @@ def computed(tmp_path_factory, mini_pictures):
     places = Places(tmp_path_factory.mktemp("runs"), mini_pictures, MINI_WEIGHTS, generated=True)
     known = {}
 
-    def compute(overrides):
-        key = tuple(sorted(overrides.items()))
+    def compute(overrides, dataset="aircraft"):  # because the banner setting is about its pictures
+        key = (dataset, *sorted(overrides.items()))
         if key not in known:
-            # Aircraft's lists, because the banner setting is about its pictures.
-            (cell,) = select(["aircraft/deit_tiny/dcal"])
+            (cell,) = select([f"{dataset}/deit_tiny/dcal"])
             config = resolve(cell, 0, load_profile("mini"), overrides)
             torch.set_num_threads(1)
             one = Places(places.runs / str(len(known)), places.data, places.weights, generated=True)
@@ -78,6 +97,13 @@ def test_changing_it_changes_what_is_computed(name, computed):
     value, context = OTHER[name]
     under = {**BASE, **context}
     assert computed(under) != computed({**under, name: value})
+
+
+@pytest.mark.parametrize("name", sorted(REID))
+def test_changing_it_changes_what_a_reid_run_computes(name, computed):
+    value, context = REID[name]
+    under = {**REID_BASE, **context}  # MSMT17, because it alone has a validation list
+    assert computed(under, "msmt17") != computed({**under, name: value}, "msmt17")
 
 
 def test_what_is_compared_repeats_where_a_setting_has_no_meaning(computed):
