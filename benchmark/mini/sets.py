@@ -53,7 +53,9 @@ def version_of(key: str) -> int:
 
 
 def _writer(name: str) -> Callable[[Path, int], dict[str, int]]:
-    module, function = SETS[name].split(".")  # OpenCV and scipy only where pictures are written, not for the versions
+    module, function = SETS[name].split(
+        "."
+    )  # OpenCV and scipy only where pictures are written, not for the versions
     return getattr(import_module(f"benchmark.mini.{module}"), function)
 
 

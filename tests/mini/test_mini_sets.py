@@ -96,9 +96,10 @@ def test_names_have_the_awkward_characters_of_the_official_ones(root):
 
 
 def test_no_image_is_left_unlisted(root):
-    for name in sets.SETS:
-        done = json.loads((root / name / sets.DONE).read_text())
-        assert len(list((root / name).rglob("*.jpg"))) == done["train"] + done["test"]
+    for key in splits.FAMILIES:
+        folder = root / sets.FOLDERS[key]
+        done = json.loads((folder / sets.DONE).read_text())
+        assert len(list(folder.rglob("*.jpg"))) == done["train"] + done["test"]
 
 
 def test_same_seed_writes_the_same_bytes(root, tmp_path):
@@ -155,10 +156,17 @@ def test_a_damaged_set_is_rebuilt_and_nothing_else_stays(tmp_path, tiny_sets, da
     elif damage == "cut DONE.json":
         done.write_text(done.read_text()[:20])
     else:
-        done.write_text(json.dumps({**json.loads(done.read_text()), "version": sets.VERSION - 1}))
+        done.write_text(json.dumps({**json.loads(done.read_text()), "version": sets.version_of("cub") - 1}))
     sets.write_all(tmp_path)
     assert sets.is_complete(folder)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(sets.SETS)
+
+
+def test_only_the_sets_asked_for_are_written(tmp_path, tiny_sets):
+    sets.write(tmp_path, ["veri", "cub"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["CUB_200_2011", "VeRi_776"]
+    sets.write(tmp_path, ["cars"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["CUB_200_2011", "VeRi_776", "stanford_cars"]
 
 
 @pytest.mark.parametrize(
