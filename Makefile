@@ -28,7 +28,7 @@ MACHINE = $(if $(JOBS),--jobs $(call q,$(JOBS))) $(if $(DEVICE),--device $(call 
 	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(RERUN),--rerun $(call q,$(RERUN)))
 
 .DEFAULT_GOAL := help
-.PHONY: help table1 table2 tables list settings check-data mini-data mini-weights test lint format clean distclean
+.PHONY: help table1 table2 tables list settings check-data mini-data mini-weights bench test lint format clean distclean
 
 help: ## this list
 	@echo "make VERB [VARIABLE=value …]"
@@ -75,6 +75,9 @@ mini-data: $(VENV) ## write the generated mini sets
 
 mini-weights: $(VENV) ## train the mini backbones anew (minutes each); the result is committed
 	$(PY) -m benchmark.mini.pretrain $(if $(BACKBONES),--backbone $(BACKBONES),--all) $(if $(MINUTES),--minutes $(MINUTES))
+
+bench: $(VENV) ## measure time and memory, against the usual code where there is one
+	$(PY) -m benchmark.bench --out $(call q,$(RUNS)/bench)
 
 test: $(VENV) ## run the tests
 	$(PY) -m pytest $(TESTS)

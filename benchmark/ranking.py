@@ -2,7 +2,7 @@
 
 Per query: items with its identity and its camera are removed; the rest is ordered by distance, equal distances by
 gallery order; the right items are those of its identity. Neither average precision nor CMC looks at anything but
-the ranks of the right items, and such a rank is counted: one more than the items that stand before it.
+the ranks of the right items, and those are counted, in ranks.py.
 """
 
 from __future__ import annotations
@@ -17,11 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.errors import DataError
+from benchmark.ranks import ITEM_BYTES, RIGHT_BYTES, count_ranks
 
-# Up to so many right items a query, one pass over the distances for each is the quickest on a CPU (measured).
-FEW = 256
-# What _count_by_search needs a query for each gallery item and, besides, for each right item (measured).
-ITEM_BYTES, RIGHT_BYTES = 36, 112
 MEMORY_BYTES = 2**28
 
 
@@ -85,8 +82,8 @@ def rank_features(
 ) -> Ranking:
     """Rank by minus the cosine similarity, which orders unit vectors as their Euclidean distance does.
 
-    queries: (q, D), gallery: (g, D); computed on their device, in float32 whatever autocast says. The features are
-    L2-normalised ones; whether they are costs nothing to ensure, so others are divided by their length.
+    queries: (q, D), gallery: (g, D); L2-normalised (others are divided by their lengths, which costs next to
+    nothing); computed on their device, in float32 whatever autocast says.
     memory_bytes: bound of the working memory beside the features; a single query is the least that is ranked at once.
     Raises DataError for no queries, an empty gallery, different D, numbers of items other than those of the
     features, and features that are not finite.
@@ -117,14 +114,18 @@ def rank_features(
 def distance_blocks(queries: Tensor, gallery: Tensor, *, memory_bytes: int) -> Iterator[Tensor]:
     """Minus the cosine similarities of consecutive queries: blocks (c, g) of at most memory_bytes, c ≥ 1.
 
-    queries: (q, D), gallery: (g, D), float32.
+    queries: (q, D), gallery: (g, D), float32. A block is overwritten by the next one.
     """
+    rows = min(_rows(memory_bytes, 4 * len(gallery)), len(queries))
+    # The gallery's lengths go into the products: normalised features would be a second copy of it.
     scale = -1 / torch.linalg.vector_norm(gallery, dim=1).clamp_min(1e-12)
-    for part in queries.split(_rows(memory_bytes, 4 * len(gallery))):
+    distances = gallery.new_empty((rows, len(gallery)))
+    for part in queries.split(rows):
+        block = distances[: len(part)]
         with torch.no_grad(), torch.autocast(part.device.type, enabled=False), _exact_products():
-            # The gallery's lengths go into the products: normalised features would be a second copy of it.
-            distances = (F.normalize(part) @ gallery.T).mul_(scale)
-        yield distances
+            torch.mm(F.normalize(part), gallery.T, out=block)
+            block.mul_(scale)
+        yield block
 
 
 def rank_distances(blocks: Iterable[Tensor], query_items: Items, gallery_items: Items) -> Ranking:
@@ -151,7 +152,7 @@ def _rank(blocks: Iterable[Tensor], query_items: Items, gallery_items: Items, me
             if part.dtype not in (torch.float32, torch.float64):
                 part = part.float()  # exact, keeps the order, and numpy knows it
             found = [candidates.of(query) for query in range(done, done + len(part))]
-            for query, (ranks, tied) in enumerate(_ranks(part, found), start=done):
+            for query, (ranks, tied) in enumerate(count_ranks(part, found), start=done):
                 if ranks.size:
                     ap[query] = np.mean(np.arange(1, ranks.size + 1) / ranks)
                     first_hit[query] = ranks[0]
@@ -180,110 +181,6 @@ class _Candidates:
         same = self._order[self._start[query] : self._stop[query]]
         removed = self._cameras[same] == self._query_cameras[query]
         return same[~removed], same[removed]
-
-
-# Per query: its right items' ranks, ascending, and how many of these items are tied with a wrong one.
-Ranks = tuple[np.ndarray, int]
-Found = list[tuple[np.ndarray, np.ndarray]]
-
-
-def _ranks(distances: Tensor, found: Found) -> list[Ranks]:
-    """Ranks for distances (c, g) float32 or float64 and the c queries' right and removed items.
-
-    On a GPU, and where right items are many, the items are searched among the right ones, O(g log m) a query; else a
-    CPU counts faster in one pass for each right item, O(g m).
-    """
-    many = [distances.is_cuda or right.size > FEW for right, _ in found]
-    ranks: list[Ranks] = [(np.empty(0, np.int64), 0)] * len(found)
-    for query, (right, removed) in enumerate(found):
-        if not many[query]:
-            ranks[query] = _count_in_passes(distances[query].numpy(), right, removed)
-    if any(many):
-        queries = np.flatnonzero(many)
-        chosen = distances if all(many) else distances[torch.from_numpy(queries).to(distances.device)]
-        counted = _count_by_search(chosen, [found[query] for query in queries])
-        for query, result in zip(queries, counted, strict=True):
-            ranks[query] = result
-    return ranks
-
-
-def _count_in_passes(distances: np.ndarray, right: np.ndarray, removed: np.ndarray) -> Ranks:
-    """One query's ranks. distances: (g,); right, removed: positions, ascending."""
-    values = distances[right]
-    if removed.size:
-        distances = distances.copy()
-        distances[removed] = np.nan  # neither below nor equal to anything, infinities included
-    passed = np.empty(distances.shape, bool)
-    before = np.empty(right.size, np.int64)
-    equal = np.empty(right.size, np.int64)
-    for k, (position, value) in enumerate(zip(right, values, strict=True)):
-        before[k] = np.count_nonzero(np.less(distances, value, out=passed))
-        equal[k] = np.count_nonzero(np.less_equal(distances, value, out=passed)) - before[k]
-        if equal[k] > 1:
-            before[k] += np.count_nonzero(distances[:position] == value)
-    equal_and_right = np.count_nonzero(values[:, None] == values, axis=1)
-    return np.sort(before) + 1, int(np.count_nonzero(equal > equal_and_right))
-
-
-def _count_by_search(distances: Tensor, found: Found) -> list[Ranks]:
-    """The ranks of c queries at once. distances: (c, g), on any device.
-
-    With the right items in their order, by distance and then by position, a binary search tells for every gallery
-    item between which of them it stands; how many items stand before each follows from the histogram.
-    """
-    count, size = distances.shape
-    most = max(right.size for right, _ in found)
-    if most == 0:
-        return [(np.empty(0, np.int64), 0)] * count
-    # Padded to the longest by items at infinity and behind the gallery's last: they stand behind all real ones.
-    padded = np.full((count, most), size)
-    for row, (right, _) in zip(padded, found, strict=True):
-        row[: right.size] = right
-    removed_rows = np.repeat(np.arange(count), [removed.size for _, removed in found])
-    removed_items = np.concatenate([removed for _, removed in found])
-    device = distances.device
-    removed = torch.from_numpy(removed_rows).to(device), torch.from_numpy(removed_items).to(device)
-    real = torch.tensor([[right.size] for right, _ in found], device=device)
-    positions = torch.from_numpy(padded).to(device)
-
-    values = distances.gather(1, positions.clamp(max=size - 1)).masked_fill_(positions == size, torch.inf)
-    values += 0.0  # −0 becomes 0: they are equal, and a sort by bits would not know
-    values, order = values.sort(dim=1, stable=True)
-    positions = positions.gather(1, order)
-
-    # How many right items are nearer than an item, and how many are no further.
-    nearer = torch.searchsorted(values, distances, out_int32=True)
-    no_further = torch.searchsorted(values, distances, right=True, out_int32=True)
-    right_nearer = torch.searchsorted(values, values)
-    right_no_further = torch.searchsorted(values, values, right=True)
-    # The two numbers' sum orders by distance; it is the same only for the same distance, or between two right items.
-    # With the position as the second key the search is exact among equal distances, too.
-    keys = (nearer + no_further).long().mul_(size + 1).add_(torch.arange(size, device=device))
-    right_keys = (right_nearer + right_no_further) * (size + 1) + positions
-    not_behind = torch.searchsorted(right_keys, keys, right=True, out_int32=True)
-    del keys
-
-    equal = _items_up_to(nearer, removed, most) - _items_up_to(no_further, removed, most)
-    equal_and_right = right_no_further.clamp(max=real) - right_nearer
-    tied = (equal > equal_and_right) & (torch.arange(most, device=device) < real)
-    ranks = (_items_up_to(not_behind, removed, most) + 1).cpu().numpy()
-    return [
-        (ranks[query, : right.size], int(ties))
-        for query, ((right, _), ties) in enumerate(zip(found, tied.sum(dim=1).tolist(), strict=True))
-    ]
-
-
-def _items_up_to(places: Tensor, removed: tuple[Tensor, Tensor], most: int) -> Tensor:
-    """How many of the items that are not removed have a place of at most k, for each k below most.
-
-    places: (c, g), from 0 to most. Result (c, most) int64.
-    """
-    count = len(places)
-    places = places.long()
-    places[removed] = most
-    bins = places.add_(torch.arange(count, device=places.device)[:, None] * (most + 1)).flatten()
-    histogram = torch.bincount(bins, minlength=count * (most + 1)).view(count, most + 1)
-    return histogram[:, :most].cumsum(dim=1)
 
 
 def _check_items(query_items: Items, gallery_items: Items) -> None:
@@ -318,7 +215,9 @@ def _check_block(block: Tensor, rows: int, done: int, count: int, size: int) -> 
         )
     if not block.is_floating_point():
         raise DataError(f"distances are {block.dtype}: expected a floating type")
-    if bad := sum(int(torch.isnan(part).sum()) for part in block.split(rows)):
+    # A maximum passes NaN on, and needs no memory.
+    if len(block) and torch.isnan(block.amax(dim=1)).any():
+        bad = sum(int(torch.isnan(part).sum()) for part in block.split(rows))
         raise DataError(
             f"{bad} of {block.numel()} distances of queries {done} to {done + len(block) - 1} are NaN: expected "
             "numbers; check the features they were computed from"

@@ -56,6 +56,32 @@ def test_table1_runs_what_is_missing_and_nothing_the_second_time(checkout):
     assert (checkout / "my runs/mini/cub/deit_tiny/dcal/seed0/result.json").read_bytes() == before
 
 
+def test_table2_runs_what_is_missing_and_nothing_the_second_time(checkout):
+    quick = "SET=train.epochs=1 train.warmup_epochs=0 evaluate.every=1"
+    arguments = ["table2", "CELLS=msmt17/deit_tiny/*", "RUNS=reid runs", quick]
+    first = make(checkout, *arguments)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert first.stderr.count("] start ") == 2
+    assert "NOT comparable with the paper" in first.stdout
+    assert "evaluation: single query" in first.stdout
+    assert "MSMT17: version V1, train + val" in first.stdout
+    tables = checkout / "reid runs" / "mini" / "tables"
+    assert {path.name for path in tables.iterdir()} == {
+        f"table2.{suffix}" for suffix in ("md", "tex", "csv", "html")
+    }
+    assert [path.name for path in (checkout / "reid runs/mini/data").iterdir()] == ["MSMT17"]
+    second = make(checkout, *arguments)
+    assert second.returncode == 0
+    assert " start " not in second.stderr
+    assert "2 runs: 2 done" in second.stderr
+
+
+def test_a_setting_of_the_other_table_is_refused(checkout):
+    done = make(checkout, "table2", "SET=data.class_limit=3")
+    assert done.returncode == 2
+    assert "data.class_limit is a setting of fine-grained classification alone" in done.stderr
+
+
 OWN_PROFILE = """base = "mini"
 [profile]
 title = "a user's own: the mini backbones on pictures in the official layouts"

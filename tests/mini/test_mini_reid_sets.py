@@ -8,6 +8,7 @@ from itertools import combinations
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from benchmark.data import sources
 from benchmark.data.registry import DATASETS
@@ -15,6 +16,7 @@ from benchmark.data.reid import unanswerable
 from benchmark.mini import sets
 from benchmark.mini.camera_rows import CAMERAS
 from benchmark.mini.reid_splits import REID_FAMILIES, individuals, shots
+from benchmark.ranking import Items, rank_distances
 
 KEYS = sorted(REID_FAMILIES)
 OFFICIAL_CAMERAS = {"market": 6, "duke": 8, "msmt17": 15, "veri": 20}
@@ -185,3 +187,15 @@ def test_pictures_are_small(root):
     assert all(72 <= height <= 88 and 34 <= width <= 44 for height, width in sizes)
     total = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
     assert total < 6e6
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_random_ranking_scores_as_the_readme_says(datasets, key):
+    query, gallery = (
+        Items(np.array(s.labels), np.array(s.cameras)) for s in (datasets[key].query, datasets[key].gallery)
+    )
+    shape = len(query.identities), len(gallery.identities)
+    rng = np.random.default_rng(0)
+    rankings = [rank_distances([torch.from_numpy(rng.random(shape))], query, gallery) for _ in range(40)]
+    assert 4 < np.mean([ranking.mean_ap() for ranking in rankings]) < 5.5
+    assert 1 < np.mean([ranking.cmc(1) for ranking in rankings]) < 3.5

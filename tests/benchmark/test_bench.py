@@ -1,0 +1,167 @@
+"""The bench on tiny sizes: what it measures is there, and it refuses to report pipelines that disagree."""
+
+import json
+import mmap
+
+import numpy as np
+import pytest
+
+from benchmark.bench import __main__ as bench
+from benchmark.bench import full_sort, rows
+from benchmark.bench import ranking as ranking_bench
+from benchmark.bench.measure import available_bytes, measure
+from benchmark.errors import RunError
+from benchmark.ranking import rank_features
+
+MIB = 2**20
+TINY = ranking_bench.Case(
+    "tiny", 60, 500, 20, 80, 5, 2, ranking_bench.Bars(1e-9, 1e9, times_faster=1e9), dimensions=16
+)
+SIZE = {
+    "queries": 60,
+    "gallery": 500,
+    "identities": 20,
+    "distractors": 80,
+    "cameras": 5,
+    "dimensions": 16,
+}
+
+
+# Measured in a process of its own, which finds them by this module's name.
+def holds_memory(meter, before, during):
+    """Touches `before` bytes, and after the start `during` bytes that are given back at once."""
+    kept = np.ones(before, np.uint8)
+    meter.start()
+    with meter.span("touching"), mmap.mmap(-1, during) as held:
+        held.write(b"1" * during)
+    return {"kept": int(kept[0])}
+
+
+def fails(meter):
+    meter.start()
+    raise ValueError("this is what it said")
+
+
+def never_starts(meter):
+    return {}
+
+
+def another_result(meter, **size):
+    ranking_bench.work_of_full_sort(meter, **size)
+    return {"mAP": 1.0, "R1": 2.0, "valid": 3}
+
+
+def test_memory_counts_what_is_touched_after_the_start_even_if_given_back():
+    measured = measure(holds_memory, before=150 * MIB, during=90 * MIB)
+    assert 90 * MIB <= measured.memory_bytes < 240 * MIB  # write() is given a copy
+    assert measured.seconds["touching"] > 0
+    assert measured.result == {"kept": 1}
+
+
+def test_a_function_that_fails_is_an_error_with_its_last_words():
+    with pytest.raises(RunError, match="this is what it said"):
+        measure(fails)
+    with pytest.raises(RunError, match=r"meter\.start"):
+        measure(never_starts)
+
+
+def test_free_memory_is_a_number_of_bytes():
+    assert 16 * MIB < available_bytes() < 2**50
+
+
+def test_both_pipelines_come_to_the_same_numbers():
+    queries, gallery, query_items, gallery_items = ranking_bench.draw(**SIZE)
+    ours = rank_features(queries, gallery, query_items, gallery_items)
+    full = full_sort.rank(full_sort.distance_matrix(queries, gallery), query_items, gallery_items)
+    assert full == pytest.approx({"mAP": ours.mean_ap(), "R1": ours.cmc(1), "valid": ours.valid.sum()})
+    assert 5 < full["mAP"] < 95
+
+
+def test_drawn_items_have_the_sizes_asked_for_and_are_always_the_same():
+    queries, gallery, query_items, gallery_items = ranking_bench.draw(**SIZE)
+    assert queries.shape == (60, 16)
+    assert gallery.shape == (500, 16)
+    assert np.count_nonzero(gallery_items.identities == -1) == 80
+    assert set(gallery_items.identities) == set(range(-1, 20))
+    assert set(query_items.identities) <= set(range(20))
+    assert len({*zip(query_items.identities, query_items.cameras, strict=True)}) == 60
+    again = ranking_bench.draw(**SIZE)
+    assert (again[1] == gallery).all()
+    assert (again[2].cameras == query_items.cameras).all()
+
+
+@pytest.mark.parametrize("name", ["mAP", "R1", "valid"])
+def test_a_difference_in_any_number_is_a_disagreement(name):
+    numbers = {"mAP": 50.0, "R1": 70.0, "valid": 100}
+    ranking_bench.check_agreement("case", numbers, numbers | {name: numbers[name] * (1 + 1e-8)})
+    with pytest.raises(ranking_bench.Disagreement, match="case"):
+        ranking_bench.check_agreement("case", numbers, numbers | {name: numbers[name] * (1 + 1e-5)})
+
+
+def test_pipelines_that_disagree_end_the_bench_with_1_and_no_file(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(ranking_bench, "CASES", [TINY])
+    monkeypatch.setattr(ranking_bench, "work_of_full_sort", another_result)
+    assert bench.main(["--out", str(tmp_path)]) == 1
+    assert "disagree" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_bench_prints_a_table_and_writes_what_it_measured(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(ranking_bench, "CASES", [TINY])
+    out = tmp_path / "my runs" / "bench"
+    assert bench.main(["--only", "ranking", "--out", str(out)]) == 0
+    written = json.loads((out / "bench.json").read_text())
+    assert {"cpu", "cores", "usable_cores", "platform", "versions", "commit", "dirty", "started"} <= {
+        *written
+    }
+    assert {"python", "torch", "numpy"} <= {*written["versions"]}
+    by_quantity = {row["quantity"]: row for row in written["rows"]}
+    assert list(by_quantity) == ["distances", "ranking", "total", "memory above the features"]
+    for row in written["rows"]:
+        assert row["case"] == "tiny (60 × 500)"
+        for side in (row["ours"], row["other"]):
+            assert len(side["repeats"]) == 2
+            assert min(side["repeats"]) <= side["median"] <= max(side["repeats"])
+        assert row["ratio"] == pytest.approx(row["other"]["median"] / row["ours"]["median"])
+    for index in range(2):
+        parts = [by_quantity[name]["ours"]["repeats"][index] for name in ("distances", "ranking")]
+        assert sum(parts) == pytest.approx(by_quantity["total"]["ours"]["repeats"][index])
+    assert by_quantity["ranking"]["met"] is False  # missed bars are told and are no error
+    assert by_quantity["total"]["met"] is False
+    assert by_quantity["memory above the features"]["met"] is True
+    assert by_quantity["distances"]["met"] is None
+    printed = capsys.readouterr().out
+    assert "≥ 1e+09 ×" in printed
+    assert "NO" in printed
+    assert str(out / "bench.json") in printed
+
+
+def test_a_full_sort_without_the_memory_is_left_out_and_the_rows_say_why(monkeypatch):
+    monkeypatch.setattr(ranking_bench, "available_bytes", lambda: 1000)
+    measured = ranking_bench.run([TINY])
+    assert all(not row.other and "not run" in row.note for row in measured)
+    assert {row.quantity: row.met for row in measured}["ranking"] is None
+    assert rows.table(measured).count("not run") == 1
+
+
+@pytest.mark.parametrize(
+    ("bars", "met"),
+    [
+        ({}, None),
+        ({"most": 3.1}, True),
+        ({"most": 3.0}, False),
+        ({"times": 4.0}, True),
+        ({"times": 4.1}, False),
+        ({"most": 3.1, "times": 4.1}, False),
+    ],
+)
+def test_bars_are_held_against_the_medians(bars, met):
+    row = rows.Row("ranking", "case", "total", "s", [100, 3, 2], [12, 1, 13], "other", **bars)
+    assert row.ratio == 4
+    assert row.met is met
+
+
+def test_an_output_folder_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert bench.main(["--out", str(tmp_path / "file")]) == 2
+    assert "file" in capsys.readouterr().err
