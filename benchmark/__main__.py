@@ -152,7 +152,9 @@ def check_data(arguments: argparse.Namespace) -> int:
 
     places = options.places(arguments)
     if places.data is None:
-        raise SettingsError("check-data needs DATA=folder, the folder that holds CUB_200_2011, VeRi_776 and their like")
+        raise SettingsError(
+            "check-data needs DATA=folder, the folder that holds CUB_200_2011, VeRi_776 and their like"
+        )
     profile, overrides = config.load_profile(arguments.profile), config.parse_overrides(arguments.overrides)
     read_as = {
         cell.dataset: config.resolve(cell, 0, profile, overrides).settings.data for cell in _cells(arguments)

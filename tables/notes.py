@@ -21,7 +21,8 @@ NOT_COMPARABLE = {
     "perhaps on a subset of the data (see the data lines)",
 }
 MSMT17_VERSIONS = (
-    "The paper does not say which version it used; V2 differs by blurred faces, which changes mAP by 1.7 to 3.9 points"
+    "The paper does not say which version it used; V2 differs by blurred faces, "
+    "which changes mAP by 1.7 to 3.9 points"
 )
 CUB_IN_IMAGENET = (
     "ImageNet, on which backbones are pretrained, contains some of CUB's photographs: "

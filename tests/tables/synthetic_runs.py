@@ -92,7 +92,9 @@ def retrieval_runs():
         text = f"MSMT17 {version}, train + val: full" if version else "full: 10 identities"
         run = done(cell_id, seed, None, table="table2", text=text, mAP=mean_ap, R1=rank1, **branches)
         run.result["data"] |= {**protocol, "version": version}
-        run.result["evaluation"] = {"queries": 1678, "queries_without_match": 0, "ties": 0} | (evaluation or {})
+        run.result["evaluation"] = {"queries": 1678, "queries_without_match": 0, "ties": 0} | (
+            evaluation or {}
+        )
         runs[cell_id, seed] = run
 
     branches = {"sa_mAP": 73.0, "sa_R1": 94.0, "glca_mAP": 72.5, "glca_R1": 93.5, "R5": 97.0}
