@@ -21,6 +21,7 @@ from benchmark import claim
 from benchmark.config import Config, load_profile, require_meaning, resolve
 from benchmark.data import sources
 from benchmark.data.registry import DATASETS
+from benchmark.errors import DataError
 from benchmark.grid import Cell, select
 from benchmark.places import Places
 from benchmark.records import RunFolder, folder_of, last_log_lines, read_json, read_result
@@ -62,21 +63,27 @@ def collect(
     """Every run of the selected cells with its state, in grid order."""
     places = Places.of(profile, runs_dir, data_dir, weights_dir)
     loaded = load_profile(profile)
-    fingerprint = cache(lambda dataset: _fingerprint(dataset, places))
+    fingerprint = cache(lambda dataset: _fingerprint(dataset, places))  # or why there is none
     cells = select(patterns, table)
     require_meaning(overrides or {}, cells)
     views = []
     for cell in cells:
         for seed in seeds:
             config = resolve(cell, seed, loaded, overrides or {})
-            views.append(view(config, places, fingerprint(cell.dataset)))
+            views.append(view(config, places, *fingerprint(cell.dataset)))
     return views
 
 
-def view(config: Config, places: Places, fingerprint: str | None) -> RunView:
-    """The state of one run. fingerprint: of the data at hand, None if there are none to compare with."""
+def view(config: Config, places: Places, fingerprint: str | None, lacking: str = "") -> RunView:
+    """The state of one run.
+
+    fingerprint: of the data at hand, None if there are none to compare with. lacking: why data that are there cannot
+    be used.
+    """
     folder = folder_of(config, places.runs)
     state, reason, result = _state(config, folder, places, fingerprint)
+    if state == "missing" and lacking:
+        state, reason = "no-data", lacking
     return RunView(config.cell, config.seed, state, reason, result, folder, config)
 
 
@@ -170,6 +177,10 @@ def _progress(folder: RunFolder) -> str:
     return f"epoch {beat.get('epoch', 0)} of {beat.get('epochs', '?')}{ago}"
 
 
-def _fingerprint(dataset: str, places: Places) -> str | None:
+def _fingerprint(dataset: str, places: Places) -> tuple[str | None, str]:
+    """The fingerprint and "", or None and what is wrong with the data: one broken dataset must not stop the others."""
     root = sources.locate(dataset, places.data)
-    return sources.fingerprint(root, dataset) if root else None
+    try:
+        return (sources.fingerprint(root, dataset) if root else None), ""
+    except DataError as error:
+        return None, str(error)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import textbook
 import torch
+from conftest import StopAfter
 
 from benchmark import checkpoint, run
 from benchmark.config import load_profile, resolve
@@ -16,7 +17,7 @@ from benchmark.errors import DataError
 from benchmark.grid import select
 from benchmark.places import MINI_WEIGHTS, Places
 from benchmark.records import folder_of, read_result
-from benchmark.stop import Stopped, StopRequest
+from benchmark.stop import Stopped
 
 QUICK = {"train.epochs": 2, "train.warmup_epochs": 0, "train.batch_size": 16, "evaluate.every": 1}
 LOADER = {**QUICK, "model.pwca_pairing": "loader"}
@@ -45,23 +46,6 @@ def folder(places, cell=DCAL, overrides=QUICK):
     return folder_of(resolve(cell, 0, load_profile("mini"), overrides), places.runs)
 
 
-class StopAfter(StopRequest):
-    """Asks to stop after a number of steps."""
-
-    def __init__(self, steps):
-        super().__init__()
-        self.left = steps
-
-    @property
-    def reason(self):
-        self.left -= 1
-        return "a test" if self.left < 0 else ""
-
-    @reason.setter
-    def reason(self, value):
-        pass
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, mini_pictures):
     """A finished DCAL run with its places; tests must not change it."""
@@ -76,7 +60,8 @@ def literal_features(model, root, split, size):
 
     for file in split.files:
         resized = Image.fromarray(read_image(root / file)).resize(size[::-1], Image.Resampling.BICUBIC)
-        picture = torch.from_numpy((np.array(resized) / 255.0 - 0.5) / 0.5).permute(2, 0, 1)[None].float()
+        scaled = (np.array(resized) / 255.0 - np.array(model.mean)) / np.array(model.std)
+        picture = torch.from_numpy(scaled).permute(2, 0, 1)[None].float()
         with torch.no_grad():
             outputs = model(picture)
         for name, branch in (("sa", outputs.sa), ("glca", outputs.glca)):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import QUICK
+from conftest import QUICK, StopAfter
 
 from benchmark import checkpoint, claim, run
 from benchmark.atomic import file_sha256
@@ -14,7 +14,7 @@ from benchmark.errors import RunError
 from benchmark.evaluate import Predictions, predict
 from benchmark.grid import select
 from benchmark.records import folder_of, read_result
-from benchmark.stop import Stopped, StopRequest
+from benchmark.stop import Stopped
 
 DCAL, BASELINE = (select([f"cub/deit_tiny/{method}"])[0] for method in ("dcal", "baseline"))
 
@@ -36,18 +36,6 @@ def run_cell(places, cell=DCAL, overrides=QUICK, stop=None, checkpoint_seconds=1
 
 def folder(places, cell=DCAL, overrides=QUICK):
     return folder_of(resolve(cell, 0, load_profile("mini"), overrides), places.runs)
-
-
-class StopAfter(StopRequest):
-    """Asks to stop once it was looked at so many times, which is once a step."""
-
-    def __init__(self, looks):
-        self.looks = looks
-
-    @property
-    def reason(self):
-        self.looks -= 1
-        return "test" if self.looks < 0 else ""
 
 
 def test_a_run_leaves_a_valid_record(places):

@@ -68,6 +68,19 @@ def test_no_data(asked, places):
     assert state(asked, unset, None)[0] == "no-data"
 
 
+def test_a_broken_dataset_is_named_and_leaves_the_others_alone(places):
+    (places.data / "Market-1501-v15.09.15" / "query").mkdir(parents=True)
+    views = status.collect(
+        profile="quick",
+        runs_dir=places.runs,
+        patterns=["cub/deit_tiny/dcal", "market/deit_tiny/dcal"],
+        data_dir=places.data,
+        weights_dir=places.weights,
+    )
+    assert [view.state for view in views] == ["missing", "no-data"]
+    assert "bounding_box_train" in views[1].reason
+
+
 def test_no_weights_in_the_folder(asked, places):
     for file in places.weights.iterdir():
         file.unlink()
