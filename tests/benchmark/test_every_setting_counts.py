@@ -41,6 +41,7 @@ OTHER = {  # setting → (another value, settings under which it has a meaning)
     "evaluate.every": (2, {"train.epochs": 3}),
 }
 REID_BASE = {"train.epochs": 1, "train.warmup_epochs": 0, "train.batch_size": 16, "evaluate.every": 1}
+REID_BASE |= {"train.optimizer": "sgd", "train.decay_all": True}
 WARM = {"train.epochs": 3, "train.warmup_epochs": 2}
 REID = {
     "data.interpolation": ("area", {}),
@@ -49,7 +50,7 @@ REID = {
     "data.normalise": ("weights", {}),
     "data.merge_val": (False, {}),
     "train.instances": (2, {}),
-    "train.bias_lr": (1.0, {"train.epochs": 2}),
+    "train.bias_lr": (2.0, {"train.epochs": 2}),
     "train.decay_all": (False, {"train.weight_decay": 0.1}),
     "train.schedule": ("step", {}),
     "train.warmup_epochs": (1, WARM),

@@ -20,6 +20,8 @@ from benchmark.records import folder_of, read_result
 from benchmark.stop import Stopped
 
 QUICK = {"train.epochs": 2, "train.warmup_epochs": 0, "train.batch_size": 16, "evaluate.every": 1}
+# The paper's optimizer and groups; the mini recipe has AdamW.
+QUICK |= {"train.optimizer": "sgd", "train.bias_lr": 2.0, "train.decay_all": True, "train.weight_decay": 1e-4}
 LOADER = {**QUICK, "model.pwca_pairing": "loader"}
 
 
