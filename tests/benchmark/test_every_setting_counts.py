@@ -47,7 +47,7 @@ REID = {
     "data.interpolation": ("area", {}),
     "data.pad": (0, {}),
     "data.erase": (0.0, {}),
-    "data.normalise": ("weights", {}),
+    "data.normalise": ("half", {}),
     "data.merge_val": (False, {}),
     "train.instances": (2, {}),
     "train.bias_lr": (2.0, {"train.epochs": 2}),
