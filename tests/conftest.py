@@ -1,9 +1,14 @@
-"""Shared by all tests: where real photographs and weights lie, and one thread for torch."""
+"""Shared by all tests: where real photographs and weights lie, one thread for torch, no deadlines."""
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Nothing is timed: a busy machine must not fail a test.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 # Read by torch when it is imported; tests that do without torch stay without it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
