@@ -83,7 +83,7 @@ def _fgvc_facts(dataset: FGVCDataset) -> dict[str, object]:
 
 def _reid_facts(dataset: ReIDDataset) -> dict[str, object]:
     return {
-        "version": _version(dataset),
+        "version": dataset.edition,
         "protocol": PROTOCOL,
         "classes": len(dataset.classes),
         "train_images": len(dataset.train),
@@ -91,13 +91,6 @@ def _reid_facts(dataset: ReIDDataset) -> dict[str, object]:
         "gallery_images": len(dataset.gallery),
         "skipped_images": len(dataset.skipped),
     }
-
-
-def _version(dataset: ReIDDataset) -> str:
-    """``V1, train + val`` of the one dataset that has versions and a validation list (MSMT17), else ""."""
-    if not dataset.version:
-        return ""
-    return f"{dataset.version}, {'train + val' if dataset.val_merged else 'train only'}"
 
 
 TASKS = {

@@ -72,6 +72,12 @@ class ReIDDataset:
         return ReIDSplit(q.files + g.files, q.labels + g.labels, q.cameras + g.cameras)
 
     @property
+    def edition(self) -> str:
+        """``V1, train + val``: version and lists trained on, of the one dataset that has several (MSMT17); else ""."""
+        lists = "train + val" if self.val_merged else "train only"
+        return f"{self.version}, {lists}" if self.version else ""
+
+    @property
     def counts(self) -> dict[str, int]:
         """Found counts under the names of the registry's official ones; ``val`` only where there is such a list."""
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -157,11 +158,8 @@ def coverage(dataset: FGVCDataset | ReIDDataset, row: DatasetRow) -> Coverage:
             found.pop("val", None)
             official.pop("val", None)
         if dataset.version:
-            lists = "train + val" if dataset.val_merged else "train only"
-            named = f"{row.title} {dataset.version}, {lists}: "
-    shown, most = (
-        {**counts, "train": counts["train"] + counts.get("val", 0)} for counts in (found, official)
-    )
+            named = f"{row.title} {dataset.edition}: "
+    shown, most = (_with_val(counts) for counts in (found, official))
     if found == official:
         numbers = {name: f"{count:,}" for name, count in shown.items()}
         return Coverage("full", f"{named}full: {_SHOWN[row.task].format(**numbers)}")
@@ -173,11 +171,15 @@ def coverage(dataset: FGVCDataset | ReIDDataset, row: DatasetRow) -> Coverage:
 
 def generated(dataset: FGVCDataset | ReIDDataset) -> Coverage:
     """Of a generated set, whatever its counts: it never passes for the official one."""
-    counts = dict(dataset.counts)
-    if isinstance(dataset, ReIDDataset) and dataset.val_merged:
-        counts["train"] += counts.get("val", 0)
+    merged = isinstance(dataset, ReIDDataset) and dataset.val_merged
+    counts = _with_val(dataset.counts) if merged else dataset.counts
     task = row_of(dataset.key).task
     return Coverage("generated", f"generated: {_SHOWN[task].format(**counts)}")
+
+
+def _with_val(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts with a validation list's pictures among the training ones."""
+    return {**counts, "train": counts["train"] + counts.get("val", 0)}
 
 
 def _unshown(found: dict[str, int], official: dict[str, int], task: str) -> str:

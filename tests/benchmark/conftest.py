@@ -1,4 +1,4 @@
-"""Fixtures for tests that train: mini pictures written once, and quick settings."""
+"""Fixtures for tests that train: mini pictures written once, places, a small disk."""
 
 import shutil
 import subprocess
@@ -6,27 +6,6 @@ import subprocess
 import pytest
 
 from benchmark.places import MINI_WEIGHTS, Places
-from benchmark.stop import StopRequest
-
-# Three classes, 60 pictures, 4 steps an epoch: seconds a run.
-QUICK = {"data.class_limit": 3, "train.epochs": 3, "evaluate.every": 1}
-
-
-class StopAfter(StopRequest):
-    """Asks to stop once it was looked at so many times, which is once a step."""
-
-    def __init__(self, steps):
-        super().__init__()
-        self.left = steps
-
-    @property
-    def reason(self):
-        self.left -= 1
-        return "a test" if self.left < 0 else ""
-
-    @reason.setter
-    def reason(self, value):
-        pass
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import QUICK
+from quick_runs import QUICK
 
 from benchmark import claim, run
 from benchmark.__main__ import main

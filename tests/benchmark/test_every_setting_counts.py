@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from conftest import QUICK
+from quick_runs import QUICK
 
 from benchmark import run
 from benchmark.config import load_profile, resolve

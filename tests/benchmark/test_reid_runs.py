@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import textbook
 import torch
-from conftest import StopAfter
+from quick_runs import StopAfter
 
 from benchmark import checkpoint, run
 from benchmark.config import load_profile, resolve

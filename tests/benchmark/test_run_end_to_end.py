@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import QUICK, StopAfter
+from quick_runs import QUICK, StopAfter
 
 from benchmark import checkpoint, claim, run
 from benchmark.atomic import file_sha256
