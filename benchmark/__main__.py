@@ -120,6 +120,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError(
             f"{arguments.cell!r} is no cell: expected dataset/backbone/method, e.g. cub/deit_tiny/dcal"
         )
+    overrides = config.parse_overrides(arguments.overrides)
+    if not arguments.parent:  # a launch of both tables passes all settings to all of its runs
+        config.require_meaning(overrides, [cell])
     stop = StopRequest()
     stop.listen()
     from benchmark.run import Infrastructure, run_cell
@@ -130,7 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.seed,
         arguments.profile,
         options.places(arguments),
-        overrides=config.parse_overrides(arguments.overrides),
+        overrides=overrides,
         infrastructure=Infrastructure(
             device=arguments.device,
             threads=arguments.threads or fitting,

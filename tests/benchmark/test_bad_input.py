@@ -151,6 +151,7 @@ def test_a_picture_of_the_wrong_kind(own_pictures):
         (["launch", "--device", "tpu", "--cells", "cub/deit_tiny"], "expected auto, cpu or cuda"),
         (["run", "cub/deit_tiny"], "is no cell"),
         (["run", "cub/deit_tiny/dcall"], "nearest: cub/deit_tiny/dcal"),
+        (["run", "market/deit_tiny/dcal", "--set", "data.class_limit=3"], "has no meaning for the cells"),
         (["check-data", "--profile", "paper"], "needs DATA"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
