@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def list_runs(arguments: argparse.Namespace) -> int:
     """Print every run with its state."""
-    views = _collect(arguments)
+    views = options.collect(arguments)
     width = max(len(view.id) for view in views)
     for view in views:
         note = view.reason if view.state not in ("missing", "done") else ""
@@ -56,18 +56,21 @@ def launch(arguments: argparse.Namespace) -> int:
     if places.generated:
         from benchmark.mini.sets import write
 
-        write(places.data, dict.fromkeys(cell.dataset for cell in _cells(arguments)))
-    views = _collect(arguments)
+        write(places.data, dict.fromkeys(cell.dataset for cell in options.cells(arguments)))
+    views = options.collect(arguments)
     if arguments.rerun == "stale":
         for view in views:
             if view.state == "stale":
                 print(f"set aside: {set_aside(view.folder.path, 'stale')}", file=sys.stderr)
-        views = _collect(arguments)
+        views = options.collect(arguments)
     todo = [view for view in views if view.state in status.TO_RUN]
     chosen = device.choose(arguments.device, profile.name, profile.device) if todo else "cpu"
     slots = pool.plan_slots(chosen, len(todo), arguments.jobs)
-    slots = replace(slots, threads=_threads(profile, slots.threads))
-    workers = arguments.workers if arguments.workers is not None else _workers(slots, profile)
+    slots = replace(slots, threads=pool.threads_of(profile, slots.threads))
+    share = (os.cpu_count() or 1) // slots.jobs
+    workers = arguments.workers
+    if workers is None:
+        workers = pool.workers_of(profile, share, on_gpu=bool(slots.gpus))
     passed = [
         "--profile", arguments.profile, "--runs", str(places.runs), "--device", chosen,
         "--threads", str(slots.threads), "--workers", str(workers), "--set", arguments.overrides,
@@ -99,20 +102,6 @@ def _report(summary: pool.Summary) -> int:
     return 0
 
 
-def _workers(slots: pool.Slots, profile: config.Profile) -> int:
-    """Decoding processes of each run: none where every core trains already or pictures are tiny."""
-    if profile.pictures == "generated" or not slots.gpus:
-        return 0
-    cores = os.cpu_count() or 1
-    return max(1, min(16, cores // slots.jobs))
-
-
-def _threads(profile: config.Profile, fitting: int) -> int:
-    """CPU threads of a run. A mini backbone's operations are too small to share out: two threads mostly wait for
-    each other, the more so on a busy machine."""
-    return 1 if profile.backbones == "mini" else fitting
-
-
 def run(arguments: argparse.Namespace) -> int:
     """One run, in this process."""
     (cell,) = select([arguments.cell]) if arguments.cell.count("/") == 2 else (None,)
@@ -127,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     stop.listen()
     from benchmark.run import Infrastructure, run_cell
 
-    fitting = _threads(config.load_profile(arguments.profile), os.cpu_count() or 1)
+    fitting = pool.threads_of(config.load_profile(arguments.profile), os.cpu_count() or 1)
     result = run_cell(
         cell,
         arguments.seed,
@@ -160,7 +149,8 @@ def check_data(arguments: argparse.Namespace) -> int:
         )
     profile, overrides = config.load_profile(arguments.profile), config.parse_overrides(arguments.overrides)
     read_as = {
-        cell.dataset: config.resolve(cell, 0, profile, overrides).settings.data for cell in _cells(arguments)
+        cell.dataset: config.resolve(cell, 0, profile, overrides).settings.data
+        for cell in options.cells(arguments)
     }
     return check_all(
         read_as,
@@ -212,23 +202,6 @@ def _shown(dataset: str, profile: config.Profile, overrides: dict[str, object]) 
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
         lines.append(f"{name}={text.lower() if isinstance(value, bool) else text}")
     return lines
-
-
-def _cells(arguments: argparse.Namespace) -> tuple:
-    return select(options.patterns(arguments.cells), arguments.table)
-
-
-def _collect(arguments: argparse.Namespace) -> list[status.RunView]:
-    return status.collect(
-        table=arguments.table,
-        profile=arguments.profile,
-        runs_dir=options.absolute(arguments.runs),
-        seeds=options.seeds(arguments.seeds),
-        patterns=options.patterns(arguments.cells),
-        overrides=config.parse_overrides(arguments.overrides),
-        data_dir=options.absolute(arguments.data),
-        weights_dir=options.absolute(arguments.weights),
-    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,7 +14,8 @@ import json
 import os
 import socket
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmark.atomic import explained
@@ -23,6 +24,7 @@ from benchmark.errors import RunError
 BEAT_SECONDS = 10
 # Longer than a stalled network file system keeps a living holder from beating.
 SILENT_SECONDS = 180
+WAIT_SECONDS = 2
 
 
 class Busy(RunError):
@@ -31,15 +33,16 @@ class Busy(RunError):
 
 @dataclass(frozen=True)
 class Holder:
-    """The process behind a claim."""
+    """The process behind a claim. owner: the launcher's name of the attempt, e.g. a cluster job; may be empty."""
 
     machine: str
     host: str
     pid: int
     since: float
+    owner: str = ""
 
     def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}"
+        return f"process {self.pid} on {self.host}" + (f", {self.owner}" if self.owner else "")
 
 
 class Claim:
@@ -65,7 +68,7 @@ class Claim:
             self._descriptor = -1
 
 
-def acquire(folder: Path) -> Claim:
+def acquire(folder: Path, owner: str = "") -> Claim:
     """Claim a run folder. Raises Busy if a living process holds it, RunError if it cannot be written."""
     if living := holder(folder):
         raise Busy(f"{folder} is being worked on by {living}; nothing to do here until it ends")
@@ -76,8 +79,8 @@ def acquire(folder: Path) -> Claim:
         fcntl.flock(
             descriptor, fcntl.LOCK_EX
         )  # before the file gets its name, so that it is never seen unlocked
-        me = {"machine": _machine(), "host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
-        os.write(descriptor, json.dumps(me).encode())
+        me = Holder(_machine(), socket.gethostname(), os.getpid(), time.time(), owner)
+        os.write(descriptor, json.dumps(asdict(me)).encode())
         try:
             os.link(draft, _path(folder, number))
         except FileExistsError:
@@ -90,6 +93,27 @@ def acquire(folder: Path) -> Claim:
             break
         _path(folder, old).unlink(missing_ok=True)
     return Claim(folder, number, descriptor)
+
+
+def acquire_after(folder: Path, owner: str, stopped: Callable[[], str]) -> Claim:
+    """Claim a run folder, after its holder where that is this attempt's own predecessor or does not seem to live.
+
+    A cluster starts a job again while processes of a node that it lost may still run, and a lost node's claim counts
+    as living for SILENT_SECONDS. Another launcher's living process is not waited for.
+    stopped: a reason to stop waiting, or "". Raises Busy if the run is in other hands, or when told to stop.
+    """
+    signs: set[float] = set()
+    while True:
+        try:
+            return acquire(folder, owner)
+        except Busy:
+            living = holder(folder)
+            if living is None:
+                continue  # it ended between the two looks
+            signs.add(_last_sign(folder, _path(folder, _newest(folder))))
+            if (living.owner != owner and len(signs) > 1) or stopped():
+                raise
+        time.sleep(WAIT_SECONDS)
 
 
 def holder(folder: Path) -> Holder | None:
@@ -112,7 +136,8 @@ def holder(folder: Path) -> Holder | None:
                 pass
         elif time.time() - _last_sign(folder, path) > SILENT_SECONDS:
             return None
-        return Holder(content["machine"], content["host"], content["pid"], content["since"])
+        who = (content[name] for name in ("machine", "host", "pid", "since"))
+        return Holder(*who, content.get("owner", ""))
     except (ValueError, KeyError):
         return None  # a torn claim has no holder
     finally:
@@ -122,6 +147,15 @@ def holder(folder: Path) -> Holder | None:
 def was_started(folder: Path) -> bool:
     """True if some process claimed the folder and did not give it back."""
     return _newest(folder) > 0
+
+
+def last_owner(folder: Path) -> str:
+    """The launcher's name of the attempt whose claim is the newest, living or not; "" where there is none."""
+    try:
+        content = json.loads(_path(folder, _newest(folder)).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(content.get("owner", "")) if isinstance(content, dict) else ""
 
 
 def _last_sign(folder: Path, claim: Path) -> float:

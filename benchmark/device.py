@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.errors import RunError
 from benchmark.provenance import cpu_name
+from benchmark.world import World
 
 if TYPE_CHECKING:
     import torch
@@ -51,13 +52,14 @@ def choose(asked: str | None, profile: str, profile_device: str) -> str:
 
 @dataclass(frozen=True)
 class Compute:
-    """A device with the precision to use on it. amp: autocast's type, None for plain float32."""
+    """A device with the precision to use on it. amp: autocast's type, None for plain float32. ranks: how many such."""
 
     device: torch.device
     name: str
     precision: str
     amp: torch.dtype | None
     threads: int
+    ranks: int = 1
 
     @property
     def scales_loss(self) -> bool:
@@ -71,23 +73,28 @@ class Compute:
             "name": self.name,
             "precision": self.precision,
             "threads": self.threads,
-            "world_size": 1,
+            "world_size": self.ranks,
         }
 
 
-def prepare(device: str, precision: str, threads: int) -> Compute:
+def prepare(device: str, precision: str, threads: int, world: World | None = None) -> Compute:
     """Set torch up for a device. precision: a setting's value; auto is bf16, else fp16 on GPUs, float32 on CPUs.
 
-    Raises RunError for a device that torch cannot use and for float16 on a CPU.
+    world: this process among the run's; none: it is alone. Each rank on a machine gets a GPU of its own.
+    Raises RunError for a device that torch cannot use, for too few GPUs, and for float16 on a CPU.
     """
     import torch
 
+    world = world or World()
     torch.set_num_threads(threads)
     if device == "cuda":
         if not torch.cuda.is_available():
             raise RunError(
                 "a GPU is visible to the system but not to torch: check the driver, or set DEVICE=cpu"
             )
+        index = gpu_index(world, torch.cuda.device_count())
+        torch.cuda.set_device(index)
+        device = f"cuda:{index}"
         if precision == "auto":
             precision = "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
         name = torch.cuda.get_device_name()
@@ -101,7 +108,22 @@ def prepare(device: str, precision: str, threads: int) -> Compute:
         # Here a resumed run must end with the same bits; on GPUs the deterministic kernels would cost too much.
         torch.use_deterministic_algorithms(True, warn_only=True)
     amp = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
-    return Compute(torch.device(device), name, precision, amp, threads)
+    return Compute(torch.device(device), name, precision, amp, threads, world.size)
+
+
+def gpu_index(world: World, visible: int) -> int:
+    """Which of the GPUs that this process sees is its rank's. Raises RunError if they are too few.
+
+    A launcher either shows all of a machine's GPUs to each of its ranks, or each rank its own alone.
+    """
+    if visible >= world.local_size:
+        return world.local_rank
+    if visible == 1:
+        return 0
+    raise RunError(
+        f"rank {world.rank} is one of {world.local_size} on its machine and sees {visible} GPUs: expected one for each "
+        "of them, or its own alone. Ask the launcher for as many GPUs a machine as processes"
+    )
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,6 +15,14 @@ from benchmark.data.loader import Batch, Prepare
 from benchmark.metrics import accuracy
 from dcal.model import DCAL
 from dcal.prediction import class_scores
+
+# This rank's rows, (n, …), to the rows of all ranks, in the split's order.
+Whole = Callable[[Tensor], Tensor]
+
+
+def own(rows: Tensor) -> Tensor:
+    """The rows of the only rank are all rows."""
+    return rows
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,13 @@ def evaluating(model: DCAL) -> Iterator[None]:
         model.train(was_training)
 
 
-def predict(model: DCAL, _: FGVCDataset, batches: Iterable[Batch], prepare: Prepare) -> Predictions:
+def predict(
+    model: DCAL, _: FGVCDataset, batches: Iterable[Batch], prepare: Prepare, whole: Whole = own
+) -> Predictions:
     """Predict every image of the batches. Whatever the batch size, every image counts once.
 
     prepare: uint8 (B, h, w, 3) to the model's normalised input on its device.
+    whole: what this rank found in its batches to what all ranks found.
     """
     labels, top5 = [], []
     predicted: dict[str, list[Tensor]] = {}
@@ -82,7 +93,7 @@ def predict(model: DCAL, _: FGVCDataset, batches: Iterable[Batch], prepare: Prep
             top5.append((best == batch.labels[:, None]).any(dim=1))
             labels.append(batch.labels)
     return Predictions(
-        torch.cat(labels).numpy(),
-        {branch: torch.cat(parts).numpy() for branch, parts in predicted.items()},
-        torch.cat(top5).numpy(),
+        whole(torch.cat(labels)).numpy(),
+        {branch: whole(torch.cat(parts)).numpy() for branch, parts in predicted.items()},
+        whole(torch.cat(top5)).numpy(),
     )

@@ -6,8 +6,11 @@ import argparse
 import os
 from pathlib import Path
 
+from benchmark import config, status
 from benchmark.errors import SettingsError
+from benchmark.grid import Cell, select
 from benchmark.places import Places
+from benchmark.status import RunView
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +58,25 @@ def seeds(text: str) -> tuple[int, ...]:
 def patterns(text: str) -> tuple[str, ...]:
     """``"cub/*/dcal cars"`` to patterns."""
     return tuple(text.replace(",", " ").split())
+
+
+def cells(arguments: argparse.Namespace) -> tuple[Cell, ...]:
+    """The cells asked for, by table and patterns. Raises SettingsError as ``grid.select``."""
+    return select(patterns(arguments.cells), arguments.table)
+
+
+def collect(arguments: argparse.Namespace) -> list[RunView]:
+    """The runs asked for, each with its state."""
+    return status.collect(
+        table=arguments.table,
+        profile=arguments.profile,
+        runs_dir=absolute(arguments.runs),
+        seeds=seeds(arguments.seeds),
+        patterns=patterns(arguments.cells),
+        overrides=config.parse_overrides(arguments.overrides),
+        data_dir=absolute(arguments.data),
+        weights_dir=absolute(arguments.weights),
+    )
 
 
 def places(arguments: argparse.Namespace) -> Places:

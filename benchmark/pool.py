@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from benchmark import claim, device
+from benchmark.config import Profile
 from benchmark.errors import RunError
 from benchmark.records import read_json
 from benchmark.status import TO_RUN, RunView
@@ -66,6 +67,18 @@ def plan_slots(chosen: str, runs: int, jobs: int | None) -> Slots:
     fitting = max(1, _memory_bytes() // CPU_MEMORY_PER_JOB)
     count = min(jobs or min(cores, fitting), max(1, runs))
     return Slots(count, max(1, cores // count), ())
+
+
+def threads_of(profile: Profile, fitting: int) -> int:
+    """CPU threads of a run. A mini backbone's operations are too small to share out: two threads mostly wait for
+    each other, the more so on a busy machine."""
+    return 1 if profile.backbones == "mini" else fitting
+
+
+def workers_of(profile: Profile, cores: int, *, on_gpu: bool) -> int:
+    """Decoding processes of a run that may use so many cores: none where every core trains already or pictures are
+    tiny."""
+    return max(1, min(16, cores)) if on_gpu and profile.pictures != "generated" else 0
 
 
 def launch(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +31,27 @@ def commit() -> tuple[str, bool]:
         return "unknown", False
 
 
+def code() -> dict[str, object]:
+    """What runs: commit, dirty as ``commit`` gives them, and changes, a digest of the difference where there is one."""
+    sha, dirty = commit()
+    changes = hashlib.sha256(_git("diff", "HEAD").encode()).hexdigest()[:16] if dirty else ""
+    return {"commit": sha, "dirty": dirty, "changes": changes}
+
+
+def difference(submitted: Mapping[str, object] | None, started: Mapping[str, object]) -> str:
+    """How the code a run started with differs from the code it was submitted with, or ""."""
+    if not submitted or all(
+        submitted.get(name) == started.get(name) for name in ("commit", "dirty", "changes")
+    ):
+        return ""
+    return f"submitted with {_code_text(submitted)}, started with {_code_text(started)}"
+
+
+def _code_text(code: Mapping[str, object]) -> str:
+    text = str(code.get("commit", "unknown"))[:10]
+    return text + (f" and changes {str(code.get('changes') or '')[:8]}".rstrip() if code.get("dirty") else "")
+
+
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.strip()
@@ -36,10 +59,8 @@ def _git(*arguments: str) -> str:
 
 def collect() -> dict[str, object]:
     """Everything recorded at the start of a run."""
-    sha, dirty = commit()
     return {
-        "commit": sha,
-        "dirty": dirty,
+        **code(),
         "started": now(),
         "command": " ".join(sys.argv),
         "host": socket.gethostname(),

@@ -100,6 +100,11 @@ class RunFolder:
         return self.path / "outcome.json"
 
     @property
+    def submission(self) -> Path:
+        """Which job of a cluster the run was last handed to."""
+        return self.path / "submission.json"
+
+    @property
     def heartbeat(self) -> Path:
         return self.path / "heartbeat.json"
 

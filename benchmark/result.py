@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark import checkpoint, device
+from benchmark import checkpoint
 from benchmark.config import Config
 from benchmark.data.registry import DATASETS
 from benchmark.data.sources import Coverage
@@ -23,9 +23,13 @@ def make_result(
     coverage: Coverage,
     fingerprint: str,
     predictions_sha256: str,
+    peak_memory_bytes: int,
     provenance: dict,
 ) -> dict:
-    """The result of the last epoch; the best one stands beside it, labelled by its own key."""
+    """The result of the last epoch; the best one stands beside it, labelled by its own key.
+
+    peak_memory_bytes: the largest of the ranks.
+    """
     metric = trainer.task.metric
     evaluated = [entry for entry in trainer.book.history if "metrics" in entry]
     best = max(evaluated, key=lambda entry: entry["metrics"][metric])
@@ -53,7 +57,7 @@ def make_result(
             "epochs": trainer.train.epochs,
             "steps": trainer.steps,
             "train_seconds": round(trainer.book.train_seconds, 2),
-            "peak_memory_bytes": device.peak_memory_bytes(trainer.compute.device),
+            "peak_memory_bytes": peak_memory_bytes,
             "attempts": trainer.book.attempts,
         },
         "final_weights_sha256": checkpoint.weights_sha256(trainer.model.state_dict()),

@@ -10,7 +10,7 @@ import torch
 
 from benchmark.data.loader import Batch, Prepare
 from benchmark.data.reid import ReIDDataset
-from benchmark.evaluate import evaluating
+from benchmark.evaluate import Whole, evaluating, own
 from benchmark.ranking import Items, Ranking, rank_features
 from dcal.model import DCAL
 from dcal.prediction import retrieval_features
@@ -68,11 +68,14 @@ def _metrics(ranking: Ranking) -> dict[str, float]:
     return {"mAP": ranking.mean_ap(), **{f"R{rank}": ranking.cmc(rank) for rank in RANKS}}
 
 
-def retrieve(model: DCAL, dataset: ReIDDataset, batches: Iterable[Batch], prepare: Prepare) -> Retrieval:
+def retrieve(
+    model: DCAL, dataset: ReIDDataset, batches: Iterable[Batch], prepare: Prepare, whole: Whole = own
+) -> Retrieval:
     """Features of all queries and gallery pictures, then every query ranked.
 
     batches: of the dataset's test split in order, queries first. prepare: uint8 (B, h, w, 3) to the model's
-    normalised input. Features are L2-normalised float32 and ranked where the model is.
+    normalised input. whole: this rank's features to all ranks', in the split's order; every rank ranks them all.
+    Features are L2-normalised float32 and ranked where the model is.
     """
     features: dict[str, list[torch.Tensor]] = {}
     with evaluating(model):
@@ -86,8 +89,8 @@ def retrieve(model: DCAL, dataset: ReIDDataset, batches: Iterable[Batch], prepar
         asked, there = _items(dataset.query), _items(dataset.gallery)
         rankings = {}
         for branch in tuple(features):
-            whole = torch.cat(features.pop(branch))
-            rankings[branch] = rank_features(whole[:queries], whole[queries:], asked, there)
+            every = whole(torch.cat(features.pop(branch)))
+            rankings[branch] = rank_features(every[:queries], every[queries:], asked, there)
     return Retrieval(asked.identities, asked.cameras, rankings)
 
 

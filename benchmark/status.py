@@ -5,13 +5,13 @@ stale      results or checkpoints of other settings or other data; never reused,
 running    a living process holds the run
 preempted  stopped by a signal after saving; goes on from there
 failed     ended with an error, or died without a word
-queued     submitted to a cluster (for slurm/, which does not exist yet; nothing here sets it)
+queued     handed to a cluster, whose job has not begun; whether it still waits only the cluster knows (slurm/)
+unknown    handed to a cluster that does not answer (only slurm/ finds that)
 no-data, no-weights, missing   not started, with and without what it needs
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -24,10 +24,23 @@ from benchmark.data.registry import DATASETS
 from benchmark.errors import DataError
 from benchmark.grid import Cell, select
 from benchmark.places import Places
+from benchmark.progress import read_progress
 from benchmark.records import RunFolder, folder_of, last_log_lines, read_json, read_result
+from benchmark.submission import Submission, read_submission
 from dcal import weight_files
 
-STATES = ("done", "running", "queued", "preempted", "failed", "stale", "missing", "no-data", "no-weights")
+STATES = (
+    "done",
+    "running",
+    "queued",
+    "unknown",
+    "preempted",
+    "failed",
+    "stale",
+    "missing",
+    "no-data",
+    "no-weights",
+)
 # States in which a launcher starts the run; a failed run starts again from its last checkpoint.
 TO_RUN = ("missing", "failed", "preempted")
 
@@ -90,7 +103,8 @@ def view(config: Config, places: Places, fingerprint: str | None, lacking: str =
 def _state(
     config: Config, folder: RunFolder, places: Places, fingerprint: str | None
 ) -> tuple[str, str, dict | None]:
-    if not folder.config.exists() and not folder.result.exists() and not claim.was_started(folder.path):
+    files = (folder.config, folder.result, folder.submission)
+    if not any(path.exists() for path in files) and not claim.was_started(folder.path):
         return *_not_started(config, places), None
     result, damage = read_result(folder)
     if result is not None:
@@ -103,6 +117,14 @@ def _state(
     if damage:
         return "failed", f"{damage}; the run will be done again", None
     outcome = read_json(folder.outcome)
+    if (handed := read_submission(folder)) and not _began(handed, folder, outcome):
+        if handed.hash != config.hash:
+            return (
+                "stale",
+                f"{handed.owner} was submitted with other settings; make cancel takes it back",
+                None,
+            )
+        return "queued", f"submitted as job {handed.job} on {handed.time[:16]}", None
     if outcome:
         return str(outcome.get("state", "failed")), str(outcome.get("message", "no reason recorded")), None
     if not claim.was_started(folder.path):
@@ -111,18 +133,34 @@ def _state(
     return "failed", f"the process died without a word; {_progress(folder)}; log: {' '.join(last)}", None
 
 
+def _began(handed: Submission, folder: RunFolder, outcome: dict | None) -> bool:
+    """Whether the job that a run was handed to left a sign of its own; older signs are of former attempts."""
+    return handed.owner in ((outcome or {}).get("owner"), claim.last_owner(folder.path))
+
+
 def _not_started(config: Config, places: Places) -> tuple[str, str]:
     row = DATASETS[config.cell.dataset]
     if not places.generated and sources.locate(row.key, places.data) is None:
         return "no-data", f"no {row.folders[0]} in {places.data or 'DATA, which is not set'}"
-    if places.weights is not None:
-        if not places.weights.exists():
-            return "no-weights", f"{places.weights} does not exist"
-        if places.weights.is_dir() and weight_files.find_in_folder(config.tag, places.weights) is None:
-            return "no-weights", f"no {config.tag} in {places.weights}"
-    elif weight_files.hub_is_offline() and weight_files.find_in_hub_cache(config.tag) is None:
-        return "no-weights", f"{config.tag} is not in the hub's cache, and HF_HUB_OFFLINE is set"
+    if lacking := lacking_weights(config, places, download=not weight_files.hub_is_offline()):
+        return "no-weights", lacking
     return "missing", "not run"
+
+
+def lacking_weights(config: Config, places: Places, *, download: bool) -> str:
+    """Why a run could not load its pretrained weights, or "". download: whether the hub may be asked for them."""
+    if places.weights is None:
+        if download or weight_files.find_in_hub_cache(config.tag) is not None:
+            return ""
+        return (
+            f"{config.tag} is not in the hub's cache, and this run may not ask the network: fetch it where there is "
+            "one, or set WEIGHTS to a folder that holds it"
+        )
+    if not places.weights.exists():
+        return f"{places.weights} does not exist"
+    if places.weights.is_dir() and weight_files.find_in_folder(config.tag, places.weights) is None:
+        return f"no {config.tag} in {places.weights}"
+    return ""
 
 
 def stale_reason(config: Config, folder: RunFolder, result: dict | None, fingerprint: str | None) -> str:
@@ -169,12 +207,7 @@ def _flat(identity: object) -> dict[str, object]:
 
 
 def _progress(folder: RunFolder) -> str:
-    beat = read_json(folder.heartbeat)
-    if not beat:
-        return "starting"
-    age = max(0.0, time.time() - float(beat.get("time", 0)))
-    ago = f", last sign {age:,.0f} s ago" if age > 30 else ""
-    return f"epoch {beat.get('epoch', 0)} of {beat.get('epochs', '?')}{ago}"
+    return str(read_progress(folder) or "starting")
 
 
 def _fingerprint(dataset: str, places: Places) -> tuple[str | None, str]:

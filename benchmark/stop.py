@@ -7,12 +7,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 
 from benchmark.atomic import write_json
 from benchmark.claim import BEAT_SECONDS
 from benchmark.errors import SuiteError
+from benchmark.progress import read_progress
 from benchmark.records import RunFolder
 
 
@@ -21,32 +22,41 @@ class Stopped(SuiteError):
 
 
 class StopRequest:
-    """Set by SIGINT or SIGTERM, or when the launcher that started this process is gone."""
+    """Set by a signal, or when the launcher that started this process is gone. signals: those that came, in order."""
 
     def __init__(self) -> None:
         self.reason = ""
+        self.signals: list[signal.Signals] = []
 
-    def listen(self) -> None:
-        """Take over the signals; a second one of the same kind acts at once."""
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, self._on_signal)
+    def listen(
+        self, signals: Iterable[signal.Signals] = (signal.SIGINT, signal.SIGTERM), *, insist: bool = True
+    ) -> None:
+        """Take over the signals. insist: a second one of the same kind acts at once."""
+        for number in signals:
+            signal.signal(number, self._on_impatient if insist else self._on_signal)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        self.reason = f"stopped by {signal.Signals(number).name}"
+        self.signals.append(signal.Signals(number))
+        self.reason = f"stopped by {self.signals[-1].name}"
+
+    def _on_impatient(self, number: int, frame: FrameType | None) -> None:
+        self._on_signal(number, frame)
         signal.signal(number, signal.SIG_DFL)
 
 
 class Heartbeat:
     """A thread that writes ``heartbeat.json`` every few seconds while the run lives.
 
-    progress: called for what to write beside the time. parent: process id of the launcher, 0 if there is none; when
-    it is gone, the run is asked to stop.
+    progress: called for what to write beside the time and the seconds spent, former attempts' included.
+    parent: process id of the launcher, 0 if there is none; when it is gone, the run is asked to stop.
     """
 
     def __init__(
         self, folder: RunFolder, stop: StopRequest, progress: Callable[[], dict], parent: int = 0
     ) -> None:
         self._folder, self._stop, self._progress, self._parent = folder, stop, progress, parent
+        before = read_progress(folder)
+        self._before, self._began = before.seconds if before else 0.0, time.monotonic()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -57,16 +67,19 @@ class Heartbeat:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
+        self._beat()
+
+    def _beat(self) -> None:
+        seconds = round(self._before + time.monotonic() - self._began, 1)
+        with contextlib.suppress(SuiteError):  # a full disk must not end a run that can go on without it
+            write_json(self._folder.heartbeat, {"time": time.time(), "seconds": seconds, **self._progress()})
 
     def _run(self) -> None:
         last = 0.0
         while True:
             if time.monotonic() - last >= BEAT_SECONDS or not last:
                 last = time.monotonic()
-                with contextlib.suppress(
-                    SuiteError
-                ):  # a full disk must not end a run that can go on without it
-                    write_json(self._folder.heartbeat, {"time": time.time(), **self._progress()})
+                self._beat()
             if self._parent and os.getppid() != self._parent and not self._stop.reason:
                 self._stop.reason = "stopped because its launcher is gone"
             if self._ended.wait(1.0):

@@ -14,7 +14,7 @@ from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.loader import Batch, Prepare
 from benchmark.data.reid import ReIDDataset
 from benchmark.data.samplers import IdentityBatches, Sampler, ShuffledBatches
-from benchmark.evaluate import predict
+from benchmark.evaluate import Whole, predict
 from benchmark.retrieve import PROTOCOL, retrieve
 from benchmark.settings import TrainSettings
 from dcal.heads import Branch
@@ -44,7 +44,8 @@ class Task:
     head: the model's. metric: the one that "best epoch" is about.
     loss: L_b of one branch, a scalar from its output and (B,) labels.
     sampler: the training batches of a run from dataset, settings and seed.
-    evaluate: everything the test split says about a model; batches are the test split's, in order.
+    evaluate: everything the test split says about a model; batches are this rank's of the test split, in order, and
+        its last argument puts all ranks' findings together.
     facts: what a record says of the dataset besides its coverage.
     """
 
@@ -52,7 +53,7 @@ class Task:
     metric: str
     loss: Callable[[Branch, Tensor], Tensor]
     sampler: Callable[[Dataset, TrainSettings, int], Sampler]
-    evaluate: Callable[[DCAL, Dataset, Iterable[Batch], Prepare], Evaluation]
+    evaluate: Callable[[DCAL, Dataset, Iterable[Batch], Prepare, Whole], Evaluation]
     facts: Callable[[Dataset], dict[str, object]]
 
 

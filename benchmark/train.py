@@ -7,17 +7,20 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from benchmark.config import Config
 from benchmark.data.loader import Batch, Prepare, TrainLoader
 from benchmark.device import Compute
+from benchmark.distributed import Alone
 from benchmark.errors import RunError
 from benchmark.optim import Schedule, make_optimizer
+from benchmark.step import StepLoss
 from benchmark.stop import Stopped, StopRequest
 from benchmark.tasks import Evaluation, Task
 from dcal.losses import UncertaintyWeighting
@@ -25,10 +28,13 @@ from dcal.model import DCAL
 
 logger = logging.getLogger("benchmark")
 
+# Batches of an evaluation, and how many the rank with the most has, to the same batches, ended by a stop.
+Watched = Callable[[Iterable[Batch], int], Iterator[Batch]]
+
 
 @dataclass
 class Book:
-    """Where training stands and what was seen so far; part of every checkpoint.
+    """Where training stands and what was seen so far, by all ranks together; part of every checkpoint.
 
     epoch, step: the next step to take, both from 0. sums: branch → sum of its loss over this epoch's images.
     seconds: training time so far, in this epoch and in all. history: one entry a finished epoch.
@@ -45,12 +51,14 @@ class Book:
 
 
 class Trainer:
-    """Trains a model by a run's settings.
+    """Trains a model by a run's settings; with several ranks each of them has one, and they move in step.
 
-    save: called with the state to write a checkpoint; checkpoint_seconds: least time between two.
+    loader: this rank's share of the batches. peers: the other ranks.
+    save: called with the state to write a checkpoint; checkpoint_seconds: least time between two, by rank 0's clock.
     record: called with the history after each epoch.
     task: its loss is each branch's own.
-    evaluate: called at the epochs the settings name; its predictions go into the history only.
+    evaluate: called at the epochs the settings name; its predictions go into the history only. It reads its batches
+        through what it is given, so that a stop need not wait for its end.
     """
 
     def __init__(
@@ -61,8 +69,9 @@ class Trainer:
         compute: Compute,
         *,
         task: Task,
+        peers: Alone,
         prepare: Prepare,
-        evaluate: Callable[[], Evaluation],
+        evaluate: Callable[[Watched], Evaluation],
         save: Callable[[dict], None],
         record: Callable[[list[dict]], None],
         stop: StopRequest,
@@ -70,12 +79,13 @@ class Trainer:
         show_progress: bool,
     ) -> None:
         self.config, self.model, self.loader, self.compute = config, model, loader, compute
-        self.train, self.task = config.settings.train, task
+        self.train, self.task, self.peers = config.settings.train, task, peers
         self.prepare, self.evaluate, self.save, self.record, self.stop = prepare, evaluate, save, record, stop
         self.checkpoint_seconds = checkpoint_seconds
         self.show_progress = show_progress
         self.weighting = UncertaintyWeighting(model.branch_names, initial=config.settings.model.w_init)
         self.weighting.to(compute.device)
+        self.step_loss = peers.parallel(StepLoss(model, self.weighting, task, compute, peers))
         self.optimizer = make_optimizer(model, self.weighting, self.train)
         self.epoch_steps = [loader.length(epoch) for epoch in range(self.train.epochs)]
         self.schedule = Schedule(self.optimizer, self.train, self.epoch_steps)
@@ -83,6 +93,8 @@ class Trainer:
         self.book = Book()
         self._sums = torch.zeros(len(model.branch_names), dtype=torch.float64, device=compute.device)
         self._saved_at = time.monotonic()
+        if peers.rank:  # rank 0 goes on with the stream of a run that is alone
+            self._seed_afresh()
 
     @property
     def steps(self) -> int:
@@ -108,7 +120,7 @@ class Trainer:
         while self.book.epoch < self.train.epochs:
             self._train_epoch()
             predictions = self._finish_epoch()
-        return predictions or self.evaluate()
+        return predictions or self.evaluate(self._watched)
 
     def _train_epoch(self) -> None:
         book, steps = self.book, self.epoch_steps[self.book.epoch]
@@ -127,29 +139,27 @@ class Trainer:
             self._step(batch)
             book.step += 1
             book.epoch_seconds = before + time.monotonic() - started
-            if self.stop.reason:
+            stopping, due = self.peers.any(bool(self.stop.reason), self._save_is_due())
+            if stopping:
                 self._save()
-                raise Stopped(f"{self.stop.reason} in epoch {book.epoch + 1}, step {book.step}; saved")
-            if time.monotonic() - self._saved_at >= self.checkpoint_seconds and book.step < steps:
+                raise Stopped(f"{self._told_to_stop()} in epoch {book.epoch + 1}, step {book.step}; saved")
+            if due and book.step < steps:
                 self._save()
 
     def _step(self, batch: Batch) -> None:
         book = self.book
         self.schedule.set(book.epoch, book.step)
         images = self.prepare(batch.images, batch.erased)
-        labels = batch.labels.to(self.compute.device, non_blocking=True)
+        labels = self.peers.gather(batch.labels, batch.counts).to(self.compute.device, non_blocking=True)
         partners = None
         if batch.partner_images is not None:
             partners = self.prepare(batch.partner_images, batch.partner_erased)
-        with torch.autocast(self.compute.device.type, self.compute.amp, enabled=self.compute.amp is not None):
-            outputs = self.model(images, partner_images=partners)
-        losses = {name: self.task.loss(branch, labels) for name, branch in outputs.branches().items()}
-        total = self.weighting(losses)
+        total, losses = self.step_loss(images, partners, labels, batch.counts)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(total).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self._sums += torch.stack([loss.detach().double() for loss in losses.values()]) * len(labels)
+        self._sums += losses * len(labels)
         book.images += len(labels)
 
     def _finish_epoch(self) -> Evaluation | None:
@@ -176,7 +186,7 @@ class Trainer:
             self._save()  # a run that is stopped in its final evaluation repeats that alone
         predictions = None
         if last or (book.epoch + 1) % self.config.settings.evaluate.every == 0:
-            predictions = self.evaluate()
+            predictions = self.evaluate(self._watched)
             entry["metrics"] = predictions.metrics()
         book.history.append(entry)
         book.train_seconds += book.epoch_seconds
@@ -184,30 +194,46 @@ class Trainer:
         self._sums.zero_()
         self.record(book.history)
         logger.info("%s", _line(entry, self.train.epochs))
-        if time.monotonic() - self._saved_at >= self.checkpoint_seconds and not last:
+        (due,) = self.peers.any(self._save_is_due())
+        if due and not last:
             self._save()
         return predictions
 
+    def _watched(self, batches: Iterable[Batch], rounds: int) -> Iterator[Batch]:
+        """The batches of an evaluation, which may take longer than a cluster's notice before it kills.
+
+        Stopped, it is repeated as a whole: what it found so far is in no checkpoint, and a random selection draws anew
+        what it drew. All ranks look together, also those that have fewer batches.
+        """
+        left, before = iter(batches), self._random_state()
+        for _ in range(rounds):
+            (stopping,) = self.peers.any(bool(self.stop.reason))
+            if stopping:
+                self._set_random_state(before)
+                self._save()
+                epoch = min(self.book.epoch + 1, self.train.epochs)
+                raise Stopped(f"{self._told_to_stop()} while epoch {epoch} was being evaluated; saved")
+            if (batch := next(left, None)) is not None:
+                yield batch
+
     def state(self) -> dict:
-        """Everything a resumed run needs to end with the same weights."""
+        """Everything a resumed run of one rank needs to end with the same weights; with more, _save adds theirs."""
         self.book.sums = dict(zip(self.model.branch_names, self._sums.tolist(), strict=True))
-        rng = {"torch": torch.get_rng_state()}
-        if self.compute.device.type == "cuda":
-            rng["cuda"] = torch.cuda.get_rng_state()
-        if self.model.glca:
-            rng["selection"] = self.model.glca.generator.get_state()
         return {
             "hash": self.config.hash,
             "model": self.model.state_dict(),
             "weighting": self.weighting.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "rng": rng,
+            "rng": self._random_state(),
             "book": json.dumps(vars(self.book)),
         }
 
     def load_state(self, state: dict) -> None:
-        """Go on from a checkpoint's state. A finished run's slim one restores the weights and the book only."""
+        """Go on from a checkpoint's state. A finished run's slim one restores the weights and the book only.
+
+        It may be of another number of ranks: one that it knows nothing of draws from a fresh stream.
+        """
         self.model.load_state_dict(state["model"])
         self.weighting.load_state_dict(state["weighting"])
         self.book = Book(**json.loads(state["book"]))
@@ -217,11 +243,48 @@ class Trainer:
         self.scaler.load_state_dict(state["scaler"])
         sums = [self.book.sums[name] for name in self.model.branch_names]
         self._sums.copy_(torch.tensor(sums, dtype=torch.float64))
-        torch.set_rng_state(state["rng"]["torch"])
-        if "cuda" in state["rng"] and self.compute.device.type == "cuda":
-            torch.cuda.set_rng_state(state["rng"]["cuda"])
+        streams = [state["rng"], *state.get("rng_of_other_ranks", [])]
+        if len(streams) != self.peers.size:
+            logger.warning(
+                "saved with %d ranks, going on with %d: other pictures are paired and other paths dropped than without "
+                "the change", len(streams), self.peers.size,
+            )  # fmt: skip
+        if self.peers.rank < len(streams):
+            self._set_random_state(streams[self.peers.rank])
+        else:
+            self._seed_afresh()
+
+    def _random_state(self) -> dict[str, torch.Tensor]:
+        rng = {"torch": torch.get_rng_state()}
+        if self.compute.device.type == "cuda":
+            rng["cuda"] = torch.cuda.get_rng_state()
         if self.model.glca:
-            self.model.glca.generator.set_state(state["rng"]["selection"])
+            rng["selection"] = self.model.glca.generator.get_state()
+        return rng
+
+    def _set_random_state(self, rng: dict[str, torch.Tensor]) -> None:
+        torch.set_rng_state(rng["torch"])
+        if "cuda" in rng and self.compute.device.type == "cuda":
+            torch.cuda.set_rng_state(rng["cuda"])
+        if self.model.glca:
+            self.model.glca.generator.set_state(rng["selection"])
+
+    def _seed_afresh(self) -> None:
+        """A random stream that no other rank has: stochastic depth and PWCA's partners are each rank's own."""
+        place = (self.config.seed, self.peers.rank, self.book.epoch, self.book.step)
+        seed = int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
+        torch.manual_seed(seed)
+        if self.model.glca:
+            self.model.glca.generator.manual_seed(seed)
+
+    def _told_to_stop(self) -> str:
+        """Why; every rank returns once rank 0 has saved, with the signals that came to any, which are meant for all."""
+        told = self.peers.collect((self.stop.reason, self.stop.signals))
+        self.stop.signals = [number for _, signals in told for number in signals]
+        return next(reason for reason, _ in told if reason)
+
+    def _save_is_due(self) -> bool:
+        return self.peers.rank == 0 and time.monotonic() - self._saved_at >= self.checkpoint_seconds
 
     def _save(self) -> None:
         if not torch.isfinite(self._sums).all():
@@ -229,7 +292,9 @@ class Trainer:
                 f"the loss is not finite in epoch {self.book.epoch + 1}: training diverged and is not saved. "
                 "The last checkpoint is whole; lower train.lr, or use train.precision=float32"
             )
-        self.save(self.state())
+        of_others = self.peers.collect(self._random_state())[1:]
+        if self.peers.rank == 0:
+            self.save({**self.state(), "rng_of_other_ranks": of_others})
         self._saved_at = time.monotonic()
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
-from benchmark.records import read_json
+from benchmark.progress import read_progress
 from benchmark.status import RunView
 
 REFRESH_SECONDS = 0.5
@@ -90,12 +90,9 @@ class LiveView:
 
 
 def _bar(view: RunView) -> str:
-    beat = read_json(view.folder.heartbeat) or {}
-    try:
-        done = (beat["epoch"] + beat["step"] / max(1, beat["steps"])) / beat["epochs"]
-    except (KeyError, TypeError, ZeroDivisionError):
+    progress = read_progress(view.folder)
+    if progress is None:
         return "starting"
-    filled = int(20 * min(1.0, done))
-    return (
-        f"{'█' * filled}{'░' * (20 - filled)} epoch {min(beat['epoch'] + 1, beat['epochs'])}/{beat['epochs']}"
-    )
+    filled = int(20 * progress.share)
+    epoch = min(progress.epoch + 1, progress.epochs)
+    return f"{'█' * filled}{'░' * (20 - filled)} epoch {epoch}/{progress.epochs}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import NamedTuple
 
 import cv2
@@ -21,6 +22,7 @@ from benchmark.data.samplers import TARGETS, PartnerBatches, Sampler
 from benchmark.data.transforms import ViewSettings, drop_banner, test_view, train_view, view_rng
 from benchmark.errors import DataError
 from benchmark.settings import DataSettings
+from benchmark.world import Shares
 from dcal.model import DCAL
 
 
@@ -38,6 +40,7 @@ class Batch:
     """images: (B, h, w, 3) uint8 RGB; labels: (B,) int64; index: (B,) places in the split.
 
     partner_images: (B, h, w, 3), the second stream's pictures, where PWCA pairs through the loader.
+    counts: of a training batch, how many pictures each rank brings; where this one's is 0, B stand-ins count nowhere.
     """
 
     images: Tensor
@@ -46,6 +49,7 @@ class Batch:
     erased: Erased | None = None
     partner_images: Tensor | None = None
     partner_erased: Erased | None = None
+    counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ class TrainLoader:
     sampler: which pictures make up a batch.
     paired: bring an independently shuffled second batch along (``pairing="loader"``).
     workers: decoding processes; 0 decodes in this one. The batches do not depend on it.
+    shares: of every batch of the sampler's, with its partners, this rank takes its part.
     """
 
     def __init__(
@@ -114,11 +119,12 @@ class TrainLoader:
         *,
         paired: bool,
         workers: int,
+        shares: Shares = Shares(),  # noqa: B008 - it cannot be changed
     ) -> None:
         self._streams: list[Sampler] = [sampler]
         if paired:
             self._streams.append(PartnerBatches(len(dataset.train), sampler, seed))
-        self._plan = _Plan()
+        self._plan, self._shares = _Plan(), shares
         views = _Views(dataset, settings, seed, training=True)
         self._loader = _loader(views, self._plan, workers)
 
@@ -132,27 +138,47 @@ class TrainLoader:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from step ``start`` on. Raises DataError for an unreadable picture."""
-        streams = [stream.epoch(epoch, start) for stream in self._streams]
+        steps = list(zip(*(stream.epoch(epoch, start) for stream in self._streams), strict=True))
         self._plan.batches = [
-            [_Key(index, epoch, number) for number, part in enumerate(parts) for index in part]
-            for parts in zip(*streams, strict=True)
+            [
+                _Key(index, epoch, number)
+                for number, part in enumerate(parts)
+                for index in self._shares.take(part)
+            ]
+            for parts in steps
         ]
-        for batch in _unpacked(self._loader):
-            yield batch if len(streams) == 1 else _split(batch)
+        for (targets, *partners), batch in zip(steps, _unpacked(self._loader), strict=True):
+            own = _split(batch) if partners else batch
+            yield replace(own, counts=self._shares.counts(len(targets)))
 
 
 class TestLoader:
-    """The test split in order, every picture once; of a Re-ID dataset the queries, then the gallery."""
+    """The test split in order, every picture once; of a Re-ID dataset the queries, then the gallery.
+
+    shares: of the batches this rank takes its part, so that every picture is predicted in the same batch whatever the
+        number of ranks. counts: how many pictures each rank brings, in the split's order. rounds: batches of the rank
+        that has the most.
+    """
 
     __test__ = False  # not a test class of pytest's
 
     def __init__(
-        self, dataset: FGVCDataset | ReIDDataset, settings: DataSettings, batch_size: int, *, workers: int
+        self,
+        dataset: FGVCDataset | ReIDDataset,
+        settings: DataSettings,
+        batch_size: int,
+        *,
+        workers: int,
+        shares: Shares = Shares(),  # noqa: B008 - it cannot be changed
     ) -> None:
         keys = [_Key(index, 0, TARGETS) for index in range(len(dataset.test))]
-        plan = _Plan([keys[start : start + batch_size] for start in range(0, len(keys), batch_size)])
+        batches = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
+        sizes = iter([len(batch) for batch in batches])
+        counts = shares.counts(len(batches))
+        self.rounds = max(counts)
+        self.counts = tuple(sum(islice(sizes, count)) for count in counts)
         views = _Views(dataset, settings, seed=0, training=False)
-        self._loader = _loader(views, plan, workers)
+        self._loader = _loader(views, _Plan(shares.take(batches)), workers)
 
     def close(self) -> None:
         """End the worker processes."""

@@ -87,30 +87,12 @@ class IdentityBatches:
     recipe this is. Should that leave an identity without any appearance in the epoch, one more batch takes it in,
     filled with groups drawn afresh for others: no identity misses an epoch.
 
-    labels: identity of each training picture. identities: P over all ranks; instances: K.
-    rank, ranks: with several processes each one gets its own P / ranks identities of every batch, whole groups, so
-        that every rank has its triplets and together they have the one-process batch.
-    Raises DataError if there are fewer than P identities, ValueError if ranks do not divide P.
+    labels: identity of each training picture. identities: P; instances: K.
+    Raises DataError if there are fewer than P identities.
     """
 
-    def __init__(
-        self,
-        labels: Sequence[int],
-        identities: int,
-        instances: int,
-        seed: int,
-        *,
-        rank: int = 0,
-        ranks: int = 1,
-    ) -> None:
+    def __init__(self, labels: Sequence[int], identities: int, instances: int, seed: int) -> None:
         self.identities, self.instances, self.seed = identities, instances, seed
-        if identities % ranks or not 0 <= rank < ranks:
-            raise ValueError(
-                f"rank {rank} of {ranks} cannot take whole shares of {identities} identities a batch: the number of "
-                "ranks has to divide it"
-            )
-        share = identities // ranks * instances
-        self._share = slice(rank * share, (rank + 1) * share)
         order = np.argsort(labels, kind="stable")
         cuts = np.flatnonzero(np.diff(np.asarray(labels)[order])) + 1
         self._pictures = np.split(order, cuts)
@@ -126,9 +108,8 @@ class IdentityBatches:
         return len(self._plan(epoch))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[int]]:
-        """Indices of each of this rank's batches from batch ``start`` on: K of one identity, K of the next, …"""
-        for batch in self._plan(epoch)[start:]:
-            yield batch[self._share]
+        """Indices of each batch from batch ``start`` on: K of one identity, K of the next, …"""
+        yield from self._plan(epoch)[start:]
 
     def _make_plan(self, epoch: int) -> list[list[int]]:
         rng = np.random.default_rng((self.seed, epoch, TARGETS))

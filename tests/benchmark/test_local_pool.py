@@ -194,7 +194,7 @@ def test_on_a_terminal_the_live_block_is_redrawn_in_place(views):
     out = Terminal()
     show = LiveView(out)
     show.start(views)
-    views[0].folder.heartbeat.write_text('{"epoch": 1, "epochs": 4, "step": 5, "steps": 10}')
+    views[0].folder.heartbeat.write_text('{"time": 0.0, "epoch": 1, "epochs": 4, "step": 5, "steps": 10}')
     show.refresh(views[:1], 4, [])
     show.ended(views[0], "", 3.0)
     show.stop()

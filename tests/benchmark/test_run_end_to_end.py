@@ -151,6 +151,19 @@ def test_every_reading_resumes_exactly(places, tmp_path, overrides):
     assert run_cell(broken, overrides=overrides)["final_weights_sha256"] == whole["final_weights_sha256"]
 
 
+@pytest.mark.parametrize("steps", [5, 21])  # in the first epoch's evaluation, and in the last one's
+def test_stopped_while_it_evaluates_it_saves_and_evaluates_again(places, tmp_path, steps):
+    overrides = {**QUICK, "model.glca_select": "random", "model.glca_readout": "mean"}  # evaluating draws, too
+    whole = run_cell(places, overrides=overrides)
+    broken = type(places)(tmp_path / "broken", places.data, places.weights, generated=True)
+    with pytest.raises(Stopped, match="being evaluated; saved"):
+        run_cell(broken, overrides=overrides, stop=StopAfter(steps))
+    assert json.loads(folder(broken).outcome.read_text())["state"] == "preempted"
+    resumed = run_cell(broken, overrides=overrides)
+    assert resumed["final_weights_sha256"] == whole["final_weights_sha256"]
+    assert resumed["metrics"] == whole["metrics"]
+
+
 def test_a_truncated_checkpoint_falls_back_to_the_previous_one(places, tmp_path):
     whole = run_cell(places)
     broken = type(places)(tmp_path / "broken", places.data, places.weights, generated=True)

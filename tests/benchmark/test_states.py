@@ -153,7 +153,7 @@ def test_a_dead_process_is_failed_with_its_last_words(asked, places, folder):
     (folder.path / "claim.1").write_text(
         json.dumps({"machine": "gone", "host": "gone", "pid": 1, "since": 0.0})
     )
-    folder.heartbeat.write_text(json.dumps({"time": 0.0, "epoch": 3, "epochs": 8}))
+    folder.heartbeat.write_text(json.dumps({"time": 0.0, "epoch": 3, "epochs": 8, "step": 0, "steps": 9}))
     import os
 
     for name in ("claim.1", "heartbeat.json"):

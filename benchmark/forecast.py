@@ -1,0 +1,42 @@
+"""What a run will take, from what the same cell took before (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from benchmark.config import Config
+from benchmark.progress import read_progress
+from benchmark.records import RunFolder, folder_of, read_json
+from benchmark.submission import read_submission
+
+# Less of a run says more about its start than about its pace.
+LEAST_SHARE = 0.05
+
+
+def measured_seconds(config: Config, runs_dir: Path, ranks: int) -> float | None:
+    """Seconds of a whole run, evaluations included: the longest that any seed of the cell took, or is going to take,
+    with the same settings on as many ranks. None where none has got far enough.
+    """
+    seeds = folder_of(config, runs_dir).path.parent.glob("seed*")
+    found = [_seconds(RunFolder(path), config, ranks) for path in seeds]
+    return max((seconds for seconds in found if seconds), default=None)
+
+
+def _seconds(folder: RunFolder, config: Config, ranks: int) -> float | None:
+    progress, started = read_progress(folder), read_json(folder.config) or {}
+    if progress is None or progress.share < LEAST_SHARE or progress.seconds <= 0:
+        return None
+    submission = read_submission(folder)
+    alike = _of_any_seed(started.get("identity")) == _of_any_seed(config.identity)
+    if not alike or (submission.ranks if submission else 1) != ranks:
+        return None
+    return progress.seconds / progress.share
+
+
+def _of_any_seed(identity: object) -> dict[str, object]:
+    return (
+        {name: value for name, value in identity.items() if name != "run"}
+        if isinstance(identity, Mapping)
+        else {}
+    )

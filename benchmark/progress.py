@@ -1,0 +1,51 @@
+"""How far a run is and what it took so far, from its heartbeat (no torch)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from benchmark.records import RunFolder, read_json
+
+
+@dataclass(frozen=True)
+class Progress:
+    """epoch, step: finished ones, of epochs and of this epoch's steps. seconds: spent over all attempts, each from
+    its model's making to its last sign. last: time of the last sign, seconds since the epoch.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    seconds: float
+    last: float
+
+    @property
+    def share(self) -> float:
+        """Of the whole training, 0 to 1."""
+        return min(1.0, (self.epoch + self.step / max(1, self.steps)) / max(1, self.epochs))
+
+    @property
+    def remaining_seconds(self) -> float | None:
+        """At the pace so far, evaluations and lost work included; None before there is a pace."""
+        return self.seconds / self.share * (1 - self.share) if self.share > 0 else None
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since the last sign."""
+        return max(0.0, time.time() - self.last)
+
+    def __str__(self) -> str:
+        ago = f", last sign {self.silent_seconds:,.0f} s ago" if self.silent_seconds > 30 else ""
+        return f"epoch {self.epoch} of {self.epochs}{ago}"
+
+
+def read_progress(folder: RunFolder) -> Progress | None:
+    """What the last heartbeat says, or None where there is none or it is not readable."""
+    beat = read_json(folder.heartbeat) or {}
+    try:
+        counts = (int(beat[name]) for name in ("epoch", "epochs", "step", "steps"))
+        return Progress(*counts, float(beat.get("seconds", 0.0)), float(beat["time"]))
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,52 @@
+"""One training step's forward pass: from a batch to its loss, over all ranks of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.device import Compute
+from benchmark.distributed import Alone
+from benchmark.tasks import Task
+from dcal.losses import UncertaintyWeighting
+from dcal.model import DCAL
+
+
+class StepLoss(nn.Module):
+    """The model under autocast, each branch's loss, and their weighted sum.
+
+    With several ranks the features of all are put together in front of the heads. So BNNeck's statistics, the
+    classifier, cross-entropy and batch-hard triplets are those of the whole batch, the same on every rank; only the
+    backbone, GLCA and PWCA work on the rank's share.
+    """
+
+    def __init__(
+        self, model: DCAL, weighting: UncertaintyWeighting, task: Task, compute: Compute, peers: Alone
+    ) -> None:
+        super().__init__()
+        self.model, self.weighting = model, weighting
+        self.task, self.compute, self.peers = task, compute, peers
+        self._counts: Sequence[int] = ()
+        if peers.size > 1:
+            for head in filter(None, (model.sa_head, model.glca_head)):
+                head.register_forward_pre_hook(self._whole_batch)
+
+    def forward(
+        self, images: Tensor, partner_images: Tensor | None, labels: Tensor, counts: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """The total loss and, without gradient, each branch's, (branches,) float64 in the order of branch_names.
+
+        images, partner_images: this rank's, (B, 3, h, w). labels: of the whole batch. counts: how many pictures each
+        rank brings.
+        """
+        self._counts = counts
+        device, amp = self.compute.device, self.compute.amp
+        with torch.autocast(device.type, amp, enabled=amp is not None):
+            outputs = self.model(images, partner_images=partner_images)
+        losses = {name: self.task.loss(branch, labels) for name, branch in outputs.branches().items()}
+        return self.weighting(losses), torch.stack([loss.detach().double() for loss in losses.values()])
+
+    def _whole_batch(self, head: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor] | None:
+        return (self.peers.gather(arguments[0], self._counts),) if head.training else None

@@ -1,0 +1,201 @@
+"""What the ranks of a run do in processes of their own, and how a test starts them and hears of it."""
+
+import dataclasses
+import itertools
+import multiprocessing
+import signal
+from dataclasses import dataclass, field
+
+import torch
+from quick_runs import StopAfter
+from torch.nn import functional as F
+
+import dcal.model
+from benchmark import run
+from benchmark.data import sources
+from benchmark.data.loader import TestLoader, normalise
+from benchmark.device import Compute
+from benchmark.distributed import Alone
+from benchmark.grid import select
+from benchmark.places import Places
+from benchmark.records import RunFolder
+from benchmark.rendezvous import Meeting
+from benchmark.step import StepLoss
+from benchmark.stop import Stopped, StopRequest
+from benchmark.tasks import TASKS
+from benchmark.world import Shares, World
+from dcal.builder import build
+from dcal.losses import UncertaintyWeighting
+from dcal.settings import GLCASettings, PWCASettings
+
+TINY = "mini_deit_tiny_patch8_48.generic"
+CPU = torch.device("cpu")
+ALONE = World()
+_attempts = itertools.count(1)
+
+
+class Ranks:
+    """Processes that stay from test to test, since each takes seconds to load torch.
+
+    mortal: they end after one task each, as a launcher's do; a rank's end is what the others see of its failure.
+    """
+
+    def __init__(self, most, *, mortal=False):
+        self._pool = multiprocessing.get_context("spawn").Pool(most, maxtasksperchild=1 if mortal else None)
+
+    def do(self, function, size, *arguments):
+        """What function(world, *arguments) returned on each rank, or the exception that ended it there."""
+        attempt = f"attempt{next(_attempts)}"
+        calls = [
+            self._pool.apply_async(function, (World(rank, size, rank, size, attempt), *arguments))
+            for rank in range(size)
+        ]
+        return [_outcome(call) for call in calls]
+
+    def end(self):
+        self._pool.terminate()
+        self._pool.join()
+
+
+def _outcome(call):
+    try:
+        return call.get(timeout=120)
+    except multiprocessing.TimeoutError:
+        raise
+    except Exception as error:
+        return error
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run. stop_after: rank → how many steps it takes before that rank alone is asked to stop."""
+
+    cell: str
+    places: Places
+    overrides: dict
+    stop_after: dict = field(default_factory=dict)
+    checkpoint_seconds: float = 1e9
+
+
+def run_cell(world, job):
+    torch.set_num_threads(1)
+    stop = StopRequest()
+    if world.rank in job.stop_after:
+        stop = StopAfter(job.stop_after[world.rank])
+        stop.signals.append(signal.SIGUSR2)
+    try:
+        return run.run_cell(
+            select([job.cell])[0],
+            0,
+            "mini",
+            job.places,
+            overrides=job.overrides,
+            infrastructure=run.Infrastructure(
+                quiet=True, checkpoint_seconds=job.checkpoint_seconds, world=world
+            ),
+            stop=stop,
+        )
+    except Stopped as error:
+        error.signals = stop.signals
+        raise
+
+
+def evaluate(world, folder, data, settings, key, batch_size):
+    """What predictions.npz would hold of untrained heads, and how many pictures this rank went through."""
+    torch.set_num_threads(1)
+    task = TASKS["reid" if key == "market" else "fgvc"]
+    dataset = sources.load_reid(key, data) if key == "market" else sources.load(key, data, 3)
+    torch.manual_seed(0)
+    model = build(
+        TINY, len(dataset.classes), image_size=settings.crop, weights="random", head=task.head,
+        glca=GLCASettings(blocks=1, ratio=0.2),
+    )  # fmt: skip
+    tests = TestLoader(dataset, settings, batch_size, workers=0, shares=Shares(world.rank, world.size))
+    seen = []
+
+    def prepare(images):
+        seen.append(len(images))
+        return normalise(model, CPU)(images)
+
+    with Meeting(RunFolder(folder), world, StopRequest()) as meeting:
+        meeting.connect()
+        with meeting.group(CPU) as peers:
+            found = task.evaluate(
+                model, dataset, tests, prepare, lambda rows: peers.gather(rows, tests.counts)
+            )
+    return found.arrays(), sum(seen)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A batch and a model for it. partners: of every picture, inside its rank's share; None: a baseline."""
+
+    head: str
+    counts: tuple
+    classes: int = 3
+    partners: tuple | None = None
+
+    def batch(self):
+        generator = torch.Generator().manual_seed(1)
+        images = torch.randn(sum(self.counts), 3, 32, 32, generator=generator, dtype=torch.float64)
+        return images, torch.arange(len(images)) % self.classes
+
+
+def gradients(world, folder, step):
+    """Total loss, losses, gradients and buffers after one backward, in float64."""
+    torch.set_num_threads(1)
+    with Meeting(RunFolder(folder), world, StopRequest()) as meeting:
+        meeting.connect()
+        with meeting.group(CPU) as peers:
+            return _gradients(step, peers)
+
+
+def _gradients(step: Step, peers: Alone):
+    torch.manual_seed(0)
+    crossed = step.partners is not None
+    model = build(
+        TINY, step.classes, image_size=32, weights="random", head=step.head, drop_path=0.0,
+        glca=GLCASettings(blocks=1, ratio=0.3) if crossed else None, pwca=PWCASettings() if crossed else None,
+    ).double()  # fmt: skip
+    weighting = UncertaintyWeighting(model.branch_names, initial=0.3).double()
+    loss = peers.parallel(
+        StepLoss(model, weighting, _in_float64(step.head), Compute(CPU, "", "float64", None, 1), peers)
+    )
+    images, labels = step.batch()
+    counts = step.counts if peers.size > 1 else (len(images),)
+    start, count = sum(counts[: peers.rank]), counts[peers.rank]
+    part = slice(start, start + count) if count else slice(0, 2)  # a stand-in
+    drawn = dcal.model.random_partners
+    try:
+        dcal.model.random_partners = lambda pictures: _partners(step, part, pictures)
+        total, losses = loss(images[part], None, labels, counts)
+    finally:
+        dcal.model.random_partners = drawn
+    total.backward()
+    found = {"total": total.detach(), "losses": losses}
+    for module in (model, weighting):
+        found |= {f"gradient of {name}": p.grad for name, p in module.named_parameters() if p.requires_grad}
+        found |= dict(module.named_buffers())
+    return found
+
+
+def _partners(step, part, pictures):
+    partners = torch.tensor(step.partners)[part] - part.start
+    assert len(partners) == pictures
+    assert ((partners >= 0) & (partners < pictures)).all(), "a partner outside of the rank's share"
+    return partners
+
+
+def _in_float64(head):
+    """The tasks' losses without their casts to float32; every row meets every other, as in batch-hard triplets."""
+
+    def loss(branch, labels):
+        value = F.cross_entropy(branch.logits, labels)
+        if head == "bnneck":
+            distances = torch.cdist(
+                branch.feature, branch.feature + 1, compute_mode="donot_use_mm_for_euclid_dist"
+            )
+            value = value + distances.logsumexp(dim=1).mean()
+        return value
+
+    return dataclasses.replace(TASKS["fgvc"], loss=loss)

@@ -1,0 +1,419 @@
+"""A run by several processes: what one process computes, to rounding; stops, resumes, failures, shares."""
+
+import json
+import os
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from rank_processes import ALONE, Job, Ranks, Step, evaluate, gradients, run_cell
+
+from benchmark import checkpoint, claim, device, rendezvous
+from benchmark.config import load_profile, resolve
+from benchmark.data import sources
+from benchmark.data.loader import TrainLoader
+from benchmark.data.samplers import ShuffledBatches
+from benchmark.errors import DataError, RunError, SettingsError
+from benchmark.grid import select
+from benchmark.outcome import recorded
+from benchmark.places import MINI_WEIGHTS, Places
+from benchmark.records import RunFolder, folder_of
+from benchmark.rendezvous import Meeting
+from benchmark.stop import Stopped, StopRequest
+from benchmark.world import Shares, World, require_divisible
+
+BASELINE, DCAL, MARKET = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal", "market/deit_tiny/baseline"
+# Nothing is dropped at random. SGD, because Adam turns the rounding of a gradient that is zero into whole steps.
+SGD = {"train.optimizer": "sgd", "model.drop_path": 0.0, "evaluate.every": 1}
+EXACT = {**SGD, "data.class_limit": 3, "train.epochs": 2, "train.lr": 0.5}
+REID = {**SGD, "train.epochs": 1, "train.warmup_epochs": 0, "train.batch_size": 16, "train.bias_lr": 2.0}
+QUICK = {"data.class_limit": 3, "train.epochs": 2, "evaluate.every": 1}
+
+
+@pytest.fixture(scope="module")
+def ranks():
+    started = Ranks(4)
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def mortal_ranks():
+    started = Ranks(2, mortal=True)
+    yield started
+    started.end()
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory, mini_pictures):
+    """The mini CUB with 51 training pictures in its first three classes: the last batch of 16 has three."""
+    root = tmp_path_factory.mktemp("uneven")
+    shutil.copytree(mini_pictures / "CUB_200_2011", root / "CUB_200_2011")
+    split = root / "CUB_200_2011" / "train_test_split.txt"
+    lines = split.read_text().splitlines()
+    of_training = [number for number, line in enumerate(lines) if line.endswith(" 1")]
+    for number in of_training[:9]:
+        lines[number] = lines[number][:-1] + "0"
+    split.write_text("\n".join(lines) + "\n")
+    return Places(root / "runs", root, MINI_WEIGHTS, generated=False)
+
+
+def beside(places, name):
+    """The same pictures, runs of their own."""
+    return Places(places.runs / name, places.data, places.weights, places.generated)
+
+
+def config_of(job):
+    return resolve(select([job.cell])[0], 0, load_profile("mini"), job.overrides)
+
+
+def folder(job):
+    return folder_of(config_of(job), job.places.runs)
+
+
+def weights(job):
+    return checkpoint.newest(folder(job), config_of(job).hash)["model"]
+
+
+def assert_same_run(one, other, **tolerance):
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        torch.testing.assert_close(
+            tensor, theirs[name], msg=lambda text, name=name: f"{name}: {text}", **tolerance
+        )
+    histories = [
+        [json.loads(line) for line in folder(job).history.read_text().splitlines()] for job in (one, other)
+    ]
+    for line, expected in zip(*histories, strict=True):
+        assert line["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+        assert line["lr"] == expected["lr"]
+
+
+@pytest.fixture(scope="module")
+def one_process(uneven):
+    job = Job(BASELINE, beside(uneven, "one"), EXACT)
+    return job, run_cell(ALONE, job)
+
+
+@pytest.fixture(scope="module")
+def two_processes(uneven, ranks, one_process):
+    job = Job(BASELINE, beside(uneven, "two"), EXACT)
+    return job, ranks.do(run_cell, 2, job)
+
+
+def test_two_ranks_train_what_one_does(one_process, two_processes):
+    (alone, expected), (job, (result, nothing)) = one_process, two_processes
+    assert nothing is None
+    assert result["metrics"] == expected["metrics"]
+    assert (result["device"]["world_size"], expected["device"]["world_size"]) == (2, 1)
+    assert result["cost"]["steps"] == expected["cost"]["steps"] == 2 * 4
+    assert_same_run(job, alone, rtol=1e-5, atol=1e-5)
+    assert not list(folder(job).path.glob(".rendezvous*"))
+
+
+def test_four_ranks_of_which_one_has_no_picture_of_the_last_batch(uneven, ranks, one_process):
+    job = Job(BASELINE, beside(uneven, "four"), EXACT)
+    result, *nothing = ranks.do(run_cell, 4, job)
+    assert nothing == [None] * 3
+    assert result["metrics"] == one_process[1]["metrics"]
+    assert_same_run(job, one_process[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("cell", "overrides"),
+    [(MARKET, REID), ("market/deit_tiny/dcal", {**REID, "model.pwca_pairing": "loader"})],
+    ids=["baseline", "dcal"],  # with partners from the loader nothing in DCAL is drawn by a rank
+)
+def test_re_identification_with_the_necks_statistics_and_triplets_over_all_ranks(
+    places, ranks, cell, overrides
+):
+    alone, job = Job(cell, beside(places, "one"), overrides), Job(cell, beside(places, "two"), overrides)
+    run_cell(ALONE, alone)
+    result, _ = ranks.do(run_cell, 2, job)
+    assert result["device"]["world_size"] == 2
+    assert "sa_head.neck.running_var" in weights(job)
+    assert_same_run(job, alone, rtol=1e-5, atol=1e-5)
+
+
+def test_a_finished_run_is_over_for_all_ranks(two_processes, ranks):
+    job, (first, _) = two_processes
+    written = folder(job).checkpoint.stat().st_mtime_ns
+    assert ranks.do(run_cell, 2, job) == [first, None]
+    assert folder(job).checkpoint.stat().st_mtime_ns == written
+
+
+def test_a_run_that_another_process_holds_is_refused_by_rank_0_alone(places, ranks):
+    job = Job(BASELINE, places, QUICK)
+    folder(job).make()
+    held = claim.acquire(folder(job).path)
+    busy, nothing = ranks.do(run_cell, 2, job)
+    held.release()
+    assert isinstance(busy, claim.Busy)
+    assert nothing is None
+
+
+@pytest.mark.parametrize(
+    ("size", "step"),
+    [
+        (2, Step("linear", (4, 4))),
+        (3, Step("linear", (3, 2, 2))),
+        (3, Step("linear", (1, 1, 0))),
+        (3, Step("bnneck", (3, 3, 2))),
+        (2, Step("linear", (4, 3), partners=(2, 0, 3, 1, 5, 6, 4))),
+        (3, Step("bnneck", (3, 2, 2), partners=(1, 2, 0, 4, 3, 6, 5))),
+        (3, Step("linear", (2, 2, 0), partners=(1, 0, 3, 2))),
+    ],
+    ids=str,
+)
+def test_gradients_are_those_of_the_whole_batch(tmp_path, ranks, size, step):
+    (expected,) = ranks.do(gradients, 1, tmp_path, step)
+    for found in ranks.do(gradients, size, tmp_path, step):
+        assert found.keys() == expected.keys()
+        assert any(value.abs().max() > 1e-3 for name, value in found.items() if name.startswith("gradient"))
+        for name, value in found.items():
+            torch.testing.assert_close(
+                value, expected[name], rtol=1e-9, atol=1e-12, msg=lambda text, name=name: f"{name}: {text}"
+            )
+
+
+def test_a_stop_asked_of_one_rank_stops_all_and_the_resumed_run_has_the_same_bits(places, ranks):
+    whole = Job(DCAL, beside(places, "whole"), {**QUICK, "train.batch_size": 18})
+    broken = Job(DCAL, beside(places, "broken"), whole.overrides, stop_after={2: 5})
+    expected, *_ = ranks.do(run_cell, 3, whole)
+    stopped = ranks.do(run_cell, 3, broken)
+    assert all(isinstance(error, Stopped) for error in stopped)
+    assert {str(error) for error in stopped} == {"a test in epoch 2, step 2; saved"}
+    assert all(error.signals == [signal.SIGUSR2] for error in stopped)  # rank 0's launcher asks for it
+    assert json.loads(folder(broken).outcome.read_text())["state"] == "preempted"
+    saved = checkpoint.newest(folder(broken), config_of(broken).hash)
+    streams = [saved["rng"], *saved["rng_of_other_ranks"]]
+    assert len({stream["torch"].numpy().tobytes() for stream in streams}) == 3  # each rank draws its own
+    resumed, *_ = ranks.do(run_cell, 3, Job(DCAL, broken.places, broken.overrides))
+    assert resumed["cost"]["attempts"] == 2
+    assert resumed["final_weights_sha256"] == expected["final_weights_sha256"]
+    assert resumed["metrics"] == expected["metrics"]
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (2, 4)])
+def test_going_on_with_another_number_of_ranks(places, ranks, before, after):
+    job = Job(DCAL, places, QUICK)
+    stopped = ranks.do(run_cell, before, Job(DCAL, places, QUICK, stop_after={before - 1: 2}))
+    assert all(isinstance(error, Stopped) for error in stopped)
+    result, *_ = ranks.do(run_cell, after, job)
+    assert result["device"]["world_size"] == after
+    assert f"saved with {before} ranks, going on with {after}" in folder(job).log.read_text()
+    assert "going on from epoch 1, step 3" in folder(job).log.read_text()
+
+
+def test_saving_by_rank_0s_clock_keeps_the_ranks_in_step(places, ranks):
+    job = Job(BASELINE, places, {**QUICK, "train.epochs": 1}, checkpoint_seconds=0)
+    result, nothing = ranks.do(run_cell, 2, job)
+    assert result["cost"]["steps"] == 4
+    assert nothing is None
+
+
+def test_an_error_of_one_rank_ends_all_with_its_reason(uneven, tmp_path, mortal_ranks):
+    shutil.copytree(uneven.data / "CUB_200_2011", tmp_path / "CUB_200_2011")
+    places = Places(tmp_path / "runs", tmp_path, MINI_WEIGHTS, generated=False)
+    dataset = sources.load("cub", tmp_path, 3)
+    second_batch = list(ShuffledBatches(51, 16, 0).epoch(0))[1]
+    torn = dataset.root / dataset.train.files[second_batch[-1]]  # in the last rank's share
+    torn.write_bytes(torn.read_bytes()[:300])
+    job = Job(BASELINE, places, EXACT)
+    first, second = mortal_ranks.do(run_cell, 2, job)
+    assert isinstance(second, DataError)
+    assert torn.name in str(second)
+    assert isinstance(first, RunError)
+    outcome = json.loads(folder(job).outcome.read_text())
+    assert outcome["state"] == "failed"
+    assert outcome["message"] == str(first) == f"rank 1: {second}"
+
+
+def test_other_data_on_another_machine_are_refused(uneven, mini_pictures, ranks):
+    job = Job(BASELINE, beside(uneven, "differing"), EXACT)
+    elsewhere = Places(job.places.runs, mini_pictures, MINI_WEIGHTS, generated=False)
+    first, second = ranks.do(_with_own_places, 2, [job, Job(BASELINE, elsewhere, EXACT)])
+    assert isinstance(first, RunError)
+    assert "other data or settings" in str(first)
+    assert isinstance(second, RunError)
+
+
+def _with_own_places(world, jobs):
+    return run_cell(world, jobs[world.rank])
+
+
+@pytest.mark.parametrize("key", ["cub", "market"])
+def test_evaluation_by_any_number_of_ranks_is_that_of_one(tmp_path, mini_pictures, ranks, key):
+    cell = select([f"{key}/deit_tiny/dcal"])[0]
+    settings = resolve(cell, 0, load_profile("mini"), {}).settings.data
+    for size, batch_size in ((2, 16), (3, 13), (3, 1000)):  # the last: fewer batches than ranks
+        ((expected, pictures),) = ranks.do(evaluate, 1, tmp_path, mini_pictures, settings, key, batch_size)
+        found = ranks.do(evaluate, size, tmp_path, mini_pictures, settings, key, batch_size)
+        for arrays, seen in found:
+            assert arrays.keys() == expected.keys()
+            for name, values in arrays.items():
+                np.testing.assert_array_equal(values, expected[name], name)
+            assert seen < pictures or batch_size == 1000
+
+
+@given(rows=st.integers(1, 80), count=st.integers(1, 9), least=st.integers(1, 3))
+def test_shares_are_the_batch_in_order_and_as_even_as_possible(rows, count, least):
+    batch = list(range(rows))
+    shares = [Shares(rank, count, least) for rank in range(count)]
+    counts = shares[0].counts(rows)
+    assert len({share.counts(rows) for share in shares}) == 1
+    assert sum(counts) == rows
+    serving = [number for number in counts if number]
+    assert counts == (*sorted(serving, reverse=True), *[0] * (count - len(serving)))
+    assert max(serving) - min(serving) <= 1
+    assert min(serving) >= min(least, rows)
+    assert len(serving) == count or (len(serving) + 1) * least > rows
+    taken = [share.take(batch) for share in shares]
+    assert [row for part, number in zip(taken, counts, strict=True) for row in part[:number]] == batch
+    for part, number in zip(taken, counts, strict=True):
+        assert len(part) == number or (number == 0 and part == batch[:least])
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_the_ranks_batches_are_together_those_of_one(uneven, paired):
+    dataset = sources.load("cub", uneven.data, 3)
+    settings = config_of(Job(DCAL, uneven, {})).settings.data
+
+    def batches(rank, count):
+        sampler = ShuffledBatches(len(dataset.train), 16, 0)
+        shares = Shares(rank, count, 2)
+        return list(
+            TrainLoader(dataset, settings, sampler, 0, paired=paired, workers=0, shares=shares).epoch(1)
+        )
+
+    whole = batches(0, 1)
+    assert [batch.counts for batch in whole] == [(16,), (16,), (16,), (3,)]
+    for parts, batch in zip(zip(*(batches(rank, 4) for rank in range(4)), strict=True), whole, strict=True):
+        counts = parts[0].counts
+        assert counts == ((4, 4, 4, 4) if len(batch.index) == 16 else (3, 0, 0, 0))
+        for name in ("images", "labels", "index", *(["partner_images"] if paired else [])):
+            joined = [getattr(part, name)[:count] for part, count in zip(parts, counts, strict=True)]
+            assert torch.equal(torch.cat(joined), getattr(batch, name))
+        assert all(len(part.index) >= 2 for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("cell", "overrides", "allowed"),
+    [
+        (BASELINE, {}, (1, 2, 4, 8, 16)),
+        (BASELINE, {"train.batch_size": 12}, (1, 2, 3, 4, 6, 12)),
+        (DCAL, {}, (1, 2, 4, 8)),
+        (DCAL, {"model.pwca_pairing": "loader"}, (1, 2, 4, 8, 16)),
+        (MARKET, {"train.batch_size": 24}, (1, 2, 3, 6)),
+        ("market/deit_tiny/dcal", {"train.batch_size": 24}, (1, 2, 3)),
+        ("market/deit_tiny/dcal", {"train.batch_size": 24, "model.pwca_pairing": "loader"}, (1, 2, 3, 6)),
+    ],
+)
+def test_a_number_of_ranks_that_cannot_share_a_batch_is_refused_and_the_others_are_named(
+    cell, overrides, allowed
+):
+    config = resolve(select([cell])[0], 0, load_profile("mini"), overrides)
+    for count in range(18):
+        if count in allowed:
+            require_divisible(config, count)
+            continue
+        with pytest.raises(SettingsError) as refused:
+            require_divisible(config, count)
+        *first, last = map(str, allowed)
+        assert f"Use {', '.join(first)} or {last} of them" in str(refused.value)
+        assert f"{cell} by {count} processes" in str(refused.value)
+
+
+def test_a_run_is_refused_before_anything_is_touched(places):
+    with pytest.raises(SettingsError, match="by 3 processes"):
+        run_cell(World(0, 3, 0, 3, "x"), Job(BASELINE, places, QUICK))
+    assert not places.runs.exists()
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"rank": 2, "size": 2, "attempt": "x"},
+        {"rank": 1, "size": 2, "local_rank": 1, "local_size": 1, "attempt": "x"},
+        {"size": 2, "local_size": 4, "attempt": "x"},
+        {"size": 2},
+        {"size": 2, "attempt": "a/b"},
+    ],
+)
+def test_a_world_that_cannot_be_is_refused(numbers):
+    with pytest.raises(ValueError, match="rank"):
+        World(**numbers)
+
+
+def test_waiting_for_the_others_has_an_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(rendezvous, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(rendezvous, "PARTING_SECONDS", 0.1)
+
+    def come(rank):
+        with Meeting(RunFolder(tmp_path), World(rank, 2, rank, 2, "x"), StopRequest()) as meeting:
+            meeting.connect()
+            with meeting.group(torch.device("cpu")):
+                raise AssertionError("nobody else is there")
+
+    with pytest.raises(RunError, match="rank 0 of 2 did not announce itself"):
+        come(1)
+    with pytest.raises(RunError, match="0 of 1 other ranks were ready"):
+        come(0)
+    with pytest.raises(rendezvous.Over, match="0 of 1 other ranks were ready"):
+        come(1)
+
+
+def test_a_rank_that_was_killed_is_said_to_be(tmp_path):
+    def broken(rank):
+        meeting = Meeting(RunFolder(tmp_path), World(rank, 2, rank, 2, "x"), StopRequest())
+        with pytest.raises(RuntimeError), recorded(RunFolder(tmp_path), "", meeting):
+            raise RuntimeError("[pair.cc:545] Read error [127.0.0.1]:4: Connection reset by peer")
+
+    outcome = RunFolder(tmp_path).outcome
+    broken(1)
+    assert not outcome.exists()  # rank 0 ended this attempt: the folder is no longer a matter of rank 1's
+    (tmp_path / ".rendezvous.x").write_text("{}")
+    broken(1)
+    assert json.loads(outcome.read_text())["message"].startswith("rank 1: another rank ended without a word")
+    broken(0)
+    broken(1)  # there is a reason already
+    assert json.loads(outcome.read_text())["message"].startswith("another rank ended without a word")
+
+
+def test_announcements_of_killed_attempts_do_not_stay(tmp_path, monkeypatch):
+    old, new = tmp_path / ".rendezvous.old", tmp_path / ".rendezvous.new"
+    for file in (old, new):
+        file.write_text("{}")
+    long_ago = time.time() - rendezvous.WAIT_SECONDS - 1
+    os.utime(old, (long_ago, long_ago))
+    with Meeting(RunFolder(tmp_path), World(0, 2, 0, 2, "now"), StopRequest()) as meeting:
+        monkeypatch.setattr(rendezvous, "PARTING_SECONDS", 0.0)
+        meeting.connect()
+    assert {file.name for file in tmp_path.glob(".rendezvous.*")} == {".rendezvous.new", ".rendezvous.now"}
+
+
+def test_each_rank_of_a_machine_has_a_gpu_of_its_own():
+    world = World(5, 8, 1, 4, "x")
+    assert device.gpu_index(world, 4) == device.gpu_index(world, 8) == 1
+    assert device.gpu_index(world, 1) == 0  # the launcher shows each rank its own
+    assert device.gpu_index(ALONE, 8) == 0
+    with pytest.raises(RunError, match="rank 5 is one of 4 on its machine and sees 2 GPUs"):
+        device.gpu_index(world, 2)
+
+
+def test_a_checkpoint_from_before_several_ranks_loads(places):
+    job = Job(DCAL, beside(places, "old"), QUICK)
+    expected = run_cell(ALONE, Job(DCAL, beside(places, "whole"), QUICK))
+    with pytest.raises(Stopped):
+        run_cell(ALONE, Job(DCAL, job.places, QUICK, stop_after={0: 3}))
+    state = checkpoint.newest(folder(job), config_of(job).hash)
+    del state["rng_of_other_ranks"], state["format"]
+    checkpoint.save(folder(job), state)
+    assert run_cell(ALONE, job)["final_weights_sha256"] == expected["final_weights_sha256"]
+    assert "ranks" not in folder(job).log.read_text()
