@@ -12,6 +12,11 @@ JOBS ?=
 DEVICE ?=
 WORKERS ?=
 RERUN ?=
+EXECUTOR ?= local
+CLUSTER ?=
+DRY ?=
+WATCH ?=
+CELL ?=
 BACKBONES ?=
 MINUTES ?=
 PYTHON ?= python3
@@ -27,8 +32,14 @@ GRID = --cells $(call q,$(CELLS)) --seeds $(call q,$(SEEDS))
 MACHINE = $(if $(JOBS),--jobs $(call q,$(JOBS))) $(if $(DEVICE),--device $(call q,$(DEVICE))) \
 	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(RERUN),--rerun $(call q,$(RERUN)))
 
+# What goes to a cluster: its file, and the machine's options that runs have there.
+SITE = $(if $(CLUSTER),--cluster $(call q,$(CLUSTER))) $(if $(DEVICE),--device $(call q,$(DEVICE))) \
+	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(filter-out 0,$(DRY)),--dry)
+LAUNCH = $(if $(filter slurm,$(EXECUTOR)),-m slurm submit,$(if $(filter local,$(EXECUTOR)),-m benchmark launch))
+
 .DEFAULT_GOAL := help
-.PHONY: help table1 table2 tables list settings check-data mini-data mini-weights bench test lint format clean distclean
+.PHONY: help table1 table2 extras tables list settings check-data mini-data mini-weights bench \
+	submit status retry cancel logs test test-slurm lint format clean distclean
 
 help: ## this list
 	@echo "make VERB [VARIABLE=value …]"
@@ -47,16 +58,39 @@ help: ## this list
 	@echo "  DEVICE=$(DEVICE)           auto, cpu or cuda; none: as the profile says"
 	@echo "  WORKERS=$(WORKERS)          decoding processes a run; none: as the machine allows"
 	@echo "  RERUN=$(RERUN)            stale: set runs of other settings aside and run their cells anew"
+	@echo "  EXECUTOR=$(EXECUTOR)    local, or slurm: submit to a cluster and return"
+	@echo "  CLUSTER=$(CLUSTER)          cluster file; none: slurm/cluster.toml (slurm/README.md)"
+	@echo "  DRY=$(DRY)              1: with submit, retry and EXECUTOR=slurm, print what would be sent, and send nothing"
+	@echo "  WATCH=$(WATCH)            1 or a number of seconds: make status repeats itself"
+	@echo "  CELL=$(CELL)             for make logs: which cell, with SEEDS"
 	@echo "  PYTHON=$(PYTHON)    interpreter (3.11 to 3.13) the virtual environment is made with, once"
 	@echo "  TESTS=$(TESTS)       what make test runs"
 	@echo "  BACKBONES=$(BACKBONES) MINUTES=$(MINUTES)   for make mini-weights: which (none: all), CPU minutes of each"
 
 table1: $(VENV) ## run what is missing of Table 1 (fine-grained), then write and print the table
 table2: $(VENV) ## run what is missing of Table 2 (re-identification), then write and print the table
-table1 table2:
-	@$(PY) -m benchmark launch --table $@ $(PLACES) $(GRID) $(MACHINE); status=$$?; \
-	if [ $$status -eq 2 ]; then exit 2; fi; \
+extras: $(VENV) ## the same for the paper's further backbones, CaiT and Swin
+table1 table2 extras:
+	@$(if $(LAUNCH),,echo "error: EXECUTOR=$(EXECUTOR): expected local or slurm" >&2; exit 2;) \
+	$(PY) $(LAUNCH) --table $@ $(PLACES) $(GRID) $(if $(filter slurm,$(EXECUTOR)),$(SITE),$(MACHINE)); status=$$?; \
+	if [ $$status -eq 2 ]$(if $(filter-out 0,$(DRY)), || true); then exit $$status; fi; \
 	$(PY) -m tables $@ $(PLACES) --seeds $(call q,$(SEEDS)) && exit $$status
+
+submit: $(VENV) ## submit what is missing to the cluster, of all tables or of CELLS; DRY=1 prints what would be sent
+	@$(PY) -m slurm submit $(PLACES) $(GRID) $(SITE)
+
+status: $(VENV) ## every run with its state, progress and place, from run folders and SLURM; WATCH=1 repeats it
+	@$(PY) -m slurm status $(PLACES) $(GRID) $(if $(filter-out 0,$(WATCH)),--watch $(if $(filter 1,$(WATCH)),30,$(WATCH)))
+
+retry: $(VENV) ## submit failed and preempted runs again
+	@$(PY) -m slurm retry $(PLACES) $(GRID) $(SITE)
+
+cancel: $(VENV) ## take queued runs back and end running ones, which save first
+	@$(PY) -m slurm cancel $(PLACES) $(GRID)
+
+logs: $(VENV) ## the end of the log of CELL=dataset/backbone/method, and of its job's output
+	@$(if $(CELL),,echo "error: which run? make logs CELL=cub/deit_tiny/dcal" >&2; exit 2;) \
+	$(PY) -m slurm logs $(PLACES) --cells $(call q,$(CELL)) --seeds $(call q,$(SEEDS))
 
 tables: $(VENV) ## write and print both tables from what is there; starts no run
 	@for table in table1 table2; do $(PY) -m tables $$table $(PLACES) --seeds $(call q,$(SEEDS)) || exit $$?; done
@@ -81,6 +115,9 @@ bench: $(VENV) ## measure time and memory, against the usual code where there is
 
 test: $(VENV) ## run the tests
 	$(PY) -m pytest $(TESTS)
+
+test-slurm: $(VENV) ## run the tests that bring up a SLURM of their own (Debian's slurm-wlm and munge, root)
+	$(PY) -m pytest tests/slurm
 
 lint: $(VENV) ## check code and format
 	$(PY) -m ruff check .

@@ -64,6 +64,8 @@ def test_every_folder_says_what_lives_in_it(folder):
         ["benchmark", "list", "--profile", "paper"],
         ["benchmark", "settings"],
         ["tables", "table1"],
+        ["slurm", "status"],
+        ["slurm", "submit", "--dry", "--cluster", "tests/slurm/clusters/cpu.toml"],
     ],
     ids=" ".join,
 )

@@ -1,0 +1,146 @@
+"""One start of a job on a compute node: run the cell, and when told to go, save and queue again."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from submitit.core.job_environment import JobEnvironment
+from submitit.core.utils import UncompletedJobError
+
+from benchmark.atomic import write_json
+from benchmark.claim import Busy
+from benchmark.config import load_profile, parse_overrides, resolve
+from benchmark.errors import SuiteError
+from benchmark.grid import select
+from benchmark.places import Places
+from benchmark.pool import threads_of, workers_of
+from benchmark.provenance import now
+from benchmark.records import RunFolder, folder_of, read_json
+from benchmark.stop import Stopped, StopRequest
+from benchmark.submission import owner_of
+from benchmark.world import World
+from slurm.job import RunJob
+from slurm.ranks import job_id, world
+from slurm.staging import staged
+
+# SLURM's notice before the time limit, as submitit asks for it.
+NOTICE = signal.Signals[f"SIG{JobEnvironment.USR_SIG}"]
+
+
+def attempt(job: RunJob) -> None:
+    """Work on a job's run until it is done or told to stop.
+
+    At the notice before the time limit, and where a preempting site gives time, the run saves at its next step and
+    the job is queued again, by submitit; it goes on from the newest complete checkpoint then. Other errors are
+    raised: the run folder has them on record, and the job ends as failed.
+    """
+    # submitit has put its own handlers in place, which would queue the job again in the middle of a step.
+    queue_again = signal.getsignal(NOTICE)
+    stop = StopRequest()
+    stop.listen((signal.SIGINT, signal.SIGTERM, NOTICE), insist=False)
+    os.environ["HF_HUB_OFFLINE"] = "1"  # weights were there at submission; a compute node may see no network
+    place, owner = world(), owner_of(job_id(), job.name)
+    folder = _folder(job)
+    try:
+        _run(job, place, owner, stop)
+    except Busy as error:
+        print(error, flush=True)
+    except Stopped as error:
+        print(error, flush=True)
+        if place.rank:
+            return  # a status of its own would end rank 0 before that has queued the job again
+        if NOTICE in stop.signals or _is_preempted():
+            _queue_again(job, folder, queue_again)
+        raise SystemExit(1) from None
+    except SuiteError as error:
+        if (read_json(folder.outcome) or {}).get("owner") != owner:  # it came before the run could record it
+            folder.make()
+            write_json(
+                folder.outcome, {"state": "failed", "message": str(error), "time": now(), "owner": owner}
+            )
+        raise
+
+
+def _run(job: RunJob, place: World, owner: str, stop: StopRequest) -> None:
+    from benchmark.run import Infrastructure, run_cell
+
+    (cell,) = select([job.cell])
+    profile = load_profile(job.profile)
+    places = _places(job)
+    if job.scratch and places.data is not None:
+        places = replace(places, data=staged(job.scratch, cell.dataset, places.data))
+    run_cell(
+        cell,
+        job.seed,
+        job.profile,
+        places,
+        overrides=parse_overrides(job.overrides),
+        infrastructure=Infrastructure(
+            device=job.device,
+            threads=threads_of(profile, job.cpus),
+            workers=workers_of(profile, job.cpus, on_gpu=job.device == "cuda")
+            if job.workers is None
+            else job.workers,
+            checkpoint_seconds=job.checkpoint_seconds,
+            owner=owner,
+            submitted=job.submitted,
+            world=place,
+        ),
+        stop=stop,
+    )
+
+
+def _folder(job: RunJob) -> RunFolder:
+    (cell,) = select([job.cell])
+    config = resolve(cell, job.seed, load_profile(job.profile), parse_overrides(job.overrides))
+    return folder_of(config, Path(job.runs))
+
+
+def _places(job: RunJob) -> Places:
+    data, weights = (Path(path) if path else None for path in (job.data, job.weights))
+    return Places.of(job.profile, Path(job.runs), data, weights)
+
+
+def _queue_again(job: RunJob, folder: RunFolder, queue_again: Callable[[int, object], None]) -> None:
+    """By submitit, which counts the time limits met. Where it is not possible, the run's folder says why."""
+    if job.requeues == 0:
+        _note(folder, "the cluster file says requeues = 0")
+        return
+    try:
+        queue_again(NOTICE, None)
+    except UncompletedJobError as error:
+        _note(folder, str(error))
+    except (subprocess.SubprocessError, OSError) as error:
+        _note(folder, f"SLURM refused to queue the job again ({error})")
+
+
+def _note(folder: RunFolder, why: str) -> None:
+    outcome = read_json(folder.outcome) or {}
+    message = f"{outcome.get('message', 'stopped')}; not queued again: {why}. make retry goes on from there"
+    write_json(folder.outcome, {**outcome, "message": message})
+    print(message, flush=True)
+
+
+def _is_preempted() -> bool:
+    """Whether SLURM is taking the job's place away, rather than its user: then it may be queued again.
+
+    With a grace time the site's scheduler tells the job with SIGTERM, as scancel does, and goes on calling it running;
+    one that ends by itself within that time is not queued again by the site. Without, the site has done so already.
+    """
+    try:
+        shown = subprocess.run(
+            ["scontrol", "show", "job", job_id()],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return False
+    state, preempted = (re.search(rf"\b{name}=(\S+)", shown) for name in ("JobState", "PreemptTime"))
+    return bool(state and state[1] == "RUNNING" and preempted and preempted[1] not in ("None", "N/A"))

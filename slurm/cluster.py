@@ -1,0 +1,247 @@
+"""The cluster file: everything a site decides, read and checked before anything is sent (no torch)."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import fnmatch
+import re
+import tomllib
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmark.errors import SettingsError
+from benchmark.grid import Cell, select
+
+DEFAULT_FILE = Path(__file__).parent / "cluster.toml"
+EXAMPLE = Path(__file__).parent / "cluster.example.toml"
+AUTO = "auto"
+_MEMORY = re.compile(r"\d+[KMGT]?")
+_GPU_GRES = re.compile(r"gpu(:[A-Za-z][\w.-]*)?(:(?P<count>\d+))?")
+# Everybody's jobs have these from the class itself; a second value would contradict it.
+_OURS = (
+    "array", "output", "error", "open-mode", "signal", "time", "job-name", "chdir", "requeue", "no-requeue", "nodes",
+    "ntasks-per-node", "gpus-per-node", "gres", "cpus-per-task", "mem", "partition", "account", "qos", "constraint",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What one run asks for. The options of the cluster file, which documents them (cluster.example.toml)."""
+
+    partition: str = ""
+    account: str = ""
+    qos: str = ""
+    constraint: str = ""
+    nodes: int = 1
+    gpus: int = 1
+    gres: str = ""
+    cpus: int
+    memory: str
+    minutes: int | str
+    parallel: int = 16
+    setup: tuple[str, ...] = ()
+    srun: tuple[str, ...] = ()
+    scratch: str = ""
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def gpus_per_node(self) -> int:
+        """GPUs a node, by either way of asking for them."""
+        if self.gres:
+            return int(_GPU_GRES.fullmatch(self.gres)["count"] or 1)
+        return self.gpus
+
+    @property
+    def tasks_per_node(self) -> int:
+        """One a GPU; on CPUs one."""
+        return max(1, self.gpus_per_node)
+
+    @property
+    def ranks(self) -> int:
+        """Processes that train one run together."""
+        return self.nodes * self.tasks_per_node
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceClass:
+    """A part of the grid with resources of its own. patterns: of its cells, as CELLS takes them."""
+
+    name: str
+    patterns: tuple[str, ...]
+    resources: Resources
+
+    def holds(self, cell: Cell) -> bool:
+        """Whether a cell belongs to it."""
+        return any(fnmatch.fnmatchcase(cell.id, pattern) for pattern in self.patterns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A site. Resource classes in the file's order, the first that holds a cell is the cell's; the last holds all."""
+
+    file: Path
+    classes: tuple[ResourceClass, ...]
+    array_size: int = 1000
+    requeues: int = 20
+    notice_seconds: int = 120
+    longest: int = 1440
+    margin: float = 1.5
+    python: str = ""
+
+    def class_of(self, cell: Cell) -> ResourceClass:
+        """The resource class of a cell."""
+        return next(found for found in self.classes if found.holds(cell))
+
+
+_SITE = tuple(f.name for f in dataclasses.fields(Cluster) if f.name not in ("file", "classes"))
+_RESOURCES = tuple(f.name for f in dataclasses.fields(Resources))
+_REQUIRED = ("cpus", "memory", "minutes")
+
+
+def load_cluster(path: Path | None) -> Cluster:
+    """Read and check a cluster file; None stands for ``slurm/cluster.toml``.
+
+    Raises SettingsError for a missing file, TOML errors, unknown options (naming the nearest), wrong types, and values
+    that SLURM or the suite could not follow.
+    """
+    path = path or DEFAULT_FILE
+    if not path.is_file():
+        raise SettingsError(
+            f"no cluster file {path}: copy {EXAMPLE.parent.name}/{EXAMPLE.name}, which explains every line, to "
+            f"{DEFAULT_FILE.parent.name}/{DEFAULT_FILE.name} or name yours with CLUSTER=path"
+        )
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+    sections = document.pop("class", [])
+    if not isinstance(sections, list) or not all(isinstance(section, dict) for section in sections):
+        raise SettingsError(f"{path}: resource classes are written as [[class]], with two brackets")
+    common = _typed(document, (*_SITE, *_RESOURCES), str(path))
+    site = {name: value for name, value in common.items() if name in _SITE}
+    base = {name: value for name, value in common.items() if name in _RESOURCES}
+    classes = [_class(section, base, path) for section in sections]
+    classes.append(_resource_class("default", ("*",), base, str(path)))
+    names = [found.name for found in classes]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise SettingsError(f"{path}: two classes are named {min(twice)!r}; the last one of all is 'default'")
+    cluster = Cluster(file=path, classes=tuple(classes), **site)
+    _check_site(cluster)
+    return cluster
+
+
+def _class(section: dict[str, object], base: dict[str, object], path: Path) -> ResourceClass:
+    name = section.pop("name", None)
+    where = f"{path}, class {name!r}"
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,20}", name):
+        raise SettingsError(
+            f"{path}: a class has name = {name!r}, expected a short word: letters, digits, - or _ (it goes into "
+            "the jobs' names)"
+        )
+    cells = section.pop("cells", None)
+    if not isinstance(cells, list) or not cells or not all(isinstance(pattern, str) for pattern in cells):
+        raise SettingsError(f"{where}: cells = {cells!r}, expected patterns like ['*/vit_base/*']")
+    if asked := [name for name in section if name in _SITE]:
+        raise SettingsError(
+            f"{where}: {asked[0]} is the site's, not a class's: write it above the first [[class]]"
+        )
+    select(cells)  # a pattern that matches no cell at all is a slip of the pen
+    patterns = tuple(
+        "/".join(parts + ["*"] * (3 - len(parts))) for parts in (p.strip("/").split("/") for p in cells)
+    )
+    own = _typed(section, _RESOURCES, where)
+    if "gres" in own:
+        base = {**base, "gpus": 0}
+    elif "gpus" in own:
+        base = {**base, "gres": ""}
+    return _resource_class(name, patterns, {**base, **own}, where)
+
+
+def _resource_class(
+    name: str, patterns: tuple[str, ...], values: dict[str, object], where: str
+) -> ResourceClass:
+    if lacking := [option for option in _REQUIRED if option not in values]:
+        raise SettingsError(f"{where}: no value for {', '.join(lacking)}")
+    if values.get("gres") and "gpus" not in values:
+        values = {**values, "gpus": 0}
+    resources = Resources(**values)
+    _check_resources(resources, where)
+    return ResourceClass(name=name, patterns=patterns, resources=resources)
+
+
+def _typed(values: dict[str, object], known: tuple[str, ...], where: str) -> dict[str, object]:
+    hints = {**typing.get_type_hints(Cluster), **typing.get_type_hints(Resources)}
+    found = {}
+    for name, value in values.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise SettingsError(f"{where}: unknown option {name!r}{hint}. {EXAMPLE.name} lists them all")
+        found[name] = _value(name, value, hints[name], where)
+    return found
+
+
+def _value(name: str, value: object, kind: object, where: str) -> object:
+    words = {int: "a whole number", float: "a number", str: "text in quotes"}
+    if name == "minutes":
+        if value != AUTO and type(value) is not int:
+            raise SettingsError(f'{where}: minutes = {value!r}, expected a whole number of minutes or "auto"')
+    elif kind == tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise SettingsError(f"{where}: {name} = {value!r}, expected a list of texts like ['a', 'b']")
+        return tuple(value)
+    elif kind == dict[str, str]:
+        if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+            raise SettingsError(f"{where}: {name} = {value!r}, expected {{ option = 'text' }}")
+    elif kind is float and type(value) is int:
+        return float(value)
+    elif type(value) is not kind:
+        raise SettingsError(f"{where}: {name} = {value!r}, expected {words[kind]}")
+    return value
+
+
+def _check_resources(resources: Resources, where: str) -> None:
+    for name, least in (("nodes", 1), ("gpus", 0), ("cpus", 1), ("parallel", 1)):
+        if getattr(resources, name) < least:
+            raise SettingsError(f"{where}: {name} = {getattr(resources, name)}, expected at least {least}")
+    if resources.minutes != AUTO and resources.minutes < 1:
+        raise SettingsError(f"{where}: minutes = {resources.minutes}, expected at least 1")
+    if not _MEMORY.fullmatch(resources.memory):
+        raise SettingsError(
+            f"{where}: memory = {resources.memory!r}, expected a number with K, M, G or T, e.g. '32G'"
+        )
+    if resources.gres and not _GPU_GRES.fullmatch(resources.gres):
+        raise SettingsError(
+            f"{where}: gres = {resources.gres!r}, expected gpu:2 or gpu:type:2, as the site names it"
+        )
+    if resources.gres and resources.gpus:
+        raise SettingsError(
+            f"{where}: gpus = {resources.gpus} and gres = {resources.gres!r} both ask for GPUs: keep the one that the "
+            "site's manual uses"
+        )
+    if taken := [name for name in resources.extra if name in _OURS]:
+        raise SettingsError(
+            f"{where}: extra.{taken[0]} is set by the suite or by an option of its own; remove it"
+        )
+    if lines := [line for line in (*resources.setup, *resources.srun) if "\n" in line]:
+        raise SettingsError(f"{where}: {lines[0]!r} is more than one line; write one text a line")
+
+
+def _check_site(cluster: Cluster) -> None:
+    where = str(cluster.file)
+    for name, least in (("array_size", 1), ("requeues", 0), ("notice_seconds", 10), ("longest", 1)):
+        if getattr(cluster, name) < least:
+            raise SettingsError(f"{where}: {name} = {getattr(cluster, name)}, expected at least {least}")
+    if cluster.margin < 1:
+        raise SettingsError(
+            f"{where}: margin = {cluster.margin}, expected at least 1: a forecast is no upper bound"
+        )
+    for found in cluster.classes:
+        minutes = found.resources.minutes
+        if minutes != AUTO and minutes * 60 <= cluster.notice_seconds:
+            raise SettingsError(
+                f"{where}, class {found.name!r}: minutes = {minutes} leave no time before the notice, "
+                f"notice_seconds = {cluster.notice_seconds}"
+            )

@@ -1,0 +1,168 @@
+"""The grid's status as text: counts, a line a run, reasons, warnings (no torch)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from benchmark import provenance
+from benchmark.progress import Progress, read_progress
+from benchmark.records import last_log_lines, read_json
+from benchmark.status import STATES
+from slurm.states import Grid, Tracked
+
+# What needs eyes first.
+ORDER = (
+    "failed",
+    "unknown",
+    "stale",
+    "preempted",
+    "running",
+    "queued",
+    "no-data",
+    "no-weights",
+    "missing",
+    "done",
+)
+LOG_LINES = 4
+
+
+def status_text(grid: Grid, profile: str) -> str:
+    """Everything ``make status`` prints."""
+    runs = sorted(grid.runs, key=lambda run: ORDER.index(run.view.state))
+    counts = Counter(run.view.state for run in runs)
+    width = max(len(run.view.id) for run in runs)
+    lines = [f"profile {profile}, {len(runs)} runs: " + counted(counts)]
+    lines += spent(grid)
+    lines += warnings(grid)
+    lines.append("")
+    for run in runs:
+        lines.append(f"{run.view.id:<{width}}  {run.view.state:<10}  {_note(run)}".rstrip())
+        if run.view.state == "failed":
+            lines += [f"    | {line}" for line in tail(run, LOG_LINES)]
+    if counts["failed"] or counts["preempted"]:
+        lines += [
+            "",
+            "make retry submits failed and preempted runs again; make logs CELL=… shows a run's log",
+        ]
+    return "\n".join(lines)
+
+
+def counted(counts: Counter[str]) -> str:
+    """``12 done, 4 running``."""
+    return ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+
+
+def spent(grid: Grid) -> list[str]:
+    """GPU-hours so far, from the runs' own heartbeats, which need no accounting; hours of CPU runs likewise."""
+    gpu = cpu = 0.0
+    for run in grid.runs:
+        progress = read_progress(run.view.folder)
+        if progress is None:
+            continue
+        gpus = _gpus(run)
+        gpu += progress.seconds * gpus
+        cpu += progress.seconds * (0 if gpus else run.submission.ranks if run.submission else 1)
+    parts = [
+        f"{seconds / 3600:.2f} {unit}"
+        for seconds, unit in ((gpu, "GPU-hours"), (cpu, "hours on CPUs"))
+        if seconds
+    ]
+    return [f"used so far: {', '.join(parts)}"] if parts else []
+
+
+def warnings(grid: Grid) -> list[str]:
+    """What a reader of the states or of the numbers has to know."""
+    lines = []
+    if grid.queue.problem:
+        lines.append(
+            f"WARNING: SLURM does not answer ({grid.queue.problem}): states are the run folders' alone"
+        )
+    here = provenance.code()
+    waiting = [
+        run.view.id
+        for run in grid.runs
+        if run.view.state == "queued" and run.submission and provenance.difference(run.submission.code, here)
+    ]
+    if waiting:
+        lines.append(
+            f"WARNING: the code was changed since {len(waiting)} queued runs were submitted ({_some(waiting)}): they "
+            "will start with the code of that moment"
+        )
+    changed = [
+        f"{run.view.id} {text}"
+        for run in grid.runs
+        if run.view.state in ("running", "done", "failed", "preempted") and (text := _changed(run))
+    ]
+    if changed:
+        lines.append(f"WARNING: other code than at submission: {_some(changed)}")
+    return lines
+
+
+def tail(run: Tracked, count: int) -> list[str]:
+    """The end of a run's log; of its job's output, where the run never got as far as a log of its own."""
+    lines = last_log_lines(run.view.folder, count)
+    output = job_output(run)
+    if not lines and output:
+        lines = output.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+    return lines
+
+
+def job_output(run: Tracked) -> Path | None:
+    """The file that SLURM writes what the job prints into, over all of its starts; None where there is none."""
+    if run.submission is None:
+        return None
+    path = Path(run.submission.logs) / f"{run.submission.job}_0_log.out"
+    return path if path.is_file() else None
+
+
+def duration(seconds: float) -> str:
+    """``2 d 3 h``, ``3 h 10 min``, ``12 min``, ``40 s``."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
+    shown = [f"{count} {unit}" for count, unit in parts if count]
+    return " ".join(shown[:2])
+
+
+def _note(run: Tracked) -> str:
+    view = run.view
+    if view.state == "done":
+        return "  ".join(f"{name} {value:.1f}" for name, value in list(view.result["metrics"].items())[:2])
+    progress = read_progress(view.folder)
+    if view.state != "running" or progress is None or (run.job and "no sign" in view.reason):
+        return "" if view.state == "missing" else view.reason
+    return ", ".join(part for part in (_pace(progress), _where(run)) if part)
+
+
+def _pace(progress: Progress) -> str:
+    left = progress.remaining_seconds
+    text = f"epoch {min(progress.epoch + 1, progress.epochs)}/{progress.epochs}, {100 * progress.share:.0f} %"
+    text += f", about {duration(left)} left" if left is not None else ""
+    return text + (
+        f", last sign {duration(progress.silent_seconds)} ago" if progress.silent_seconds > 30 else ""
+    )
+
+
+def _where(run: Tracked) -> str:
+    if run.job and run.job.where:
+        return f"on {run.job.where} (job {run.job.id})"
+    return run.view.reason.partition("(")[2].rstrip(")")  # the claim's own words
+
+
+def _gpus(run: Tracked) -> int:
+    if run.view.result is not None:
+        device = run.view.result["device"]
+        return device["world_size"] if device["type"] == "cuda" else 0
+    return run.submission.gpus if run.submission else 0
+
+
+def _changed(run: Tracked) -> str:
+    started = read_json(run.view.folder.provenance) or {}
+    return provenance.difference(started.get("submitted"), started)
+
+
+def _some(items: list[str]) -> str:
+    return "; ".join(items[:3]) + (f"; and {len(items) - 3} more" if len(items) > 3 else "")

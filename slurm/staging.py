@@ -1,0 +1,73 @@
+"""A dataset copied to a node's own disk, once a node, whoever comes first (no torch)."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+from benchmark.atomic import explained
+from benchmark.data import sources
+from benchmark.errors import DataError, RunError
+
+logger = logging.getLogger("benchmark")
+
+
+def staged(scratch: str, dataset: str, data: Path) -> Path:
+    """The data folder to read a dataset from: a copy below ``scratch``, made now if this node has none.
+
+    The copy's name holds the data's fingerprint, so changed data are copied anew; runs on the same node share it,
+    and one waits while another copies. It stays for the next job: emptying scratch is the site's business.
+    Raises DataError if the dataset is not in ``data``, RunError if scratch names an unknown variable, cannot be
+    written or is full; the half copy is removed then.
+    """
+    source = sources.locate(dataset, data)
+    if source is None:
+        raise DataError(
+            f"no {dataset} in {data} on this node: is DATA on a file system that compute nodes see?"
+        )
+    where = _expanded(scratch) / f"dcal-{os.getuid()}"
+    fingerprint = sources.fingerprint(source, dataset)
+    target = where / f"{source.name}-{fingerprint[:16]}"
+    with explained(target):
+        where.mkdir(parents=True, exist_ok=True)
+        with open(where / f".{target.name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # freed by the kernel, however its holder ends
+            if not target.exists():
+                _copy(source, target)
+    return target
+
+
+def _copy(source: Path, target: Path) -> None:
+    began = time.monotonic()
+    half = target.with_name(f".{target.name}.half")
+    shutil.rmtree(half, ignore_errors=True)  # of a job that was killed while copying
+    try:
+        shutil.copytree(source, half / source.name)
+    except shutil.Error as error:  # its list of files, of which the first says enough
+        shutil.rmtree(half, ignore_errors=True)
+        first = error.args[0][0]
+        raise RunError(
+            f"copying {source} to scratch failed at {first[0]}: {first[2]}. Make room there, or leave scratch out of "
+            "the cluster file to read the data where they are"
+        ) from error
+    except OSError:
+        shutil.rmtree(half, ignore_errors=True)
+        raise
+    os.rename(half, target)
+    logger.info("%s copied to %s in %.0f s", source, target, time.monotonic() - began)
+
+
+def _expanded(scratch: str) -> Path:
+    path = os.path.expandvars(scratch)
+    if unknown := re.search(r"\$\{?\w+", path):
+        raise RunError(
+            f"scratch = {scratch!r}: the job has no variable {unknown[0]}; name a folder that its nodes have"
+        )
+    if not os.path.isabs(path):
+        raise RunError(f"scratch = {scratch!r} is {path!r} here: expected an absolute path")
+    return Path(path)

@@ -1,0 +1,112 @@
+"""The state of every run: what its folder says, then what SLURM knows of its job (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from benchmark.records import read_json
+from benchmark.status import RunView
+from benchmark.submission import Submission, read_submission
+from slurm.queue import Job, Queue, ask
+
+# Every job state of SLURM's squeue and sacct pages, by what it means for a run. The first two are alive.
+WAITS = (
+    "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT",
+    "POWER_UP_NODE",
+)  # fmt: skip
+WORKS = (
+    "RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "STOPPED", "SUSPENDED", "RESIZING", "UPDATE_DB", "EXPEDITING",
+)  # fmt: skip
+ENDED = {
+    "COMPLETED": "ended without a result",
+    "BOOT_FAIL": "its node failed to boot",
+    "CANCELLED": "cancelled",
+    "DEADLINE": "ended at its deadline",
+    "FAILED": "ended with an error before the run could say which",
+    "LAUNCH_FAILED": "its node could not start it",
+    "NODE_FAIL": "its node failed",
+    "OUT_OF_MEMORY": "killed for want of memory: raise memory in the cluster file",
+    "PREEMPTED": "preempted and not queued again by the site",
+    "RECONFIG_FAIL": "its node could not be set up",
+    "REVOKED": "moved to another cluster",
+    "TIMEOUT": "ended at its time limit",
+}
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A run, the job it was last handed to, and what SLURM says of that job; either may be missing."""
+
+    view: RunView
+    submission: Submission | None
+    job: Job | None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All runs asked for, and the answer of the queue."""
+
+    runs: tuple[Tracked, ...]
+    queue: Queue
+
+
+def kind(state: str) -> str:
+    """``waits``, ``works``, ``ended``, or ``unknown`` for a word that this list does not have."""
+    if state in WAITS:
+        return "waits"
+    if state in WORKS:
+        return "works"
+    return "ended" if state in ENDED else "unknown"
+
+
+def track(views: Sequence[RunView]) -> Grid:
+    """Every run with its job: the folders first, then at most one squeue and one sacct call for all of them."""
+    submissions = {
+        view.id: read_submission(view.folder)
+        for view in views
+        if view.state not in ("missing", "no-data", "no-weights")
+    }
+    asked = [
+        submission.job for view in views if (submission := submissions.get(view.id)) and view.state != "done"
+    ]
+    queue = ask(asked)
+    return Grid(tuple(_tracked(view, submissions.get(view.id), queue) for view in views), queue)
+
+
+def _tracked(view: RunView, submission: Submission | None, queue: Queue) -> Tracked:
+    job = queue.job(submission.job, submission.name) if submission else None
+    if submission is None or view.state == "done":
+        return Tracked(view, submission, job)
+    state, reason = _state(view, submission, job, queue)
+    return Tracked(replace(view, state=state, reason=reason), submission, job)
+
+
+def _state(view: RunView, submission: Submission, job: Job | None, queue: Queue) -> tuple[str, str]:
+    """What is known of a run without a result; the folder's word stands where SLURM has nothing newer."""
+    if view.state in ("stale", "running"):
+        return view.state, view.reason
+    if queue.problem and view.state == "queued":
+        return "unknown", f"job {submission.job}: {queue.problem}"
+    if job is None:
+        if queue.problem or view.state != "queued":
+            return view.state, view.reason
+        return (
+            "failed",
+            f"job {submission.job} is not in the queue any more and left no sign: lost before it began",
+        )
+    found = kind(job.state)
+    if found == "waits":
+        why = f" ({job.reason})" if job.reason else ""
+        return "queued", f"job {job.id} {job.state.lower().replace('_', ' ')}{why}"
+    if found == "works":
+        return (
+            "running",
+            f"job {job.id} on {job.where or 'its node'}, {job.state.lower()}, no sign of the run yet",
+        )
+    if found == "unknown":
+        return "unknown", f"job {job.id} is in a state this suite does not know: {job.state}"
+    outcome = read_json(view.folder.outcome) or {}
+    if outcome.get("owner") == submission.owner:  # the run itself knew why
+        return view.state, view.reason
+    return "failed", f"job {job.id} {job.state}: {ENDED[job.state]}"

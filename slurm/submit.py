@@ -1,0 +1,183 @@
+"""Arrays to SLURM, through submitit (no torch)."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import shlex
+import socket
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import submitit
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+from benchmark import provenance
+from benchmark.atomic import explained, write_json
+from benchmark.errors import RunError
+from benchmark.submission import Submission, stored
+from slurm.arrays import Array, device_of
+from slurm.cluster import Cluster
+from slurm.job import RunJob
+
+ROOT = provenance.ROOT
+
+
+@dataclass(frozen=True)
+class Order:
+    """What all jobs of a launch have in common, as RunJob has it. device: auto, cpu or cuda."""
+
+    profile: str
+    runs: Path
+    data: Path | None
+    weights: Path | None
+    overrides: str
+    device: str
+    workers: int | None
+    checkpoint_seconds: float
+
+    @property
+    def folder(self) -> Path:
+        """Where jobs' pickles, batch scripts and output go, and the lock that launchers take in turn."""
+        return self.runs / self.profile / "slurm"
+
+
+class _Executor(submitit.SlurmExecutor):
+    """submitit's own, which can also be asked what it would send where there is no SLURM."""
+
+    @classmethod
+    def affinity(cls) -> int:
+        return 2
+
+    def batch_script(self, runs: int) -> str:
+        """The text that sbatch gets for so many runs."""
+        if runs > 1:
+            self.parameters["map_count"] = runs
+        try:
+            return self._make_submission_file_text(self._submitit_command_str, "")
+        finally:
+            self.parameters.pop("map_count", None)
+
+
+def job_name(order: Order, array: Array, token: str) -> str:
+    """Says whose it is in squeue, and is like no other."""
+    return f"dcal-{order.profile}-{array.class_name}-{token}"
+
+
+def rehearse(cluster: Cluster, array: Array, order: Order) -> str:
+    """Exactly what ``send`` would hand to sbatch, but for the submission's own token, which is zeros here."""
+    return _executor(cluster, array, order, job_name(order, array, "0" * 8)).batch_script(len(array.runs))
+
+
+def send(cluster: Cluster, array: Array, order: Order, code: dict[str, object]) -> list[Submission]:
+    """One sbatch call; every run's folder says afterwards which job it belongs to.
+
+    Raises RunError with sbatch's own words if the site refuses.
+    """
+    name = job_name(order, array, uuid.uuid4().hex[:8])
+    executor = _executor(cluster, array, order, name)
+    submitted = {**code, "time": provenance.now()}
+    try:
+        with executor.batch():
+            jobs = [
+                executor.submit(_run_job(cluster, array, order, name, submitted, view)) for view in array.runs
+            ]
+    except (FailedJobError, FailedSubmissionError) as error:
+        raise RunError(
+            f"sbatch refused {len(array.runs)} runs of class {array.class_name!r}: {_said(error)}. Nothing of this "
+            f"array is queued; mend {cluster.file} and submit again"
+        ) from error
+    made = []
+    for view, job in zip(array.runs, jobs, strict=True):
+        submission = Submission(
+            job=job.job_id, name=name, hash=view.config.hash, code=code, time=submitted["time"],
+            user=getpass.getuser(), host=socket.gethostname(),
+            gpus=array.resources.nodes * array.resources.gpus_per_node, ranks=array.resources.ranks,
+            minutes=array.minutes, logs=str(order.folder),
+        )  # fmt: skip
+        view.folder.make()
+        write_json(view.folder.submission, stored(submission))
+        made.append(submission)
+    return made
+
+
+@contextmanager
+def alone(order: Order) -> Iterator[None]:
+    """Launchers over the same runs take turns, so that the second sees what the first has submitted."""
+    with explained(order.folder / "lock"):
+        order.folder.mkdir(parents=True, exist_ok=True)
+        lock = open(order.folder / "lock", "w")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _executor(cluster: Cluster, array: Array, order: Order, name: str) -> _Executor:
+    if "%" in str(order.folder):
+        raise RunError(
+            f"{order.folder}: SLURM reads % in the path of a job's output as a placeholder; choose another RUNS"
+        )
+    asked = array.resources
+    python = cluster.python or shlex.quote(sys.executable)
+    executor = _Executor(order.folder, max_num_timeout=cluster.requeues, python=python)
+    # srun does not take the batch script's number of CPUs over since SLURM 22.05.
+    arguments = [f"--cpus-per-task={asked.cpus}"]
+    if asked.ranks > 1:
+        arguments.append("--kill-on-bad-exit=1")  # ranks that wait for a dead one would hold their GPUs
+    executor.update_parameters(
+        job_name=name,
+        partition=asked.partition or None,
+        account=asked.account or None,
+        qos=asked.qos or None,
+        constraint=asked.constraint or None,
+        nodes=asked.nodes,
+        ntasks_per_node=asked.tasks_per_node,
+        gpus_per_node=asked.gpus or None,
+        gres=asked.gres or None,
+        cpus_per_task=asked.cpus,
+        mem=asked.memory,
+        time=array.minutes,
+        signal_delay_s=cluster.notice_seconds,
+        array_parallelism=array.parallel,
+        setup=list(asked.setup) or None,
+        srun_args=[*arguments, *asked.srun],
+        stderr_to_stdout=True,
+        wckey=None,  # submitit's own name for it means nothing to a site
+        additional_parameters={
+            **asked.extra,
+            "chdir": str(ROOT),
+            ("requeue" if cluster.requeues else "no-requeue"): True,  # a node that fails gives its jobs back
+        },
+    )
+    return executor
+
+
+def _run_job(
+    cluster: Cluster, array: Array, order: Order, name: str, submitted: dict[str, object], view: object
+) -> RunJob:
+    return RunJob(
+        name=name,
+        cell=view.cell.id,
+        seed=view.seed,
+        profile=order.profile,
+        runs=str(order.runs),
+        data=str(order.data or ""),
+        weights=str(order.weights or ""),
+        overrides=order.overrides,
+        device=device_of(array.resources, order.device),
+        cpus=array.resources.cpus,
+        workers=order.workers,
+        scratch=array.resources.scratch,
+        requeues=cluster.requeues,
+        checkpoint_seconds=order.checkpoint_seconds,
+        submitted=submitted,
+    )
+
+
+def _said(error: Exception) -> str:
+    lines = [line for line in str(error).splitlines() if "sbatch" in line or "error" in line.lower()]
+    return "; ".join(lines) or str(error)
