@@ -1,0 +1,86 @@
+"""Stand-ins for SLURM's commands, which say what a test wants and write down how they were called."""
+
+import os
+import shlex
+
+import pytest
+from slurm_cluster import SlurmCluster, reason_not_possible
+
+from benchmark.mini.sets import write
+
+
+class StandIns:
+    """Scripts in front of everything else on PATH. calls: command lines so far."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for name in ("squeue", "sacct", "sbatch", "scancel"):
+            self.says(name, "")
+        self.says("sacct", "", error="Slurm accounting storage is disabled", status=1)
+        script = self.folder / "sbatch"
+        script.write_text(
+            f"#!/bin/bash\n{self._log('sbatch')}\n"
+            f"number=$(( $(cat {self._file('count')} 2>/dev/null || echo 100) + 1 ))\n"
+            f'echo $number > {self._file("count")}\ncat "$1" > {self._file("script.")}$number\n'
+            'echo "Submitted batch job $number"\n'
+        )
+
+    def says(self, name, text, *, error="", status=0):
+        """From now on the command prints text, and error to stderr, and ends with the status."""
+        self._file_path(f"{name}.out").write_text(text)
+        self._file_path(f"{name}.err").write_text(error)
+        script = self.folder / name
+        script.write_text(
+            f"#!/bin/bash\n{self._log(name)}\ncat {self._file(f'{name}.out')}\n"
+            f"cat {self._file(f'{name}.err')} >&2\nexit {status}\n"
+        )
+        script.chmod(0o755)
+
+    @property
+    def calls(self):
+        path = self._file_path("calls")
+        return path.read_text().splitlines() if path.exists() else []
+
+    def count(self, name):
+        return sum(call.split()[0] == name for call in self.calls)
+
+    def script(self, number):
+        """The batch script that got this job id."""
+        return self._file_path(f"script.{number}").read_text()
+
+    def _log(self, name):
+        return f'echo {name} "$@" >> {self._file("calls")}'
+
+    def _file(self, name):
+        return shlex.quote(str(self._file_path(name)))
+
+    def _file_path(self, name):
+        return self.folder.parent / name
+
+
+@pytest.fixture
+def slurm_says(tmp_path, monkeypatch):
+    """The stand-ins, already on PATH."""
+    folder = tmp_path / "stand-ins" / "bin"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return StandIns(folder)
+
+
+@pytest.fixture(scope="session")
+def slurm_pictures(tmp_path_factory):
+    """The generated CUB and Cars, written once a session; tests must not change them."""
+    root = tmp_path_factory.mktemp("pictures for slurm")
+    write(root, ("cub", "cars"))
+    return root
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    """A real SLURM of two nodes for all tests that ask for it. DCAL_SLURM=required fails where it cannot be had."""
+    if reason := reason_not_possible():
+        if os.environ.get("DCAL_SLURM") == "required":
+            pytest.fail(f"DCAL_SLURM=required, and there is no SLURM: {reason}")
+        pytest.skip(reason)
+    with SlurmCluster(tmp_path_factory.mktemp("slurm")) as running:
+        yield running

@@ -1,0 +1,120 @@
+"""The suite's own commands on a test cluster, as a user types them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmark.config import load_profile, parse_overrides, resolve
+from benchmark.grid import select
+from benchmark.records import folder_of, read_json
+
+ROOT = Path(__file__).resolve().parents[2]
+# One task of one CPU, a notice early enough for a limit of a minute.
+SITE = {"gpus": 0, "cpus": 1, "memory": "2G", "minutes": 20, "notice_seconds": 50}
+
+
+class Suite:
+    """Runs of one kind over a cluster: where they lie, their settings, the site."""
+
+    def __init__(self, cluster, folder, data, *, set="", cells="cub/deit_tiny/dcal", **site):
+        self.cluster, self.data, self.set, self.cells = cluster, data, set, cells
+        folder.mkdir(parents=True, exist_ok=True)
+        self.runs = folder / "runs"
+        self.site = folder / "site.toml"
+        self.write_site(**site)
+
+    def write_site(self, **options):
+        values = {name: value for name, value in (SITE | options).items() if value is not None}
+        self.site.write_text("".join(f"{name} = {_toml(value)}\n" for name, value in values.items()))
+
+    def start(self, verb, *arguments, **environment):
+        """``python -m slurm VERB`` as a process."""
+        common = [
+            "--runs",
+            str(self.runs),
+            "--data",
+            str(self.data),
+            "--cells",
+            self.cells,
+            "--set",
+            self.set,
+        ]
+        if verb in ("submit", "retry"):
+            common += ["--cluster", str(self.site), "--checkpoint-seconds", "0"]
+        return subprocess.Popen(
+            [sys.executable, "-m", "slurm", verb, *common, *arguments],
+            cwd=ROOT, env=self.cluster.whole_environment | environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def call(self, verb, *arguments):
+        """The same, waited for; returns what it printed."""
+        process = self.start(verb, *arguments)
+        said, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+        return said
+
+    def folder(self, cell=None, seed=0):
+        (found,) = select([cell or self.cells])
+        config = resolve(found, seed, load_profile("mini"), parse_overrides(self.set))
+        return folder_of(config, self.runs)
+
+    def result(self, cell=None):
+        return read_json(self.folder(cell).result)
+
+    def job(self, cell=None):
+        return json.loads(self.folder(cell).submission.read_text())["job"]
+
+    def wait_for_results(self, cells=None, seconds=240):
+        cells = cells or [self.cells]
+        self.cluster.wait_for(
+            lambda: all(self.folder(cell).result.exists() for cell in cells), seconds, f"results of {cells}"
+        )
+
+    def wait_for_epochs(self, epochs, seconds=120):
+        """Until so many epochs are over; the run must still be at it."""
+        history = self.folder().history
+        self.cluster.wait_for(
+            lambda: history.exists() and len(history.read_text().splitlines()) >= epochs,
+            seconds, f"epoch {epochs} of {self.runs}",
+        )  # fmt: skip
+        assert not self.folder().result.exists(), "the run was over too soon for the test"
+
+    def process(self):
+        """The process that holds the run."""
+        newest = max(self.folder().path.glob("claim.*"), key=lambda path: int(path.suffix[1:]))
+        return json.loads(newest.read_text())["pid"]
+
+    def ended(self, cell=None):
+        """Whether the run's job is over; of an array that never began squeue keeps one line for all."""
+        jobs = {job["id"]: job["state"] for job in self.cluster.jobs(finished=True)}
+        own = self.job(cell)
+        return jobs.get(own, jobs.get(own.partition("_")[0])) not in (
+            "PENDING",
+            "RUNNING",
+            "COMPLETING",
+            "CONFIGURING",
+            None,
+        )
+
+
+def run_locally(runs, data, set, *cells):
+    """The same runs without a cluster, undisturbed; returns their results in order."""
+    command = [sys.executable, "-m", "benchmark", "launch", "--runs", str(runs), "--data", str(data)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")}
+    subprocess.run(
+        [*command, "--cells", " ".join(cells), "--set", set], cwd=ROOT, env=environment, check=True
+    )
+    found = []
+    for cell in cells:
+        config = resolve(select([cell])[0], 0, load_profile("mini"), parse_overrides(set))
+        found.append(read_json(folder_of(config, runs).result))
+    return found
+
+
+def _toml(value):
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + " }"
+    return json.dumps(value)

@@ -1,0 +1,144 @@
+"""Ranks from SLURM's variables, staging, and the decision whether a stopped job queues again."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.data import sources
+from benchmark.errors import DataError, RunError
+from slurm import attempt, staging
+from slurm.ranks import job_id, world
+
+STEP = {
+    "SLURM_JOB_ID": "17",
+    "SLURM_PROCID": "5",
+    "SLURM_NTASKS": "8",
+    "SLURM_LOCALID": "1",
+    "SLURM_NNODES": "2",
+}
+
+
+def test_a_tasks_place():
+    place = world(STEP)
+    assert (place.rank, place.size, place.local_rank, place.local_size) == (5, 8, 1, 4)
+    assert place.attempt == "17.0"
+
+
+def test_every_start_of_an_array_element_is_an_attempt_of_its_own():
+    element = STEP | {"SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": "3"}
+    assert job_id(element) == "12_3"
+    assert world(element | {"SLURM_RESTART_COUNT": "2"}).attempt == "12_3.2"
+
+
+@pytest.mark.parametrize("name", STEP)
+def test_outside_of_a_job_step(name):
+    with pytest.raises(RunError, match=f"{name} is not set"):
+        world({key: value for key, value in STEP.items() if key != name})
+
+
+def test_data_are_copied_once_and_again_when_they_change(tmp_path, slurm_pictures, monkeypatch):
+    monkeypatch.setenv("MY_DISK", str(tmp_path / "disk"))
+    first = staging.staged("$MY_DISK/here", "cub", slurm_pictures)
+    assert sources.fingerprint(sources.locate("cub", first), "cub") == sources.fingerprint(
+        sources.locate("cub", slurm_pictures), "cub"
+    )
+    mark = next(first.rglob("*.jpg"))
+    mark.write_bytes(b"mark")
+    assert staging.staged("${MY_DISK}/here", "cub", slurm_pictures) == first
+    assert mark.read_bytes() == b"mark"
+    changed = tmp_path / "data"
+    subprocess.run(["cp", "-r", str(slurm_pictures), str(changed)], check=True)
+    lists = changed / "CUB_200_2011" / "image_class_labels.txt"
+    lists.write_text(lists.read_text() + "\n")
+    assert staging.staged("$MY_DISK/here", "cub", changed) != first
+
+
+def test_a_half_copy_of_a_killed_job_is_no_copy(tmp_path, slurm_pictures):
+    first = staging.staged(str(tmp_path), "cub", slurm_pictures)
+    half = first.with_name(f".{first.name}.half")
+    os.rename(first, half)
+    next(half.rglob("*.jpg")).unlink()
+    again = staging.staged(str(tmp_path), "cub", slurm_pictures)
+    assert again == first
+    assert not half.exists()
+    names = [{path.relative_to(root) for path in root.rglob("*")} for root in (again, slurm_pictures)]
+    assert names[0] == {name for name in names[1] if name.parts[0] == "CUB_200_2011"}
+
+
+def test_jobs_of_one_node_copy_once_between_them(tmp_path, slurm_pictures):
+    script = (
+        "import logging, sys\nfrom pathlib import Path\nfrom slurm.staging import staged\n"
+        "logging.basicConfig(level='INFO', stream=sys.stdout)\n"
+        f"staged({str(tmp_path)!r}, 'cub', Path({str(slurm_pictures)!r}))\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    running = [
+        subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    said = [process.communicate(timeout=120)[0] for process in running]
+    assert [process.returncode for process in running] == [0] * 4
+    assert sum("copied" in text for text in said) == 1
+
+
+def test_scratch_that_is_not_there(tmp_path, slurm_pictures, monkeypatch):
+    monkeypatch.delenv("NO_SUCH", raising=False)
+    with pytest.raises(RunError, match=r"no variable \$NO_SUCH"):
+        staging.staged("$NO_SUCH/x", "cub", slurm_pictures)
+    with pytest.raises(RunError, match="expected an absolute path"):
+        staging.staged("disk", "cub", slurm_pictures)
+    with pytest.raises(DataError, match="no veri in"):
+        staging.staged(str(tmp_path), "veri", slurm_pictures)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot write"):
+        staging.staged(str(tmp_path / "file"), "cub", slurm_pictures)
+
+
+def test_a_full_scratch_disk_leaves_no_half_copy(tmp_path, slurm_pictures):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "none", str(disk)], capture_output=True
+    ).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        with pytest.raises(RunError, match=r"copying .* failed at .*No space left.*leave scratch out"):
+            staging.staged(str(disk), "cub", slurm_pictures)
+        assert not [path for path in disk.rglob("*") if path.suffix == ".jpg"]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+SHOWN = (
+    "JobId=17 JobState={state} Reason=None\n   PreemptEligibleTime=2026-01-01T00:00:00 PreemptTime={time}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "time", "expected"),
+    [
+        ("RUNNING", "2026-01-01T00:00:10", True),
+        ("RUNNING", "None", False),  # somebody's kill
+        ("CANCELLED", "2026-01-01T00:00:10", False),
+        ("COMPLETING", "None", False),
+    ],
+)
+def test_only_a_preempted_job_queues_itself_again_on_sigterm(slurm_says, monkeypatch, state, time, expected):
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    slurm_says.says("scontrol", SHOWN.format(state=state, time=time))
+    assert attempt._is_preempted() is expected
+
+
+def test_a_controller_that_does_not_answer_is_no_preemption(slurm_says):
+    slurm_says.says("scontrol", "", error="Unable to contact", status=1)
+    assert attempt._is_preempted() is False
+
+
+def test_the_notice_is_the_signal_that_the_batch_script_asks_for():
+    golden = (Path(__file__).parent / "golden" / "cpu.sbatch").read_text()
+    assert f"--signal={attempt.NOTICE.name.removeprefix('SIG')}@" in golden
+    assert attempt.NOTICE == signal.SIGUSR2

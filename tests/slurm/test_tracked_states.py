@@ -1,0 +1,168 @@
+"""A run's state from its folder and its job together: the folder's result first, and unknown never becomes done."""
+
+import json
+
+import pytest
+
+from benchmark import claim, config, status
+from benchmark.grid import select
+from benchmark.places import MINI_WEIGHTS, Places
+from benchmark.records import folder_of
+from benchmark.submission import Submission, stored
+from slurm.states import ENDED, WAITS, WORKS, track
+
+NAME = "dcal-mini-default-0a1b2c3d"
+CODE = {"commit": "c" * 40, "dirty": False, "changes": ""}
+
+
+@pytest.fixture
+def asked():
+    return config.resolve(select(["cub/deit_tiny/dcal"])[0], 0, config.load_profile("mini"), {})
+
+
+@pytest.fixture
+def places(tmp_path):
+    return Places(tmp_path / "runs", tmp_path / "data", MINI_WEIGHTS, generated=True)
+
+
+@pytest.fixture
+def handed(asked, places):
+    """A run's folder after submission as job 9_0."""
+    folder = folder_of(asked, places.runs)
+    folder.make()
+    submission = Submission(
+        "9_0", NAME, asked.hash, CODE, "2026-01-01T10:00:00+00:00", "me", "here", 0, 1, 60, "logs"
+    )
+    folder.submission.write_text(json.dumps(stored(submission)))
+    return folder
+
+
+def seen(asked, places):
+    (run,) = track([status.view(asked, places, None)]).runs
+    return run.view.state, run.view.reason
+
+
+def outcome(folder, state, message, owner):
+    folder.outcome.write_text(json.dumps({"state": state, "message": message, "owner": owner}))
+
+
+OWNER = f"job 9_0 ({NAME})"
+
+
+def test_the_folder_alone_says_queued(asked, places, handed):
+    view = status.view(asked, places, None)
+    assert (view.state, view.reason) == ("queued", "submitted as job 9_0 on 2026-01-01T10:00")
+
+
+@pytest.mark.parametrize("state", WAITS)
+def test_waiting(asked, places, handed, slurm_says, state):
+    slurm_says.says("squeue", f"9_0|{NAME}|{state}||Priority\n")
+    found, reason = seen(asked, places)
+    assert found == "queued"
+    assert "(Priority)" in reason
+
+
+@pytest.mark.parametrize("state", WORKS)
+def test_working_without_a_sign_yet(asked, places, handed, slurm_says, state):
+    slurm_says.says("squeue", f"9_0|{NAME}|{state}|n7|None\n")
+    found, reason = seen(asked, places)
+    assert found == "running"
+    assert "n7" in reason
+
+
+@pytest.mark.parametrize("state", ENDED)
+@pytest.mark.parametrize("command", ["squeue", "sacct"])
+def test_ended_without_a_result_is_failed_with_slurms_word(asked, places, handed, slurm_says, state, command):
+    line = f"9_0|{NAME}|{state}|n1" + ("|None" if command == "squeue" else "")
+    slurm_says.says(command, line + "\n")
+    found, reason = seen(asked, places)
+    assert found == "failed"
+    assert f"9_0 {state}: " in reason
+
+
+def test_a_word_nobody_knows_is_unknown(asked, places, handed, slurm_says):
+    slurm_says.says("squeue", f"9_0|{NAME}|SPARKLING|n1|None\n")
+    assert seen(asked, places)[0] == "unknown"
+
+
+def test_gone_without_a_trace(asked, places, handed, slurm_says):
+    found, reason = seen(asked, places)
+    assert found == "failed"
+    assert "left no sign" in reason
+
+
+def test_another_job_of_the_same_id_is_not_ours(asked, places, handed, slurm_says):
+    slurm_says.says("squeue", "9_0|somebody-elses|RUNNING|n1|None\n")
+    assert seen(asked, places)[0] == "failed"
+
+
+def test_slurm_does_not_answer(asked, places, handed, slurm_says):
+    slurm_says.says("squeue", "", error="Unable to contact slurm controller", status=1)
+    found, reason = seen(asked, places)
+    assert found == "unknown"
+    assert "Unable to contact" in reason
+
+
+def test_the_runs_own_reason_is_better_than_slurms(asked, places, handed, slurm_says):
+    outcome(handed, "failed", "torn picture", OWNER)
+    slurm_says.says("squeue", f"9_0|{NAME}|FAILED|n1|None\n")
+    assert seen(asked, places) == ("failed", "torn picture")
+
+
+def test_a_preempted_run_that_waits_again_is_queued(asked, places, handed, slurm_says):
+    outcome(handed, "preempted", "stopped by SIGUSR2", OWNER)
+    slurm_says.says("squeue", f"9_0|{NAME}|PENDING||BeginTime\n")
+    assert seen(asked, places)[0] == "queued"
+
+
+def test_a_preempted_run_whose_job_is_gone_stays_preempted(asked, places, handed, slurm_says):
+    outcome(handed, "preempted", "stopped by SIGTERM", OWNER)
+    assert seen(asked, places) == ("preempted", "stopped by SIGTERM")
+
+
+def test_an_older_failure_does_not_outlive_a_new_submission(asked, places, handed, slurm_says):
+    outcome(handed, "failed", "torn picture", "job 4_0 (dcal-mini-default-ffffffff)")
+    assert status.view(asked, places, None).state == "queued"
+    slurm_says.says("squeue", f"9_0|{NAME}|PENDING||Priority\n")
+    assert seen(asked, places)[0] == "queued"
+
+
+def test_a_killed_process_of_a_job_that_waits_again_is_queued(asked, places, handed, slurm_says):
+    dead = {"machine": "m", "host": "h", "pid": 1, "since": 0.0, "owner": OWNER}
+    (handed.path / "claim.1").write_text(json.dumps(dead))
+    import os
+
+    os.utime(handed.path / "claim.1", (1, 1))
+    assert status.view(asked, places, None).state == "failed"
+    slurm_says.says("squeue", f"9_0|{NAME}|PENDING||BeginTime\n")
+    assert seen(asked, places)[0] == "queued"
+    slurm_says.says("squeue", "")
+    slurm_says.says("sacct", f"9_0|{NAME}|OUT_OF_MEMORY|n1\n")
+    found, reason = seen(asked, places)
+    assert found == "failed"
+    assert "raise memory" in reason
+
+
+def test_a_living_process_is_running_whatever_slurm_says(asked, places, handed, slurm_says):
+    held = claim.acquire(handed.path, OWNER)
+    slurm_says.says("squeue", f"9_0|{NAME}|PENDING||Priority\n")
+    found, reason = seen(asked, places)
+    held.release()
+    assert found == "running"
+    assert "job 9_0" in reason
+
+
+def test_other_settings_than_submitted_are_stale(places, handed, slurm_says):
+    other = config.resolve(
+        select(["cub/deit_tiny/dcal"])[0], 0, config.load_profile("mini"), {"train.epochs": 3}
+    )
+    slurm_says.says("squeue", f"9_0|{NAME}|PENDING||Priority\n")
+    found, reason = seen(other, places)
+    assert found == "stale"
+    assert "make cancel" in reason
+
+
+def test_a_damaged_submission_file_is_no_submission(asked, places, handed, slurm_says):
+    handed.submission.write_text('{"job": "9_0"}')
+    assert seen(asked, places)[0] == "missing"
+    assert slurm_says.calls == []
