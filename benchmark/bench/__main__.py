@@ -10,11 +10,11 @@ from pathlib import Path
 
 from benchmark import provenance
 from benchmark.atomic import explained, write_json
-from benchmark.bench import ranking
+from benchmark.bench import ranking, starting
 from benchmark.bench.rows import Row, table
 from benchmark.errors import SuiteError
 
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"ranking": ranking.run}
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"ranking": ranking.run, "starting": starting.run}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,12 +2,13 @@
 
 import json
 import mmap
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmark.bench import __main__ as bench
-from benchmark.bench import full_sort, rows
+from benchmark.bench import full_sort, rows, starting
 from benchmark.bench import ranking as ranking_bench
 from benchmark.bench.measure import available_bytes, measure
 from benchmark.errors import RunError
@@ -165,3 +166,13 @@ def test_an_output_folder_that_cannot_be_written_is_refused_before_anything_is_m
     (tmp_path / "file").write_text("")
     assert bench.main(["--out", str(tmp_path / "file")]) == 2
     assert "file" in capsys.readouterr().err
+
+
+def test_start_up_times_are_of_commands_that_said_what_they_should(mini_pictures):
+    (listed,) = starting.run(starting.COMMANDS[:1], 2, mini_pictures)
+    assert listed.case == "204 runs"
+    assert len(listed.ours) == 2
+    assert min(listed.ours) > 0
+    silent = replace(starting.COMMANDS[0], says="no such words")
+    with pytest.raises(RunError, match=r"(?s)did not say 'no such words': .*204 runs: 68 done"):
+        starting.run([silent], 1, mini_pictures)
