@@ -70,13 +70,17 @@ def header(summary: TableSummary, overrides: Iterable[str] = ()) -> list[tuple[s
     """What was measured with what: (label, text) pairs. Facts that no record states read "not recorded"."""
     done = [run for run in summary.runs if records.is_done(run)]
     lines = [("profile", one_line(summary.profile))]
-    changed = one_line(", ".join(overrides))
-    if changed:
-        lines.append(("settings changed", changed))
+    overridden = one_line(", ".join(overrides))
+    if overridden:
+        lines.append(("settings changed", overridden))
     for dataset in TABLES[summary.key].datasets:
         texts = records.distinct(records.data_text(run) for run in done if run.cell.dataset == dataset)
         lines.append((f"data, {DATASETS[dataset].column}", "; ".join(texts) or "no finished run"))
     seeds = sorted({run.seed for run in summary.runs})
+    changed = [f"{run.cell.id}/seed{run.seed} {text}" for run in done if (text := records.changed_code(run))]
+    if changed:
+        more = f"; and {len(changed) - 3} more runs" if len(changed) > 3 else ""
+        lines.append(("WARNING, other code than at submission", "; ".join(changed[:3]) + more))
     lines += [
         ("seeds", ", ".join(map(str, seeds)) or "none"),
         ("commit", _joined((records.commit(run, digits=10) for run in done), bool(done))),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from benchmark.grid import Cell
+from benchmark.provenance import difference
 from tables.formats import one_line
 
 
@@ -99,6 +100,13 @@ def commit(run: RunView, digits: int | None = None) -> str:
     found = section(run, "provenance")
     sha = one_line(found.get("commit") or "")[:digits]
     return f"{sha}-dirty" if sha and found.get("dirty") else sha
+
+
+def changed_code(run: RunView) -> str:
+    """How the code that ran differs from the code that was submitted to a cluster, or ""."""
+    started = section(run, "provenance")
+    submitted = started.get("submitted")
+    return one_line(difference(submitted, started)) if isinstance(submitted, Mapping) else ""
 
 
 def device(run: RunView) -> str:

@@ -103,6 +103,19 @@ def test_a_record_with_metrics_only_is_shown():
     assert dict(layout.header)["commit"] == "not recorded"
 
 
+def test_code_changed_after_submission_is_told_on_top():
+    runs = [done(BEFORE, 0, 81.8), done(AFTER, 0, 82.8), done(AFTER, 1, 82.9)]
+    for run, commit in zip(runs, ("a" * 40, "a" * 40, "c" * 40), strict=True):
+        run.result["provenance"] |= {"changes": "", "submitted": {"commit": commit, "dirty": False, "changes": ""}}
+    told = dict(build("table1", "paper", runs).header)["WARNING, other code than at submission"]
+    assert told == f"{AFTER}/seed1 submitted with cccccccccc, started with aaaaaaaaaa"
+    runs[1].result["provenance"] |= {"dirty": True, "changes": "0123456789"}
+    told = dict(build("table1", "paper", runs[:2]).header)["WARNING, other code than at submission"]
+    assert "started with aaaaaaaaaa and changes 01234567" in told
+    labels = dict(build("table1", "paper", runs[:1]).header)
+    assert not [label for label in labels if "WARNING" in label]
+
+
 @pytest.mark.parametrize("block", ["data", "device", "provenance", "metrics", "best", "config_hash"])
 @pytest.mark.parametrize("value", [None, "text", 3, []])
 def test_a_block_of_the_wrong_kind_does_not_stop_the_table(block, value):
