@@ -34,7 +34,8 @@ MACHINE = $(if $(JOBS),--jobs $(call q,$(JOBS))) $(if $(DEVICE),--device $(call 
 
 # What goes to a cluster: its file, and the machine's options that runs have there.
 SITE = $(if $(CLUSTER),--cluster $(call q,$(CLUSTER))) $(if $(DEVICE),--device $(call q,$(DEVICE))) \
-	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(filter-out 0,$(DRY)),--dry)
+	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(RERUN),--rerun $(call q,$(RERUN))) \
+	$(if $(filter-out 0,$(DRY)),--dry)
 LAUNCH = $(if $(filter slurm,$(EXECUTOR)),-m slurm submit,$(if $(filter local,$(EXECUTOR)),-m benchmark launch))
 
 .DEFAULT_GOAL := help

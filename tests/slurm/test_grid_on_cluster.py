@@ -115,7 +115,7 @@ def _table(runs, suite):
 
 
 def test_the_script_that_sbatch_got_is_the_one_that_was_rehearsed(suite, cluster, tmp_path):
-    other = Suite(cluster, tmp_path, suite.data, set=SET, cells="cub/deit_tiny", extra={"hold": "yes"})
+    other = Suite(cluster, tmp_path, suite.data, set=SET, cells="cub/deit_tiny")
     other.write_site(extra={"begin": "now+1hour"})
     rehearsed = other.call("submit", "--dry")
     other.call("submit")
@@ -123,7 +123,7 @@ def test_the_script_that_sbatch_got_is_the_one_that_was_rehearsed(suite, cluster
     (script,) = folder.glob("*_submission.sh")
     stored = json.loads(other.folder("cub/deit_tiny/dcal").submission.read_text())
     assert script.read_text() in rehearsed.replace("0" * 8, stored["name"].rpartition("-")[2])
-    assert "BeginTime" in other.call("status")
+    cluster.wait_for(lambda: "(BeginTime)" in other.call("status"), 30, "why the jobs wait, in status")
     assert "cancelled: 2 jobs" in other.call("cancel")
     cluster.wait_for(lambda: other.ended("cub/deit_tiny/dcal"), 30, "the cancelled job's end")
     assert "2 preempted" in other.call("status")

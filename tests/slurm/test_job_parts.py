@@ -133,7 +133,8 @@ def test_only_a_preempted_job_queues_itself_again_on_sigterm(slurm_says, monkeyp
     assert attempt._is_preempted() is expected
 
 
-def test_a_controller_that_does_not_answer_is_no_preemption(slurm_says):
+def test_a_controller_that_does_not_answer_is_no_preemption(slurm_says, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
     slurm_says.says("scontrol", "", error="Unable to contact", status=1)
     assert attempt._is_preempted() is False
 

@@ -29,8 +29,8 @@ def site(tmp_path):
 def launch(tmp_path, slurm_pictures, slurm_says, site, capsys):
     """Calls a verb over the mini CUB; returns its exit status and what it printed."""
 
-    def call(verb, *arguments, cells="cub/deit_tiny", **options):
-        common = ["--runs", str(tmp_path / "runs"), "--data", str(slurm_pictures), "--cells", cells]
+    def call(verb, *arguments, cells="cub/deit_tiny", data=slurm_pictures, **options):
+        common = ["--runs", str(tmp_path / "runs"), "--data", str(data), "--cells", cells]
         if verb in ("submit", "retry"):
             common += ["--cluster", str(site)]
         common += [part for name, value in options.items() for part in (f"--{name}", value)]
@@ -292,11 +292,37 @@ def test_mistakes_are_refused_before_anything_is_asked(launch, slurm_says, capsy
 
 def test_two_hundred_runs_are_two_calls_to_slurm(launch, slurm_says, tmp_path):
     """The whole grid with three seeds: one sbatch call, then one squeue and one sacct call for its status."""
-    status, out, _ = launch("submit", cells="cub cars aircraft veri msmt17 market duke", seeds="0,1,2")
+    grid = {"cells": "*", "seeds": "0,1,2", "data": tmp_path / "all seven sets"}
+    status, out, _ = launch("submit", **grid)
     assert status == 0
     assert "186 runs submitted; left alone: 18 no-weights" in out  # CaiT and Swin have no mini stand-in yet
     assert slurm_says.count("sbatch") == 1
     calls = len(slurm_says.calls)
-    _, out, _ = launch("status", cells="*", seeds="0,1,2")
+    _, out, _ = launch("status", **grid)
     assert "204 runs: " in out
     assert [call.split()[0] for call in slurm_says.calls[calls:]] == ["squeue", "sacct"]
+
+
+def test_stale_runs_are_kept_until_told_otherwise(launch, slurm_says, tmp_path):
+    stale = folder(tmp_path)
+    stale.make()
+    stale.config.write_text(json.dumps({"hash": "0" * 64, "identity": {}}))
+    stale.checkpoint.write_bytes(b"weights")
+    _, out, _ = launch("submit")
+    assert "1 runs submitted; left alone: 1 stale" in out
+    _, out, err = launch("submit", "--rerun", "stale")
+    assert "1 runs submitted; left alone: 1 " in out
+    assert "set aside: " in err
+    (kept,) = stale.path.parent.glob("seed0.stale-*")
+    assert (kept / "checkpoint.pt").read_bytes() == b"weights"
+
+
+def test_a_stale_run_whose_job_lives_is_not_set_aside(launch, slurm_says, tmp_path):
+    launch("submit", cells="cub/deit_tiny/dcal")
+    waiting(slurm_says, tmp_path, ids=())
+    name = json.loads(folder(tmp_path).submission.read_text())["name"]
+    slurm_says.says("squeue", f"101|{name}|PENDING||Priority\n")
+    _, out, err = launch("submit", "--rerun", "stale", cells="cub/deit_tiny/dcal", set="train.epochs=3")
+    assert "0 runs submitted; left alone: 1 stale" in out
+    assert "make cancel takes it back" in out
+    assert "set aside" not in err
