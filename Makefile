@@ -35,8 +35,11 @@ MACHINE = $(if $(JOBS),--jobs $(call q,$(JOBS))) $(if $(DEVICE),--device $(call 
 # What goes to a cluster: its file, and the machine's options that runs have there.
 SITE = $(if $(CLUSTER),--cluster $(call q,$(CLUSTER))) $(if $(DEVICE),--device $(call q,$(DEVICE))) \
 	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(RERUN),--rerun $(call q,$(RERUN))) \
-	$(if $(filter-out 0,$(DRY)),--dry)
+	$(if $(REHEARSED),--dry)
+REHEARSED = $(filter-out 0,$(DRY))
 LAUNCH = $(if $(filter slurm,$(EXECUTOR)),-m slurm submit,$(if $(filter local,$(EXECUTOR)),-m benchmark launch))
+
+refuse = $(if $(1),echo $(call q,error: $(strip $(1))) >&2; exit 2;)
 
 .DEFAULT_GOAL := help
 .PHONY: help table1 table2 extras tables list settings check-data mini-data mini-weights bench \
@@ -72,9 +75,11 @@ table1: $(VENV) ## run what is missing of Table 1 (fine-grained), then write and
 table2: $(VENV) ## run what is missing of Table 2 (re-identification), then write and print the table
 extras: $(VENV) ## the same for the paper's further backbones, CaiT and Swin
 table1 table2 extras:
-	@$(if $(LAUNCH),,echo "error: EXECUTOR=$(EXECUTOR): expected local or slurm" >&2; exit 2;) \
-	$(PY) $(LAUNCH) --table $@ $(PLACES) $(GRID) $(if $(filter slurm,$(EXECUTOR)),$(SITE),$(MACHINE)); status=$$?; \
-	if [ $$status -eq 2 ]$(if $(filter-out 0,$(DRY)), || true); then exit $$status; fi; \
+	@$(call refuse,$(if $(LAUNCH),,EXECUTOR=$(EXECUTOR): expected local or slurm))
+	@$(call refuse,$(and $(REHEARSED),$(filter local,$(EXECUTOR)),DRY shows what would go to a cluster: add EXECUTOR=slurm))
+	@$(call refuse,$(and $(JOBS),$(filter slurm,$(EXECUTOR)),JOBS is for this machine; on a cluster the cluster file caps with parallel))
+	@$(PY) $(LAUNCH) --table $@ $(PLACES) $(GRID) $(if $(filter slurm,$(EXECUTOR)),$(SITE),$(MACHINE)); status=$$?; \
+	if [ $$status -eq 2 $(if $(REHEARSED),-o 1) ]; then exit $$status; fi; \
 	$(PY) -m tables $@ $(PLACES) --seeds $(call q,$(SEEDS)) && exit $$status
 
 submit: $(VENV) ## submit what is missing to the cluster, of all tables or of CELLS; DRY=1 prints what would be sent
@@ -90,8 +95,8 @@ cancel: $(VENV) ## take queued runs back and end running ones, which save first
 	@$(PY) -m slurm cancel $(PLACES) $(GRID)
 
 logs: $(VENV) ## the end of the log of CELL=dataset/backbone/method, and of its job's output
-	@$(if $(CELL),,echo "error: which run? make logs CELL=cub/deit_tiny/dcal" >&2; exit 2;) \
-	$(PY) -m slurm logs $(PLACES) --cells $(call q,$(CELL)) --seeds $(call q,$(SEEDS))
+	@$(call refuse,$(if $(CELL),,which run? make logs CELL=cub/deit_tiny/dcal))
+	@$(PY) -m slurm logs $(PLACES) --cells $(call q,$(CELL)) --seeds $(call q,$(SEEDS))
 
 tables: $(VENV) ## write and print both tables from what is there; starts no run
 	@for table in table1 table2; do $(PY) -m tables $$table $(PLACES) --seeds $(call q,$(SEEDS)) || exit $$?; done

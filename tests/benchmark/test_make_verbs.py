@@ -134,6 +134,33 @@ def test_a_mistake_is_refused_before_anything_runs(checkout):
         assert " start " not in done.stderr
 
 
+def test_what_has_no_meaning_here_is_refused(checkout):
+    for arguments, words in (
+        (["EXECUTOR=pbs"], "EXECUTOR=pbs: expected local or slurm"),
+        (["DRY=1"], "add EXECUTOR=slurm"),
+        (["EXECUTOR=slurm", "JOBS=2"], "parallel"),
+        (["EXECUTOR=slurm"], "no cluster file"),
+        (["EXECUTOR=slurm", "CLUSTER=it's not.toml"], "it's not.toml"),
+    ):
+        done = make(checkout, "table1", *arguments)
+        assert done.returncode == 2
+        assert "error: " in done.stderr
+        assert words in done.stderr
+        assert not done.stdout
+    assert "which run?" in make(checkout, "logs").stderr
+
+
+def test_what_would_be_sent_is_printed_without_a_cluster(checkout):
+    site = "tests/slurm/clusters/cpu.toml"
+    arguments = ["EXECUTOR=slurm", f"CLUSTER={site}", "CELLS=cub/deit_tiny", "RUNS=dry runs"]
+    shown = make(checkout, "table1", "DRY=1", *arguments)
+    assert shown.returncode == 0, shown.stderr
+    assert "#SBATCH --array=0-1%2" in shown.stdout
+    assert f"--output='{checkout}" in shown.stdout.replace("'\"'\"'", "'")  # quoted as a shell would
+    assert "2 runs would be submitted" in shown.stdout
+    assert not (checkout / "dry runs").exists()
+
+
 def test_quotes_in_values_reach_the_program_as_they_are(checkout):
     done = make(checkout, "list", "CELLS=cub/deit_tiny/*'; touch owned '")
     assert done.returncode == 2
