@@ -90,9 +90,18 @@ def _report(summary: pool.Summary) -> int:
             "stale runs are kept and not used: RERUN=stale sets them aside and runs the cells anew",
             file=sys.stderr,
         )
+    for run_id, reason in summary.queued.items():
+        print(f"left to the cluster: {run_id}: {reason}", file=sys.stderr)
+    if summary.queued:
+        print(
+            "make status shows whether their jobs still wait, make cancel takes them back, and then they run here",
+            file=sys.stderr,
+        )
     if summary.interrupted:
         print("interrupted: the runs saved their state; the same command goes on from there", file=sys.stderr)
         return 130
+    if summary.queued and not summary.failed:
+        return 1
     if summary.failed:
         print(
             f"{len(summary.failed)} of the runs failed; the reasons are above and in their log.txt",

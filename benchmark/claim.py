@@ -76,9 +76,10 @@ def acquire(folder: Path, owner: str = "") -> Claim:
     draft = folder / f".claim.{socket.gethostname()}.{os.getpid()}"
     with explained(draft):
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-        fcntl.flock(
-            descriptor, fcntl.LOCK_EX
-        )  # before the file gets its name, so that it is never seen unlocked
+        with contextlib.suppress(
+            OSError
+        ):  # some network file systems have no locks: then heartbeats tell alone
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # before the file gets its name: it is never seen unlocked
         me = Holder(_machine(), socket.gethostname(), os.getpid(), time.time(), owner)
         os.write(descriptor, json.dumps(asdict(me)).encode())
         try:
@@ -132,8 +133,11 @@ def holder(folder: Path) -> Holder | None:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 return None
-            except OSError:
+            except BlockingIOError:
                 pass
+            except OSError:  # no locks here
+                if time.time() - _last_sign(folder, path) > SILENT_SECONDS:
+                    return None
         elif time.time() - _last_sign(folder, path) > SILENT_SECONDS:
             return None
         who = (content[name] for name in ("machine", "host", "pid", "since"))

@@ -44,11 +44,15 @@ class _Job:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a launch did. failed and stale: run id → reason; interrupted: it was told to stop."""
+    """What a launch did. failed, stale and queued: run id → reason; interrupted: it was told to stop.
+
+    queued: handed to a cluster and left to it.
+    """
 
     finished: int
     failed: dict[str, str]
     stale: dict[str, str]
+    queued: dict[str, str]
     interrupted: bool
 
 
@@ -141,8 +145,10 @@ def launch(
         for number, handler in previous.items():
             signal.signal(number, handler)
         show.stop()
-    stale = {view.id: view.reason for view in views if view.state == "stale"}
-    return Summary(finished, failed, stale, interrupted)
+    stale, queued = (
+        {view.id: view.reason for view in views if view.state == state} for state in ("stale", "queued")
+    )
+    return Summary(finished, failed, stale, queued, interrupted)
 
 
 _BUSY = "busy"

@@ -25,7 +25,7 @@ def now() -> str:
 def commit() -> tuple[str, bool]:
     """The checkout's commit and whether tracked files differ from it; ("unknown", False) without git."""
     try:
-        sha = _git("rev-parse", "HEAD")
+        sha = _git("rev-parse", "HEAD").decode()
         return sha, bool(_git("status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.CalledProcessError):
         return "unknown", False
@@ -34,15 +34,15 @@ def commit() -> tuple[str, bool]:
 def code() -> dict[str, object]:
     """What runs: commit, dirty as ``commit`` gives them, and changes, a digest of the difference where there is one."""
     sha, dirty = commit()
-    changes = hashlib.sha256(_git("diff", "HEAD").encode()).hexdigest()[:16] if dirty else ""
+    changes = hashlib.sha256(_git("diff", "HEAD")).hexdigest()[:16] if dirty else ""
     return {"commit": sha, "dirty": dirty, "changes": changes}
 
 
 def difference(submitted: Mapping[str, object] | None, started: Mapping[str, object]) -> str:
     """How the code a run started with differs from the code it was submitted with, or ""."""
-    if not submitted or all(
-        submitted.get(name) == started.get(name) for name in ("commit", "dirty", "changes")
-    ):
+    if not submitted or "unknown" in (submitted.get("commit"), started.get("commit")):
+        return ""  # without git on a compute node nothing can be told
+    if all(submitted.get(name) == started.get(name) for name in ("commit", "dirty", "changes")):
         return ""
     return f"submitted with {_code_text(submitted)}, started with {_code_text(started)}"
 
@@ -52,9 +52,10 @@ def _code_text(code: Mapping[str, object]) -> str:
     return text + (f" and changes {str(code.get('changes') or '')[:8]}".rstrip() if code.get("dirty") else "")
 
 
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+def _git(*arguments: str) -> bytes:
+    # Without the index's lock: many jobs and a watching status must not get in the way of the user's own commits.
+    command = ["git", "--no-optional-locks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.strip()
 
 
 def collect() -> dict[str, object]:

@@ -161,9 +161,6 @@ class Meeting:
                 raise RunError(message)
             if watch and self._stop.reason:
                 raise Stopped(f"{self._stop.reason} before training began")
-            if watch:  # to other machines a holder that gives no sign would seem dead
-                with contextlib.suppress(OSError):
-                    self._folder.heartbeat.touch()
             if time.monotonic() > end:
                 return False
             time.sleep(POLL_SECONDS)

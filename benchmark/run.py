@@ -32,7 +32,7 @@ from benchmark.records import RunFolder, folder_of, read_result, set_aside, writ
 from benchmark.rendezvous import Meeting, Over
 from benchmark.result import make_result
 from benchmark.status import stale_reason
-from benchmark.stop import Heartbeat, StopRequest
+from benchmark.stop import Heartbeat, Stopped, StopRequest
 from benchmark.tasks import TASKS, Dataset, Evaluation
 from benchmark.train import Trainer, Watched
 from benchmark.world import Shares, World, require_divisible, training_shares
@@ -92,15 +92,26 @@ def run_cell(
         attempt = _Attempt(config, folder, places, infrastructure, stop, meeting)
         if world.rank:
             return _follow(attempt)
-        if infrastructure.owner:
-            held = claim.acquire_after(folder.path, infrastructure.owner, lambda: stop.reason)
-        else:
-            held = claim.acquire(folder.path)
+        held = _claimed(folder, infrastructure.owner, stop)
         try:
-            with logged(folder, quiet=infrastructure.quiet):
-                return _lead(attempt, held)
+            with (
+                logged(folder, quiet=infrastructure.quiet),
+                Heartbeat(folder, stop, parent=infrastructure.parent) as beating,
+            ):
+                return _lead(attempt, held, beating)
         finally:
             held.release()
+
+
+def _claimed(folder: RunFolder, owner: str, stop: StopRequest) -> claim.Claim:
+    if not owner:
+        return claim.acquire(folder.path)
+    try:
+        return claim.acquire_after(folder.path, owner, lambda: stop.reason)
+    except claim.Busy as error:
+        if stop.reason:  # a cluster's notice while it waited: it may wait again
+            raise Stopped(f"{stop.reason} while it waited for the run: {error}") from None
+        raise
 
 
 @dataclass(frozen=True)
@@ -125,10 +136,10 @@ def _follow(attempt: _Attempt) -> None:
         attempt.meeting.connect()  # first of all: from here on rank 0 hears of an error
         dataset = _load_data(attempt.config, attempt.places)
         fingerprint = sources.fingerprint(dataset.root, dataset.key)
-        _Work(attempt, dataset, fingerprint, held=None).to_the_end()
+        _Work(attempt, dataset, fingerprint).to_the_end()
 
 
-def _lead(attempt: _Attempt, held: claim.Claim) -> dict:
+def _lead(attempt: _Attempt, held: claim.Claim, beating: Heartbeat) -> dict:
     """What rank 0, or the only one, does."""
     config, folder = attempt.config, attempt.folder
     with recorded(folder, attempt.infrastructure.owner, attempt.meeting):
@@ -145,18 +156,23 @@ def _lead(attempt: _Attempt, held: claim.Claim) -> dict:
         for left_by_a_killed_one in folder.path.glob(".*.tmp"):
             left_by_a_killed_one.unlink()
         attempt.meeting.connect()
-        return _Work(attempt, dataset, fingerprint, held).to_the_end()
+        return _Work(attempt, dataset, fingerprint, held, beating).to_the_end()
 
 
 class _Work:
-    """The work of one attempt. held: the right to write into the run folder, which rank 0 alone has."""
+    """The work of one attempt. held: the right to write into the run folder; it and the heartbeat are rank 0's."""
 
     def __init__(
-        self, attempt: _Attempt, dataset: Dataset, fingerprint: str, held: claim.Claim | None
+        self,
+        attempt: _Attempt,
+        dataset: Dataset,
+        fingerprint: str,
+        held: claim.Claim | None = None,
+        beating: Heartbeat | None = None,
     ) -> None:
         self.config, self.folder, self.places = attempt.config, attempt.folder, attempt.places
         self.infrastructure, self.stop, self.meeting = attempt.infrastructure, attempt.stop, attempt.meeting
-        self.dataset, self.fingerprint, self.held = dataset, fingerprint, held
+        self.dataset, self.fingerprint, self.held, self.beating = dataset, fingerprint, held, beating
         self.world = self.meeting.world
         self.task = TASKS[self.config.cell.task]
         self.coverage = _coverage(dataset)
@@ -235,18 +251,18 @@ class _Work:
             checkpoint_seconds=self.infrastructure.checkpoint_seconds,
             show_progress=bool(self.held) and not self.infrastructure.quiet and sys.stderr.isatty(),
         )
-        state, beating = None, contextlib.nullcontext()
+        state = None
         if self.held:
             self._write_start(started)
             state = checkpoint.newest(self.folder, self.config.hash)
-            beating = Heartbeat(self.folder, self.stop, trainer.progress, self.infrastructure.parent)
         state = peers.share(state)
         if state is not None:
             trainer.load_state(state)
             logger.info("going on from epoch %d, step %d", trainer.book.epoch + 1, trainer.book.step)
         trainer.book.attempts += 1
-        with beating:
-            predictions = trainer.fit()
+        if self.beating:
+            self.beating.progress = trainer.progress
+        predictions = trainer.fit()
         memory = max(peers.collect(device.peak_memory_bytes(compute.device)))
         return self._finished(trainer, predictions, memory, started) if self.held else None
 

@@ -117,7 +117,7 @@ def _state(
     if damage:
         return "failed", f"{damage}; the run will be done again", None
     outcome = read_json(folder.outcome)
-    if (handed := read_submission(folder)) and not _began(handed, folder, outcome):
+    if (handed := read_submission(folder)) and not began(handed, folder, outcome):
         if handed.hash != config.hash:
             return (
                 "stale",
@@ -133,7 +133,7 @@ def _state(
     return "failed", f"the process died without a word; {_progress(folder)}; log: {' '.join(last)}", None
 
 
-def _began(handed: Submission, folder: RunFolder, outcome: dict | None) -> bool:
+def began(handed: Submission, folder: RunFolder, outcome: dict | None) -> bool:
     """Whether the job that a run was handed to left a sign of its own; older signs are of former attempts."""
     return handed.owner in ((outcome or {}).get("owner"), claim.last_owner(folder.path))
 

@@ -13,8 +13,7 @@ from types import FrameType
 from benchmark.atomic import write_json
 from benchmark.claim import BEAT_SECONDS
 from benchmark.errors import SuiteError
-from benchmark.progress import read_progress
-from benchmark.records import RunFolder
+from benchmark.records import RunFolder, read_json
 
 
 class Stopped(SuiteError):
@@ -47,16 +46,24 @@ class StopRequest:
 class Heartbeat:
     """A thread that writes ``heartbeat.json`` every few seconds while the run lives.
 
-    progress: called for what to write beside the time and the seconds spent, former attempts' included.
+    Written beside the time are the seconds spent, former attempts' included, and what progress says, which may be set
+    later; until then it is what the last attempt said.
     parent: process id of the launcher, 0 if there is none; when it is gone, the run is asked to stop.
     """
 
     def __init__(
-        self, folder: RunFolder, stop: StopRequest, progress: Callable[[], dict], parent: int = 0
+        self,
+        folder: RunFolder,
+        stop: StopRequest,
+        progress: Callable[[], dict] | None = None,
+        parent: int = 0,
     ) -> None:
-        self._folder, self._stop, self._progress, self._parent = folder, stop, progress, parent
-        before = read_progress(folder)
-        self._before, self._began = before.seconds if before else 0.0, time.monotonic()
+        self._folder, self._stop, self._parent = folder, stop, parent
+        before = read_json(folder.heartbeat) or {}
+        self.progress = progress or (
+            lambda: {key: before[key] for key in before if key not in ("time", "seconds")}
+        )
+        self._before, self._began = float(before.get("seconds", 0.0)), time.monotonic()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -72,7 +79,7 @@ class Heartbeat:
     def _beat(self) -> None:
         seconds = round(self._before + time.monotonic() - self._began, 1)
         with contextlib.suppress(SuiteError):  # a full disk must not end a run that can go on without it
-            write_json(self._folder.heartbeat, {"time": time.time(), "seconds": seconds, **self._progress()})
+            write_json(self._folder.heartbeat, {"time": time.time(), "seconds": seconds, **self.progress()})
 
     def _run(self) -> None:
         last = 0.0

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark import options, provenance
+from benchmark import claim, options
 from benchmark.atomic import write_json
 from benchmark.errors import RunError, SuiteError
+from benchmark.provenance import now
 from slurm import show
+from slurm.handover import adopt
 from slurm.launch import RETRIED, SUBMITTED, answered, launch
+from slurm.queue import call
 from slurm.states import kind, track
-
-WATCH_SECONDS = 30
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,9 +50,7 @@ def show_status(arguments: argparse.Namespace) -> int:
             print(text)
             return 0
         clear = "\x1b[2J\x1b[H" if sys.stdout.isatty() else ""
-        print(
-            f"{clear}{provenance.now()}  (every {arguments.watch:g} s; Ctrl-C ends the watching, not the runs)"
-        )
+        print(f"{clear}{now()}  (every {arguments.watch:g} s; Ctrl-C ends the watching, not the runs)")
         print(text, flush=True)
         if not any(run.view.state in ("running", "queued", "unknown") for run in grid.runs):
             return 0
@@ -61,20 +59,21 @@ def show_status(arguments: argparse.Namespace) -> int:
 
 def cancel(arguments: argparse.Namespace) -> int:
     """Take queued runs back and end running ones, which save first."""
+    adopt(options.places(arguments).runs / arguments.profile)
     grid = answered(track(options.collect(arguments)))
     jobs = [run for run in grid.runs if run.job and kind(run.job.state) in ("waits", "works")]
     if not jobs:
         print("no job of these runs is queued or running")
         return 0
-    done = subprocess.run(["scancel", *(run.job.id for run in jobs)], capture_output=True, text=True)
-    if done.returncode:
-        raise RunError(f"scancel: {done.stderr.strip()}")
+    _, problem = call(["scancel", *(run.job.id for run in jobs)])
     for run in jobs:
-        if run.view.state != "running":
-            message = {"state": "preempted", "message": f"job {run.job.id} was taken back by make cancel"}
-            write_json(
-                run.view.folder.outcome, {**message, "time": provenance.now(), "owner": run.submission.owner}
-            )
+        if problem or claim.holder(run.view.folder.path):
+            continue  # a run that lives records its end itself
+        message = f"job {run.job.id} was taken back by make cancel"
+        outcome = {"state": "preempted", "message": message, "time": now(), "owner": run.submission.owner}
+        write_json(run.view.folder.outcome, outcome)
+    if problem:
+        raise RunError(f"{problem}. Jobs it could end are ended; make status shows which")
     print(f"cancelled: {len(jobs)} jobs; the next launch goes on where they were")
     return 0
 
@@ -83,8 +82,8 @@ def logs(arguments: argparse.Namespace) -> int:
     """Print the end of a run's log and of its job's output."""
     for run in track(options.collect(arguments)).runs:
         print(f"== {run.view.id}: {run.view.state} {run.view.reason}".rstrip())
-        for path in (run.view.folder.log, show.job_output(run)):
-            if path is not None and path.is_file():
+        for path in (run.view.folder.log, *show.job_output(run)):
+            if path.is_file():
                 print(f"-- {path}")
                 lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
                 print("\n".join(lines[-arguments.lines :]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,9 @@ def plan(cluster: Cluster, views: Sequence[RunView], runs_dir: Path, device: str
     resources = {found.name: found.resources for found in cluster.classes}
     of_class = {name: sum(_pieces(len(runs), cluster) for key, runs in groups.items() if key[0] == name)
                 for name in resources}  # fmt: skip
+    if device == "cpu":
+        for name in sorted({key[0] for key in groups if resources[key[0]].gpus_per_node}):
+            print(f"WARNING: class {name!r} asks for GPUs, and these runs train on CPUs", file=sys.stderr)
     arrays = []
     for (name, minutes, source), runs in groups.items():
         # The cap is the class's: arrays that it is cut into share it.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from benchmark.stop import Stopped, StopRequest
 from benchmark.submission import owner_of
 from benchmark.world import World
 from slurm.job import RunJob
+from slurm.queue import call
 from slurm.ranks import job_id, world
 from slurm.staging import staged
 
@@ -56,7 +56,8 @@ def attempt(job: RunJob) -> None:
         if place.rank:
             return  # a status of its own would end rank 0 before that has queued the job again
         if NOTICE in stop.signals or _is_preempted():
-            _queue_again(job, folder, queue_again)
+            _queue_again(job, folder, queue_again)  # does not return where that works
+            return
         raise SystemExit(1) from None
     except SuiteError as error:
         if (read_json(folder.outcome) or {}).get("owner") != owner:  # it came before the run could record it
@@ -116,8 +117,10 @@ def _queue_again(job: RunJob, folder: RunFolder, queue_again: Callable[[int, obj
         queue_again(NOTICE, None)
     except UncompletedJobError as error:
         _note(folder, str(error))
-    except (subprocess.SubprocessError, OSError) as error:
-        _note(folder, f"SLURM refused to queue the job again ({error})")
+    except (
+        Exception
+    ) as error:  # whatever it is, the state is saved and the reason belongs into the run's folder
+        _note(folder, f"SLURM refused to queue the job again ({type(error).__name__}: {error})")
 
 
 def _note(folder: RunFolder, why: str) -> None:
@@ -133,14 +136,6 @@ def _is_preempted() -> bool:
     With a grace time the site's scheduler tells the job with SIGTERM, as scancel does, and goes on calling it running;
     one that ends by itself within that time is not queued again by the site. Without, the site has done so already.
     """
-    try:
-        shown = subprocess.run(
-            ["scontrol", "show", "job", job_id()],
-            capture_output=True,
-            text=True,
-            timeout=30,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return False
+    shown, _ = call(["scontrol", "show", "job", job_id()])
     state, preempted = (re.search(rf"\b{name}=(\S+)", shown) for name in ("JobState", "PreemptTime"))
     return bool(state and state[1] == "RUNNING" and preempted and preempted[1] not in ("None", "N/A"))

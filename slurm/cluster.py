@@ -18,11 +18,13 @@ DEFAULT_FILE = Path(__file__).parent / "cluster.toml"
 EXAMPLE = Path(__file__).parent / "cluster.example.toml"
 AUTO = "auto"
 _MEMORY = re.compile(r"\d+[KMGT]?")
-_GPU_GRES = re.compile(r"gpu(:[A-Za-z][\w.-]*)?(:(?P<count>\d+))?")
+# gpu, gpu:2, gpu:a100 and gpu:2080ti:2, alone or among others of a list.
+_GPU_GRES = re.compile(r"(?:^|,)gpu(?::(?P<type>[\w.-]+(?=:)|[A-Za-z][\w.-]*))?(?::(?P<count>\d+))?(?=,|$)")
 # Everybody's jobs have these from the class itself; a second value would contradict it.
 _OURS = (
     "array", "output", "error", "open-mode", "signal", "time", "job-name", "chdir", "requeue", "no-requeue", "nodes",
-    "ntasks-per-node", "gpus-per-node", "gres", "cpus-per-task", "mem", "partition", "account", "qos", "constraint",
+    "ntasks-per-node", "gpus-per-node", "gres", "cpus-per-task", "mem", "clusters", "partition", "account", "qos",
+    "constraint",
 )  # fmt: skip
 
 
@@ -38,7 +40,7 @@ class Resources:
     gpus: int = 1
     gres: str = ""
     cpus: int
-    memory: str
+    memory: str = ""
     minutes: int | str
     parallel: int = 16
     setup: tuple[str, ...] = ()
@@ -50,7 +52,7 @@ class Resources:
     def gpus_per_node(self) -> int:
         """GPUs a node, by either way of asking for them."""
         if self.gres:
-            return int(_GPU_GRES.fullmatch(self.gres)["count"] or 1)
+            return int(_GPU_GRES.search(self.gres)["count"] or 1)
         return self.gpus
 
     @property
@@ -97,7 +99,7 @@ class Cluster:
 
 _SITE = tuple(f.name for f in dataclasses.fields(Cluster) if f.name not in ("file", "classes"))
 _RESOURCES = tuple(f.name for f in dataclasses.fields(Resources))
-_REQUIRED = ("cpus", "memory", "minutes")
+_REQUIRED = ("cpus", "minutes")
 
 
 def load_cluster(path: Path | None) -> Cluster:
@@ -208,11 +210,11 @@ def _check_resources(resources: Resources, where: str) -> None:
             raise SettingsError(f"{where}: {name} = {getattr(resources, name)}, expected at least {least}")
     if resources.minutes != AUTO and resources.minutes < 1:
         raise SettingsError(f"{where}: minutes = {resources.minutes}, expected at least 1")
-    if not _MEMORY.fullmatch(resources.memory):
+    if resources.memory and not _MEMORY.fullmatch(resources.memory):
         raise SettingsError(
             f"{where}: memory = {resources.memory!r}, expected a number with K, M, G or T, e.g. '32G'"
         )
-    if resources.gres and not _GPU_GRES.fullmatch(resources.gres):
+    if resources.gres and not _GPU_GRES.search(resources.gres):
         raise SettingsError(
             f"{where}: gres = {resources.gres!r}, expected gpu:2 or gpu:type:2, as the site names it"
         )
@@ -220,6 +222,10 @@ def _check_resources(resources: Resources, where: str) -> None:
         raise SettingsError(
             f"{where}: gpus = {resources.gpus} and gres = {resources.gres!r} both ask for GPUs: keep the one that the "
             "site's manual uses"
+        )
+    if resources.scratch and not resources.scratch.startswith(("/", "$")):
+        raise SettingsError(
+            f"{where}: scratch = {resources.scratch!r}, expected an absolute path, or one that begins with a variable"
         )
     if taken := [name for name in resources.extra if name in _OURS]:
         raise SettingsError(
@@ -240,7 +246,8 @@ def _check_site(cluster: Cluster) -> None:
         )
     for found in cluster.classes:
         minutes = found.resources.minutes
-        if minutes != AUTO and minutes * 60 <= cluster.notice_seconds:
+        minutes = cluster.longest if minutes == AUTO else minutes
+        if minutes * 60 <= cluster.notice_seconds:
             raise SettingsError(
                 f"{where}, class {found.name!r}: minutes = {minutes} leave no time before the notice, "
                 f"notice_seconds = {cluster.notice_seconds}"

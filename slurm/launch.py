@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -15,6 +16,7 @@ from benchmark.records import set_aside
 from slurm import show
 from slurm.arrays import plan
 from slurm.cluster import Cluster, load_cluster
+from slurm.handover import adopt
 from slurm.states import Grid, Tracked, kind, track
 from slurm.submit import Order, alone, rehearse, send
 
@@ -26,9 +28,12 @@ RETRIED = ("failed", "preempted")
 def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
     """Send the runs asked for that are in one of these states; with --dry print what would be sent instead.
 
-    Raises SettingsError for a cluster file or settings that cannot be followed, RunError where SLURM does not answer
-    or refuses; arrays sent before a refusal stay sent, and their runs know it.
+    Returns 1 if failed runs are left alone, else 0. Raises SettingsError for a cluster file or settings that cannot be
+    followed, RunError where SLURM does not answer or refuses; arrays sent before a refusal stay sent, and their runs
+    know it.
     """
+    if arguments.rerun == "stale":
+        states = (*states, "stale")
     cluster = load_cluster(options.absolute(arguments.cluster))
     places = options.places(arguments)
     device = arguments.device or config.load_profile(arguments.profile).device
@@ -44,11 +49,13 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
     with alone(order):
         if places.generated:
             write(places.data, dict.fromkeys(cell.dataset for cell in options.cells(arguments)))
-        grid = _with_weights(answered(track(options.collect(arguments))), places)
-        if arguments.rerun == "stale" and _set_aside_stale(grid):
-            grid = _with_weights(track(options.collect(arguments)), places)
-        chosen = [run.view for run in grid.runs if run.view.state in states]
+        adopt(places.runs / arguments.profile)
+        grid = _with_weights(answered(track(options.collect(arguments))), places, states)
+        chosen = [run.view for run in grid.runs if _is_sent(run, states)]
         arrays = plan(cluster, chosen, places.runs, device)
+        for view in chosen:
+            if view.state == "stale":
+                print(f"set aside: {set_aside(view.folder.path, 'stale')}", file=sys.stderr)
         code = provenance.code()
         if code["dirty"] and arrays:
             print("WARNING: the checkout differs from its commit; the records will say so", file=sys.stderr)
@@ -61,14 +68,23 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
                 f"({array.source}), at most {array.parallel} at once"
             )
     _say(grid, f"{len(chosen)} runs submitted", states)
-    return 0
+    return 1 if any(run.view.state == "failed" and not _is_sent(run, states) for run in grid.runs) else 0
+
+
+def _is_sent(run: Tracked, states: tuple[str, ...]) -> bool:
+    """A stale run is sent, its folder set aside, only if no job is, or may be, at it."""
+    if run.view.state == "stale" and "stale" in states:
+        if run.job is None:  # squeue shows one's own jobs for sure
+            return run.submission is None or run.submission.user == getpass.getuser()
+        return kind(run.job.state) == "ended"
+    return run.view.state in states
 
 
 def _rehearse(
     arguments: argparse.Namespace, cluster: Cluster, order: Order, places: Places, states: tuple[str, ...]
 ) -> None:
-    grid = _with_weights(track(options.collect(arguments)), places)
-    chosen = [run.view for run in grid.runs if run.view.state in states]
+    grid = _with_weights(track(options.collect(arguments)), places, states)
+    chosen = [run.view for run in grid.runs if _is_sent(run, states)]
     arrays = plan(cluster, chosen, places.runs, order.device)
     for number, array in enumerate(arrays, start=1):
         print(f"# array {number} of {len(arrays)}: {len(array.runs)} runs; minutes: {array.source}")
@@ -77,23 +93,11 @@ def _rehearse(
     _say(grid, f"{len(chosen)} runs would be submitted", states)
 
 
-def _set_aside_stale(grid: Grid) -> int:
-    """Make room for runs of the settings asked for; returns how many were moved. A job that lives keeps its folder."""
-    stale = [
-        run
-        for run in grid.runs
-        if run.view.state == "stale" and not (run.job and kind(run.job.state) != "ended")
-    ]
-    for run in stale:
-        print(f"set aside: {set_aside(run.view.folder.path, 'stale')}", file=sys.stderr)
-    return len(stale)
-
-
 def _say(grid: Grid, sent: str, states: tuple[str, ...]) -> None:
     """What was sent, what was left alone, and why."""
     left: dict[str, list[Tracked]] = {}
     for run in grid.runs:
-        if run.view.state not in states:
+        if not _is_sent(run, states):
             left.setdefault(run.view.state, []).append(run)
     counts = Counter({state: len(runs) for state, runs in left.items()})
     print(sent + (f"; left alone: {show.counted(counts)}" if left else ""))
@@ -121,12 +125,12 @@ def answered(grid: Grid) -> Grid:
     return grid
 
 
-def _with_weights(grid: Grid, places: Places) -> Grid:
+def _with_weights(grid: Grid, places: Places, states: tuple[str, ...]) -> Grid:
     """Runs whose weights would have to be downloaded on a compute node become ``no-weights``."""
     runs = []
     for run in grid.runs:
         lacking = status.lacking_weights(run.view.config, places, download=False)
-        if lacking and run.view.state in (*SUBMITTED, *RETRIED):
+        if lacking and _is_sent(run, states):
             run = replace(run, view=replace(run.view, state="no-weights", reason=lacking))
         runs.append(run)
     return replace(grid, runs=tuple(runs))

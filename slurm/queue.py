@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from slurm.environment import own_environment
+
 TIMEOUT_SECONDS = 60
 _SQUEUE = "%i|%j|%T|%N|%r"
 _SACCT = "JobID,JobName,State,NodeList"
@@ -45,13 +47,13 @@ def ask(ids: Iterable[str]) -> Queue:
     masters = sorted({master for id in ids if (master := id.partition("_")[0]).isdigit()}, key=int)
     if not masters:
         return Queue({})
-    listed, problem = _call(["squeue", "-h", "-r", "-t", "all", "-o", _SQUEUE, "-j", ",".join(masters)])
+    listed, problem = call(["squeue", "-h", "-r", "-t", "all", "-o", _SQUEUE, "-j", ",".join(masters)])
     if "Invalid job id" in problem:  # the answer to a single id that the controller has forgotten
         listed, problem = "", ""
     if problem:
         return Queue({}, problem)
     # The site may keep no accounts: then result files, run folders and squeue have to do.
-    accounts, _ = _call(["sacct", "-n", "-P", "-X", "-o", _SACCT, "-j", ",".join(masters)])
+    accounts, _ = call(["sacct", "-n", "-P", "-X", "-o", _SACCT, "-j", ",".join(masters)])
     return Queue({**parse_sacct(accounts), **parse_squeue(listed)})
 
 
@@ -88,12 +90,14 @@ def expand(id: str) -> list[str]:
     return elements
 
 
-def _call(command: list[str]) -> tuple[str, str]:
+def call(command: list[str]) -> tuple[str, str]:
     """Output and "", or "" and what went wrong."""
     if shutil.which(command[0]) is None:
         return "", f"no {command[0]} on this machine"
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
+        done = subprocess.run(
+            command, env=own_environment(), capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+        )
     except subprocess.TimeoutExpired:
         return "", f"{command[0]} did not answer within {TIMEOUT_SECONDS} s"
     if done.returncode:

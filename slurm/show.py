@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmark import provenance
 from benchmark.progress import Progress, read_progress
 from benchmark.records import last_log_lines, read_json
-from benchmark.status import STATES
+from benchmark.status import STATES, began
 from slurm.states import Grid, Tracked
 
 # What needs eyes first.
@@ -100,20 +100,20 @@ def warnings(grid: Grid) -> list[str]:
 
 
 def tail(run: Tracked, count: int) -> list[str]:
-    """The end of a run's log; of its job's output, where the run never got as far as a log of its own."""
-    lines = last_log_lines(run.view.folder, count)
-    output = job_output(run)
-    if not lines and output:
-        lines = output.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
-    return lines
+    """The end of a run's log; of its job's output, where the job never got as far as the run's log."""
+    outcome = read_json(run.view.folder.outcome)
+    if run.submission is None or began(run.submission, run.view.folder, outcome):
+        return last_log_lines(run.view.folder, count)
+    said = [path.read_text(encoding="utf-8", errors="replace").splitlines() for path in job_output(run)]
+    return [line for lines in said for line in lines][-count:]
 
 
-def job_output(run: Tracked) -> Path | None:
-    """The file that SLURM writes what the job prints into, over all of its starts; None where there is none."""
+def job_output(run: Tracked) -> list[Path]:
+    """The files that SLURM writes what the job's tasks print into, over all of its starts, by rank."""
     if run.submission is None:
-        return None
-    path = Path(run.submission.logs) / f"{run.submission.job}_0_log.out"
-    return path if path.is_file() else None
+        return []
+    found = Path(run.submission.logs).glob(f"{run.submission.job}_*_log.out")
+    return sorted(found, key=lambda path: int(path.name.removeprefix(f"{run.submission.job}_").split("_")[0]))
 
 
 def duration(seconds: float) -> str:
@@ -149,7 +149,7 @@ def _pace(progress: Progress) -> str:
 def _where(run: Tracked) -> str:
     if run.job and run.job.where:
         return f"on {run.job.where} (job {run.job.id})"
-    return run.view.reason.partition("(")[2].rstrip(")")  # the claim's own words
+    return run.view.reason.partition("(")[2][:-1]  # the claim's own words
 
 
 def _gpus(run: Tracked) -> int:

@@ -10,11 +10,14 @@ import shutil
 import time
 from pathlib import Path
 
-from benchmark.atomic import explained
+from benchmark.atomic import explained, write_json
 from benchmark.data import sources
+from benchmark.data.registry import DATASETS
 from benchmark.errors import DataError, RunError
+from benchmark.records import read_json
 
 logger = logging.getLogger("benchmark")
+_COMPLETE = "COPIED.json"
 
 
 def staged(scratch: str, dataset: str, data: Path) -> Path:
@@ -37,17 +40,18 @@ def staged(scratch: str, dataset: str, data: Path) -> Path:
         where.mkdir(parents=True, exist_ok=True)
         with open(where / f".{target.name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # freed by the kernel, however its holder ends
-            if not target.exists():
-                _copy(source, target)
+            if read_json(target / _COMPLETE) != _content(target):
+                shutil.rmtree(target, ignore_errors=True)
+                _copy(source, target, DATASETS[dataset].folders[0])
     return target
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, name: str) -> None:
     began = time.monotonic()
     half = target.with_name(f".{target.name}.half")
     shutil.rmtree(half, ignore_errors=True)  # of a job that was killed while copying
     try:
-        shutil.copytree(source, half / source.name)
+        shutil.copytree(source, half / name)
     except shutil.Error as error:  # its list of files, of which the first says enough
         shutil.rmtree(half, ignore_errors=True)
         first = error.args[0][0]
@@ -58,8 +62,15 @@ def _copy(source: Path, target: Path) -> None:
     except OSError:
         shutil.rmtree(half, ignore_errors=True)
         raise
+    write_json(half / _COMPLETE, _content(half))
     os.rename(half, target)
     logger.info("%s copied to %s in %.0f s", source, target, time.monotonic() - began)
+
+
+def _content(folder: Path) -> dict[str, int]:
+    """How many files a copy has, and bytes in them, its own mark aside."""
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != _COMPLETE]
+    return {"files": len(sizes), "bytes": sum(sizes)}
 
 
 def _expanded(scratch: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -91,6 +92,11 @@ def _state(view: RunView, submission: Submission, job: Job | None, queue: Queue)
     if job is None:
         if queue.problem or view.state != "queued":
             return view.state, view.reason
+        if submission.user != getpass.getuser():
+            return (
+                "unknown",
+                f"job {submission.job} is {submission.user}'s, and squeue may show only one's own here",
+            )
         return (
             "failed",
             f"job {submission.job} is not in the queue any more and left no sign: lost before it began",
@@ -106,7 +112,15 @@ def _state(view: RunView, submission: Submission, job: Job | None, queue: Queue)
         )
     if found == "unknown":
         return "unknown", f"job {job.id} is in a state this suite does not know: {job.state}"
+    if view.folder.result.exists():  # written since the folder was looked at
+        return "running", f"job {job.id} has just ended"
     outcome = read_json(view.folder.outcome) or {}
-    if outcome.get("owner") == submission.owner:  # the run itself knew why
-        return view.state, view.reason
+    if outcome.get("owner") == submission.owner:
+        if view.state == "preempted" and job.state == "FAILED" and submission.ranks > 1:
+            # srun ends all tasks with SIGTERM if one of them fails, perhaps before that could tell the others why.
+            return (
+                "failed",
+                f"{view.reason}; job {job.id} FAILED: another of its tasks did, make logs shows them all",
+            )
+        return view.state, view.reason  # the run itself knew why
     return "failed", f"job {job.id} {job.state}: {ENDED[job.state]}"

@@ -5,23 +5,26 @@ from __future__ import annotations
 import fcntl
 import getpass
 import shlex
+import shutil
 import socket
 import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from benchmark import provenance
-from benchmark.atomic import explained, write_json
+from benchmark.atomic import explained
 from benchmark.errors import RunError
-from benchmark.submission import Submission, stored
+from benchmark.submission import Submission
 from slurm.arrays import Array, device_of
 from slurm.cluster import Cluster
+from slurm.environment import without_foreign
+from slurm.handover import Handover, folder_of
 from slurm.job import RunJob
 
 ROOT = provenance.ROOT
@@ -43,7 +46,7 @@ class Order:
     @property
     def folder(self) -> Path:
         """Where jobs' pickles, batch scripts and output go, and the lock that launchers take in turn."""
-        return self.runs / self.profile / "slurm"
+        return folder_of(self.runs / self.profile)
 
 
 class _Executor(submitit.SlurmExecutor):
@@ -78,30 +81,36 @@ def send(cluster: Cluster, array: Array, order: Order, code: dict[str, object]) 
 
     Raises RunError with sbatch's own words if the site refuses.
     """
+    if shutil.which("sbatch") is None:
+        raise RunError(
+            "no sbatch on this machine: submit from one that belongs to the cluster; DRY=1 works anywhere"
+        )
     name = job_name(order, array, uuid.uuid4().hex[:8])
     executor = _executor(cluster, array, order, name)
     submitted = {**code, "time": provenance.now()}
+    folders = [view.folder for view in array.runs]
+    waiting = [
+        Submission(
+            job="", name=name, hash=view.config.hash, code=code, time=submitted["time"],
+            user=getpass.getuser(), host=socket.gethostname(),
+            gpus=array.resources.nodes * array.resources.gpus_per_node, ranks=array.resources.ranks,
+            minutes=array.minutes, logs=str(order.folder),
+        )
+        for view in array.runs
+    ]  # fmt: skip
+    handover = Handover(order.runs / order.profile, folders, waiting)
     try:
-        with executor.batch():
+        with without_foreign(), executor.batch():
             jobs = [
                 executor.submit(_run_job(cluster, array, order, name, submitted, view)) for view in array.runs
             ]
     except (FailedJobError, FailedSubmissionError) as error:
         raise RunError(
-            f"sbatch refused {len(array.runs)} runs of class {array.class_name!r}: {_said(error)}. Nothing of this "
-            f"array is queued; mend {cluster.file} and submit again"
+            f"sbatch refused {len(array.runs)} runs of class {array.class_name!r}: {_said(error)}. Mend "
+            f"{cluster.file} and submit again; should the jobs be queued all the same, the next launch finds them"
         ) from error
-    made = []
-    for view, job in zip(array.runs, jobs, strict=True):
-        submission = Submission(
-            job=job.job_id, name=name, hash=view.config.hash, code=code, time=submitted["time"],
-            user=getpass.getuser(), host=socket.gethostname(),
-            gpus=array.resources.nodes * array.resources.gpus_per_node, ranks=array.resources.ranks,
-            minutes=array.minutes, logs=str(order.folder),
-        )  # fmt: skip
-        view.folder.make()
-        write_json(view.folder.submission, stored(submission))
-        made.append(submission)
+    made = [replace(submission, job=job.job_id) for submission, job in zip(waiting, jobs, strict=True)]
+    handover.complete(folders, made)
     return made
 
 
@@ -139,7 +148,7 @@ def _executor(cluster: Cluster, array: Array, order: Order, name: str) -> _Execu
         gpus_per_node=asked.gpus or None,
         gres=asked.gres or None,
         cpus_per_task=asked.cpus,
-        mem=asked.memory,
+        mem=asked.memory or None,
         time=array.minutes,
         signal_delay_s=cluster.notice_seconds,
         array_parallelism=array.parallel,

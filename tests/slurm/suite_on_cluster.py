@@ -49,11 +49,11 @@ class Suite:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
-    def call(self, verb, *arguments):
-        """The same, waited for; returns what it printed."""
+    def call(self, verb, *arguments, status=0):
+        """The same, waited for, with the exit status that is expected; returns what it printed."""
         process = self.start(verb, *arguments)
         said, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, said
+        assert process.returncode == status, said
         return said
 
     def folder(self, cell=None, seed=0):
@@ -81,6 +81,11 @@ class Suite:
             seconds, f"epoch {epochs} of {self.runs}",
         )  # fmt: skip
         assert not self.folder().result.exists(), "the run was over too soon for the test"
+
+    def job_output(self):
+        """What the job printed, over all of its starts."""
+        (path,) = (self.runs / "mini" / "slurm").glob(f"{self.job()}_0_log.out")
+        return path.read_text()
 
     def process(self):
         """The process that holds the run."""

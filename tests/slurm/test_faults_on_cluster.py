@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def test_preempted_with_a_grace_time_it_saves_and_queues_again_by_itself(suite, 
     suite.wait_for_epochs(2)
     urgent_job(cluster)
     cluster.wait_for(lambda: cluster.job(suite.job())["Restarts"] == "1", 60, "the job is queued again")
-    assert "stopped by SIGTERM" in suite.folder().log.read_text() + suite.folder().outcome.read_text()
+    assert "stopped by SIGTERM in epoch" in suite.job_output()
     assert finished_as(suite, undisturbed)["cost"]["attempts"] == 2
 
 
@@ -87,7 +88,7 @@ def test_a_notice_saves_at_the_next_step_and_queues_again(suite, cluster, undist
     suite.wait_for_epochs(2)
     cluster.run("scancel", "--signal=USR2", suite.job())
     cluster.wait_for(lambda: cluster.job(suite.job())["Restarts"] == "1", 30, "the job is queued again")
-    assert "stopped by SIGUSR2 in epoch" in suite.folder().outcome.read_text()
+    assert "stopped by SIGUSR2 in epoch" in suite.job_output()
     assert finished_as(suite, undisturbed)["cost"]["attempts"] == 2
 
 
@@ -116,7 +117,7 @@ def test_the_task_is_killed_while_it_writes_a_checkpoint(suite, cluster, undistu
     status = suite.call("status")
     assert "1 failed" in status
     assert f"job {suite.job()} FAILED" in status
-    assert "0 runs submitted" in suite.call("submit")
+    assert "0 runs submitted" in suite.call("submit", status=1)
     assert "1 runs submitted" in suite.call("retry")
     assert finished_as(suite, undisturbed)["cost"]["attempts"] == 2
 
@@ -267,6 +268,22 @@ def test_two_ranks_on_two_nodes_reach_the_weights_of_one(cluster, tmp_path, slur
         torch.testing.assert_close(
             two[name], one[name], rtol=1e-4, atol=1e-6, msg=lambda text, n=name: f"{n}: {text}"
         )
+
+
+def test_a_rank_that_cannot_start_is_a_failure_with_its_words(cluster, tmp_path, slurm_pictures):
+    """And no preemption, although srun ends the other one with SIGTERM: the next launch must not repeat it."""
+    dies = 'if [ "$SLURM_PROCID" = 1 ]; then sleep 8; echo no such module; exit 3; fi'
+    broken = f"""sh -c '{dies}; exec "$0" "$@"' {sys.executable}"""
+    suite = Suite(
+        cluster, tmp_path, slurm_pictures, set=SET, cells="cub/deit_tiny/baseline", nodes=2, python=broken
+    )
+    suite.call("submit")
+    cluster.wait_for(suite.ended, 120, "the job's end")
+    status = suite.call("status")
+    assert "1 failed" in status
+    assert "another of its tasks did" in status
+    assert "no such module" in suite.call("logs")
+    assert "0 runs submitted" in suite.call("submit", status=1)
 
 
 def test_a_number_of_ranks_that_does_not_divide_the_batch_is_not_sent(cluster, tmp_path, slurm_pictures):

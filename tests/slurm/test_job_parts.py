@@ -47,14 +47,25 @@ def test_data_are_copied_once_and_again_when_they_change(tmp_path, slurm_picture
         sources.locate("cub", slurm_pictures), "cub"
     )
     mark = next(first.rglob("*.jpg"))
-    mark.write_bytes(b"mark")
+    mark.write_bytes(bytes(mark.stat().st_size))
     assert staging.staged("${MY_DISK}/here", "cub", slurm_pictures) == first
-    assert mark.read_bytes() == b"mark"
+    assert not any(mark.read_bytes())  # not copied again
+    mark.unlink()  # by a site that empties its scratch disks
+    assert staging.staged("$MY_DISK/here", "cub", slurm_pictures) == first
+    assert any(mark.read_bytes())
     changed = tmp_path / "data"
     subprocess.run(["cp", "-r", str(slurm_pictures), str(changed)], check=True)
     lists = changed / "CUB_200_2011" / "image_class_labels.txt"
     lists.write_text(lists.read_text() + "\n")
     assert staging.staged("$MY_DISK/here", "cub", changed) != first
+
+
+def test_data_that_are_the_folder_itself_are_found_again_in_their_copy(tmp_path, slurm_pictures):
+    alone = tmp_path / "birds"
+    subprocess.run(["cp", "-r", str(slurm_pictures / "CUB_200_2011"), str(alone)], check=True)
+    assert sources.locate("cub", alone) == alone
+    copied = staging.staged(str(tmp_path / "disk"), "cub", alone)
+    assert sources.locate("cub", copied) == copied / "CUB_200_2011"
 
 
 def test_a_half_copy_of_a_killed_job_is_no_copy(tmp_path, slurm_pictures):
@@ -65,8 +76,8 @@ def test_a_half_copy_of_a_killed_job_is_no_copy(tmp_path, slurm_pictures):
     again = staging.staged(str(tmp_path), "cub", slurm_pictures)
     assert again == first
     assert not half.exists()
-    names = [{path.relative_to(root) for path in root.rglob("*")} for root in (again, slurm_pictures)]
-    assert names[0] == {name for name in names[1] if name.parts[0] == "CUB_200_2011"}
+    names = [{path.relative_to(root) for path in root.rglob("*.*")} for root in (again, slurm_pictures)]
+    assert names[0] - {Path("COPIED.json")} == {name for name in names[1] if name.parts[0] == "CUB_200_2011"}
 
 
 def test_jobs_of_one_node_copy_once_between_them(tmp_path, slurm_pictures):
@@ -89,8 +100,9 @@ def test_scratch_that_is_not_there(tmp_path, slurm_pictures, monkeypatch):
     monkeypatch.delenv("NO_SUCH", raising=False)
     with pytest.raises(RunError, match=r"no variable \$NO_SUCH"):
         staging.staged("$NO_SUCH/x", "cub", slurm_pictures)
+    monkeypatch.setenv("RELATIVE", "disk")
     with pytest.raises(RunError, match="expected an absolute path"):
-        staging.staged("disk", "cub", slurm_pictures)
+        staging.staged("$RELATIVE/x", "cub", slurm_pictures)
     with pytest.raises(DataError, match="no veri in"):
         staging.staged(str(tmp_path), "veri", slurm_pictures)
     (tmp_path / "file").write_text("")

@@ -1,7 +1,9 @@
 """submit, retry, status, cancel and logs, against stand-ins of SLURM's commands that write down how they are called."""
 
 import json
+import os
 import pickle
+import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ import pytest
 from benchmark import claim, config, provenance
 from benchmark.grid import select
 from benchmark.records import folder_of
+from slurm import handover
 from slurm.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,10 +99,10 @@ def test_a_living_process_is_not_sent_again(launch, slurm_says, tmp_path):
 
 def test_failed_runs_wait_for_retry(launch, slurm_says, tmp_path):
     launch("submit")
-    waiting(slurm_says, tmp_path, "FAILED", ids=(1,))
     waits = json.loads(folder(tmp_path, "cub/deit_tiny/baseline").submission.read_text())["name"]
     slurm_says.says("squeue", f"101_0|{waits}|PENDING||Priority\n101_1|{waits}|OUT_OF_MEMORY|n1|None\n")
-    _, out, _ = launch("submit")
+    status, out, _ = launch("submit")
+    assert status == 1
     assert "0 runs submitted; left alone: 1 queued, 1 failed" in out
     assert "raise memory in the cluster file" in out
     assert "make retry" in out
@@ -130,6 +133,9 @@ def test_a_refusal_is_told_in_sbatchs_words_and_leaves_nothing_behind(launch, sl
     assert status == 2
     assert "Invalid account specified" in err
     assert not folder(tmp_path).submission.exists()
+    slurm_says.says("sbatch", "Submitted batch job 300")
+    assert "2 runs submitted" in launch("submit")[1]
+    assert not list((tmp_path / "runs/mini/slurm").glob("*.handover.json"))
 
 
 def test_real_weights_must_lie_at_hand_before_submission(launch, slurm_says, tmp_path, monkeypatch, site):
@@ -240,9 +246,17 @@ def test_cancel_without_jobs_calls_nothing(launch, slurm_says):
 def test_watching_ends_with_the_last_run(launch, slurm_says, tmp_path):
     launch("submit")
     waiting(slurm_says, tmp_path, "CANCELLED")
-    status, out, _ = launch("status", "--watch", "0.01")
+    later = "import pathlib, time; time.sleep(1); "
+    ended = slurm_says.folder.parent / "squeue.out"
+    waits = ended.read_text().replace("CANCELLED", "PENDING")
+    script = f"{later}pathlib.Path({str(ended)!r}).write_text({ended.read_text()!r})"
+    ended.write_text(waits)
+    process = subprocess.Popen([sys.executable, "-c", script])
+    status, out, _ = launch("status", "--watch", "0.1")
+    process.wait()
     assert status == 0
-    assert "2 failed" in out
+    assert out.count("2 runs: ") >= 3
+    assert out.index("2 queued") < out.index("2 failed")
 
 
 def test_minutes_auto_comes_from_what_the_cell_took(launch, slurm_says, tmp_path, site):
@@ -326,3 +340,133 @@ def test_a_stale_run_whose_job_lives_is_not_set_aside(launch, slurm_says, tmp_pa
     assert "0 runs submitted; left alone: 1 stale" in out
     assert "make cancel takes it back" in out
     assert "set aside" not in err
+
+
+def test_a_launcher_that_dies_after_sbatch_leaves_jobs_that_the_next_one_finds(
+    launch, slurm_says, tmp_path, monkeypatch
+):
+
+    def dies(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(handover.Handover, "complete", dies)
+        assert launch("submit")[0] == 130
+    assert slurm_says.count("sbatch") == 1
+    (left,) = (tmp_path / "runs/mini/slurm").glob("*.handover.json")
+    name = left.name.removesuffix(".handover.json")
+    slurm_says.says("squeue", f"101_0|{name}|RUNNING|n1|None\n101_1|{name}|PENDING||Priority\n")
+    status, out, _ = launch("submit")
+    assert status == 0
+    assert "0 runs submitted; left alone: 1 running, 1 queued" in out
+    assert slurm_says.count("sbatch") == 1
+    assert json.loads(folder(tmp_path).submission.read_text())["job"] == "101_1"
+    assert not left.exists()
+    assert "cancelled: 2 jobs" in launch("cancel")[1]
+
+
+def test_a_broken_off_launch_is_not_repeated_while_slurm_does_not_answer(launch, slurm_says, tmp_path):
+    launch("submit")
+    stored = json.loads(folder(tmp_path).submission.read_text())
+    left = tmp_path / "runs/mini/slurm/x.handover.json"
+    left.write_text(json.dumps({"name": stored["name"], "runs": []}))
+    slurm_says.says("squeue", "", error="Unable to contact slurm controller", status=1)
+    status, _, err = launch("submit")
+    assert status == 2
+    assert "x.handover.json" in err
+    assert left.exists()
+
+
+def test_what_a_job_or_a_users_defaults_put_into_the_environment_does_not_reach_slurm(
+    launch, slurm_says, tmp_path, monkeypatch
+):
+    foreign = {
+        "SLURM_ARRAY_JOB_ID": "7",
+        "SLURM_MEM_PER_CPU": "1",
+        "SBATCH_TIMELIMIT": "3",
+        "SQUEUE_USERS": "nobody",
+    }
+    for name, value in (foreign | {"SLURM_CONF": "/kept"}).items():
+        monkeypatch.setenv(name, value)
+    seen = tmp_path / "seen"
+    for command in ("sbatch", "squeue"):
+        script = slurm_says.folder / command
+        script.write_text(
+            script.read_text().replace("#!/bin/bash\n", f"#!/bin/bash\nenv > '{seen}.{command}'\n")
+        )
+    launch("submit")
+    launch("status")
+    for command in ("sbatch", "squeue"):
+        environment = Path(f"{seen}.{command}").read_text()
+        assert "SLURM_CONF=/kept" in environment
+        assert not [name for name in foreign if f"{name}=" in environment]
+    assert os.environ["SBATCH_TIMELIMIT"] == "3"
+
+
+def test_cancelled_before_its_run_began(launch, slurm_says, tmp_path):
+    launch("submit")
+    waiting(slurm_says, tmp_path, "RUNNING")  # its setup lines, say
+    launch("cancel")
+    waiting(slurm_says, tmp_path, "CANCELLED")
+    assert "2 preempted" in launch("status")[1]
+
+
+def test_jobs_that_cannot_be_cancelled_are_told(launch, slurm_says, tmp_path):
+    launch("submit")
+    waiting(slurm_says, tmp_path)
+    slurm_says.says(
+        "scancel", "", error="scancel: error: Kill job error on job id 101: Access denied", status=1
+    )
+    status, _, err = launch("cancel")
+    assert status == 2
+    assert "Access denied" in err
+    assert "2 queued" in launch("status")[1]
+
+
+def test_somebody_elses_job_that_squeue_does_not_show_may_still_live(launch, slurm_says, tmp_path):
+    launch("submit")
+    path = folder(tmp_path).submission
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"user": "somebody"}))
+    waiting(slurm_says, tmp_path, ids=(0,))
+    _, out, _ = launch("retry")
+    assert "0 runs submitted; left alone: 1 queued, 1 unknown" in out
+    assert "is somebody's" in out
+
+
+def test_a_run_that_ended_between_the_two_looks_is_not_failed(launch, slurm_says, tmp_path):
+    launch("submit")
+    waiting(slurm_says, tmp_path, "COMPLETED")
+    script = slurm_says.folder / "squeue"
+    result = folder(tmp_path).result
+    script.write_text(script.read_text().replace("#!/bin/bash\n", f"#!/bin/bash\ntouch '{result}'\n"))
+    _, out, _ = launch("status", cells="cub/deit_tiny/dcal")
+    assert "1 running" in out
+    assert "has just ended" in out
+
+
+def test_a_retry_that_dies_before_the_runs_log_shows_its_own_words(launch, slurm_says, tmp_path):
+    run = folder(tmp_path)
+    run.make()
+    run.log.write_text("of an attempt long ago\n")
+    launch("submit")
+    waiting(slurm_says, tmp_path, "FAILED")
+    (tmp_path / "runs/mini/slurm/101_1_0_log.out").write_text("started\n")
+    (tmp_path / "runs/mini/slurm/101_1_1_log.out").write_text("rank 1: no such module\n")
+    _, out, _ = launch("status", cells="cub/deit_tiny/dcal")
+    assert "    | rank 1: no such module" in out
+    assert "long ago" not in out
+
+
+def test_without_sbatch_nothing_is_left_behind(launch, slurm_says, tmp_path):
+    (slurm_says.folder / "sbatch").unlink()
+    if shutil.which("sbatch"):
+        pytest.skip("this machine has a real one")
+    status, _, err = launch("submit")
+    assert status == 2
+    assert "no sbatch on this machine" in err
+
+
+def test_gpus_that_a_recipe_for_cpus_would_not_use_are_told(launch, slurm_says, site):
+    site.write_text(SITE.replace("gpus = 0", "gpus = 2"))
+    _, _, err = launch("submit", "--dry")
+    assert "asks for GPUs, and these runs train on CPUs" in err

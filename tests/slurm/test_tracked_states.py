@@ -1,6 +1,8 @@
 """A run's state from its folder and its job together: the folder's result first, and unknown never becomes done."""
 
+import getpass
 import json
+import os
 
 import pytest
 
@@ -31,7 +33,17 @@ def handed(asked, places):
     folder = folder_of(asked, places.runs)
     folder.make()
     submission = Submission(
-        "9_0", NAME, asked.hash, CODE, "2026-01-01T10:00:00+00:00", "me", "here", 0, 1, 60, "logs"
+        "9_0",
+        NAME,
+        asked.hash,
+        CODE,
+        "2026-01-01T10:00:00+00:00",
+        getpass.getuser(),
+        "here",
+        0,
+        1,
+        60,
+        "logs",
     )
     folder.submission.write_text(json.dumps(stored(submission)))
     return folder
@@ -130,8 +142,6 @@ def test_an_older_failure_does_not_outlive_a_new_submission(asked, places, hande
 def test_a_killed_process_of_a_job_that_waits_again_is_queued(asked, places, handed, slurm_says):
     dead = {"machine": "m", "host": "h", "pid": 1, "since": 0.0, "owner": OWNER}
     (handed.path / "claim.1").write_text(json.dumps(dead))
-    import os
-
     os.utime(handed.path / "claim.1", (1, 1))
     assert status.view(asked, places, None).state == "failed"
     slurm_says.says("squeue", f"9_0|{NAME}|PENDING||BeginTime\n")
