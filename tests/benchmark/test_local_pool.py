@@ -7,11 +7,13 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmark import claim, pool
+from benchmark.__main__ import _report
 from benchmark.errors import RunError
 from benchmark.grid import select
 from benchmark.records import RunFolder
@@ -83,14 +85,23 @@ def test_a_run_that_dies_without_a_word_shows_its_last_words(views):
 
 def test_only_what_is_missing_failed_or_preempted_starts(views):
     states = ["done", "stale", "no-data", "failed", "preempted"]
-    from dataclasses import replace
-
     given = [replace(view, state=state) for view, state in zip(views, states, strict=True)]
     summary, _ = launch(given, DONE)
     started = [view.state for view in given if (view.folder.path / "begin").exists()]
     assert started == ["failed", "preempted"]
     assert summary.finished == 2
     assert list(summary.stale) == [given[1].id]
+
+
+def test_what_was_handed_to_a_cluster_is_left_to_it_and_told(views, capsys):
+    given = [replace(view, state="queued", reason="submitted as job 9_0") for view in views[:2]]
+    summary, _ = launch([*given, views[2]], DONE)
+    assert summary.finished == 1
+    assert summary.queued == {view.id: "submitted as job 9_0" for view in given}
+    assert not (given[0].folder.path / "begin").exists()
+    assert _report(summary) == 1
+    assert "make cancel takes them back" in capsys.readouterr().err
+    assert _report(replace(summary, queued={})) == 0
 
 
 def test_a_run_of_another_launcher_is_waited_for(views):

@@ -153,7 +153,11 @@ def test_every_reading_resumes_exactly(places, tmp_path, overrides):
 
 @pytest.mark.parametrize("steps", [5, 21])  # in the first epoch's evaluation, and in the last one's
 def test_stopped_while_it_evaluates_it_saves_and_evaluates_again(places, tmp_path, steps):
-    overrides = {**QUICK, "model.glca_select": "random", "model.glca_readout": "mean"}  # evaluating draws, too
+    overrides = {
+        **QUICK,
+        "model.glca_select": "random",
+        "model.glca_readout": "mean",
+    }  # evaluating draws, too
     whole = run_cell(places, overrides=overrides)
     broken = type(places)(tmp_path / "broken", places.data, places.weights, generated=True)
     with pytest.raises(Stopped, match="being evaluated; saved"):

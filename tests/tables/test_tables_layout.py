@@ -106,7 +106,10 @@ def test_a_record_with_metrics_only_is_shown():
 def test_code_changed_after_submission_is_told_on_top():
     runs = [done(BEFORE, 0, 81.8), done(AFTER, 0, 82.8), done(AFTER, 1, 82.9)]
     for run, commit in zip(runs, ("a" * 40, "a" * 40, "c" * 40), strict=True):
-        run.result["provenance"] |= {"changes": "", "submitted": {"commit": commit, "dirty": False, "changes": ""}}
+        run.result["provenance"] |= {
+            "changes": "",
+            "submitted": {"commit": commit, "dirty": False, "changes": ""},
+        }
     told = dict(build("table1", "paper", runs).header)["WARNING, other code than at submission"]
     assert told == f"{AFTER}/seed1 submitted with cccccccccc, started with aaaaaaaaaa"
     runs[1].result["provenance"] |= {"dirty": True, "changes": "0123456789"}
