@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,18 +41,28 @@ def plan(cluster: Cluster, views: Sequence[RunView], runs_dir: Path, device: str
         minutes, source = _minutes(cluster, found.resources, view, runs_dir)
         groups.setdefault((found.name, minutes, source), []).append(view)
     resources = {found.name: found.resources for found in cluster.classes}
-    of_class = {name: sum(_pieces(len(runs), cluster) for key, runs in groups.items() if key[0] == name)
-                for name in resources}  # fmt: skip
     if device == "cpu":
-        for name in sorted({key[0] for key in groups if resources[key[0]].gpus_per_node}):
+        for name in sorted({name for name, *_ in groups if resources[name].gpus_per_node}):
             print(f"WARNING: class {name!r} asks for GPUs, and these runs train on CPUs", file=sys.stderr)
-    arrays = []
-    for (name, minutes, source), runs in groups.items():
+    size = cluster.array_size
+    pieces = [
+        (key, runs[start : start + size])
+        for key, runs in groups.items()
+        for start in range(0, len(runs), size)
+    ]
+    of_class = Counter(name for (name, *_), _ in pieces)
+    return [
         # The cap is the class's: arrays that it is cut into share it.
-        parallel = max(1, resources[name].parallel // of_class[name])
-        for piece in _cut(runs, cluster.array_size):
-            arrays.append(Array(name, resources[name], minutes, source, parallel, tuple(piece)))
-    return arrays
+        Array(
+            name,
+            resources[name],
+            minutes,
+            source,
+            max(1, resources[name].parallel // of_class[name]),
+            tuple(piece),
+        )
+        for (name, minutes, source), piece in pieces
+    ]
 
 
 def device_of(resources: Resources, device: str) -> str:
@@ -87,11 +98,3 @@ def _minutes(cluster: Cluster, resources: Resources, view: RunView, runs_dir: Pa
     # To powers of two from a quarter of an hour on: a limit for each run would need an array for each.
     steps = max(0, math.ceil(math.log2(max(wanted, 1) / 15)))
     return min(cluster.longest, 15 * 2**steps), f"measured × {cluster.margin:g}, rounded up"
-
-
-def _pieces(runs: int, cluster: Cluster) -> int:
-    return -(-runs // cluster.array_size)
-
-
-def _cut(runs: Sequence[RunView], size: int) -> Iterable[Sequence[RunView]]:
-    return (runs[start : start + size] for start in range(0, len(runs), size))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import getpass
 import shlex
@@ -119,9 +120,15 @@ def alone(order: Order) -> Iterator[None]:
     """Launchers over the same runs take turns, so that the second sees what the first has submitted."""
     with explained(order.folder / "lock"):
         order.folder.mkdir(parents=True, exist_ok=True)
-        lock = open(order.folder / "lock", "w")
+        lock = open(order.folder / "lock", "a")
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Some network file systems have no locks: there the claims in the run folders keep a run from running twice.
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print("another launch over these runs is under way; waiting for its end", file=sys.stderr)
+                fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -84,7 +84,7 @@ def test_preempted_with_a_grace_time_it_saves_and_queues_again_by_itself(suite, 
 
 
 def test_a_notice_saves_at_the_next_step_and_queues_again(suite, cluster, undisturbed):
-    suite.call("submit")
+    suite.call("submit", "--workers", "2")  # SLURM signals every process of a step, those that decode pictures, too
     suite.wait_for_epochs(2)
     cluster.run("scancel", "--signal=USR2", suite.job())
     cluster.wait_for(lambda: cluster.job(suite.job())["Restarts"] == "1", 30, "the job is queued again")
