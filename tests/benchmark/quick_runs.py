@@ -7,7 +7,7 @@ QUICK = {"data.class_limit": 3, "train.epochs": 3, "evaluate.every": 1}
 
 
 class StopAfter(StopRequest):
-    """Asks to stop once it was looked at so many times, which is once a step."""
+    """Asks to stop once it was looked at so many times: once a step, and once a batch of an evaluation."""
 
     def __init__(self, steps):
         super().__init__()

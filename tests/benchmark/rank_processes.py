@@ -68,7 +68,7 @@ def _outcome(call):
 
 @dataclass(frozen=True)
 class Job:
-    """A run. stop_after: rank → how many steps it takes before that rank alone is asked to stop."""
+    """A run. stop_after: rank → after how many steps and batches of evaluations that rank alone is asked to stop."""
 
     cell: str
     places: Places

@@ -184,7 +184,7 @@ def test_gradients_are_those_of_the_whole_batch(tmp_path, ranks, size, step):
 
 def test_a_stop_asked_of_one_rank_stops_all_and_the_resumed_run_has_the_same_bits(places, ranks):
     whole = Job(DCAL, beside(places, "whole"), {**QUICK, "train.batch_size": 18})
-    broken = Job(DCAL, beside(places, "broken"), whole.overrides, stop_after={2: 5})
+    broken = Job(DCAL, beside(places, "broken"), whole.overrides, stop_after={2: 7})
     expected, *_ = ranks.do(run_cell, 3, whole)
     stopped = ranks.do(run_cell, 3, broken)
     assert all(isinstance(error, Stopped) for error in stopped)

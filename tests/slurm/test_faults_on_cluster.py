@@ -1,6 +1,7 @@
 """Whatever happens to a job, its run ends with the weights of an undisturbed one, bit for bit."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -84,7 +85,9 @@ def test_preempted_with_a_grace_time_it_saves_and_queues_again_by_itself(suite, 
 
 
 def test_a_notice_saves_at_the_next_step_and_queues_again(suite, cluster, undisturbed):
-    suite.call("submit", "--workers", "2")  # SLURM signals every process of a step, those that decode pictures, too
+    suite.call(
+        "submit", "--workers", "2"
+    )  # SLURM signals every process of a step, those that decode pictures, too
     suite.wait_for_epochs(2)
     cluster.run("scancel", "--signal=USR2", suite.job())
     cluster.wait_for(lambda: cluster.job(suite.job())["Restarts"] == "1", 30, "the job is queued again")
@@ -273,7 +276,7 @@ def test_two_ranks_on_two_nodes_reach_the_weights_of_one(cluster, tmp_path, slur
 def test_a_rank_that_cannot_start_is_a_failure_with_its_words(cluster, tmp_path, slurm_pictures):
     """And no preemption, although srun ends the other one with SIGTERM: the next launch must not repeat it."""
     dies = 'if [ "$SLURM_PROCID" = 1 ]; then sleep 8; echo no such module; exit 3; fi'
-    broken = f"""sh -c '{dies}; exec "$0" "$@"' {sys.executable}"""
+    broken = f"""sh -c '{dies}; exec "$0" "$@"' {shlex.quote(sys.executable)}"""
     suite = Suite(
         cluster, tmp_path, slurm_pictures, set=SET, cells="cub/deit_tiny/baseline", nodes=2, python=broken
     )

@@ -36,7 +36,7 @@ def script(cluster, array, asked):
     for own, shown in (
         (shlex.quote(sys.executable), "PYTHON"),
         (str(asked.runs), "RUNS"),
-        (str(ROOT), "CHECKOUT"),
+        (shlex.quote(str(ROOT)), "CHECKOUT"),
     ):
         text = text.replace(own, shown)
     return text
