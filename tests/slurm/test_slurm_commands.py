@@ -457,13 +457,13 @@ def test_a_retry_that_dies_before_the_runs_log_shows_its_own_words(launch, slurm
     assert "long ago" not in out
 
 
-def test_without_sbatch_nothing_is_left_behind(launch, slurm_says, tmp_path):
-    (slurm_says.folder / "sbatch").unlink()
-    if shutil.which("sbatch"):
-        pytest.skip("this machine has a real one")
+def test_without_sbatch_nothing_is_left_behind(launch, slurm_says, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     status, _, err = launch("submit")
     assert status == 2
     assert "no sbatch on this machine" in err
+    assert not folder(tmp_path).submission.exists()
+    assert [path.name for path in (tmp_path / "runs/mini/slurm").iterdir()] == ["lock"]
 
 
 def test_gpus_that_a_recipe_for_cpus_would_not_use_are_told(launch, slurm_says, site):
