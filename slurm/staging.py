@@ -17,7 +17,7 @@ from benchmark.errors import DataError, RunError
 from benchmark.records import read_json
 
 logger = logging.getLogger("benchmark")
-_COMPLETE = "COPIED.json"
+_COMPLETE = ".copied.json"  # hidden: what lies beside generated sets is otherwise taken for somebody's data
 
 
 def staged(scratch: str, dataset: str, data: Path) -> Path:

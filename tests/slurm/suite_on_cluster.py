@@ -69,9 +69,17 @@ class Suite:
 
     def wait_for_results(self, cells=None, seconds=240):
         cells = cells or [self.cells]
-        self.cluster.wait_for(
-            lambda: all(self.folder(cell).result.exists() for cell in cells), seconds, f"results of {cells}"
-        )
+
+        def there():
+            ended = {job["id"]: job["state"] for job in self.cluster.jobs(finished=True)}
+            missing = [cell for cell in cells if not self.folder(cell).result.exists()]
+            dead = [
+                cell for cell in missing if ended.get(self.job(cell)) in ("FAILED", "TIMEOUT", "CANCELLED")
+            ]
+            assert not dead, f"{dead} ended without a result:\n{self.call('logs')}"
+            return not missing
+
+        self.cluster.wait_for(there, seconds, f"results of {cells}")
 
     def wait_for_epochs(self, epochs, seconds=120):
         """Until so many epochs are over; the run must still be at it."""

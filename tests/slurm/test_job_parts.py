@@ -77,7 +77,7 @@ def test_a_half_copy_of_a_killed_job_is_no_copy(tmp_path, slurm_pictures):
     assert again == first
     assert not half.exists()
     names = [{path.relative_to(root) for path in root.rglob("*.*")} for root in (again, slurm_pictures)]
-    assert names[0] - {Path("COPIED.json")} == {name for name in names[1] if name.parts[0] == "CUB_200_2011"}
+    assert names[0] - {Path(".copied.json")} == {name for name in names[1] if name.parts[0] == "CUB_200_2011"}
 
 
 def test_jobs_of_one_node_copy_once_between_them(tmp_path, slurm_pictures):
