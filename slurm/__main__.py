@@ -14,9 +14,10 @@ from benchmark.errors import RunError, SuiteError
 from benchmark.provenance import now
 from slurm import show
 from slurm.handover import adopt
+from slurm.job_states import kind
 from slurm.launch import RETRIED, SUBMITTED, answered, launch
 from slurm.queue import call
-from slurm.states import kind, track
+from slurm.states import track
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -48,7 +48,7 @@ def adopt(profile_runs: Path) -> int:
     for file in sorted(folder_of(profile_runs).glob("*.handover.json")):
         taken = read_json(file) or {}
         with contextlib.suppress(KeyError, TypeError):  # a damaged file says nothing
-            listed, problem = call(["squeue", "-h", "-r", "-o", "%i|%j|%T|%N|%r", "--name", taken["name"]])
+            listed, problem = call(["squeue", "-h", "-o", "%i|%j|%T|%N|%r", "--name", taken["name"]])
             if problem:
                 raise RunError(
                     f"a launch that broke off left {file.name}, and its jobs cannot be asked for: {problem}"

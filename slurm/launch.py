@@ -17,7 +17,8 @@ from slurm import show
 from slurm.arrays import plan
 from slurm.cluster import Cluster, load_cluster
 from slurm.handover import adopt
-from slurm.states import Grid, Tracked, kind, track
+from slurm.job_states import kind
+from slurm.states import Grid, Tracked, track
 from slurm.submit import Order, alone, rehearse, send
 
 # A failed run would fail again for the same reason: it is for `retry` alone.

@@ -2,8 +2,8 @@
 
 import pytest
 
+from slurm.job_states import ENDED, WAITS, WORKS, kind
 from slurm.queue import Job, ask, expand, parse_sacct, parse_squeue
-from slurm.states import ENDED, WAITS, WORKS, kind
 
 # "JOB STATE CODES" of SLURM's squeue page, 21.08 to 25.05, and sacct's; written down from there, not from the code.
 DOCUMENTED = """
@@ -39,23 +39,30 @@ def test_squeue_lines_become_jobs():
         "13|other|PENDING||(Nodes required | are DOWN)\n"
     )
     jobs = parse_squeue(text)
-    assert list(jobs) == ["12_0", "12_1", "12_4", "12_5", "12_6", "13"]
+    assert sorted(jobs) == ["12_0", "12_1", "12_4", "12_5", "12_6", "13"]
     assert jobs["12_0"] == Job("12_0", "dcal-a", "RUNNING", "n1", "")
     assert jobs["12_5"] == Job("12_5", "dcal-a", "PENDING", "", "JobArrayTaskLimit")
     assert jobs["13"].reason == "(Nodes required | are DOWN)"
 
 
 def test_sacct_lines_become_jobs():
-    text = "12_0|dcal-a|CANCELLED by 1000|n1\n12_1|dcal-a|OUT_OF_MEMORY|n2\n12_[2-3]|dcal-a|PENDING|None assigned\n"
+    text = (
+        "12_0|dcal-a|CANCELLED by 1000|n1\n12_1|dcal-a|OUT_OF_MEMORY|n2\n"
+        "12_[1-3%2]|dcal-a|CANCELLED by 0|None assigned\n"  # lags behind its elements' own lines
+    )
     jobs = parse_sacct(text)
-    assert [job.state for job in jobs.values()] == ["CANCELLED", "OUT_OF_MEMORY", "PENDING", "PENDING"]
-    assert jobs["12_3"].where == ""
+    assert {id: job.state for id, job in jobs.items()} == {
+        "12_0": "CANCELLED", "12_1": "OUT_OF_MEMORY", "12_2": "CANCELLED", "12_3": "CANCELLED",
+    }  # fmt: skip
+    assert jobs["12_3"] == Job("12_3", "dcal-a", "CANCELLED")
 
 
 def test_array_ids():
     assert expand("7") == ["7"]
     assert expand("7_2") == ["7_2"]
     assert expand("7_[0-2,9]") == ["7_0", "7_1", "7_2", "7_9"]
+    assert expand("7_[3]") == ["7_3"]
+    assert expand("7_[1-7:3,9-10%4]") == ["7_1", "7_4", "7_7", "7_9", "7_10"]
 
 
 def test_one_call_each_whatever_the_number_of_jobs(slurm_says):
@@ -114,3 +121,24 @@ def test_an_array_cancelled_before_it_began_is_one_line_for_all_its_elements(slu
     queue = ask(["5_0", "5_1"])
     assert queue.job("5_1", "dcal-a").state == "CANCELLED"
     assert queue.job("5_1", "dcal-b") is None
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING", "COMPLETING", "REQUEUED"])
+def test_accounts_alone_never_keep_a_job_alive(slurm_says, state):
+    """As lines of accounts say that squeue, which answers, has no job of: of a controller that lost its state."""
+    slurm_says.says("squeue", "9_0|x|PENDING||Priority\n")
+    slurm_says.says(
+        "sacct", f"9_0|x|PENDING|None assigned\n9_1|x|{state}|n1\n9_[2-3]|x|SPARKLING|None assigned\n"
+    )
+    jobs = ask(["9_0", "9_1", "9_2"]).jobs
+    assert jobs["9_0"].state == "PENDING"
+    assert "9_1" not in jobs
+    assert jobs["9_2"].state == "SPARKLING"  # a word nobody knows stays unknown
+
+
+def test_slurm_is_asked_for_whole_lists(slurm_says, tmp_path):
+    script = slurm_says.folder / "squeue"
+    script.write_text(script.read_text().replace("#!/bin/bash\n", f"#!/bin/bash\nenv > '{tmp_path}/seen'\n"))
+    ask(["9_0"])
+    assert "SLURM_BITSTR_LEN=0" in (tmp_path / "seen").read_text()
+    assert all(" -r " not in call for call in slurm_says.calls)

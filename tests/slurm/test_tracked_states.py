@@ -11,7 +11,8 @@ from benchmark.grid import select
 from benchmark.places import MINI_WEIGHTS, Places
 from benchmark.records import folder_of
 from benchmark.submission import Submission, stored
-from slurm.states import ENDED, WAITS, WORKS, track
+from slurm.job_states import ENDED, WAITS, WORKS
+from slurm.states import track
 
 NAME = "dcal-mini-default-0a1b2c3d"
 CODE = {"commit": "c" * 40, "dirty": False, "changes": ""}
