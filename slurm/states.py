@@ -85,11 +85,11 @@ def _state(view: RunView, submission: Submission, job: Job | None, queue: Queue)
         return "running", f"job {job.id} has just ended"
     outcome = read_json(view.folder.outcome) or {}
     if outcome.get("owner") == submission.owner:
-        if view.state == "preempted" and job.state == "FAILED" and submission.ranks > 1:
+        if view.state == "preempted" and job.state in ("FAILED", "OUT_OF_MEMORY") and submission.ranks > 1:
             # srun ends all tasks with SIGTERM if one of them fails, perhaps before that could tell the others why.
             return (
                 "failed",
-                f"{view.reason}; job {job.id} FAILED: another of its tasks did, make logs shows them all",
+                f"{view.reason}; job {job.id} {job.state}: another of its tasks was, make logs shows them all",
             )
         return view.state, view.reason  # the run itself knew why
     return "failed", f"job {job.id} {job.state}: {ENDED[job.state]}"

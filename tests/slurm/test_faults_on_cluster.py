@@ -284,7 +284,7 @@ def test_a_rank_that_cannot_start_is_a_failure_with_its_words(cluster, tmp_path,
     cluster.wait_for(suite.ended, 120, "the job's end")
     status = suite.call("status")
     assert "1 failed" in status
-    assert "another of its tasks did" in status
+    assert "FAILED: another of its tasks was" in status
     assert "no such module" in suite.call("logs")
     assert "0 runs submitted" in suite.call("submit", status=1)
 

@@ -128,6 +128,25 @@ def test_a_preempted_run_that_waits_again_is_queued(asked, places, handed, slurm
     assert seen(asked, places)[0] == "queued"
 
 
+@pytest.mark.parametrize(
+    ("ranks", "state", "expected"),
+    [
+        (2, "FAILED", "failed"),
+        (2, "OUT_OF_MEMORY", "failed"),
+        (2, "CANCELLED", "preempted"),
+        (1, "FAILED", "preempted"),
+    ],
+)
+def test_a_stop_by_the_end_of_another_task_is_a_failure(
+    asked, places, handed, slurm_says, ranks, state, expected
+):
+    stored_ = json.loads(handed.submission.read_text()) | {"ranks": ranks}
+    handed.submission.write_text(json.dumps(stored_))
+    outcome(handed, "preempted", "stopped by SIGTERM", OWNER)
+    slurm_says.says("squeue", f"9_0|{NAME}|{state}|n1|None\n")
+    assert seen(asked, places)[0] == expected
+
+
 def test_a_preempted_run_whose_job_is_gone_stays_preempted(asked, places, handed, slurm_says):
     outcome(handed, "preempted", "stopped by SIGTERM", OWNER)
     assert seen(asked, places) == ("preempted", "stopped by SIGTERM")
