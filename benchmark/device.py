@@ -31,18 +31,24 @@ def count_gpus() -> int:
     )
 
 
+def wanted(asked: str | None, profile_device: str) -> str:
+    """``auto``, ``cpu`` or ``cuda``: what the user asks for, else what the profile says. Raises RunError for others."""
+    found = asked or profile_device
+    if found not in ("auto", "cpu", "cuda"):
+        raise RunError(f"DEVICE={found}: expected auto, cpu or cuda")
+    return found
+
+
 def choose(asked: str | None, profile: str, profile_device: str) -> str:
     """``cpu`` or ``cuda``: what the user asks for, else what the profile says (auto: a GPU where there is one).
 
     Raises RunError if a GPU is wanted and there is none.
     """
-    wanted = asked or profile_device
-    if wanted not in ("auto", "cpu", "cuda"):
-        raise RunError(f"DEVICE={wanted}: expected auto, cpu or cuda")
-    if wanted == "cpu":
+    device = wanted(asked, profile_device)
+    if device == "cpu":
         return "cpu"
     gpus = count_gpus()
-    if wanted == "cuda" and gpus == 0:
+    if device == "cuda" and gpus == 0:
         raise RunError(
             f"profile {profile} is meant for GPUs and none is visible here. DEVICE=cpu runs it on the CPU all the same "
             "(very slowly); PROFILE=quick and PROFILE=mini are made for machines without one"

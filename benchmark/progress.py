@@ -32,13 +32,13 @@ class Progress:
         return self.seconds / self.share * (1 - self.share) if self.share > 0 else None
 
     @property
-    def silent_seconds(self) -> float:
-        """Since the last sign."""
-        return max(0.0, time.time() - self.last)
+    def silence(self) -> str:
+        """``, last sign 40 s ago``, or "" if that was a moment ago."""
+        seconds = time.time() - self.last
+        return f", last sign {seconds:,.0f} s ago" if seconds > 30 else ""
 
     def __str__(self) -> str:
-        ago = f", last sign {self.silent_seconds:,.0f} s ago" if self.silent_seconds > 30 else ""
-        return f"epoch {self.epoch} of {self.epochs}{ago}"
+        return f"epoch {self.epoch} of {self.epochs}{self.silence}"
 
 
 def read_progress(folder: RunFolder) -> Progress | None:

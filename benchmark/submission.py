@@ -23,10 +23,8 @@ class Submission:
     code: Mapping[str, object]
     time: str
     user: str
-    host: str
     gpus: int
     ranks: int
-    minutes: int
     logs: str
 
     @property

@@ -13,7 +13,7 @@ from benchmark.atomic import write_json
 from benchmark.errors import RunError, SuiteError
 from benchmark.provenance import now
 from slurm import show
-from slurm.handover import adopt
+from slurm.handover import adopt, alone, folder_of
 from slurm.job_states import kind
 from slurm.launch import RETRIED, SUBMITTED, answered, launch
 from slurm.queue import call
@@ -60,7 +60,10 @@ def show_status(arguments: argparse.Namespace) -> int:
 
 def cancel(arguments: argparse.Namespace) -> int:
     """Take queued runs back and end running ones, which save first."""
-    adopt(options.places(arguments).runs / arguments.profile)
+    handed = folder_of(options.places(arguments).runs / arguments.profile)
+    if handed.is_dir():
+        with alone(handed):
+            adopt(handed)
     grid = answered(track(options.collect(arguments)))
     jobs = [run for run in grid.runs if run.job and kind(run.job.state) in ("waits", "works")]
     if not jobs:

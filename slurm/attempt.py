@@ -119,7 +119,7 @@ def _queue_again(job: RunJob, folder: RunFolder, queue_again: Callable[[int, obj
         _note(folder, str(error))
     except (
         Exception
-    ) as error:  # whatever it is, the state is saved and the reason belongs into the run's folder
+    ) as error:  # whatever it is: the state is saved, and the reason belongs into the run's folder
         _note(folder, f"SLURM refused to queue the job again ({type(error).__name__}: {error})")
 
 

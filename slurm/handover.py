@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import fcntl
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmark.atomic import write_json
+from benchmark.atomic import explained, write_json
 from benchmark.errors import RunError
 from benchmark.records import RunFolder, read_json
 from benchmark.submission import Submission, stored
-from slurm.queue import call, parse_squeue
+from slurm.queue import SQUEUE, call, parse_squeue
 
 
 def folder_of(profile_runs: Path) -> Path:
@@ -19,15 +21,14 @@ def folder_of(profile_runs: Path) -> Path:
 
 
 class Handover:
-    """The runs of one array on their way. submissions: theirs, in the array's order, as yet without a job."""
+    """The runs of one array on their way. folder: as folder_of gives it; submissions: the runs', in the array's order,
+    as yet without a job."""
 
-    def __init__(
-        self, profile_runs: Path, folders: Sequence[RunFolder], submissions: Sequence[Submission]
-    ) -> None:
-        self._file = folder_of(profile_runs) / f"{submissions[0].name}.handover.json"
+    def __init__(self, folder: Path, folders: Sequence[RunFolder], submissions: Sequence[Submission]) -> None:
+        self._file = folder / f"{submissions[0].name}.handover.json"
         runs = [
-            {"folder": str(folder.path), "submission": stored(submission)}
-            for folder, submission in zip(folders, submissions, strict=True)
+            {"folder": str(run.path), "submission": stored(submission)}
+            for run, submission in zip(folders, submissions, strict=True)
         ]
         write_json(self._file, {"name": submissions[0].name, "runs": runs})
 
@@ -39,25 +40,39 @@ class Handover:
         self._file.unlink(missing_ok=True)
 
 
-def adopt(profile_runs: Path) -> int:
-    """Give jobs of launchers that died, or were told that sbatch failed, back to their runs; returns how many.
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Launchers over the same runs take turns, so that the second sees what the first has submitted."""
+    with explained(folder / "lock"):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / "lock", "a")
+    with lock:
+        # Some network file systems have no locks: there the claims in the run folders keep a run from running twice.
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print("another launch over these runs is under way; waiting for its end", file=sys.stderr)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def adopt(folder: Path) -> None:
+    """Give jobs of launchers that died, or were told that sbatch failed, back to their runs. To be called alone.
 
     Raises RunError where SLURM does not answer: their runs could be sent twice.
     """
-    adopted = 0
-    for file in sorted(folder_of(profile_runs).glob("*.handover.json")):
+    for file in sorted(folder.glob("*.handover.json")):
         taken = read_json(file) or {}
         with contextlib.suppress(KeyError, TypeError):  # a damaged file says nothing
-            listed, problem = call(["squeue", "-h", "-o", "%i|%j|%T|%N|%r", "--name", taken["name"]])
+            listed, problem = call(["squeue", "-h", "-o", SQUEUE, "--name", taken["name"]])
             if problem:
                 raise RunError(
                     f"a launch that broke off left {file.name}, and its jobs cannot be asked for: {problem}"
                 )
             for id in parse_squeue(listed):
                 number = int(id.partition("_")[2] or 0)
-                folder = RunFolder(Path(taken["runs"][number]["folder"]))
-                folder.make()
-                write_json(folder.submission, {**taken["runs"][number]["submission"], "job": id})
-                adopted += 1
+                run = RunFolder(Path(taken["runs"][number]["folder"]))
+                run.make()
+                write_json(run.submission, {**taken["runs"][number]["submission"], "job": id})
         file.unlink(missing_ok=True)
-    return adopted

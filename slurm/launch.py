@@ -8,18 +8,18 @@ import sys
 from collections import Counter
 from dataclasses import replace
 
-from benchmark import config, options, provenance, status
-from benchmark.errors import RunError, SettingsError
+from benchmark import config, device, options, provenance, status
+from benchmark.errors import RunError
 from benchmark.mini.sets import write
 from benchmark.places import Places
 from benchmark.records import set_aside
 from slurm import show
-from slurm.arrays import plan
+from slurm.arrays import Array, plan
 from slurm.cluster import Cluster, load_cluster
-from slurm.handover import adopt
+from slurm.handover import adopt, alone
 from slurm.job_states import kind
 from slurm.states import Grid, Tracked, track
-from slurm.submit import Order, alone, rehearse, send
+from slurm.submit import Order, rehearse, send
 
 # A failed run would fail again for the same reason: it is for `retry` alone.
 SUBMITTED = ("missing", "preempted")
@@ -37,23 +37,20 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
         states = (*states, "stale")
     cluster = load_cluster(options.absolute(arguments.cluster))
     places = options.places(arguments)
-    device = arguments.device or config.load_profile(arguments.profile).device
-    if device not in ("auto", "cpu", "cuda"):
-        raise SettingsError(f"DEVICE={device}: expected auto, cpu or cuda")
+    wanted = device.wanted(arguments.device, config.load_profile(arguments.profile).device)
     order = Order(
         arguments.profile, places.runs, options.absolute(arguments.data), options.absolute(arguments.weights),
-        arguments.overrides, device, arguments.workers, arguments.checkpoint_seconds,
+        arguments.overrides, wanted, arguments.workers, arguments.checkpoint_seconds,
     )  # fmt: skip
     if arguments.dry:
         _rehearse(arguments, cluster, order, places, states)
         return 0
-    with alone(order):
+    with alone(order.folder):
         if places.generated:
             write(places.data, dict.fromkeys(cell.dataset for cell in options.cells(arguments)))
-        adopt(places.runs / arguments.profile)
+        adopt(order.folder)
         grid = _with_weights(answered(track(options.collect(arguments))), places, states)
-        chosen = [run.view for run in grid.runs if _is_sent(run, states)]
-        arrays = plan(cluster, chosen, places.runs, device)
+        chosen, arrays = _planned(grid, cluster, order, states)
         for view in chosen:
             if view.state == "stale":
                 print(f"set aside: {set_aside(view.folder.path, 'stale')}", file=sys.stderr)
@@ -81,12 +78,18 @@ def _is_sent(run: Tracked, states: tuple[str, ...]) -> bool:
     return run.view.state in states
 
 
+def _planned(
+    grid: Grid, cluster: Cluster, order: Order, states: tuple[str, ...]
+) -> tuple[list[status.RunView], list[Array]]:
+    chosen = [run.view for run in grid.runs if _is_sent(run, states)]
+    return chosen, plan(cluster, chosen, order.runs, order.device)
+
+
 def _rehearse(
     arguments: argparse.Namespace, cluster: Cluster, order: Order, places: Places, states: tuple[str, ...]
 ) -> None:
     grid = _with_weights(track(options.collect(arguments)), places, states)
-    chosen = [run.view for run in grid.runs if _is_sent(run, states)]
-    arrays = plan(cluster, chosen, places.runs, order.device)
+    chosen, arrays = _planned(grid, cluster, order, states)
     for number, array in enumerate(arrays, start=1):
         print(f"# array {number} of {len(arrays)}: {len(array.runs)} runs; minutes: {array.source}")
         print("\n".join(f"#   {index}: {view.id}" for index, view in enumerate(array.runs)))
@@ -130,8 +133,8 @@ def _with_weights(grid: Grid, places: Places, states: tuple[str, ...]) -> Grid:
     """Runs whose weights would have to be downloaded on a compute node become ``no-weights``."""
     runs = []
     for run in grid.runs:
-        lacking = status.lacking_weights(run.view.config, places, download=False)
-        if lacking and _is_sent(run, states):
+        sent = _is_sent(run, states)
+        if sent and (lacking := status.lacking_weights(run.view.config, places, download=False)):
             run = replace(run, view=replace(run.view, state="no-weights", reason=lacking))
         runs.append(run)
     return replace(grid, runs=tuple(runs))

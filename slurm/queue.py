@@ -12,7 +12,7 @@ from slurm.environment import own_environment
 from slurm.job_states import kind
 
 TIMEOUT_SECONDS = 60
-_SQUEUE = "%i|%j|%T|%N|%r"
+SQUEUE = "%i|%j|%T|%N|%r"
 _SACCT = "JobID,JobName,State,NodeList"
 
 
@@ -48,7 +48,7 @@ def ask(ids: Iterable[str]) -> Queue:
     masters = sorted({master for id in ids if (master := id.partition("_")[0]).isdigit()}, key=int)
     if not masters:
         return Queue({})
-    listed, problem = call(["squeue", "-h", "-t", "all", "-o", _SQUEUE, "-j", ",".join(masters)])
+    listed, problem = call(["squeue", "-h", "-t", "all", "-o", SQUEUE, "-j", ",".join(masters)])
     if "Invalid job id" in problem:  # the answer to a single id that the controller has forgotten
         listed, problem = "", ""
     if problem:

@@ -5,25 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from benchmark import provenance
+from benchmark import claim, provenance
 from benchmark.progress import Progress, read_progress
 from benchmark.records import last_log_lines, read_json
 from benchmark.status import STATES, began
 from slurm.states import Grid, Tracked
 
-# What needs eyes first.
-ORDER = (
-    "failed",
-    "unknown",
-    "stale",
-    "preempted",
-    "running",
-    "queued",
-    "no-data",
-    "no-weights",
-    "missing",
-    "done",
-)
+# What needs eyes first; what is done comes last.
+FIRST = ("failed", "unknown", "stale", "preempted", "running", "queued")
+ORDER = (*FIRST, *(state for state in STATES if state not in (*FIRST, "done")), "done")
 LOG_LINES = 4
 
 
@@ -131,25 +121,19 @@ def _note(run: Tracked) -> str:
     view = run.view
     if view.state == "done":
         return "  ".join(f"{name} {value:.1f}" for name, value in list(view.result["metrics"].items())[:2])
+    holder = claim.holder(view.folder.path) if view.state == "running" else None
     progress = read_progress(view.folder)
-    if view.state != "running" or progress is None or (run.job and "no sign" in view.reason):
+    if holder is None or progress is None:  # not at work, or only SLURM says so
         return "" if view.state == "missing" else view.reason
-    return ", ".join(part for part in (_pace(progress), _where(run)) if part)
+    where = f"on {run.job.where} (job {run.job.id})" if run.job and run.job.where else str(holder)
+    return f"{_pace(progress)}, {where}"
 
 
 def _pace(progress: Progress) -> str:
     left = progress.remaining_seconds
     text = f"epoch {min(progress.epoch + 1, progress.epochs)}/{progress.epochs}, {100 * progress.share:.0f} %"
     text += f", about {duration(left)} left" if left is not None else ""
-    return text + (
-        f", last sign {duration(progress.silent_seconds)} ago" if progress.silent_seconds > 30 else ""
-    )
-
-
-def _where(run: Tracked) -> str:
-    if run.job and run.job.where:
-        return f"on {run.job.where} (job {run.job.id})"
-    return run.view.reason.partition("(")[2][:-1]  # the claim's own words
+    return text + progress.silence
 
 
 def _gpus(run: Tracked) -> int:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import getpass
 import shlex
 import shutil
-import socket
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +14,8 @@ import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from benchmark import provenance
-from benchmark.atomic import explained
 from benchmark.errors import RunError
+from benchmark.status import RunView
 from benchmark.submission import Submission
 from slurm.arrays import Array, device_of
 from slurm.cluster import Cluster
@@ -46,7 +41,7 @@ class Order:
 
     @property
     def folder(self) -> Path:
-        """Where jobs' pickles, batch scripts and output go, and the lock that launchers take in turn."""
+        """Where jobs' pickles, batch scripts and output go."""
         return folder_of(self.runs / self.profile)
 
 
@@ -93,13 +88,13 @@ def send(cluster: Cluster, array: Array, order: Order, code: dict[str, object]) 
     waiting = [
         Submission(
             job="", name=name, hash=view.config.hash, code=code, time=submitted["time"],
-            user=getpass.getuser(), host=socket.gethostname(),
+            user=getpass.getuser(),
             gpus=array.resources.nodes * array.resources.gpus_per_node, ranks=array.resources.ranks,
-            minutes=array.minutes, logs=str(order.folder),
+            logs=str(order.folder),
         )
         for view in array.runs
     ]  # fmt: skip
-    handover = Handover(order.runs / order.profile, folders, waiting)
+    handover = Handover(order.folder, folders, waiting)
     try:
         with without_foreign(), executor.batch():
             jobs = [
@@ -113,23 +108,6 @@ def send(cluster: Cluster, array: Array, order: Order, code: dict[str, object]) 
     made = [replace(submission, job=job.job_id) for submission, job in zip(waiting, jobs, strict=True)]
     handover.complete(folders, made)
     return made
-
-
-@contextmanager
-def alone(order: Order) -> Iterator[None]:
-    """Launchers over the same runs take turns, so that the second sees what the first has submitted."""
-    with explained(order.folder / "lock"):
-        order.folder.mkdir(parents=True, exist_ok=True)
-        lock = open(order.folder / "lock", "a")
-    with lock:
-        # Some network file systems have no locks: there the claims in the run folders keep a run from running twice.
-        with contextlib.suppress(OSError):
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print("another launch over these runs is under way; waiting for its end", file=sys.stderr)
-                fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _executor(cluster: Cluster, array: Array, order: Order, name: str) -> _Executor:
@@ -173,7 +151,7 @@ def _executor(cluster: Cluster, array: Array, order: Order, name: str) -> _Execu
 
 
 def _run_job(
-    cluster: Cluster, array: Array, order: Order, name: str, submitted: dict[str, object], view: object
+    cluster: Cluster, array: Array, order: Order, name: str, submitted: dict[str, object], view: RunView
 ) -> RunJob:
     return RunJob(
         name=name,

@@ -40,11 +40,9 @@ def handed(asked, places):
         CODE,
         "2026-01-01T10:00:00+00:00",
         getpass.getuser(),
-        "here",
-        0,
-        1,
-        60,
-        "logs",
+        gpus=0,
+        ranks=1,
+        logs="logs",
     )
     folder.submission.write_text(json.dumps(stored(submission)))
     return folder
