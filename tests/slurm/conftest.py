@@ -5,8 +5,10 @@ import shlex
 
 import pytest
 from slurm_cluster import SlurmCluster, reason_not_possible
+from submitted_runs import SITE
 
 from benchmark.mini.sets import write
+from slurm.__main__ import main
 
 
 class StandIns:
@@ -84,3 +86,26 @@ def cluster(tmp_path_factory):
         pytest.skip(reason)
     with SlurmCluster(tmp_path_factory.mktemp("slurm")) as running:
         yield running
+
+
+@pytest.fixture
+def site(tmp_path):
+    path = tmp_path / "site.toml"
+    path.write_text(SITE)
+    return path
+
+
+@pytest.fixture
+def launch(tmp_path, slurm_pictures, slurm_says, site, capsys):
+    """Calls a verb over the mini CUB; returns its exit status and what it printed."""
+
+    def call(verb, *arguments, cells="cub/deit_tiny", data=slurm_pictures, **options):
+        common = ["--runs", str(tmp_path / "runs"), "--data", str(data), "--cells", cells]
+        if verb in ("submit", "retry"):
+            common += ["--cluster", str(site)]
+        common += [part for name, value in options.items() for part in (f"--{name}", value)]
+        status = main([verb, *common, *arguments])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return call

@@ -1,4 +1,4 @@
-"""submit, retry, status, cancel and logs, against stand-ins of SLURM's commands that write down how they are called."""
+"""submit and retry, against stand-ins of SLURM's commands that write down how they are called."""
 
 import json
 import os
@@ -6,53 +6,15 @@ import pickle
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import pytest
+from submitted_runs import SITE, folder, waiting
 
 from benchmark import claim, config, provenance
 from benchmark.grid import select
-from benchmark.records import folder_of
 from slurm import handover
-from slurm.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
-SITE = 'gpus = 0\ncpus = 1\nmemory = "2G"\nminutes = 60\n'
-
-
-@pytest.fixture
-def site(tmp_path):
-    path = tmp_path / "site.toml"
-    path.write_text(SITE)
-    return path
-
-
-@pytest.fixture
-def launch(tmp_path, slurm_pictures, slurm_says, site, capsys):
-    """Calls a verb over the mini CUB; returns its exit status and what it printed."""
-
-    def call(verb, *arguments, cells="cub/deit_tiny", data=slurm_pictures, **options):
-        common = ["--runs", str(tmp_path / "runs"), "--data", str(data), "--cells", cells]
-        if verb in ("submit", "retry"):
-            common += ["--cluster", str(site)]
-        common += [part for name, value in options.items() for part in (f"--{name}", value)]
-        status = main([verb, *common, *arguments])
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
-
-
-def folder(tmp_path, id="cub/deit_tiny/dcal", seed=0):
-    asked = config.resolve(select([id])[0], seed, config.load_profile("mini"), {})
-    return folder_of(asked, tmp_path / "runs")
-
-
-def waiting(slurm_says, tmp_path, state="PENDING", ids=(0, 1)):
-    """squeue knows the jobs of the first array in this state."""
-    name = json.loads(folder(tmp_path).submission.read_text())["name"]
-    slurm_says.says("squeue", "".join(f"101_{n}|{name}|{state}||Priority\n" for n in ids))
 
 
 def test_submit_sends_one_array_and_says_its_jobs(launch, slurm_says, tmp_path):
@@ -155,108 +117,6 @@ def test_real_weights_must_lie_at_hand_before_submission(launch, slurm_says, tmp
     (weights / "deit_tiny_patch16_224.fb_in1k.safetensors").write_bytes(b"x")
     _, out, _ = launch("submit", profile="paper", weights=str(weights))
     assert "2 runs submitted" in out
-
-
-def test_status_shows_progress_place_reason_and_log(launch, slurm_says, tmp_path):
-    launch("submit")
-    name = json.loads(folder(tmp_path).submission.read_text())["name"]
-    owner = f"job 101_1 ({name})"
-    running = folder(tmp_path)
-    held = claim.acquire(running.path, owner)
-    beat = {"time": time.time(), "epoch": 2, "epochs": 8, "step": 0, "steps": 9, "seconds": 7200.0}
-    running.heartbeat.write_text(json.dumps(beat))
-    failed = folder(tmp_path, "cub/deit_tiny/baseline")
-    failed.log.write_text("first\nsecond\nE torn.jpg is torn\n")
-    outcome = {"state": "failed", "message": "torn.jpg is torn", "owner": owner.replace("101_1", "101_0")}
-    failed.outcome.write_text(json.dumps(outcome))
-    slurm_says.says("squeue", f"101_0|{name}|FAILED|n2|None\n101_1|{name}|RUNNING|n1|None\n")
-    calls = len(slurm_says.calls)
-    status, out, _ = launch("status")
-    held.release()
-    assert status == 0
-    assert "2 runs: 1 running, 1 failed" in out
-    assert "epoch 3/8, 25 %, about 6 h left, on n1 (job 101_1)" in out
-    assert "torn.jpg is torn\n    | first\n    | second\n    | E torn.jpg is torn\n" in out
-    assert "used so far: 2.00 hours on CPUs" in out
-    assert [call.split()[0] for call in slurm_says.calls[calls:]] == ["squeue", "sacct"]
-
-
-def test_gpu_hours_count_every_gpu(launch, slurm_says, tmp_path, site):
-    site.write_text(SITE.replace("gpus = 0", "gpus = 4"))
-    launch("submit")
-    beat = {"time": 0.0, "epoch": 2, "epochs": 8, "step": 0, "steps": 9, "seconds": 1800.0}
-    folder(tmp_path).heartbeat.write_text(json.dumps(beat))
-    waiting(slurm_says, tmp_path)
-    assert "used so far: 2.00 GPU-hours" in launch("status")[1]
-
-
-def test_a_job_that_never_got_to_a_log_shows_its_output(launch, slurm_says, tmp_path):
-    launch("submit")
-    waiting(slurm_says, tmp_path, "FAILED")
-    (tmp_path / "runs/mini/slurm/101_1_0_log.out").write_text(
-        "ModuleNotFoundError: No module named 'torch'\n"
-    )
-    _, out, _ = launch("status")
-    assert "    | ModuleNotFoundError: No module named 'torch'" in out
-    _, out, _ = launch("logs", cells="cub/deit_tiny/dcal")
-    assert "101_1_0_log.out\nModuleNotFoundError" in out
-
-
-def test_code_changed_between_submission_and_start_is_told(launch, slurm_says, tmp_path):
-    launch("submit")
-    waiting(slurm_says, tmp_path)
-    for number, run in enumerate((folder(tmp_path, "cub/deit_tiny/baseline"), folder(tmp_path))):
-        stored = json.loads(run.submission.read_text())
-        stored["code"] = {**stored["code"], "commit": f"{number}abc" + "0" * 36}
-        run.submission.write_text(json.dumps(stored))
-    _, out, _ = launch("status")
-    assert "WARNING: the code was changed since 2 queued runs were submitted" in out
-    started = {"commit": "d" * 40, "dirty": False, "changes": "", "submitted": stored["code"]}
-    folder(tmp_path).provenance.write_text(json.dumps(started))
-    owner = f"job 101_1 ({stored['name']})"
-    folder(tmp_path).outcome.write_text(json.dumps({"state": "preempted", "message": "x", "owner": owner}))
-    waiting(slurm_says, tmp_path, ids=(0,))
-    _, out, _ = launch("status")
-    assert "other code than at submission: cub/deit_tiny/dcal/seed0 submitted with 1abc" in out
-    assert "started with dddddddddd" in out
-
-
-def test_cancel_is_one_call_for_jobs_that_live(launch, slurm_says, tmp_path):
-    launch("submit")
-    waiting(slurm_says, tmp_path)
-    status, out, _ = launch("cancel")
-    assert status == 0
-    assert [call for call in slurm_says.calls if call.startswith("scancel")] == ["scancel 101_0 101_1"]
-    assert "cancelled: 2 jobs" in out
-    slurm_says.says("squeue", "")
-    _, out, _ = launch("status")
-    assert "2 preempted" in out
-    assert "taken back by make cancel" in out
-    _, out, _ = launch("submit")
-    assert "2 runs submitted" in out
-
-
-def test_cancel_without_jobs_calls_nothing(launch, slurm_says):
-    status, out, _ = launch("cancel")
-    assert status == 0
-    assert "no job of these runs" in out
-    assert slurm_says.calls == []
-
-
-def test_watching_ends_with_the_last_run(launch, slurm_says, tmp_path):
-    launch("submit")
-    waiting(slurm_says, tmp_path, "CANCELLED")
-    later = "import pathlib, time; time.sleep(1); "
-    ended = slurm_says.folder.parent / "squeue.out"
-    waits = ended.read_text().replace("CANCELLED", "PENDING")
-    script = f"{later}pathlib.Path({str(ended)!r}).write_text({ended.read_text()!r})"
-    ended.write_text(waits)
-    process = subprocess.Popen([sys.executable, "-c", script])
-    status, out, _ = launch("status", "--watch", "0.1")
-    process.wait()
-    assert status == 0
-    assert out.count("2 runs: ") >= 3
-    assert out.index("2 queued") < out.index("2 failed")
 
 
 def test_minutes_auto_comes_from_what_the_cell_took(launch, slurm_says, tmp_path, site):
@@ -403,26 +263,6 @@ def test_what_a_job_or_a_users_defaults_put_into_the_environment_does_not_reach_
     assert os.environ["SBATCH_TIMELIMIT"] == "3"
 
 
-def test_cancelled_before_its_run_began(launch, slurm_says, tmp_path):
-    launch("submit")
-    waiting(slurm_says, tmp_path, "RUNNING")  # its setup lines, say
-    launch("cancel")
-    waiting(slurm_says, tmp_path, "CANCELLED")
-    assert "2 preempted" in launch("status")[1]
-
-
-def test_jobs_that_cannot_be_cancelled_are_told(launch, slurm_says, tmp_path):
-    launch("submit")
-    waiting(slurm_says, tmp_path)
-    slurm_says.says(
-        "scancel", "", error="scancel: error: Kill job error on job id 101: Access denied", status=1
-    )
-    status, _, err = launch("cancel")
-    assert status == 2
-    assert "Access denied" in err
-    assert "2 queued" in launch("status")[1]
-
-
 def test_somebody_elses_job_that_squeue_does_not_show_may_still_live(launch, slurm_says, tmp_path):
     launch("submit")
     path = folder(tmp_path).submission
@@ -431,30 +271,6 @@ def test_somebody_elses_job_that_squeue_does_not_show_may_still_live(launch, slu
     _, out, _ = launch("retry")
     assert "0 runs submitted; left alone: 1 queued, 1 unknown" in out
     assert "is somebody's" in out
-
-
-def test_a_run_that_ended_between_the_two_looks_is_not_failed(launch, slurm_says, tmp_path):
-    launch("submit")
-    waiting(slurm_says, tmp_path, "COMPLETED")
-    script = slurm_says.folder / "squeue"
-    result = folder(tmp_path).result
-    script.write_text(script.read_text().replace("#!/bin/bash\n", f"#!/bin/bash\ntouch '{result}'\n"))
-    _, out, _ = launch("status", cells="cub/deit_tiny/dcal")
-    assert "1 running" in out
-    assert "has just ended" in out
-
-
-def test_a_retry_that_dies_before_the_runs_log_shows_its_own_words(launch, slurm_says, tmp_path):
-    run = folder(tmp_path)
-    run.make()
-    run.log.write_text("of an attempt long ago\n")
-    launch("submit")
-    waiting(slurm_says, tmp_path, "FAILED")
-    (tmp_path / "runs/mini/slurm/101_1_0_log.out").write_text("started\n")
-    (tmp_path / "runs/mini/slurm/101_1_1_log.out").write_text("rank 1: no such module\n")
-    _, out, _ = launch("status", cells="cub/deit_tiny/dcal")
-    assert "    | rank 1: no such module" in out
-    assert "long ago" not in out
 
 
 def test_without_sbatch_nothing_is_left_behind(launch, slurm_says, tmp_path, monkeypatch):

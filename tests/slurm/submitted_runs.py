@@ -1,0 +1,20 @@
+"""Runs of the mini CUB as the tests of commands submit them, and what squeue says of their jobs."""
+
+import json
+
+from benchmark import config
+from benchmark.grid import select
+from benchmark.records import folder_of
+
+SITE = 'gpus = 0\ncpus = 1\nmemory = "2G"\nminutes = 60\n'
+
+
+def folder(tmp_path, id="cub/deit_tiny/dcal", seed=0):
+    asked = config.resolve(select([id])[0], seed, config.load_profile("mini"), {})
+    return folder_of(asked, tmp_path / "runs")
+
+
+def waiting(slurm_says, tmp_path, state="PENDING", ids=(0, 1)):
+    """squeue knows the jobs of the first array in this state."""
+    name = json.loads(folder(tmp_path).submission.read_text())["name"]
+    slurm_says.says("squeue", "".join(f"101_{n}|{name}|{state}||Priority\n" for n in ids))
