@@ -144,17 +144,7 @@ def _record(configs: Sequence[Config], runs: Path, pictures: Path) -> None:
 def _submission(number: int, asked: Config) -> Submission:
     code = {"commit": "0" * 40, "dirty": False, "changes": ""}
     return Submission(
-        f"1_{number}",
-        JOB_NAME,
-        asked.hash,
-        code,
-        provenance.now(),
-        "me",
-        "here",
-        gpus=0,
-        ranks=1,
-        minutes=60,
-        logs=".",
+        f"1_{number}", JOB_NAME, asked.hash, code, provenance.now(), "me", gpus=0, ranks=1, logs="."
     )
 
 
