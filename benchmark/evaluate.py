@@ -30,12 +30,16 @@ class Predictions:
     """Per test image, in the split's order.
 
     labels: (n,); predicted: branch → (n,) class indices; top5: (n,) bool, the label among both's five best.
+    probability: branch → (n,) float32, what the branch gives the true class; of ``both`` the mean of SA's and GLCA's.
+    classes: names of the classes, by index.
     Branches: ``both`` (the paper's prediction; SA alone for a baseline), and with GLCA ``sa`` and ``glca``.
     """
 
     labels: np.ndarray
     predicted: dict[str, np.ndarray]
+    probability: dict[str, np.ndarray]
     top5: np.ndarray
+    classes: tuple[str, ...]
 
     def metrics(self) -> dict[str, float]:
         """top1, top5, and with GLCA sa_top1 and glca_top1, in percent."""
@@ -49,10 +53,15 @@ class Predictions:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What predictions.npz holds."""
-        arrays = {"labels": self.labels.astype(np.int32), "top5_correct": self.top5}
+        arrays = {
+            "classes": np.array(self.classes, dtype=str),
+            "labels": self.labels.astype(np.int32),
+            "top5_correct": self.top5,
+        }
         for branch, predicted in self.predicted.items():
             arrays[f"{branch}_predicted"] = predicted.astype(np.int32)
             arrays[f"{branch}_correct"] = predicted == self.labels
+            arrays[f"{branch}_probability"] = self.probability[branch].astype(np.float32)
         return arrays
 
     def notes(self) -> dict[str, int]:
@@ -73,7 +82,7 @@ def evaluating(model: DCAL) -> Iterator[None]:
 
 
 def predict(
-    model: DCAL, _: FGVCDataset, batches: Iterable[Batch], prepare: Prepare, whole: Whole = own
+    model: DCAL, dataset: FGVCDataset, batches: Iterable[Batch], prepare: Prepare, whole: Whole = own
 ) -> Predictions:
     """Predict every image of the batches. Whatever the batch size, every image counts once.
 
@@ -82,18 +91,25 @@ def predict(
     """
     labels, top5 = [], []
     predicted: dict[str, list[Tensor]] = {}
+    probability: dict[str, list[Tensor]] = {}
     with evaluating(model):
         for batch in batches:
             scores = class_scores(model(prepare(batch.images)))
             if len(scores) == 2:  # SA alone: both is the same
                 del scores["sa"]
             for branch, score in scores.items():
-                predicted.setdefault(branch, []).append(score.argmax(dim=1).cpu())
+                score = score.cpu()
+                predicted.setdefault(branch, []).append(score.argmax(dim=1))
+                # "both" adds two distributions: over its sum it is one again.
+                shares = score / score.sum(dim=1, keepdim=True)
+                probability.setdefault(branch, []).append(shares.gather(1, batch.labels[:, None])[:, 0])
             best = scores["both"].topk(min(5, scores["both"].shape[1]), dim=1).indices.cpu()
             top5.append((best == batch.labels[:, None]).any(dim=1))
             labels.append(batch.labels)
     return Predictions(
         whole(torch.cat(labels)).numpy(),
         {branch: whole(torch.cat(parts)).numpy() for branch, parts in predicted.items()},
+        {branch: whole(torch.cat(parts)).numpy() for branch, parts in probability.items()},
         whole(torch.cat(top5)).numpy(),
+        dataset.classes,
     )

@@ -11,11 +11,13 @@ import torch
 from benchmark.data.loader import Batch, Prepare
 from benchmark.data.reid import ReIDDataset
 from benchmark.evaluate import Whole, evaluating, own
+from benchmark.nearest import nearest
 from benchmark.ranking import Items, Ranking, rank_features
 from dcal.model import DCAL
 from dcal.prediction import retrieval_features
 
 RANKS = (1, 5, 10)
+NEAREST = 10  # pictures of a ranked list that are kept, to be looked at
 # Part of every record: what the numbers mean.
 PROTOCOL = (
     "single query; gallery pictures of the query's identity and camera removed; L2-normalised features before the "
@@ -28,11 +30,13 @@ class Retrieval:
     """Rankings by branch: ``both`` (the paper's feature; SA alone for a baseline), and with GLCA ``sa`` and ``glca``.
 
     identities, cameras: (q,), of the queries, in the split's order.
+    nearest: (q, NEAREST), of ``both``: places in the gallery of each query's first pictures, −1 where there are fewer.
     """
 
     identities: np.ndarray
     cameras: np.ndarray
     rankings: dict[str, Ranking]
+    nearest: np.ndarray
 
     def metrics(self) -> dict[str, float]:
         """mAP, R1, R5, R10, and with GLCA each with ``sa_`` and ``glca_`` in front, in percent of valid queries."""
@@ -43,10 +47,14 @@ class Retrieval:
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What predictions.npz holds, per query: identity, camera, and by branch AP, the rank of the first right
-        picture (0: there is none to find) and how many right ones tie with a wrong one.
+        """What predictions.npz holds, per query: identity, camera, the first pictures found, and by branch AP, the rank
+        of the first right picture (0: there is none to find) and how many right ones tie with a wrong one.
         """
-        arrays = {"identities": self.identities.astype(np.int32), "cameras": self.cameras.astype(np.int32)}
+        arrays = {
+            "identities": self.identities.astype(np.int32),
+            "cameras": self.cameras.astype(np.int32),
+            "both_nearest": self.nearest.astype(np.int32),
+        }
         for branch, ranking in self.rankings.items():
             arrays[f"{branch}_ap"] = ranking.ap
             arrays[f"{branch}_first_hit"] = ranking.first_hit.astype(np.int32)
@@ -91,7 +99,9 @@ def retrieve(
         for branch in tuple(features):
             every = whole(torch.cat(features.pop(branch)))
             rankings[branch] = rank_features(every[:queries], every[queries:], asked, there)
-    return Retrieval(asked.identities, asked.cameras, rankings)
+            if branch == "both":
+                first = nearest(every[:queries], every[queries:], asked, there, NEAREST)
+    return Retrieval(asked.identities, asked.cameras, rankings, first)
 
 
 def _items(split: object) -> Items:

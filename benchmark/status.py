@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from benchmark import claim
@@ -24,6 +24,7 @@ from benchmark.data.registry import DATASETS
 from benchmark.errors import DataError
 from benchmark.grid import Cell, select
 from benchmark.places import Places
+from benchmark.predictions import Predictions
 from benchmark.progress import read_progress
 from benchmark.records import RunFolder, folder_of, last_log_lines, read_json, read_result
 from benchmark.submission import Submission, read_submission
@@ -60,6 +61,13 @@ class RunView:
     @property
     def id(self) -> str:
         return f"{self.cell.id}/seed{self.seed}"
+
+    @cached_property
+    def predictions(self) -> Predictions | None:
+        """What a done run found for each test picture or query; None unless it is done. Read when it is looked at."""
+        if self.result is None:
+            return None
+        return Predictions(self.folder.predictions, self.result["predictions_sha256"])
 
 
 def collect(

@@ -1,5 +1,8 @@
 """Batches, normalisation, evaluation and accuracy against literal versions."""
 
+import math
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +18,8 @@ from benchmark.grid import select
 from benchmark.metrics import accuracy
 from dcal.heads import Branch
 from dcal.model import Outputs
+
+NAMED = SimpleNamespace(classes=("one", "<b>two</b>", "三"))  # all that a prediction reads of a dataset
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +138,7 @@ def test_accuracy_equals_a_literal_count_for_any_batch_size(size, classes):
     torch.manual_seed(classes)
     labels = torch.randint(0, classes, (50,))
     sa, glca = torch.randn(50, classes), torch.randn(50, classes)
-    found = predict(Scripted(sa, glca), None, Indexed(labels, size), lambda images: images)
+    found = predict(Scripted(sa, glca), NAMED, Indexed(labels, size), lambda images: images)
 
     def softmax(row):
         e = [np.exp(value) for value in row]
@@ -147,19 +152,27 @@ def test_accuracy_equals_a_literal_count_for_any_batch_size(size, classes):
         hits["top5"] += int(labels[i] in order[:5])
         hits["sa_top1"] += int(p_sa.argmax() == labels[i])
         hits["glca_top1"] += int(p_glca.argmax() == labels[i])
+        np.testing.assert_allclose(found.probability["both"][i], (p_sa + p_glca)[labels[i]] / 2, rtol=1e-5)
+        np.testing.assert_allclose(found.probability["glca"][i], p_glca[labels[i]], rtol=1e-5)
     assert found.metrics() == {name: 100.0 * count / 50 for name, count in hits.items()}
 
 
 def test_a_baseline_has_one_prediction(dataset):
     labels = torch.tensor([0, 1, 2])
-    found = predict(Scripted(torch.eye(3)), None, Indexed(labels, 2), lambda images: images)
+    found = predict(Scripted(torch.eye(3)), NAMED, Indexed(labels, 2), lambda images: images)
     assert found.metrics() == {"top1": 100.0, "top5": 100.0}
-    assert set(found.arrays()) == {"labels", "top5_correct", "both_predicted", "both_correct"}
+    arrays = found.arrays()
+    assert set(arrays) == {
+        "classes", "labels", "top5_correct", "both_predicted", "both_correct", "both_probability",
+    }  # fmt: skip
+    assert arrays["classes"].tolist() == list(NAMED.classes)
+    probability = math.e / (math.e + 2)  # logits 1, 0, 0
+    np.testing.assert_allclose(arrays["both_probability"], [probability] * 3, rtol=1e-6)
 
 
 def test_evaluation_gives_the_model_back_in_its_mode():
     model = Scripted(torch.eye(3)).train()
-    predict(model, None, Indexed(torch.tensor([0, 1, 2]), 2), lambda images: images)
+    predict(model, NAMED, Indexed(torch.tensor([0, 1, 2]), 2), lambda images: images)
     assert model.training
 
 

@@ -128,6 +128,9 @@ def test_the_record_states_data_protocol_and_what_was_left_out(finished):
         assert stored["cameras"].tolist() == list(dataset.query.cameras)
         correct = stored["both_rank1_correct"][stored["both_first_hit"] > 0]
         assert result["metrics"]["R1"] == 100.0 * correct.sum() / len(correct)
+        # The first picture of the ranked list is right exactly where Rank-1 is.
+        first = np.array(dataset.gallery.labels)[stored["both_nearest"][:, 0]]
+        assert ((first == stored["identities"]) == stored["both_rank1_correct"]).all()
 
 
 def test_history_shows_the_last_epochs_numbers_and_three_losses(finished):

@@ -64,7 +64,10 @@ def test_the_recorded_numbers_are_those_of_the_stored_predictions(places):
         assert len(labels) == result["data"]["test_images"] == 60
         for name, branch in (("top1", "both"), ("sa_top1", "sa"), ("glca_top1", "glca")):
             assert (stored[f"{branch}_correct"] == (stored[f"{branch}_predicted"] == labels)).all()
+            # What has more than half of the probability is the prediction.
+            assert stored[f"{branch}_correct"][stored[f"{branch}_probability"] > 0.5].all()
             assert result["metrics"][name] == 100 * (stored[f"{branch}_predicted"] == labels).sum() / 60
+        assert len(stored["classes"]) == result["data"]["classes"]
         assert result["metrics"]["top5"] == 100 * stored["top5_correct"].sum() / 60
 
 

@@ -1,0 +1,64 @@
+"""What a finished run found for each test picture or query, from its predictions.npz (no torch)."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.atomic import file_sha256
+from benchmark.errors import RunError
+
+
+class Predictions(Mapping[str, np.ndarray]):
+    """The arrays by name, read from the file one by one when first asked for.
+
+    fgvc: ``classes`` (c,) names, ``labels`` (n,), ``top5_correct`` (n,), and by branch ``both_predicted`` (n,),
+    ``both_correct`` (n,) bool, ``both_probability`` (n,) of the true class.
+    reid: ``identities`` (q,), ``cameras`` (q,), ``both_nearest`` (q, k) places in the gallery, and by branch
+    ``both_ap`` (q,), ``both_first_hit`` (q,) from 1 and 0 where nothing can be found, ``both_rank1_correct``,
+    ``both_ties``. Runs with GLCA have the branches ``sa`` and ``glca`` besides. Records made before a name was
+    introduced lack it.
+    """
+
+    def __init__(self, path: Path, sha256: str) -> None:
+        self.path, self._sha256 = path, sha256
+        self._read: dict[str, np.ndarray] = {}
+
+    @cached_property
+    def _archive(self) -> np.lib.npyio.NpzFile:
+        advice = (
+            "copy the run folder again, or run the cell anew; its metrics in result.json are not affected"
+        )
+        try:
+            found = file_sha256(self.path)
+            if found != self._sha256:
+                raise RunError(
+                    f"{self.path}: its digest is {found[:12]}…, result.json names {self._sha256[:12]}…; {advice}"
+                )
+            return np.load(self.path, allow_pickle=False)
+        except FileNotFoundError:
+            raise RunError(f"{self.path}: no such file, expected what the run found; {advice}") from None
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+            raise RunError(f"{self.path}: cannot be read ({error}); {advice}") from None
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Raises RunError for a file that is missing, torn or not the record's, KeyError for a name it lacks."""
+        if name not in self._read:
+            if name not in self._archive.files:
+                raise KeyError(name)
+            try:
+                self._read[name] = self._archive[name]
+            except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+                raise RunError(f"{self.path}: {name} cannot be read ({error})") from None
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._archive.files)
+
+    def __len__(self) -> int:
+        return len(self._archive.files)
