@@ -10,6 +10,7 @@ import torch
 from quick_runs import StopAfter
 from torch.nn import functional as F
 
+import benchmark.mini.backbones  # noqa: F401 - registers them with timm
 import dcal.model
 from benchmark import run
 from benchmark.data import sources
