@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from pathlib import Path
 
 from benchmark import config, status
@@ -84,6 +85,30 @@ def places(arguments: argparse.Namespace) -> Places:
     return Places.of(
         arguments.profile, absolute(arguments.runs), absolute(arguments.data), absolute(arguments.weights)
     )
+
+
+def folders(text: str) -> tuple[Path, ...]:
+    """RUNS of a verb that only reads: one folder, or several separated by spaces.
+
+    A folder whose name has spaces is taken as one if it exists; among several it is quoted. Raises SettingsError for an
+    empty text and for one of several that does not exist.
+    """
+    whole = absolute(Path(text))
+    try:
+        parts = shlex.split(text)
+    except ValueError:
+        parts = [text]
+    if not parts:
+        raise SettingsError("RUNS is empty: expected a folder of runs, or several separated by spaces")
+    if whole.is_dir() or len(parts) == 1:
+        return (whole if whole.is_dir() else absolute(Path(parts[0])),)
+    several = tuple(absolute(Path(part)) for part in parts)
+    if absent := [str(folder) for folder in several if not folder.is_dir()]:
+        raise SettingsError(
+            f"RUNS={text!r} names {len(several)} folders, of which {', '.join(absent)} does not exist: expected "
+            "folders of runs separated by spaces; quote one whose name has spaces"
+        )
+    return tuple(dict.fromkeys(several))
 
 
 def absolute(path: Path | None) -> Path | None:

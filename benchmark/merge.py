@@ -1,0 +1,96 @@
+"""The runs of several people's folders as one sweep: for each run the newest valid record (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark import status
+from benchmark.places import Places
+from benchmark.status import RunView
+
+# What tells most about a run comes first; a stale record is of something else and says least.
+_PRECEDENCE = (
+    "done",
+    "running",
+    "queued",
+    "unknown",
+    "preempted",
+    "failed",
+    "stale",
+    "no-data",
+    "no-weights",
+)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """runs: one view a run, in grid order. conflicts: where two valid records of a run differ, in words.
+
+    places: run id → where the folder that its view comes from has its data and weights.
+    """
+
+    runs: tuple[RunView, ...]
+    conflicts: tuple[str, ...]
+    places: Mapping[str, Places]
+
+
+def collect(
+    folders: Sequence[Path],
+    *,
+    profile: str,
+    data_dir: Path | None = None,
+    weights_dir: Path | None = None,
+    **selection: object,
+) -> Merged:
+    """As ``status.collect``, over several folders of runs.
+
+    A valid record of the settings asked for beats every other state, the one finished last beats older ones. Raises as
+    ``status.collect``.
+    """
+    places = [Places.of(profile, folder, data_dir, weights_dir) for folder in folders]
+    found = [
+        status.collect(
+            profile=profile, runs_dir=folder, data_dir=data_dir, weights_dir=weights_dir, **selection
+        )
+        for folder in folders
+    ]
+    runs, conflicts, chosen_places = [], [], {}
+    for views in zip(*found, strict=True):
+        order = sorted(range(len(views)), key=lambda place: _rank(views[place]), reverse=True)
+        chosen, others = views[order[0]], [views[place] for place in order[1:]]
+        runs.append(chosen)
+        chosen_places[chosen.id] = places[order[0]]
+        conflicts += [text for other in others if (text := _conflict(chosen, other))]
+    return Merged(tuple(runs), tuple(conflicts), chosen_places)
+
+
+def _rank(view: RunView) -> tuple[int, str]:
+    known = _PRECEDENCE.index(view.state) if view.state in _PRECEDENCE else len(_PRECEDENCE)
+    return -known, _finished(view)
+
+
+def _finished(view: RunView) -> str:
+    """UTC in ISO form, which orders as text."""
+    return str((view.result or {}).get("provenance", {}).get("finished", ""))
+
+
+def _conflict(chosen: RunView, other: RunView) -> str:
+    """In words, where a record is passed over that says something else than the chosen one; else ""."""
+    if other.result is None or chosen.result is None:
+        return ""
+    differing = [
+        f"{name} {chosen.result['metrics'].get(name, 'none')} and {value}"
+        for name, value in other.result["metrics"].items()
+        if chosen.result["metrics"].get(name) != value
+    ]
+    if chosen.result["data"]["fingerprint"] != other.result["data"]["fingerprint"]:
+        differing.append("other data")
+    if not differing:
+        return ""
+    return (
+        f"{chosen.id}: two valid records differ ({', '.join(differing[:2])}): taken is {chosen.folder.path}, finished "
+        f"{_finished(chosen) or 'at an unknown time'}, not {other.folder.path}, finished "
+        f"{_finished(other) or 'at an unknown time'}"
+    )

@@ -1,0 +1,38 @@
+"""``python -m reports page``, ``heatmaps``, ``heatmap`` and ``attention``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from benchmark.errors import SuiteError
+
+# verb → (module with add_arguments(parser) and run(arguments) -> exit status, what it does)
+VERBS = {
+    "page": ("reports.page_verb", "write the report: one folder of pages, from the run records"),
+    "heatmaps": ("reports.heatmaps_verb", "draw rollout heatmaps of baseline and DCAL on test pictures"),
+    "heatmap": (
+        "reports.heatmap_verb",
+        "draw the heatmap of any picture with any checkpoint or timm weights",
+    ),
+    "attention": ("reports.attention_verb", "measure how concentrated attention is over the whole test set"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m reports", description="Pictures and pages of the runs.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for name, (module, does) in VERBS.items():
+        importlib.import_module(module).add_arguments(verbs.add_parser(name, help=does, description=does))
+    asked = parser.parse_args(arguments)
+    try:
+        return importlib.import_module(VERBS[asked.verb][0]).run(asked)
+    except SuiteError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
