@@ -17,6 +17,13 @@ CLUSTER ?=
 DRY ?=
 WATCH ?=
 CELL ?=
+IMAGE ?=
+TAG ?=
+CHECKPOINT ?=
+LAYERS ?=
+PICK ?=
+BOX_SIDE ?=
+PICTURES ?=
 BACKBONES ?=
 MINUTES ?=
 PYTHON ?= python3
@@ -42,7 +49,7 @@ LAUNCH = $(if $(filter slurm,$(EXECUTOR)),-m slurm submit,$(if $(filter local,$(
 refuse = $(if $(1),echo $(call q,error: $(strip $(1))) >&2; exit 2;)
 
 .DEFAULT_GOAL := help
-.PHONY: help table1 table2 extras tables list settings check-data mini-data mini-weights bench \
+.PHONY: help table1 table2 extras tables report heatmaps heatmap attention list settings check-data mini-data mini-weights bench \
 	submit status retry cancel logs test test-slurm lint format clean distclean
 
 help: ## this list
@@ -54,7 +61,7 @@ help: ## this list
 	@echo "  PROFILE=$(PROFILE)      recipe: mini (generated pictures, minutes on a CPU), quick (real pictures, one machine), paper"
 	@echo "  DATA=$(DATA)             folder that holds the datasets; none: the mini profile's own, written on first use"
 	@echo "  WEIGHTS=$(WEIGHTS)          folder of pretrained weights; none: the Hugging Face cache, else a download"
-	@echo "  RUNS=$(RUNS)         folder of run records and tables"
+	@echo "  RUNS=$(RUNS)         folder of run records and tables; make tables and make report also take several, 'mine theirs'"
 	@echo "  CELLS=$(CELLS)            patterns dataset/backbone/method, e.g. 'cub/deit_*/dcal cars'; none: all"
 	@echo "  SEEDS=$(SEEDS)           seeds, e.g. '0 1 2'"
 	@echo "  SET=$(SET)              settings, e.g. 'train.epochs=3 model.glca_readout=mean'; make settings lists them"
@@ -66,7 +73,11 @@ help: ## this list
 	@echo "  CLUSTER=$(CLUSTER)          cluster file; none: slurm/cluster.toml (slurm/README.md)"
 	@echo "  DRY=$(DRY)              1: with submit, retry and EXECUTOR=slurm, print what would be sent, and send nothing"
 	@echo "  WATCH=$(WATCH)            1 or a number of seconds: make status repeats itself"
-	@echo "  CELL=$(CELL)             for make logs: which cell, with SEEDS"
+	@echo "  CELL=$(CELL)             for make logs and make heatmap: which cell, with SEEDS"
+	@echo "  PICK=$(PICK) LAYERS=$(LAYERS)     heatmaps: which test pictures (reports/README.md), which blocks, e.g. 1-11"
+	@echo "  IMAGE=$(IMAGE) TAG=$(TAG) CHECKPOINT=$(CHECKPOINT)   make heatmap: any picture, timm model, checkpoint file"
+	@echo "  BOX_SIDE=$(BOX_SIDE)         make attention: longest side of the pictures that the boxes were drawn on"
+	@echo "  PICTURES=$(PICTURES)         0: make report draws no heatmaps"
 	@echo "  PYTHON=$(PYTHON)    interpreter (3.11 to 3.13) the virtual environment is made with, once"
 	@echo "  TESTS=$(TESTS)       what make test runs"
 	@echo "  BACKBONES=$(BACKBONES) MINUTES=$(MINUTES)   for make mini-weights: which (none: all), CPU minutes of each"
@@ -100,6 +111,22 @@ logs: $(VENV) ## the end of the log of CELL=dataset/backbone/method, and of its 
 
 tables: $(VENV) ## write and print both tables from what is there; starts no run
 	@for table in table1 table2; do $(PY) -m tables $$table $(PLACES) --seeds $(call q,$(SEEDS)) || exit $$?; done
+
+report: $(VENV) ## write the pages: tables, verdicts, curves, heatmaps, costs, of all seeds there are; PICTURES=0: records alone
+	@$(PY) -m reports page $(PLACES) $(if $(filter file,$(origin SEEDS)),,--seeds $(call q,$(SEEDS))) $(if $(filter 0,$(PICTURES)),--no-pictures)
+
+heatmaps: $(VENV) ## draw where baseline and DCAL look, for CELLS; PICK and LAYERS
+	@$(PY) -m reports heatmaps $(PLACES) $(GRID) $(if $(PICK),--pick $(call q,$(PICK))) $(if $(LAYERS),--layers $(call q,$(LAYERS)))
+
+heatmap: $(VENV) ## the same for IMAGE, with the runs of CELL=dataset/backbone, a CHECKPOINT, or the weights of a timm TAG
+	@$(call refuse,$(if $(IMAGE),,which picture? make heatmap IMAGE=bird.jpg CELL=cub/deit_tiny))
+	@$(call refuse,$(if $(CELL)$(TAG),,with which model? CELL=cub/deit_tiny for runs, or TAG=deit_tiny_patch16_224.fb_in1k for timm weights))
+	@$(PY) -m reports heatmap $(PLACES) --seeds $(call q,$(SEEDS)) --image $(call q,$(IMAGE)) $(if $(CELL),--cell $(call q,$(CELL))) \
+	$(if $(TAG),--tag $(call q,$(TAG))) $(if $(CHECKPOINT),--checkpoint $(call q,$(CHECKPOINT))) $(if $(LAYERS),--layers $(call q,$(LAYERS)))
+
+attention: $(VENV) ## measure how concentrated attention is, and its share on the object, for CELLS; BOX_SIDE and LAYERS
+	@$(PY) -m reports attention $(PLACES) $(GRID) $(if $(LAYERS),--layers $(call q,$(LAYERS))) \
+	$(if $(BOX_SIDE),--box-side $(call q,$(BOX_SIDE))) $(if $(DEVICE),--device $(call q,$(DEVICE)))
 
 list: $(VENV) ## every run of the grid with its state
 	@$(PY) -m benchmark list $(PLACES) $(GRID)

@@ -71,7 +71,7 @@ def collect(arguments: argparse.Namespace) -> list[RunView]:
     return status.collect(
         table=arguments.table,
         profile=arguments.profile,
-        runs_dir=absolute(arguments.runs),
+        runs_dir=one_folder(arguments.runs),
         seeds=seeds(arguments.seeds),
         patterns=patterns(arguments.cells),
         overrides=config.parse_overrides(arguments.overrides),
@@ -83,7 +83,7 @@ def collect(arguments: argparse.Namespace) -> list[RunView]:
 def places(arguments: argparse.Namespace) -> Places:
     """Where everything lies, as absolute paths."""
     return Places.of(
-        arguments.profile, absolute(arguments.runs), absolute(arguments.data), absolute(arguments.weights)
+        arguments.profile, one_folder(arguments.runs), absolute(arguments.data), absolute(arguments.weights)
     )
 
 
@@ -100,15 +100,27 @@ def folders(text: str) -> tuple[Path, ...]:
         parts = [text]
     if not parts:
         raise SettingsError("RUNS is empty: expected a folder of runs, or several separated by spaces")
-    if whole.is_dir() or len(parts) == 1:
-        return (whole if whole.is_dir() else absolute(Path(parts[0])),)
     several = tuple(absolute(Path(part)) for part in parts)
-    if absent := [str(folder) for folder in several if not folder.is_dir()]:
+    absent = [str(folder) for folder in several if not folder.is_dir()]
+    # A new folder's name may have spaces, too: several are meant where at least one of them is there.
+    if whole.is_dir() or (len(parts) > 1 and len(absent) == len(parts)):
+        return (whole,)
+    if absent and len(parts) > 1:
         raise SettingsError(
             f"RUNS={text!r} names {len(several)} folders, of which {', '.join(absent)} does not exist: expected "
             "folders of runs separated by spaces; quote one whose name has spaces"
         )
     return tuple(dict.fromkeys(several))
+
+
+def one_folder(path: Path) -> Path:
+    """RUNS of a verb that runs, submits or asks for states. Raises SettingsError for several folders."""
+    if len(several := folders(str(path))) > 1:
+        raise SettingsError(
+            f"RUNS={str(path)!r} names {len(several)} folders: runs are written to one; make tables and make report "
+            "read several"
+        )
+    return several[0]
 
 
 def absolute(path: Path | None) -> Path | None:
