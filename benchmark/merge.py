@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmark import status
@@ -66,27 +67,36 @@ def collect(
     return Merged(tuple(runs), tuple(conflicts), chosen_places)
 
 
-def _rank(view: RunView) -> tuple[int, str]:
+def _rank(view: RunView) -> tuple[int, datetime, str]:
+    """What says more ranks higher. The path decides between records of one moment, so that the order in which the
+    folders are named never does.
+    """
     known = _PRECEDENCE.index(view.state) if view.state in _PRECEDENCE else len(_PRECEDENCE)
-    return -known, _finished(view)
+    return -known, _finished(view) or datetime.min.replace(tzinfo=UTC), str(view.folder.path)
 
 
-def _finished(view: RunView) -> str:
-    """UTC in ISO form, which orders as text."""
-    return str((view.result or {}).get("provenance", {}).get("finished", ""))
+def _finished(view: RunView) -> datetime | None:
+    """When a record says its run ended, or None where it does not say."""
+    text = view.result["provenance"].get("finished") if view.result else None
+    try:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _conflict(chosen: RunView, other: RunView) -> str:
     """In words, where a record is passed over that says something else than the chosen one; else ""."""
     if other.result is None or chosen.result is None:
         return ""
+    taken, left = chosen.result["metrics"], other.result["metrics"]
     differing = [
-        f"{name} {chosen.result['metrics'].get(name, 'none')} and {value}"
-        for name, value in other.result["metrics"].items()
-        if chosen.result["metrics"].get(name) != value
+        f"{name} {taken.get(name, 'none')} and {left.get(name, 'none')}"
+        for name in dict.fromkeys((*taken, *left))
+        if taken.get(name) != left.get(name)
     ]
     if chosen.result["data"]["fingerprint"] != other.result["data"]["fingerprint"]:
-        differing.append("other data")
+        differing.insert(0, "other data")
     if not differing:
         return ""
     return (

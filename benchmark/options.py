@@ -98,7 +98,7 @@ def folders(text: str) -> tuple[Path, ...]:
         parts = shlex.split(text)
     except ValueError:
         parts = [text]
-    if not parts:
+    if not all(parts) or not parts:
         raise SettingsError("RUNS is empty: expected a folder of runs, or several separated by spaces")
     several = tuple(absolute(Path(part)) for part in parts)
     absent = [str(folder) for folder in several if not folder.is_dir()]

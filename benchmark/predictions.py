@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from benchmark.atomic import file_sha256
 from benchmark.errors import RunError
 
+if TYPE_CHECKING:
+    import numpy as np
 
-class Predictions(Mapping[str, np.ndarray]):
+
+class Predictions(Mapping[str, "np.ndarray"]):
     """The arrays by name, read from the file one by one when first asked for.
 
     fgvc: ``classes`` (c,) names, ``labels`` (n,), ``top5_correct`` (n,), and by branch ``both_predicted`` (n,),
@@ -31,16 +34,20 @@ class Predictions(Mapping[str, np.ndarray]):
 
     @cached_property
     def _archive(self) -> np.lib.npyio.NpzFile:
+        import numpy as np  # only where predictions are looked at: states and --help do without
+
         advice = (
             "copy the run folder again, or run the cell anew; its metrics in result.json are not affected"
         )
         try:
-            found = file_sha256(self.path)
+            content = self.path.read_bytes()
+            found = hashlib.sha256(content).hexdigest()
             if found != self._sha256:
                 raise RunError(
                     f"{self.path}: its digest is {found[:12]}…, result.json names {self._sha256[:12]}…; {advice}"
                 )
-            return np.load(self.path, allow_pickle=False)
+            # From memory: a sweep of a thousand runs would hold as many files open.
+            return np.load(io.BytesIO(content), allow_pickle=False)
         except FileNotFoundError:
             raise RunError(f"{self.path}: no such file, expected what the run found; {advice}") from None
         except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:

@@ -21,7 +21,9 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("table", choices=list(TABLES))
     options.add_common(made)
-    made.add_argument("--out", type=Path, help="folder of the written files; none: <runs>/<profile>/tables")
+    made.add_argument(
+        "--out", type=Path, help="folder of the written files; none: <first runs folder>/<profile>/tables"
+    )
     made.add_argument(
         "--cells",
         nargs="*",
@@ -36,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     # Late imports: --help and a mistyped option answer at once.
-    from benchmark import status
+    from benchmark import merge
     from benchmark.config import parse_overrides
     from tables import text, write
     from tables.layout import build
@@ -44,19 +46,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         select(options.patterns(" ".join(asked.cells)), table=asked.table)
         overrides = parse_overrides(asked.overrides)
-        runs_dir = options.absolute(asked.runs)
-        runs = status.collect(
+        folders = options.folders(str(asked.runs))
+        found = merge.collect(
+            folders,
             table=asked.table,
             profile=asked.profile,
-            runs_dir=runs_dir,
             seeds=options.seeds(" ".join(asked.seeds)),
             overrides=overrides,
             data_dir=options.absolute(asked.data),
             weights_dir=options.absolute(asked.weights),
         )
-        layout = build(asked.table, asked.profile, runs, shlex.split(asked.overrides))
+        layout = build(
+            asked.table,
+            asked.profile,
+            found.runs,
+            shlex.split(asked.overrides),
+            conflicts=found.conflicts,
+            folders=map(str, folders),
+        )
         # Files first: a reader that closes the pipe early must not cost them.
-        paths = write.write_layout(layout, asked.out or runs_dir / asked.profile / "tables")
+        paths = write.write_layout(layout, asked.out or folders[0] / asked.profile / "tables")
     except SuiteError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

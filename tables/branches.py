@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
 from tables import records_view as records
-from tables.formats import percent, with_spread
-from tables.notes import METRIC_WORDS
-from tables.summary import CellSummary, TableSummary, measure
+from tables.cells import CellSummary, measure
+from tables.formats import METRIC_WORDS, percent, with_spread
+from tables.side_table import SideTable
+from tables.summary import TableSummary
 
 TITLE = "DCAL by inference branch, in %"
 HEADINGS = ("Dataset", "Backbone", "Metric", "SA", "GLCA", "both", "top-5 (both)")
 
 
-@dataclass(frozen=True)
-class BranchTable:
-    """Text columns, then number columns, starting at ``numbers_from``."""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numbers_from: int = 3
-
-
-def branch_table(summary: TableSummary) -> BranchTable | None:
+def branch_table(summary: TableSummary) -> SideTable | None:
     """One row for each DCAL cell whose records tell the branches apart; None where none does."""
     rows = [_row(cell) for key, cell in summary.cells.items() if key[2] == "dcal"]
     found = tuple(row for row in rows if any(row[3:5]))
@@ -33,7 +22,7 @@ def branch_table(summary: TableSummary) -> BranchTable | None:
         return None
     # top-5 exists for classification only: no empty column for Re-ID.
     width = len(HEADINGS) if any(row[6] for row in found) else 6
-    return BranchTable(TITLE, HEADINGS[:width], tuple(row[:width] for row in found))
+    return SideTable(TITLE, HEADINGS[:width], tuple(row[:width] for row in found), "lll" + "r" * (width - 3))
 
 
 def _row(cell: CellSummary) -> tuple[str, ...]:

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from tables import records_view as records
+from tables.cells import CellSummary, run_state
 from tables.formats import one_line
+from tables.gains import GainSummary
 from tables.layout import Layout
 from tables.states import counted
-from tables.summary import CellSummary, GainSummary, TableSummary, run_state
+from tables.summary import TableSummary
 
 COLUMNS = (
     "table",
@@ -22,6 +24,11 @@ COLUMNS = (
     "measured_std",
     "n",
     "difference",
+    "interval_low",
+    "interval_high",
+    "p",
+    "verdict",
+    "reached",
     "state",
     "reason",
     "coverage",
@@ -49,6 +56,7 @@ def _cell(summary: TableSummary, found: CellSummary) -> dict[str, Any]:
         "dataset": found.cell.dataset,
         "backbone": found.cell.backbone,
         "method": found.cell.method,
+        "reached": found.reached,
         "state": states[0] if len(states) == 1 else counted(found),
         "reason": _reasons(found),
         "config_hashes": _joined(records.config_hash(run) for run in done),
@@ -62,7 +70,11 @@ def _gain(summary: TableSummary, found: GainSummary) -> dict[str, Any]:
         "dataset": found.dataset,
         "backbone": found.backbone,
         "method": "gain",
-        "reason": found.note,
+        "interval_low": found.interval.low if found.interval else None,
+        "interval_high": found.interval.high if found.interval else None,
+        "p": _joined(map(repr, found.p_values.values())),
+        "verdict": found.verdict.text,
+        "reason": "; ".join(text for text in (found.note, one_line(found.no_interval)) if text),
     }
 
 

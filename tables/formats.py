@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 MINUS = "−"
+METRIC_WORDS = {"top1": "top-1"}
 
 
 def percent(value: float) -> str:
@@ -19,6 +20,11 @@ def signed(value: float) -> str:
 def with_spread(mean: str, std: float | None) -> str:
     """``84.6 ± 0.2``, or the mean alone where one seed gives no spread."""
     return mean if std is None else f"{mean} ± {std:.1f}"
+
+
+def p_value(p: float) -> str:
+    """``0.031``, and ``<0.001`` for what would print as nothing."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def one_line(text: object, limit: int | None = None) -> str:

@@ -17,7 +17,7 @@ PAGE = """<!DOCTYPE html>
   --warn-ink: #6b1a00; --warn: #ffe9dd; --gain: #f4f4f8; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8e8ee; --paper: #17171b; --soft: #a5a5b2;
   --line: #3b3b45; --warn-ink: #ffd9c7; --warn: #4a2413; --gain: #202027; } }
-body { margin: 0 auto; padding: 1rem; max-width: 75rem; color: var(--ink); background: var(--paper);
+body { margin: 0 auto; padding: 1rem; max-width: 85rem; color: var(--ink); background: var(--paper);
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.35rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 .warning { padding: .75rem 1rem; font-weight: 600; color: var(--warn-ink); background: var(--warn);
@@ -34,7 +34,7 @@ th[scope=row] { text-align: left; font-weight: 400; position: sticky; left: 0; b
 th[scope=colgroup] { text-align: center; }
 tr.baseline > * { border-top: 1px solid var(--line); }
 tr.gain > * { background: var(--gain); }
-td.name { text-align: left; }
+.name { text-align: left; }
 td.state { color: var(--soft); font-style: italic; }
 </style>
 </head>
@@ -60,17 +60,19 @@ td.state { color: var(--soft); font-style: italic; }
 {% endfor %}</tbody>
 </table>
 </div>
-{% if layout.branches %}<h2>{{ layout.branches.title }}</h2>
-<div class="scroll" role="region" aria-label="{{ layout.branches.title }}" tabindex="0">
+{% for side in layout.side_tables %}<h2>{{ side.title }}</h2>
+<div class="scroll" role="region" aria-label="{{ side.title }}" tabindex="0">
 <table>
-<thead><tr>{% for heading in layout.branches.headings %}<th scope="col">{{ heading }}</th>{% endfor %}</tr></thead>
+<thead><tr>{% for heading in side.headings %}<th scope="col" class="
+{{- "name" if side.align[loop.index0] == "l" }}{{ " long" if heading | length > 12 }}">{{ heading }}</th>{% endfor %}
+</tr></thead>
 <tbody>
-{% for row in layout.branches.rows %}<tr>{% for text in row %}<td
-{%- if loop.index0 < layout.branches.numbers_from %} class="name"{% endif %}>{{ text }}</td>{% endfor %}</tr>
+{% for row in side.rows %}<tr>{% for text in row %}<td
+{%- if side.align[loop.index0] == "l" %} class="name"{% endif %}>{{ text }}</td>{% endfor %}</tr>
 {% endfor %}</tbody>
 </table>
 </div>
-{% endif %}{% for title, lines in lists if lines %}<h2>{{ title }}</h2>
+{% endfor %}{% for title, lines in layout.lists %}<h2>{{ title }}</h2>
 <ul>
 {% for line in lines %}<li>{{ line }}</li>
 {% endfor %}</ul>
@@ -89,10 +91,5 @@ def render(layout: Layout) -> str:
         layout=layout,
         groups=[
             (name, len(list(found))) for name, found in itertools.groupby(c.group for c in layout.columns)
-        ],
-        lists=[
-            ("Notes", layout.notes),
-            ("Cells with some seeds done", layout.partial),
-            ("Cells not done", layout.states),
         ],
     )

@@ -1,5 +1,6 @@
-"""LaTeX with booktabs as the only package: one float with its tables, facts and notes.
+"""LaTeX with booktabs as the only package: a float for each table or part of one, then facts and notes as text.
 
+What is wider than a line or higher than a page would print beyond its edge, so wide tables come in parts.
 Characters beyond ASCII would need packages or fonts that the including document may lack: known
 signs become commands, accents are dropped, other scripts become ``?``. The Markdown and HTML
 exports keep them.
@@ -13,6 +14,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from tables.layout import Layout, Row
+from tables.side_table import SideTable
 
 _COMMANDS = {
     "\\": r"\textbackslash{}",
@@ -35,10 +37,14 @@ _COMMANDS = {
     "–": "--",
     "—": "---",
     "…": r"\dots{}",
+    "√": r"$\surd$",
+    "·": r"$\cdot$",
+    "≈": r"$\approx$",
     "’": "'",
     "‘": "`",
 }
-MOST_COLUMNS = 9  # of numbers that fit side by side on a page
+# Letters that fit on a line of 6.5 inches, a letter page with margins of one inch, the gap of a column counted as two.
+LETTERS = 100
 
 
 def escape(text: str) -> str:
@@ -60,32 +66,51 @@ def _letter(letter: str) -> str:
 
 
 def render(layout: Layout) -> str:
-    caption = f"The paper's {escape(layout.title)}."
-    if layout.warning:
-        caption = rf"\textbf{{{escape(layout.warning)}}} {caption}"
-    lines = [
-        f"% {layout.warning or layout.title}",
-        r"% Needs \usepackage{booktabs}.",
-        r"\begin{table}[htbp]",
-        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-        rf"\caption{{{caption}}}",
-        rf"\label{{tab:{layout.summary.key}}}",
+    lines = [f"% {layout.warning or layout.title}", r"% Needs \usepackage{booktabs}."]
+    # Each float stands alone on its page, so each says what its numbers are not.
+    warning = rf"\textbf{{{escape(layout.warning)}}} " if layout.warning else ""
+    main = [_main_table(panel) for panel in _fitting(layout)]
+    lines += _floats(f"{warning}The paper's {escape(layout.title)}", layout.summary.key, main)
+    for place, table in enumerate(layout.side_tables, start=1):
+        parts = [_side_table(panel) for panel in table.panels(LETTERS)]
+        lines += _floats(f"{warning}{escape(table.title)}", f"{layout.summary.key}-{place}", parts)
+    lines += [
+        r"\begingroup\footnotesize\raggedright\parindent=0pt",
+        *_texts(layout),
+        r"\endgroup",
     ]
-    for panel in _fitting(layout):
-        lines += [*_main_table(panel), r"\par\medskip"]
-    if layout.branches:
-        lines += [escape(layout.branches.title) + r"\par\smallskip", *_branch_table(layout), r"\par\medskip"]
-    lines += [r"\begin{minipage}{\linewidth}\raggedright", *_texts(layout), r"\end{minipage}", r"\end{table}"]
     return "\n".join(lines) + "\n"
+
+
+def _floats(caption: str, label: str, parts: list[list[str]]) -> Iterable[str]:
+    """One float a part; the first has the label."""
+    for number, part in enumerate(parts, start=1):
+        some = f" (part {number} of {len(parts)})" if len(parts) > 1 else ""
+        yield r"\begin{table}[htbp]"
+        yield r"\centering\footnotesize\setlength{\tabcolsep}{4pt}"
+        yield rf"\caption{{{caption}{some}.}}"
+        if number == 1:
+            yield rf"\label{{tab:{label}}}"
+        yield from part
+        yield r"\end{table}"
 
 
 def _fitting(layout: Layout) -> list[Layout]:
     datasets = len({column.dataset for column in layout.columns})
     for count in range(1, datasets + 1):
         panels = layout.panels(count)
-        if max(len(panel.columns) for panel in panels) <= MOST_COLUMNS:
+        if max(map(_letters, panels)) <= LETTERS:
             return panels
     return layout.panels(datasets)
+
+
+def _letters(panel: Layout) -> int:
+    """About how wide a part of the main table prints."""
+    names = [(row.backbone, row.label) for row in panel.rows]
+    columns = [list(texts) for texts in zip(*names, strict=True)]
+    for place, column in enumerate(panel.columns):
+        columns.append([*_heading_parts(column.heading), *(row.entries[place].short for row in panel.rows)])
+    return sum(max(map(len, texts)) + 2 for texts in columns)
 
 
 def _main_table(layout: Layout) -> list[str]:
@@ -112,17 +137,19 @@ def _entries(row: Row) -> list[str]:
 
 def _heading(heading: str) -> str:
     """A long heading on several lines, broken before the bracket and after the comma."""
-    parts = [escape(part) for part in heading.replace(" (", "|(").replace(", ", ",|").split("|")]
+    parts = [escape(part) for part in _heading_parts(heading)]
     return parts[0] if len(parts) == 1 else r"\shortstack[r]{" + r"\\".join(parts) + "}"
 
 
-def _branch_table(layout: Layout) -> list[str]:
-    table = layout.branches
-    spec = "l" * table.numbers_from + "r" * (len(table.headings) - table.numbers_from)
+def _heading_parts(heading: str) -> list[str]:
+    return heading.replace(" (", "|(").replace(", ", ",|").split("|")
+
+
+def _side_table(table: SideTable) -> list[str]:
     body = [_line([escape(text) for text in row]) for row in table.rows]
     head = _line([escape(text) for text in table.headings])
     return [
-        rf"\begin{{tabular}}{{{spec}}}",
+        rf"\begin{{tabular}}{{{table.align}}}",
         r"\toprule",
         head,
         r"\midrule",
@@ -134,16 +161,16 @@ def _branch_table(layout: Layout) -> list[str]:
 
 def _texts(layout: Layout) -> Iterable[str]:
     for label, text in layout.header:
-        yield rf"{escape(label)}: {escape(text)}\par"
-    for title, lines in (
-        ("Notes", layout.notes),
-        ("Cells with some seeds done", layout.partial),
-        ("Cells not done", layout.states),
-    ):
-        if lines:
-            yield r"\medskip"
-            yield rf"\textbf{{{title}}}\par"
-            yield from (rf"{escape(line)}\par" for line in lines)
+        yield rf"{escape(label)}: {_breakable(text)}\par"
+    for title, lines in layout.lists:
+        yield r"\medskip"
+        yield rf"\textbf{{{title}}}\par"
+        yield from (rf"{_breakable(line)}\par" for line in lines)
+
+
+def _breakable(text: str) -> str:
+    """Text whose paths may go on in the next line."""
+    return escape(text).replace("/", r"/\allowbreak{}")
 
 
 def _line(cells: list[str]) -> str:

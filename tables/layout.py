@@ -11,10 +11,14 @@ from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
 from benchmark.grid import TABLES
 from tables import notes, states
-from tables.branches import BranchTable, branch_table
-from tables.formats import percent, signed, with_spread
+from tables.branches import branch_table
+from tables.cells import CellSummary
+from tables.formats import METRIC_WORDS, one_line, percent, signed, with_spread
+from tables.gains import GainSummary
 from tables.records_view import RunView
-from tables.summary import CellSummary, GainSummary, TableSummary, summarize
+from tables.side_table import SideTable
+from tables.summary import TableSummary, summarize
+from tables.verdict_table import verdict_table
 
 PAPER, FULL_PAPER, MEASURED, DIFFERENCE = "paper", "paper (full data, full recipe)", "measured", "difference"
 LABELS = {"baseline": "baseline", "dcal": "+ DCAL", "gain": "gain"}
@@ -53,7 +57,8 @@ class Row:
 class Layout:
     """A table to render. ``warning`` comes first, before anything else; the rest in this order.
 
-    states: cells without a number, ``cell — state: reason``; partial: cells with only some seeds done.
+    states: cells without a number, ``cell — state: reason``; partial: cells with only some seeds done. conflicts:
+    where several folders of runs say different things of a run.
     """
 
     warning: str
@@ -61,11 +66,29 @@ class Layout:
     header: tuple[tuple[str, str], ...]
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    branches: BranchTable | None
+    verdicts: SideTable | None
+    branches: SideTable | None
     notes: tuple[str, ...]
     partial: tuple[str, ...]
     states: tuple[str, ...]
+    conflicts: tuple[str, ...]
     summary: TableSummary
+
+    @property
+    def side_tables(self) -> tuple[SideTable, ...]:
+        """The small tables below the main one."""
+        return tuple(table for table in (self.verdicts, self.branches) if table is not None)
+
+    @property
+    def lists(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The lists at the end, by title; none is empty."""
+        every = (
+            ("Notes", self.notes),
+            ("Conflicts between records", self.conflicts),
+            ("Cells with some seeds done", self.partial),
+            ("Cells not done", self.states),
+        )
+        return tuple((title, lines) for title, lines in every if lines)
 
     def panels(self, count: int) -> list[Layout]:
         """The columns in ``count`` tables, no dataset torn apart."""
@@ -81,10 +104,19 @@ class Layout:
         return dataclasses.replace(self, columns=tuple(self.columns[index] for index in keep), rows=rows)
 
 
-def build(table: str, profile: str, runs: Iterable[RunView], overrides: Iterable[str] = ()) -> Layout:
+def build(
+    table: str,
+    profile: str,
+    runs: Iterable[RunView],
+    overrides: Iterable[str] = (),
+    *,
+    conflicts: Iterable[str] = (),
+    folders: Iterable[str] = (),
+) -> Layout:
     """Lay out a table of the grid.
 
     table: a key of ``benchmark.grid.TABLES``; overrides: settings changed by hand, named in the header.
+    conflicts, folders: of the runs of several folders, as ``benchmark.merge`` finds them.
     """
     overrides = tuple(overrides)
     summary = summarize(table, profile, runs, overrides)
@@ -92,15 +124,17 @@ def build(table: str, profile: str, runs: Iterable[RunView], overrides: Iterable
     return Layout(
         warning=notes.warning(summary, overrides),
         title=notes.title(table),
-        header=tuple(notes.header(summary, overrides)),
+        header=tuple(notes.header(summary, overrides, folders)),
         columns=columns,
         rows=tuple(
             _row(summary, columns, backbone, kind) for backbone in TABLES[table].backbones for kind in LABELS
         ),
+        verdicts=verdict_table(summary),
         branches=branch_table(summary),
         notes=tuple(notes.notes(summary)),
         partial=tuple(states.partial(summary)),
         states=tuple(states.listed(summary)),
+        conflicts=tuple(one_line(text) for text in conflicts),
         summary=summary,
     )
 
@@ -117,7 +151,7 @@ def _columns(summary: TableSummary) -> list[Column]:
         if summary.comparable and (any(comparable) or not measured):
             headings.append(DIFFERENCE)
         for metric in paper.metrics(summary.key, dataset):
-            word = f" {notes.METRIC_WORDS.get(metric, metric)}" if several else ""
+            word = f" {METRIC_WORDS.get(metric, metric)}" if several else ""
             group = DATASETS[dataset].column + word
             columns += [Column(dataset, metric, group, heading) for heading in headings]
     return columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 from tables.layout import Layout
 
@@ -22,22 +23,15 @@ def render(layout: Layout) -> str:
     blocks.append("\n".join(f"- {escape(label)}: {escape(text)}" for label, text in layout.header))
     headings = ["Backbone", "Method", *(f"{column.group} {column.heading}" for column in layout.columns)]
     rows = [[row.backbone, row.label, *(entry.text for entry in row.entries)] for row in layout.rows]
-    blocks.append(_pipe(headings, rows, numbers_from=2))
-    if layout.branches:
-        blocks.append(f"## {escape(layout.branches.title)}")
-        blocks.append(_pipe(layout.branches.headings, layout.branches.rows, layout.branches.numbers_from))
-    for title, lines in (
-        ("Notes", layout.notes),
-        ("Cells with some seeds done", layout.partial),
-        ("Cells not done", layout.states),
-    ):
-        if lines:
-            blocks.append(f"## {title}")
-            blocks.append("\n".join(f"- {escape(line)}" for line in lines))
+    blocks.append(_pipe(headings, rows, "ll" + "r" * len(layout.columns)))
+    for table in layout.side_tables:
+        blocks += [f"## {escape(table.title)}", _pipe(table.headings, table.rows, table.align)]
+    for title, lines in layout.lists:
+        blocks += [f"## {title}", "\n".join(f"- {escape(line)}" for line in lines)]
     return "\n\n".join(blocks) + "\n"
 
 
-def _pipe(headings: list[str], rows: list[list[str]], numbers_from: int) -> str:
+def _pipe(headings: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> str:
     from tabulate import tabulate
 
     return tabulate(
@@ -45,5 +39,5 @@ def _pipe(headings: list[str], rows: list[list[str]], numbers_from: int) -> str:
         headers=[escape(heading) for heading in headings],
         tablefmt="pipe",
         disable_numparse=True,
-        colalign=["left"] * numbers_from + ["right"] * (len(headings) - numbers_from),
+        colalign=[{"l": "left", "r": "right"}[letter] for letter in align],
     )

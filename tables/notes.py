@@ -9,10 +9,11 @@ from benchmark import paper
 from benchmark.data.registry import DATASETS
 from benchmark.grid import TABLES
 from tables import records_view as records
+from tables import verdicts
 from tables.formats import one_line
-from tables.summary import GainSummary, TableSummary
-
-METRIC_WORDS = {"top1": "top-1"}
+from tables.gains import GainSummary
+from tables.headline import headline
+from tables.summary import TableSummary
 
 NOT_COMPARABLE = {
     "mini": "profile mini trains small stand-in backbones on generated pictures; "
@@ -66,10 +67,18 @@ def warning(summary: TableSummary, overrides: Iterable[str] = ()) -> str:
     return " ".join(parts) + (last if parts else "")
 
 
-def header(summary: TableSummary, overrides: Iterable[str] = ()) -> list[tuple[str, str]]:
-    """What was measured with what: (label, text) pairs. Facts that no record states read "not recorded"."""
+def header(
+    summary: TableSummary, overrides: Iterable[str] = (), folders: Iterable[str] = ()
+) -> list[tuple[str, str]]:
+    """What was measured with what: (label, text) pairs. Facts that no record states read "not recorded".
+
+    folders: of the runs, named where there are several.
+    """
     done = [run for run in summary.runs if records.is_done(run)]
     lines = [("profile", one_line(summary.profile))]
+    folders = [one_line(folder) for folder in folders]
+    if len(folders) > 1:
+        lines.append(("runs", "; ".join(folders)))
     overridden = one_line(", ".join(overrides))
     if overridden:
         lines.append(("settings changed", overridden))
@@ -114,8 +123,30 @@ def notes(summary: TableSummary) -> list[str]:
     if any(cell.difference is not None for cell in summary.cells.values()):
         lines.append("difference: measured minus paper, from unrounded means")
     lines += [f"{gain.dataset}/{gain.backbone}: {gain.note}" for gain in _unequal(summary)]
+    lines += _verdicts(summary)
     if shows_real_cub(summary):
         lines.append(CUB_IN_IMAGENET)
+    return lines
+
+
+def _verdicts(summary: TableSummary) -> list[str]:
+    """The counts, and where a pair is done the rules and what they could not be applied to."""
+    lines = [headline([summary]).text]
+    gains = [gain for gain in summary.gains.values() if gain.measured.n]
+    if gains:
+        lines += [verdicts.INTERVAL_RULE, verdicts.P_RULE]
+        apart = "" if summary.comparable else f"; {verdicts.HELPS_IN_THESE_RUNS}"
+        lines.append(verdicts.HELPS_RULE + apart)
+    if any(cell.difference is not None for cell in summary.cells.values()):
+        lines.append(verdicts.REACHED_RULE)
+    lacking: dict[str, list[GainSummary]] = {}
+    for gain in gains:
+        if gain.no_interval:
+            lacking.setdefault(gain.no_interval.partition(":")[0], []).append(gain)
+    for found in lacking.values():
+        names = records.distinct(f"{gain.dataset}/{gain.backbone}" for gain in found)
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        lines.append(f"no interval for {names[0]}{more}: {one_line(found[0].no_interval)}")
     return lines
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from benchmark.grid import Cell
 from benchmark.provenance import difference
 from tables.formats import one_line
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class RunView(Protocol):
     """One run as the tables see it; ``benchmark.status.collect`` returns such objects.
 
     state: missing, no-data, no-weights, queued, running, preempted, failed, stale or done.
-    result: the record of a done run, else None.
+    result: the record of a done run, else None. predictions: what it found for each test image or query, read when an
+    array is asked for; then it raises RunError for a missing or torn file and KeyError for an array it lacks.
     """
 
     @property
@@ -32,6 +36,9 @@ class RunView(Protocol):
 
     @property
     def result(self) -> dict[str, Any] | None: ...
+
+    @property
+    def predictions(self) -> Mapping[str, np.ndarray] | None: ...
 
 
 def is_done(run: RunView) -> bool:
@@ -61,6 +68,11 @@ def data_text(run: RunView) -> str:
     """The data in words, e.g. ``subset: 25 of 200 classes``."""
     found = coverage(run)
     return one_line(section(run, "data").get("text") or ("not recorded" if found == "unknown" else found))
+
+
+def fingerprint(run: RunView) -> str:
+    """What tells the data apart from other data; "" if not recorded."""
+    return one_line(section(run, "data").get("fingerprint") or "")
 
 
 def protocol(run: RunView) -> str:

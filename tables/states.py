@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tables.cells import CellSummary, run_state
 from tables.formats import one_line
 from tables.records_view import seeds_text
-from tables.summary import CellSummary, TableSummary, run_state
+from tables.summary import TableSummary
 
 WORDS = {
     "missing": "not run",

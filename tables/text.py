@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable, Sequence
 
 from tables.layout import FULL_PAPER, Layout
 
@@ -18,16 +19,11 @@ def render(layout: Layout, width: int = WIDTH) -> str:
     blocks += _fitting(layout, width)
     if any(column.heading == FULL_PAPER for column in layout.columns):
         blocks.append(f"* {FULL_PAPER}")
-    if layout.branches:
-        table = layout.branches
-        blocks.append(f"{table.title}\n" + _simple(table.headings, table.rows, table.numbers_from))
-    for title, lines in (
-        ("Notes", layout.notes),
-        ("Cells with some seeds done", layout.partial),
-        ("Cells not done", layout.states),
-    ):
-        if lines:
-            blocks.append("\n".join([title, *(_filled(f"- {line}", width) for line in lines)]))
+    for table in layout.side_tables:
+        panels = [_simple(panel.headings, panel.rows, panel.align) for panel in table.panels(width)]
+        blocks.append("\n".join([table.title, "\n\n".join(panels)]))
+    for title, lines in layout.lists:
+        blocks.append("\n".join([title, *(_filled(f"- {line}", width) for line in lines)]))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -58,11 +54,11 @@ def _main_table(layout: Layout, short: bool) -> str:
         [row.backbone, row.label, *(entry.short if short else entry.text for entry in row.entries)]
         for row in layout.rows
     ]
-    return _simple(headings, rows, numbers_from=2)
+    return _simple(headings, rows, "ll" + "r" * len(layout.columns))
 
 
-def _simple(headings: list[str], rows: list[list[str]], numbers_from: int) -> str:
+def _simple(headings: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> str:
     from tabulate import tabulate
 
-    align = ["left"] * numbers_from + ["right"] * (len(headings) - numbers_from)
-    return tabulate(rows, headers=headings, tablefmt="simple", disable_numparse=True, colalign=align)
+    sides = [{"l": "left", "r": "right"}[letter] for letter in align]
+    return tabulate(rows, headers=headings, tablefmt="simple", disable_numparse=True, colalign=sides)

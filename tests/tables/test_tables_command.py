@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import pytest
 from synthetic_runs import everything
 
+from benchmark import merge
 from benchmark.errors import DataError
 from tables.__main__ import main
 
@@ -16,12 +16,14 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def collected(monkeypatch):
-    """The keyword arguments of each call of benchmark.status.collect."""
+    """The folders and keyword arguments of each call of benchmark.merge.collect."""
     calls = []
-    module = types.ModuleType("benchmark.status")
-    module.collect = lambda **arguments: calls.append(arguments) or everything("generated")
-    monkeypatch.setitem(sys.modules, "benchmark.status", module)
-    monkeypatch.setattr("benchmark.status", module, raising=False)
+
+    def collect(folders, **arguments):
+        calls.append(arguments | {"folders": folders})
+        return merge.Merged(tuple(everything("generated")), (), {})
+
+    monkeypatch.setattr(merge, "collect", collect)
     return calls
 
 
@@ -58,10 +60,10 @@ def test_cells_are_checked_and_every_cell_is_shown(tmp_path, collected, capsys):
 
 
 def test_an_error_of_the_input_is_one_line_and_status_2(tmp_path, collected, monkeypatch, capsys):
-    def refuse(**arguments):
+    def refuse(folders, **arguments):
         raise DataError("no folder /d")
 
-    monkeypatch.setattr(sys.modules["benchmark.status"], "collect", refuse)
+    monkeypatch.setattr(merge, "collect", refuse)
     assert main(["table1", "--runs", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "error: no folder /d\n"
 
@@ -76,3 +78,28 @@ def test_reads_real_run_folders_without_torch(tmp_path):
     assert (found.returncode, found.stderr) == (0, "")
     assert "R50-ViT-Base" in found.stdout
     assert (tmp_path / "paper" / "tables" / "table1.md").exists()
+
+
+def test_several_folders_are_read_as_one_and_the_files_go_below_the_first(tmp_path, collected):
+    ann, bob = tmp_path / "ann", tmp_path / "my bob"
+    ann.mkdir()
+    bob.mkdir()
+    assert main(["table1", "--runs", f"{ann} '{bob}'"]) == 0
+    assert collected[0]["folders"] == (ann, bob)
+    assert not (bob / "mini").exists()
+    written = (ann / "mini" / "tables" / "table1.html").read_text(encoding="utf-8")
+    assert f"<dt>runs</dt><dd>{ann}; {bob}</dd>" in written
+
+
+def test_an_unknown_folder_among_several_is_refused(tmp_path, collected, capsys):
+    assert main(["table1", "--runs", f"{tmp_path} {tmp_path}/nobody"]) == 2
+    assert "nobody does not exist" in capsys.readouterr().err
+    assert collected == []
+
+
+def test_conflicts_of_the_folders_are_printed_and_written(tmp_path, monkeypatch, capsys):
+    said = "cub/deit_tiny/dcal/seed0: two valid records differ (top1 52.5 and 51.0)"
+    monkeypatch.setattr(merge, "collect", lambda folders, **_: merge.Merged((), (said,), {}))
+    assert main(["table1", "--runs", str(tmp_path)]) == 0
+    assert f"Conflicts between records\n- {said}" in capsys.readouterr().out
+    assert said in (tmp_path / "mini" / "tables" / "table1.md").read_text().replace("\\", "")

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from synthetic_runs import SyntheticRun, cell, done, everything, other
 
 from benchmark.grid import TABLES
-from tables.summary import measure, summarize
+from tables.cells import measure
+from tables.summary import summarize
 
 PERCENT = st.floats(min_value=0, max_value=100, allow_nan=False)
 BY_SEED = st.dictionaries(st.integers(0, 9), PERCENT, min_size=1, max_size=6)
