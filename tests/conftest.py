@@ -1,6 +1,7 @@
 """Shared by all tests: where real photographs and weights lie, one thread for torch, no deadlines."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,13 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs real photographs and weights: no folder {folder} (set DCAL_SHARED)")
     return folder
+
+
+@pytest.fixture
+def sweep(tmp_path) -> Iterator[Path]:
+    """A folder of made-up runs in every state (mini_sweep.py); while the test lasts, the running ones run."""
+    import mini_sweep  # numpy with it: after the threads are set above
+
+    runs = mini_sweep.unpack(tmp_path / "sweep")
+    with mini_sweep.alive(runs):
+        yield runs
