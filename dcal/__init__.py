@@ -23,6 +23,9 @@ _HOME = {
     "rollout_matrix": "rollout",
     "WeightsError": "weights",
     "LoadReport": "weights",
+    "Inspection": "inspection",
+    "inspect": "inspection",
+    "inspect_vit": "inspection",
 }
 __all__ = sorted(_HOME)
 

@@ -16,10 +16,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmark.data.erasing import Erasure, random_erasing
 from benchmark.data.fgvc import FGVCDataset
-from benchmark.data.images import read_image
+from benchmark.data.pictures import TestPictures
 from benchmark.data.reid import ReIDDataset
 from benchmark.data.samplers import TARGETS, PartnerBatches, Sampler
-from benchmark.data.transforms import ViewSettings, drop_banner, test_view, train_view, view_rng
+from benchmark.data.transforms import test_view, train_view, view_rng
 from benchmark.errors import DataError
 from benchmark.settings import DataSettings
 from benchmark.world import Shares
@@ -74,21 +74,12 @@ class _Views(Dataset):
     ) -> None:
         self.root, self.seed, self.training, self.erase = dataset.root, seed, training, settings.erase
         self.split = dataset.train if training else dataset.test
-        self.banner = settings.drop_banner and dataset.key == "aircraft"
-        self.view = ViewSettings(
-            resize=settings.resize,
-            crop=settings.crop,
-            flip=settings.flip,
-            test_crop=settings.test_crop,
-            interpolation=settings.interpolation,
-            pad=settings.pad,
-        )
+        self.pictures = TestPictures.of(dataset.key, settings)
+        self.view = self.pictures.view
 
     def __getitem__(self, key: _Key) -> tuple[np.ndarray, int, int, Erasure | None] | _Failure:
         try:
-            image = read_image(self.root / self.split.files[key.index])
-            if self.banner:
-                image = drop_banner(image)
+            image = self.pictures.read(self.root / self.split.files[key.index])
         except DataError as error:
             return _Failure(str(error))
         erasure = None

@@ -1,0 +1,150 @@
+"""Where a model looks: the class token's rollout over any blocks (Eq. 2), GLCA's attention and selected patches.
+
+One forward pass in eval mode by the method's own functions. Kept of each block are its queries and keys, never a
+B×H×N×N map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import Tensor
+
+from dcal.attention import self_attention
+from dcal.backbones import PlainViT, adapter_for, keys_values, queries, queries_keys_values, rest_of_block
+from dcal.glca import GLCA, gather_tokens
+from dcal.heads import Branch
+from dcal.model import DCAL, Outputs
+from dcal.rollout import attention_map, rollout_row
+
+Layers = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was seen. grid: patches as (rows, columns), N their product; patch i lies at divmod(i, columns).
+
+    rollout: (B, N+1), row of the class token of S̄_b … S̄_a; each row sums to 1, place 0 is the class token's own share.
+    layers: (a, b), counted from 1, inclusive.
+    outputs: what the model says, as its own forward; None for a plain ViT without a classifier.
+    glca: (B, N+1), softmax of GLCA's class token in its last block, mean over the heads; None without GLCA.
+    selected: (B, ⌊R·N⌋), the local queries as indices into the N patches, best first; None without GLCA.
+    """
+
+    grid: tuple[int, int]
+    rollout: Tensor
+    layers: Layers
+    outputs: Outputs | None
+    glca: Tensor | None = None
+    selected: Tensor | None = None
+
+
+@torch.no_grad()
+def inspect(model: DCAL, images: Tensor, layers: Layers | None = None) -> Inspection:
+    """Look into a DCAL model or a baseline.
+
+    images: (B, 3, h, w), normalised. layers: (a, b) for the rollout; none: 1 … L−M, the blocks GLCA selects by, and
+    for a baseline 1 … L−1, the same with M = 1.
+    With ``select="random"`` the patches drawn are those that the model's next forward pass draws: its generator is left
+    as it was.
+    Raises ValueError for a model in training mode and for layers that are not 1 ≤ a ≤ b ≤ L.
+    """
+    if model.training:
+        raise ValueError(
+            "inspect looks at a model in eval mode, found one in training mode: call model.eval()"
+        )
+    glca = model.glca
+    first, last = _checked(layers, len(model.backbone.blocks), glca.settings.blocks if glca else 1)
+    x, queries_keys, local = _stream(model.backbone, images, glca)
+    outputs = Outputs(
+        model.sa_head(model.backbone.norm(x[:, 0])),
+        model.glca_head(glca.read_out(local.tokens)) if glca else None,
+    )
+    return Inspection(
+        model.backbone.grid,
+        rollout_row(queries_keys[first - 1 : last]),
+        (first, last),
+        outputs,
+        local and local.attention,
+        local and local.selected,
+    )
+
+
+@torch.no_grad()
+def inspect_vit(
+    vit: VisionTransformer | PlainViT, images: Tensor, layers: Layers | None = None
+) -> Inspection:
+    """Look into a plain timm ViT, with its classifier if it has one; the rest as for ``inspect`` of a baseline.
+
+    Raises ValueError as ``inspect``, and for a model that DCAL has no adapter for.
+    """
+    backbone = vit if isinstance(vit, PlainViT) else adapter_for(vit)
+    if backbone.vit.training:
+        raise ValueError("inspect_vit looks at a model in eval mode, found one in training mode: call eval()")
+    first, last = _checked(layers, len(backbone.blocks), 1)
+    x, queries_keys, _ = _stream(backbone, images, None)
+    x = backbone.norm(x)
+    outputs = None
+    if backbone.vit.num_classes:
+        outputs = Outputs(Branch(backbone.vit.forward_head(x), x[:, 0]))
+    return Inspection(backbone.grid, rollout_row(queries_keys[first - 1 : last]), (first, last), outputs)
+
+
+@dataclass
+class _Local:
+    """GLCA on its way through its blocks. tokens: (B, 1+R, D); attention: of the last block so far, (B, N+1)."""
+
+    tokens: Tensor
+    selected: Tensor
+    attention: Tensor | None = None
+
+
+def _stream(
+    backbone: PlainViT, images: Tensor, glca: GLCA | None
+) -> tuple[Tensor, list[tuple[Tensor, Tensor]], _Local | None]:
+    """X_L, (Q, K) of every block, and GLCA behind its last block."""
+    blocks = backbone.blocks
+    first_glca = len(blocks) - glca.settings.blocks if glca else len(blocks)
+    x, queries_keys, local = backbone.embed(images), [], None
+    for l, block in enumerate(blocks):
+        if l >= first_glca:
+            if local is None:
+                index = _selected(glca, queries_keys)
+                local = _Local(gather_tokens(x, index), index[:, 1:] - 1)
+            own = glca.blocks[l - first_glca]
+            local.attention = _class_token_row(queries(own, local.tokens[:, :1]), keys_values(own, x)[0])
+            local.tokens = glca.step(l - first_glca, local.tokens, x)
+        q, k, v = queries_keys_values(block, x)
+        x = rest_of_block(block, x, self_attention(q, k, v))
+        queries_keys.append((q, k))
+    return x, queries_keys, local
+
+
+def _selected(glca: GLCA, queries_keys: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """GLCA's own selection, which leaves its generator where it was."""
+    state = glca.generator.get_state()
+    try:
+        return glca.select(queries_keys)
+    finally:
+        glca.generator.set_state(state)
+
+
+def _class_token_row(q: Tensor, k: Tensor) -> Tensor:
+    """mean_h softmax(q_h K_hᵀ/√d) of one query, (B, N+1), at least in float32. q: (B, H, 1, d); k: (B, H, N+1, d)."""
+    with torch.autocast(q.device.type, enabled=False):
+        wide = torch.promote_types(q.dtype, torch.float32)
+        return attention_map(q.to(wide), k.to(wide)).mean(dim=1)[:, 0]
+
+
+def _checked(layers: Layers | None, depth: int, glca_blocks: int) -> Layers:
+    if layers is None:
+        return 1, depth - glca_blocks
+    first, last = layers
+    if not 1 <= first <= last <= depth:
+        raise ValueError(
+            f"layers {first}-{last}: expected a-b with 1 ≤ a ≤ b ≤ {depth}, the blocks of this backbone"
+        )
+    return first, last

@@ -1,0 +1,143 @@
+"""Baseline and DCAL of one dataset, backbone and seed, as figures need them, or why there can be none (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from benchmark.backbones import BACKBONES
+from benchmark.config import Config, is_comparable
+from benchmark.data import sources
+from benchmark.data.fgvc import FGVCDataset
+from benchmark.data.registry import DATASETS
+from benchmark.data.reid import ReIDDataset
+from benchmark.errors import DataError, RunError, SuiteError
+from benchmark.merge import Merged
+from benchmark.places import Places
+from benchmark.status import RunView
+from tables.formats import one_line
+
+Dataset = FGVCDataset | ReIDDataset
+
+
+@dataclass(frozen=True)
+class RunPair:
+    """Two runs that differ in their method. folder: where their figures lie; places: of the data they are drawn over.
+
+    changed: names of settings that differ from the profile's (SET).
+    """
+
+    baseline: RunView
+    dcal: RunView
+    places: Places
+    folder: Path
+    changed: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """``cub/deit_tiny/seed0``."""
+        return f"{self.baseline.cell.dataset}/{self.baseline.cell.backbone}/seed{self.baseline.seed}"
+
+    @property
+    def task(self) -> str:
+        return self.baseline.cell.task
+
+    @property
+    def title(self) -> str:
+        """Dataset, backbone, profile and seed, as a figure names them."""
+        cell = self.baseline.cell
+        return (
+            f"{DATASETS[cell.dataset].title} · {BACKBONES[cell.backbone].title} · profile "
+            f"{self.baseline.config.profile} · seed {self.baseline.seed}"
+        )
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What tells this pair's figures from those of other weights or data. Both runs are done."""
+        return {
+            "baseline": self.baseline.result["final_weights_sha256"],
+            "dcal": self.dcal.result["final_weights_sha256"],
+            "data": self.dcal.result["data"]["fingerprint"],
+        }
+
+    @property
+    def warning(self) -> str:
+        """Why the figure's numbers may not stand beside the paper's; "" where they may."""
+        why = []
+        if not is_comparable(self.baseline.config.profile, self.changed):
+            why.append(f"Profile {self.baseline.config.profile} is not the paper's recipe")
+        data = self.dcal.result["data"]
+        if data["coverage"] != "full":
+            why.append(f"the data are {one_line(data['text'], 120)}")
+        return f"{'; '.join(why)}: the numbers are not comparable with the paper's." if why else ""
+
+    def fresh(self) -> RunPair:
+        """Without predictions that were read already: open files do not go to other processes."""
+        return replace(self, baseline=replace(self.baseline), dcal=replace(self.dcal))
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The pictures, from their lists. Raises DataError where they are not as the runs had them."""
+        config, recorded = self.dcal.config, self.identity["data"]
+        dataset = load_dataset(config, self.places)
+        if sources.fingerprint(dataset.root, dataset.key) != recorded:
+            raise DataError(
+                f"{dataset.root} holds other data than these runs were made from: its lists have another fingerprint "
+                f"than {recorded[:12]}…. Set DATA to the folder the runs used"
+            )
+        return dataset
+
+    def why_not(self) -> str:
+        """Why there can be no figure, in words; "" where nothing is known against it. Reads lists, not pictures."""
+        for run in (self.baseline, self.dcal):
+            if run.result is None:
+                return f"{run.id} is not done: {run.state}{f', {run.reason}' if run.reason else ''}"
+            if not run.folder.checkpoint.is_file():
+                return f"{run.id} has no checkpoint.pt: its folder was copied without, or it was deleted"
+        found = [run.result["data"]["fingerprint"] for run in (self.baseline, self.dcal)]
+        if found[0] != found[1]:
+            return f"{self.id}: baseline and DCAL were run on data of different fingerprints"
+        try:
+            self.dataset  # noqa: B018 - whether it can be read
+        except SuiteError as error:
+            return str(error)
+        return ""
+
+
+def load_dataset(config: Config, places: Places) -> Dataset:
+    """The dataset that a run of this config is about. Raises DataError where it is absent or contradictory."""
+    key, data = config.cell.dataset, config.settings.data
+    if config.cell.task == "reid":
+        return sources.load_reid(
+            key, places.data, merge_val=data.merge_val, skip_unparsable=data.skip_unparsable
+        )
+    return sources.load(key, places.data, data.class_limit)
+
+
+def pairs_of(merged: Merged, root: Path, changed: Iterable[str] = ()) -> list[RunPair]:
+    """All pairs of the merged runs, by grid order and seed. root: the profile's folder that holds ``figures``.
+
+    A run without a partner among the merged ones makes no pair.
+    """
+    by_key: dict[tuple[str, str, int], dict[str, RunView]] = {}
+    for run in merged.runs:
+        by_key.setdefault((run.cell.dataset, run.cell.backbone, run.seed), {})[run.cell.method] = run
+    return [
+        RunPair(
+            methods["baseline"],
+            methods["dcal"],
+            merged.places[methods["dcal"].id],
+            root / "figures" / dataset / backbone,
+            tuple(changed),
+        )
+        for (dataset, backbone, _), methods in by_key.items()
+        if len(methods) == 2
+    ]
+
+
+def require(pair: RunPair) -> None:
+    """Raises RunError where there can be no figure."""
+    if reason := pair.why_not():
+        raise RunError(reason)

@@ -1,0 +1,31 @@
+"""Pairs of finished mini runs to draw, trained once a session: a moment of CUB, and of Market-1501."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from drawn_runs import OVERRIDES
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """Folder of runs with both pairs; tests must not change it."""
+    import torch
+
+    from benchmark.grid import select
+    from benchmark.places import Places
+    from benchmark.run import Infrastructure, run_cell
+
+    torch.set_num_threads(1)
+    runs = tmp_path_factory.mktemp("runs to draw")
+    places = Places.of("mini", runs, None, None)
+    for cells, overrides in OVERRIDES.items():
+        for cell in select([cells]):
+            run_cell(cell, 0, "mini", places, overrides=overrides, infrastructure=Infrastructure(quiet=True))
+    return runs
+
+
+@pytest.fixture
+def runs(trained, tmp_path):
+    """A copy of both pairs and their data that a test may damage."""
+    return Path(shutil.copytree(trained, tmp_path / "my runs"))

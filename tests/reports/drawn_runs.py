@@ -1,0 +1,20 @@
+"""A moment of training, and its runs as pairs to draw."""
+
+from pathlib import Path
+
+from benchmark import merge
+from reports.run_pairs import pairs_of
+
+# A moment of training: 60 pictures of three classes, or the whole of the generated Market-1501, once.
+OVERRIDES = {
+    "cub/deit_tiny": {"data.class_limit": 3, "train.epochs": 1, "evaluate.every": 1},
+    "market/deit_tiny": {"train.epochs": 1, "evaluate.every": 1, "train.warmup_epochs": 0},
+}
+CUB_SET, MARKET_SET = (" ".join(f"{name}={value}" for name, value in of.items()) for of in OVERRIDES.values())
+
+
+def pair_of(runs, cells="cub/deit_tiny"):
+    """The pair of runs below ``runs``, read anew."""
+    merged = merge.collect([Path(runs)], profile="mini", patterns=[cells], overrides=OVERRIDES[cells])
+    (pair,) = pairs_of(merged, Path(runs) / "mini", OVERRIDES[cells])
+    return pair
