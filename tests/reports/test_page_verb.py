@@ -1,0 +1,202 @@
+"""``python -m reports page``: what it reads and prints, that it loads no torch, and what damage costs."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mini_sweep
+import pytest
+from left_figures import leave_figures
+from page_reader import Page, pages
+
+from reports import pictures
+from reports.__main__ import main
+from reports.material import seeds_on_disk
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def page(*arguments):
+    return main(["page", "--no-pictures", *map(str, arguments)])
+
+
+def test_records_alone_never_load_torch(tmp_path):
+    runs = mini_sweep.unpack(tmp_path / "runs")
+    script = (
+        "import sys\n"
+        "from reports.__main__ import main\n"
+        f"assert main(['page', '--profile', 'paper', '--runs', {str(runs)!r}, '--no-pictures']) == 0\n"
+        "loaded = [name for name in ('torch', 'timm', 'torchvision') if name in sys.modules]\n"
+        "sys.exit(f'loaded {loaded}' if loaded else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(pages(runs / "paper" / "report")) == 35
+
+
+def test_failures_among_the_runs_are_no_error_and_the_place_is_printed(sweep, capsys):
+    assert page("--profile", "paper", "--runs", sweep) == 0
+    printed = capsys.readouterr()
+    assert "3 failed" in printed.out
+    assert printed.out.splitlines()[-1] == f"written: {sweep / 'paper' / 'report' / 'index.html'}"
+    lines = printed.err.splitlines()
+    assert sum(line.startswith("not filled: heatmaps on 9 of 9 pages") for line in lines) == 1
+    assert len({line.split()[2] for line in lines}) == len(lines)  # one a section
+
+
+def test_an_empty_runs_folder_gives_a_whole_report(tmp_path, capsys):
+    assert page("--runs", tmp_path / "nothing yet") == 0
+    report = tmp_path / "nothing yet" / "mini" / "report"
+    found = pages(report)
+    assert [one.problems for one in found] == [[]] * 35
+    assert "No comparison of these runs is finished." in Page(report / "index.html").text
+    assert "No run is finished." in Page(report / "cells" / "cub-deit_tiny.html").text
+
+
+def test_without_seeds_every_seed_that_has_a_folder_is_shown(sweep):
+    assert seeds_on_disk((sweep,), "paper") == (0, 1, 2)
+    assert seeds_on_disk((sweep / "none",), "paper") == (0,)
+    (sweep / "mini" / "duke" / "vit_base" / "dcal" / "seed7").mkdir(parents=True)
+    (sweep / "mini" / "duke" / "vit_base" / "dcal" / "seed8.stale-20260101-000000").mkdir()
+    assert seeds_on_disk((sweep,), "mini") == (0, 1, 7)
+
+
+def test_only_the_seeds_asked_for_are_shown(sweep):
+    assert page("--profile", "paper", "--runs", sweep, "--seeds", "1") == 0
+    found = Page(sweep / "paper" / "report" / "cells" / "cub-deit_tiny.html")
+    assert [cells[0] for cells in found.table("numbers")] == ["baseline, seed 1", "+ DCAL, seed 1"]
+
+
+def test_records_of_several_folders_are_merged_and_conflicts_shown(sweep, tmp_path):
+    other = tmp_path / "the other's"
+    shutil.copytree(sweep / "paper" / "veri", other / "paper" / "veri")
+    shutil.rmtree(sweep / "paper" / "veri" / "deit_tiny" / "dcal")
+    result = other / "paper" / "veri" / "deit_tiny" / "baseline" / "seed0" / "result.json"
+    record = json.loads(result.read_text())
+    record["metrics"]["R5"] = 12.5
+    record["provenance"]["finished"] = "2025-01-01T00:00:00+00:00"
+    result.write_text(json.dumps(record))
+    assert page("--profile", "paper", "--runs", f"'{sweep}' \"{other}\"") == 0
+    index = Page(sweep / "paper" / "report" / "index.html")
+    assert "Records that contradict each other" in index.text
+    assert index.text.count("veri/deit_tiny/baseline/seed0: two valid records differ (R5") == 1
+    assert not (other / "paper" / "report").exists()
+    (row,) = [cells for cells in index.table("table2-rows") if cells[:2] == ["VeRi-776 · DeiT-Tiny", "mAP"]]
+    assert row[-3:] == ["yes", "reproduced", "done"]
+
+
+DAMAGED = {  # run → the file that is torn
+    "cub/deit_tiny/dcal/seed0": "config.json",
+    "cub/deit_tiny/dcal/seed1": "result.json",
+    "cub/deit_tiny/baseline/seed2": "history.jsonl",
+    "cub/deit_small/dcal/seed1": "predictions.npz",
+    "veri/deit_tiny/dcal/seed0": "log.txt",
+    "veri/deit_tiny/dcal/seed1": "heartbeat.json",
+    "market/deit_small/dcal/seed0": "predictions.npz",
+}
+
+
+def test_damaged_files_cost_their_own_part_only(sweep):
+    for run, name in DAMAGED.items():
+        (sweep / "paper" / run / name).write_bytes(b'{"torn": \xff\x00')
+    assert page("--profile", "paper", "--runs", sweep) == 0
+    found = pages(sweep / "paper" / "report")
+    assert [one.problems for one in found] == [[]] * 35
+    states = {}
+    for run in DAMAGED:
+        dataset, backbone, method, seed = run.split("/")
+        rows = Page(sweep / "paper" / "report" / "cells" / f"{dataset}-{backbone}.html").table("numbers")
+        name = f"{'+ DCAL' if method == 'dcal' else method}, seed {seed[-1]}"
+        states[run] = next(cells[1] for cells in rows if cells[0] == name)
+    assert {run for run, state in states.items() if state != "done"} == {"cub/deit_tiny/dcal/seed1"}
+    index = Page(sweep / "paper" / "report" / "index.html")
+    (small,) = [cells for cells in index.table("table1-rows") if cells[0] == "CUB · DeiT-Small"]
+    assert small[-3] == "open: predictions lacking"
+
+
+def test_damaged_records_of_figures_count_as_none(sweep):
+    texts = ["[]", "{}", '{"identity": 3, "files": "x", "rows": [1], "caption": null, "measures": 7}', "{"]
+    pairs = [("cub", "deit_tiny"), ("cub", "deit_small"), ("cars", "deit_tiny"), ("market", "deit_small")]
+    for (dataset, backbone), text in zip(pairs, texts, strict=True):
+        figures = sweep / "paper" / "figures" / dataset / backbone
+        figures.mkdir(parents=True)
+        (figures / "heatmaps.json").write_text(text)
+        (figures / "attention.json").write_text(text)
+    assert page("--profile", "paper", "--runs", sweep) == 0
+    for dataset, backbone in pairs:
+        found = Page(sweep / "paper" / "report" / "cells" / f"{dataset}-{backbone}.html")
+        heatmaps, attention = found.commands[-2:]
+        assert heatmaps.startswith("make heatmaps")
+        assert attention.startswith("make attention")
+
+
+def test_written_tables_are_linked(sweep):
+    tables = sweep / "mini" / "tables"
+    tables.mkdir()
+    (tables / "table1.md").write_text("a table")
+    assert page("--runs", sweep) == 0
+    index = Page(sweep / "mini" / "report" / "index.html")
+    assert [target for target in index.attributes("a", "href") if "tables" in target] == [
+        "../tables/table1.md"
+    ]
+
+
+# Which heatmaps are shown and drawn
+
+
+@pytest.fixture
+def drawn(sweep, monkeypatch):
+    """The sweep with one pair's figure, and a list of what is asked to be drawn."""
+    leave_figures(sweep)
+    asked = []
+
+    def draw_many(pairs, processes):
+        asked.extend(pair.id for pair in pairs)
+        return {pair.id: "not drawn in a test" for pair in pairs}
+
+    monkeypatch.setattr(pictures, "draw_many", draw_many)
+    return sweep, asked
+
+
+def with_pictures(runs):
+    assert main(["page", "--profile", "paper", "--runs", str(runs), "--pictures"]) == 0
+    return Page(runs / "paper" / "report" / "cells" / "veri-deit_tiny.html")
+
+
+def test_missing_figures_of_finished_pairs_are_drawn_and_others_kept(drawn):
+    runs, asked = drawn
+    found = with_pictures(runs)
+    assert "../figures/veri-deit_tiny-heatmaps.webp" in found.attributes("img", "src")
+    assert "veri/deit_tiny/seed0" not in asked
+    assert "cub/deit_tiny/seed0" in asked
+    assert "cub/deit_base/seed0" not in asked  # DCAL is still running
+    other = Page(runs / "paper" / "report" / "cells" / "cub-deit_tiny.html")
+    assert "No heatmaps: not drawn in a test" in other.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [("picks", "list=3; seed 0", True), ("layers", [1, 5], True), ("runs", {}, False), ("version", 0, False)],
+)
+def test_a_figure_of_other_pictures_is_kept_and_one_of_other_runs_drawn_anew(drawn, name, value, kept):
+    runs, asked = drawn
+    path = runs / "paper" / "figures" / "veri" / "deit_tiny" / "heatmaps.json"
+    record = json.loads(path.read_text())
+    record["identity"][name] = value
+    path.write_text(json.dumps(record))
+    found = with_pictures(runs)
+    assert ("../figures/veri-deit_tiny-heatmaps.webp" in found.attributes("img", "src")) == kept
+    assert ("veri/deit_tiny/seed0" in asked) == (not kept)
+
+
+def test_an_attention_measure_of_other_runs_is_not_shown(drawn):
+    runs, _ = drawn
+    path = runs / "paper" / "figures" / "veri" / "deit_tiny" / "attention.json"
+    record = json.loads(path.read_text())
+    record["runs"]["dcal"] = "c" * 64
+    path.write_text(json.dumps(record))
+    found = with_pictures(runs)
+    assert found.table("attention") == []
+    assert "Attention was measured of other runs than these." in found.text
