@@ -47,8 +47,8 @@ def collect(
 ) -> Merged:
     """As ``status.collect``, over several folders of runs.
 
-    A valid record of the settings asked for beats every other state, the one finished last beats older ones. Raises as
-    ``status.collect``.
+    A valid record of the settings asked for beats every other state, the one finished last beats older ones, and of
+    copies of one record the most complete folder counts. Raises as ``status.collect``.
     """
     places = [Places.of(profile, folder, data_dir, weights_dir) for folder in folders]
     found = [
@@ -67,12 +67,14 @@ def collect(
     return Merged(tuple(runs), tuple(conflicts), chosen_places)
 
 
-def _rank(view: RunView) -> tuple[int, datetime, str]:
-    """What says more ranks higher. The path decides between records of one moment, so that the order in which the
-    folders are named never does.
+def _rank(view: RunView) -> tuple[int, datetime, tuple[bool, ...], str]:
+    """What says more ranks higher: of records of one moment, copies mostly, the one that kept its predictions, then its
+    checkpoint. The path decides between the rest, so that the order in which the folders are named never does.
     """
     known = _PRECEDENCE.index(view.state) if view.state in _PRECEDENCE else len(_PRECEDENCE)
-    return -known, _finished(view) or datetime.min.replace(tzinfo=UTC), str(view.folder.path)
+    files = view.folder.predictions, view.folder.checkpoint
+    kept = tuple(file.is_file() for file in files)
+    return -known, _finished(view) or datetime.min.replace(tzinfo=UTC), kept, str(view.folder.path)
 
 
 def _finished(view: RunView) -> datetime | None:

@@ -17,7 +17,7 @@ from benchmark.status import RunView
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Profile, places, seeds and overrides, as in `make help`."""
     parser.add_argument("--profile", default="mini", help="recipe: mini, quick, paper or another file's name")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all run records")
+    parser.add_argument("--runs", type=_runs, default=Path("runs"), help="folder of all run records")
     parser.add_argument("--data", type=_optional_path, default=None, help="folder that holds the datasets")
     parser.add_argument(
         "--weights", type=_optional_path, default=None, help="folder of weights; none: the hub"
@@ -126,6 +126,15 @@ def one_folder(path: Path) -> Path:
 def absolute(path: Path | None) -> Path | None:
     """A path with ~ and relative parts resolved against the working directory, links kept."""
     return None if path is None else Path(os.path.abspath(os.path.expanduser(path)))
+
+
+def _runs(text: str) -> Path:
+    # Path("") is the working directory, which nobody means by an empty RUNS.
+    if not text.strip():
+        raise argparse.ArgumentTypeError(
+            "is empty: expected a folder of runs, or several separated by spaces"
+        )
+    return Path(text)
 
 
 def _optional_path(text: str) -> Path | None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+# What numpy and zipfile raise of an archive that is torn, encrypted, packed otherwise or claims more than memory holds.
+UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+
+
 class Predictions(Mapping[str, "np.ndarray"]):
     """The arrays by name, read from the file one by one when first asked for.
 
@@ -47,10 +51,10 @@ class Predictions(Mapping[str, "np.ndarray"]):
                     f"{self.path}: its digest is {found[:12]}…, result.json names {self._sha256[:12]}…; {advice}"
                 )
             # From memory: a sweep of a thousand runs would hold as many files open.
-            return np.load(io.BytesIO(content), allow_pickle=False)
+            return np.lib.npyio.NpzFile(io.BytesIO(content), allow_pickle=False)
         except FileNotFoundError:
             raise RunError(f"{self.path}: no such file, expected what the run found; {advice}") from None
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise RunError(f"{self.path}: cannot be read ({error}); {advice}") from None
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -59,9 +63,12 @@ class Predictions(Mapping[str, "np.ndarray"]):
             if name not in self._archive.files:
                 raise KeyError(name)
             try:
-                self._read[name] = self._archive[name]
-            except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+                found = self._archive[name]
+            except UNREADABLE as error:
                 raise RunError(f"{self.path}: {name} cannot be read ({error})") from None
+            if not hasattr(found, "shape"):  # numpy gives a member that is no array as it is
+                raise RunError(f"{self.path}: {name} cannot be read (it is no array)")
+            self._read[name] = found
         return self._read[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -55,7 +55,7 @@ def row_times_scores(row: Tensor, q: Tensor, k: Tensor) -> Tensor:
 
 @torch.no_grad()
 def rollout_matrix(attention_maps: Sequence[Tensor]) -> Tensor:
-    """The whole Ŝ_i from explicit maps, for the reports: O(N³) a block.
+    """The whole Ŝ_i from explicit maps, to look at: O(N³) a block.
 
     attention_maps: S of blocks 1 … i, each (B, H, N+1, N+1), rows summing to 1. Returns (B, N+1, N+1).
     """

@@ -89,6 +89,8 @@ def summary(found: Measured, compared: str) -> dict[str, object]:
         if measure not in found.values[MAPS[0]]:
             continue
         counted = ~np.isnan(found.values[MAPS[0]][measure])
+        if not counted.any():  # no picture shows its box
+            continue
         values = {name: of[measure][counted] for name, of in found.values.items()}
         measures[measure] = {
             "meaning": meaning,

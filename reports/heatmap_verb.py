@@ -87,11 +87,17 @@ def _of_cell(arguments: argparse.Namespace) -> tuple[dict, str, str, str]:
     if len(seeds) != 1:
         raise SettingsError(f"SEEDS={arguments.seeds!r}: one picture is drawn with the models of one seed")
     name = f"{arguments.cell.replace('/', '_')}_seed{seeds[0]}"
+    overrides = config.parse_overrides(arguments.overrides)
+    warning = (
+        ""
+        if config.is_comparable(arguments.profile, overrides)
+        else f"Profile {arguments.profile}{' with settings changed' if overrides else ''}: not the paper's recipe."
+    )
     if arguments.checkpoint:
         from reports.models import of_checkpoint
 
         profile = config.load_profile(arguments.profile)
-        settings = config.resolve(cells[-1], seeds[0], profile, config.parse_overrides(arguments.overrides))
+        settings = config.resolve(cells[-1], seeds[0], profile, overrides)
         network = of_checkpoint(options.absolute(arguments.checkpoint), settings)
         method = "dcal" if network.has_glca else "baseline"
         if method not in (cell.method for cell in cells):
@@ -101,18 +107,13 @@ def _of_cell(arguments: argparse.Namespace) -> tuple[dict, str, str, str]:
         return (
             {method: network},
             f"{name}_{arguments.checkpoint.stem}",
-            f"{arguments.cell} · {network.label}",
-            "",
+            f"{arguments.cell} · profile {arguments.profile} · {network.label}",
+            warning,
         )
     from reports.models import of_run
 
     runs = _runs(arguments, cells)
     title = f"{arguments.cell} · profile {arguments.profile} · seed {seeds[0]}"
-    warning = (
-        ""
-        if config.is_comparable(arguments.profile)
-        else f"Profile {arguments.profile}: not the paper's recipe."
-    )
     return {run.cell.method: of_run(run) for run in runs}, name, title, warning
 
 

@@ -109,14 +109,19 @@ def _network(
     if load_profile(config.profile).backbones == "mini":
         import benchmark.mini.backbones  # noqa: F401 - registers them with timm
     torch.manual_seed(config.seed)  # as the run does: random selection draws what it drew first
-    model = dcal.build(
-        config.tag,
-        count,
-        image_size=settings.data.crop,
-        head=TASKS[config.cell.task].head,
-        weights="random",
-        glca=settings.model.glca() if any(name.startswith("glca.") for name in state) else None,
-    )
+    try:
+        model = dcal.build(
+            config.tag,
+            count,
+            image_size=settings.data.crop,
+            head=TASKS[config.cell.task].head,
+            weights="random",
+            glca=settings.model.glca() if any(name.startswith("glca.") for name in state) else None,
+        )
+    except ValueError as error:
+        raise RunError(
+            f"{config.cell.id} in profile {config.profile} cannot be looked into: {error}"
+        ) from error
     _require_same(model.state_dict(), state, path, config)
     model.load_state_dict(state, strict=True)
     where = torch.device(where)

@@ -14,6 +14,7 @@ import numpy as np
 from benchmark.errors import SettingsError
 
 DEFAULT = "random=2,gain=1,loss=1"
+MOST = 26  # rows of a figure, each with a letter
 RULES = ("random", "gain", "loss", "list")
 _FORM = f"expected rules like {DEFAULT!r} or 'list=3,17,images/a/b.jpg'"
 
@@ -43,7 +44,9 @@ class Wanted:
 
 
 def parse(text: str, seed: int = 0) -> Wanted:
-    """The rules in ``random=2,gain=1``. Raises SettingsError for anything else, and for rules that pick nothing."""
+    """The rules in ``random=2,gain=1``. Raises SettingsError for anything else, and for rules that pick no picture or
+    more than ``MOST``.
+    """
     rules: list[tuple[str, int | list[str]]] = []
     for part in (part.strip() for part in text.split(",")):
         rule, equals, value = part.partition("=")
@@ -63,6 +66,9 @@ def parse(text: str, seed: int = 0) -> Wanted:
     for rule, asked in rules:
         if rule == "list" and not all(asked):
             raise SettingsError(f"pick {text!r} lists no picture: {_FORM}")
+    total = sum(len(asked) if isinstance(asked, list) else asked for _, asked in rules)
+    if total > MOST:
+        raise SettingsError(f"pick {text!r} is {total:,} pictures, expected at most {MOST} in one figure")
     return Wanted(tuple((rule, tuple(a) if isinstance(a, list) else a) for rule, a in rules), seed)
 
 

@@ -16,12 +16,14 @@ from tables.records_view import RunView
 
 @dataclass(frozen=True)
 class Evidence:
-    """interval: of the gain over all the pairs, in points; p_values: by seed, empty where outcomes are not yes or no.
+    """interval: of the gain over all the pairs, in points; differing: images or queries that tell the methods apart, of
+    which it is made; p_values: by seed, empty where outcomes are not yes or no.
 
     reason and detail: why there is no interval, in a few words and in full; "" where there is one or nothing to pair.
     """
 
     interval: Interval | None = None
+    differing: int = 0
     p_values: Mapping[int, float] = field(default_factory=dict)
     reason: str = ""
     detail: str = ""
@@ -46,7 +48,8 @@ def evidence(compared: str, metric: str, pairs: Mapping[int, tuple[RunView, RunV
     p_values = {
         seed: exact_p(before, after) for seed, (before, after) in found.items() if before.dtype == bool
     }
-    return Evidence(Interval(point * interval.low, point * interval.high), p_values)
+    differing = int(np.count_nonzero(total))
+    return Evidence(Interval(point * interval.low, point * interval.high), differing, p_values)
 
 
 def _total(found: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> np.ndarray:

@@ -69,7 +69,7 @@ def summarize_gain(baseline: CellSummary, dcal: CellSummary, recipe: bool) -> Ga
         interval=found.interval,
         p_values=found.p_values,
         no_interval=f"{found.reason}: {found.detail}" if found.reason else "",
-        verdict=verdicts.helps(found.interval, measured.by_seed.values(), open_because),
+        verdict=verdicts.helps(found.interval, found.differing, measured.by_seed.values(), open_because),
     )
 
 

@@ -20,7 +20,7 @@ HEADINGS = ("measured", "n", f"{LEVEL} % interval", "McNemar p")
 def verdict_table(summary: TableSummary) -> SideTable | None:
     """A row for each gain of which a run is done; None where no pair is.
 
-    Nothing of the paper's stands in it where no number may be compared with the paper's.
+    The paper's gain stands beside gains only that may be compared with it.
     """
     if not any(gain.measured.n for gain in summary.gains.values()):
         return None
@@ -61,7 +61,9 @@ def _row(
     )
     if not compared:
         return (*names, *numbers)
-    published = "" if gain.published is None else signed(gain.published)
+    # Beside a gain that may not be held against it, the paper's would be.
+    hidden = gain.published is None or (gain.measured.n and not gain.compared)
+    published = "" if hidden else signed(gain.published)
     return (*names, published, *numbers, before.reached, after.reached)
 
 

@@ -82,6 +82,14 @@ def test_records_of_the_same_moment_are_chosen_from_in_any_order_alike(put):
     assert taken(put("ann", top1=51.0), put("bob", top1=52.0), put("cem", top1=53.0))
 
 
+def test_of_copies_of_one_record_the_one_with_its_predictions_then_its_checkpoint_counts(put):
+    ann, bob, cem = put("ann"), put("bob"), put("cem")
+    folder_of(ASKED, ann).predictions.write_bytes(b"arrays")
+    folder_of(ASKED, bob).checkpoint.write_bytes(b"weights")
+    assert taken(ann, bob, cem) == ann
+    assert taken(bob, cem) == bob
+
+
 def test_a_done_run_beats_a_failed_one(put, failed):
     ann, bob = put("ann", finished=MONDAY), failed("bob")
     assert taken(ann, bob) == ann

@@ -1,11 +1,12 @@
 """RUNS="a b": one folder or several, names with spaces, and what is refused."""
 
+import argparse
 from pathlib import Path
 
 import pytest
 
 from benchmark.errors import SettingsError
-from benchmark.options import folders
+from benchmark.options import add_common, folders
 
 
 @pytest.fixture
@@ -69,3 +70,12 @@ def test_a_lone_quote_is_part_of_a_name(here):
 def test_no_folder_is_refused(here, text):
     with pytest.raises(SettingsError, match="RUNS"):
         folders(text)
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_option_is_refused_and_not_the_working_directory(here, capsys, text):
+    parser = argparse.ArgumentParser()
+    add_common(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--runs", text])
+    assert "--runs: is empty" in capsys.readouterr().err

@@ -66,11 +66,21 @@ def test_with_the_official_side_pictures_of_the_largest_size_are_scaled_and_smal
 
 
 def test_boxes_that_still_stick_out_are_cut_and_counted(tmp_path):
-    root = dataset(tmp_path, [(384, 384), (100, 200)], ["1 0 0 500 510", "2 150 0 80 50"])
+    inside = [f"{number} 0 0 60 50" for number in range(3, 41)]
+    root = dataset(
+        tmp_path, [(384, 384), (100, 200)] + 38 * [(50, 60)], ["1 0 0 500 510", "2 150 0 80 50", *inside]
+    )
     found = cub_boxes.load(root, 500)
     assert found.clipped == 2
     assert of(found, 1) == (0, 0, 384, 384)
     assert of(found, 2) == (150, 0, 200, 50)
+
+
+@pytest.mark.parametrize("side", [384, 400])
+def test_an_official_side_that_leaves_many_boxes_outside_is_refused(tmp_path, side):
+    root = dataset(tmp_path, [(384, 384), (100, 200)], ["1 0 0 500 500", "2 0 0 80 50"])
+    with pytest.raises(DataError, match=f"BOX_SIDE={side} 1 of 2 boxes .* official pictures is 500"):
+        cub_boxes.load(root, side)
 
 
 def test_official_pictures_take_their_own_side(tmp_path):

@@ -1,4 +1,4 @@
-"""Figures of one finished pair of the sweep as the other verbs leave them, with hostile text wherever text can stand."""
+"""Figures of one finished pair of the sweep as the other verbs leave them, with hostile text wherever it can stand."""
 
 import json
 

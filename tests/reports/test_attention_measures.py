@@ -92,3 +92,10 @@ def test_uniform_attention_has_the_boxs_area_inside():
     covered = np.random.default_rng(0).random((5, 16))
     found = measured(np.full((5, 17), 1 / 17), covered)
     np.testing.assert_allclose(found["inside_box"], covered.mean(axis=1))
+
+
+def test_where_no_picture_shows_its_box_the_other_measures_are_left():
+    none = np.full((40, 16), np.nan)
+    maps = {name: measured(rows(40, 16, seed), none) for seed, name in enumerate(("baseline", "dcal"))}
+    found = summary(Measured(tuple(map(str, range(40))), maps, none.mean(axis=1)), "cub/deit_tiny/seed0")
+    assert set(found) == {"entropy", "effective_patches", "entropy_share", "top_tenth"}

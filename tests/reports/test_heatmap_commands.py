@@ -60,6 +60,24 @@ def test_what_makes_no_sense_is_refused_at_once(trained, tmp_path, capsys, argum
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["heatmaps", "--jobs", "0"],
+        ["heatmaps", "--pick-seed", "-1"],
+        ["attention", "--threads", "0"],
+        ["attention", "--workers", "-1"],
+        ["attention", "--box-side", "0"],
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused_by_their_option(tmp_path, capsys, arguments):
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--runs", str(tmp_path)])
+    assert ended.value.code == 2
+    _, option, value = arguments
+    assert f"argument {option}: found '{value}', expected a whole number" in capsys.readouterr().err
+
+
 def test_a_pair_that_is_not_there_is_named_and_fails_the_command(trained, tmp_path, capsys):
     asked = ["heatmaps", "--runs", str(trained), "--out", str(tmp_path), "--cells", "cars/deit_tiny"]
     assert main(asked) == 1
@@ -89,6 +107,18 @@ def test_one_method_and_any_checkpoint_and_re_identification_are_drawn(trained, 
     assert heatmap(trained, *person, overrides=MARKET_SET) == 0
     assert "names no class" in capsys.readouterr().out
     assert len(list((tmp_path / "out").glob("*.png"))) == 3
+
+
+@pytest.mark.parametrize("checkpoint", [False, True])
+def test_a_figure_says_that_its_recipe_is_not_the_papers(trained, picture, monkeypatch, checkpoint):
+    said = []
+    monkeypatch.setattr(
+        "reports.heatmap_any.draw",
+        lambda path, networks, title, warning, *_, **__: said.append(warning) or [],
+    )
+    own = ["--checkpoint", pair_of(trained).dcal.folder.checkpoint] if checkpoint else []
+    assert heatmap(trained, "--image", picture, "--cell", "cub/deit_tiny", *own) == 0
+    assert said == ["Profile mini with settings changed: not the paper's recipe."]
 
 
 def test_timms_weights_are_drawn(shared, tmp_path, picture, capsys):
@@ -126,6 +156,10 @@ REFUSED = {
     "size of a cell": (["--image", "PICTURE", "--cell", "cub/deit_tiny", "--size", "64x64"], "--size is for --tag"),
     "size": (["--image", "PICTURE", "--tag", TAG, "--size", "large"], "224x224"),
     "checkpoint of a tag": (["--image", "PICTURE", "--tag", TAG, "--checkpoint", "a.pt"], "needs the --cell"),
+    "no adapter": (
+        ["--image", "PICTURE", "--cell", "cub/swin_tiny", "--checkpoint", "BASELINE"],
+        "cub/swin_tiny/dcal in profile mini cannot be looked into",
+    ),
     "other method": (
         ["--image", "PICTURE", "--cell", "cub/deit_tiny/dcal", "--checkpoint", "BASELINE"],
         "is of method baseline",

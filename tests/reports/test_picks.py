@@ -97,6 +97,12 @@ def test_rules_that_are_none_are_refused(text):
         picks.parse(text)
 
 
+@pytest.mark.parametrize("text", ["random=27", "random=20,gain=4,loss=3", f"list={','.join('a' * 27)}"])
+def test_more_pictures_than_there_are_letters_for_are_refused(text):
+    with pytest.raises(SettingsError, match="27 pictures, expected at most 26"):
+        picks.parse(text)
+
+
 @pytest.mark.parametrize("text", ["random=9", "list=8", "list=z.jpg", "list=.jpg"])
 def test_pictures_that_are_not_there_are_refused(text):
     with pytest.raises(SettingsError):

@@ -58,7 +58,7 @@ def verdicts(made, metric, seeds, gain=0.0, repeats=REPEATS):
     for repeat in range(repeats):
         evident = evidence(f"repeat {repeat}", metric, made(random, seeds, gain))
         assert evident.interval is not None, evident.detail
-        found.append(helps(evident.interval, [0.0]).helps)
+        found.append(helps(evident.interval, evident.differing, [0.0]).helps)
     return found
 
 

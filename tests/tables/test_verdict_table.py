@@ -86,6 +86,7 @@ def test_a_subset_beside_full_data_is_told_by_its_own_row():
         for run in pair(coverage="subset")
     ]
     rows = build("table1", "paper", [*pair(), *subset]).verdicts.rows
+    assert [row[3] for row in rows] == ["+2.5", ""]  # the paper's gain
     assert rows[0][8:] == ("yes", "below", "reproduced")
     assert rows[1][8:] == ("yes, in these runs", "not compared", "not compared")
 
