@@ -11,13 +11,19 @@ from benchmark.errors import SuiteError
 
 # verb → (module with add_arguments(parser) and run(arguments) -> exit status, what it does)
 VERBS = {
-    "page": ("reports.page_verb", "write the report: one folder of pages, from the run records"),
-    "heatmaps": ("reports.heatmaps_verb", "draw rollout heatmaps of baseline and DCAL on test pictures"),
+    "page": ("reports.page.page_verb", "write the report: one folder of pages, from the run records"),
+    "heatmaps": (
+        "reports.looking.heatmaps_verb",
+        "draw rollout heatmaps of baseline and DCAL on test pictures",
+    ),
     "heatmap": (
-        "reports.heatmap_verb",
+        "reports.looking.heatmap_verb",
         "draw the heatmap of any picture with any checkpoint or timm weights",
     ),
-    "attention": ("reports.attention_verb", "measure how concentrated attention is over the whole test set"),
+    "attention": (
+        "reports.looking.attention_verb",
+        "measure how concentrated attention is over the whole test set",
+    ),
 }
 
 

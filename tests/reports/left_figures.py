@@ -5,7 +5,7 @@ import json
 from sweep.plan import HOSTILE_LOG, HOSTILE_NAMES, HOSTILE_REASON
 
 from benchmark import merge
-from reports import heatmaps, run_pairs
+from reports.looking import heatmaps, run_pairs
 
 DRAWN = ("veri", "deit_tiny")
 

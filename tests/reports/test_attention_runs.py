@@ -10,9 +10,9 @@ from drawn_runs import CUB_SET, pair_of
 import dcal
 from benchmark.data import cub_boxes
 from benchmark.errors import DataError, RunError, SettingsError
-from reports import models
 from reports.__main__ import main
-from reports.attention_run import measure
+from reports.looking import models
+from reports.looking.attention_run import measure
 
 pytest_plugins = ["drawn_fixtures"]
 

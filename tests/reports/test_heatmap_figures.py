@@ -9,9 +9,9 @@ import torch
 from drawn_runs import pair_of
 
 from benchmark.errors import DataError, RunError, SettingsError
-from reports import heatmaps, models, picks, sights
-from reports.heatmap_rows import METHODS
-from reports.ranked import is_right, nearest
+from reports.looking import heatmaps, models, picks, sights
+from reports.looking.heatmap_rows import METHODS
+from reports.looking.ranked import is_right, nearest
 
 pytest_plugins = ["drawn_fixtures"]
 

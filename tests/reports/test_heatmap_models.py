@@ -8,8 +8,8 @@ import torch
 from drawn_runs import pair_of
 
 from benchmark.errors import RunError, SettingsError
-from reports import models
-from reports.timm_models import plain
+from reports.looking import models
+from reports.looking.timm_models import plain
 
 pytest_plugins = ["drawn_fixtures"]
 TAG = "deit_tiny_patch16_224.fb_in1k"

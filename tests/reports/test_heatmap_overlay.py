@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from reports import figure_files, figure_rows, overlay
-from reports.figure_rows import Panel, Row, Said
+from reports.looking import figure_files, figure_rows, overlay
+from reports.looking.figure_rows import Panel, Row, Said
 
 HOSTILE = (
     r"<script>alert('x')</script> $\frac{1}{2}$ $x_1 % 数据 שלום 🐦 \ {b} " + "Wörterbuch_der_Vögel " * 20

@@ -11,9 +11,9 @@ import dcal
 from benchmark.data.loader import normalise
 from benchmark.data.pictures import TestPictures
 from benchmark.data.transforms import ViewSettings
-from reports import figure_rows, overlay, sights
-from reports.models import Network
-from reports.sights import GLCA, SA, SELECTED
+from reports.looking import figure_rows, overlay, sights
+from reports.looking.models import Network
+from reports.looking.sights import GLCA, SA, SELECTED
 
 PLAIN, HYBRID = "mini_deit_tiny_patch8_48.generic", "mini_vit_base_r50_s8_48.generic"
 CASES = {"square": (PLAIN, (64, 64)), "256×128": (PLAIN, (256, 128)), "hybrid": (HYBRID, (64, 48))}

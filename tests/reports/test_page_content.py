@@ -12,10 +12,10 @@ from page_reader import Page, pages
 from benchmark import status
 from benchmark.grid import TABLES
 from benchmark.settings import READINGS
-from reports import readings
-from reports.cell_page import _command
-from reports.headline import in_short
-from reports.material import Asked
+from reports.page import readings
+from reports.page.cell_page import _command
+from reports.page.headline import in_short
+from reports.page.material import Asked
 from tables import layout
 
 CELLS = {f"{dataset}-{backbone}" for table in TABLES.values() for dataset, backbone in table.pairs}

@@ -8,7 +8,7 @@ import pytest
 from benchmark import paper
 from benchmark.grid import Cell
 from benchmark.records import RunFolder
-from reports import cost_sheets, costs, durations
+from reports.page import cost_sheets, costs, durations
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from benchmark.errors import RunError
-from reports import site
-from reports.site import MARK, write_site
+from reports.page import site
+from reports.page.site import MARK, write_site
 
 
 def fill(text):

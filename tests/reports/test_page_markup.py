@@ -151,7 +151,7 @@ def test_a_hostile_folder_and_settings_stay_text(tmp_path):
 
 
 def test_no_template_switches_escaping_off():
-    for template in (ROOT / "reports" / "templates").iterdir():
+    for template in (ROOT / "reports" / "page" / "templates").iterdir():
         assert not re.search(r"\|\s*safe|autoescape|Markup", template.read_text(encoding="utf-8")), (
             template.name
         )

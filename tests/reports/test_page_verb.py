@@ -11,9 +11,9 @@ import pytest
 from left_figures import leave_figures
 from page_reader import Page, pages
 
-from reports import pictures
 from reports.__main__ import main
-from reports.material import seeds_on_disk
+from reports.page import pictures
+from reports.page.material import seeds_on_disk
 
 ROOT = Path(__file__).resolve().parents[2]
 

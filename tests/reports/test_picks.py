@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark.errors import SettingsError
-from reports import picks
+from reports.looking import picks
 
 FILES = [f"images/{name}.jpg" for name in "abcdefgh"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,5 +135,5 @@ def test_records_without_probabilities_and_of_other_pictures_are_refused():
     ],
 )
 def test_what_works_from_records_alone_does_without_torch_and_matplotlib(module):
-    code = f"import sys, reports.{module}; sys.exit(bool({{'torch', 'timm', 'matplotlib'}} & sys.modules.keys()))"
+    code = f"import sys, reports.looking.{module}; sys.exit(bool({{'torch', 'timm', 'matplotlib'}} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

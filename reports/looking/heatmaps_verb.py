@@ -1,0 +1,37 @@
+"""``python -m reports heatmaps``: draw baseline and DCAL on test pictures picked by a stated rule."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmark import options
+from reports.looking import asked, picks
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Profile, places, which pairs, which pictures, which blocks."""
+    options.add_common(parser)
+    asked.add_pairs(parser)
+    parser.add_argument(
+        "--pick",
+        default=picks.DEFAULT,
+        help="random=2,gain=1,loss=1, or list= of places or files of the test split",
+    )
+    parser.add_argument("--pick-seed", type=asked.whole_number(0), default=0, help="of the random pictures")
+    parser.add_argument("--jobs", type=asked.whole_number(1), default=2, help="pairs drawn at once")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Draw what is missing or shows something else; exit status 1 if a pair could not be drawn."""
+    from reports.looking.heatmaps import NAME, draw_many
+
+    wanted = picks.parse(arguments.pick, arguments.pick_seed)
+    layers, pairs = asked.layers(arguments.layers), asked.pairs(arguments)
+    reasons = draw_many(pairs, arguments.jobs, wanted, layers)
+    for pair in pairs:
+        if reasons[pair.id]:
+            print(f"{pair.id}: not drawn: {reasons[pair.id]}", file=sys.stderr)
+        else:
+            print(f"{pair.id}: {pair.folder / NAME}.png and .pdf")
+    return 1 if any(reasons.values()) else 0

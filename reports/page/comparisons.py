@@ -1,0 +1,156 @@
+"""A table as one row a comparison (dataset × backbone × metric), to be sorted: published, measured, gain, verdicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from benchmark.backbones import BACKBONES
+from benchmark.data.registry import DATASETS
+from reports.page.sheets import Column, Entry, Sheet, number, word
+from tables import states, verdicts
+from tables.cells import CellSummary
+from tables.formats import METRIC_WORDS, p_value, percent, signed
+from tables.gains import GainSummary
+from tables.layout import MEASURED, Layout
+from tables.summary import TableSummary
+from tables.verdict_table import interval_text
+
+# What a reader looks for first comes first.
+_ORDER = (verdicts.YES, verdicts.NO_DIFFERENCE, verdicts.HURTS, verdicts.OPEN)
+_LOOKS = {verdicts.YES: "yes", verdicts.NO_DIFFERENCE: "no-difference", verdicts.HURTS: "hurts"}
+
+
+def page_of(dataset: str, backbone: str) -> str:
+    """The detail page of a pair, relative to the report's folder. Both keys are the grid's own."""
+    return f"cells/{dataset}-{backbone}.html"
+
+
+def pair_title(dataset: str, backbone: str) -> str:
+    """``CUB · DeiT-Tiny``."""
+    return f"{DATASETS[dataset].column} · {BACKBONES[backbone].title}"
+
+
+def metric_word(metric: str) -> str:
+    """``top-1``."""
+    return METRIC_WORDS.get(metric, metric)
+
+
+def table_sheet(layout: Layout) -> Sheet:
+    """All comparisons of a table, each linked to its page."""
+    summary = layout.summary
+    several = len({metric for *_, metric in summary.gains}) > 1
+    rows = tuple(
+        (Entry(pair_title(gain.dataset, gain.backbone), href=page_of(gain.dataset, gain.backbone)), *entries)
+        for gain in summary.gains.values()
+        for entries in [_entries(layout, gain, several)]
+    )
+    heading = (Column("Dataset · backbone"),)
+    caption = "One row a comparison, in %"
+    return Sheet(f"{summary.key}-rows", caption, heading + columns(summary, several), rows)
+
+
+def pair_sheet(layout: Layout, dataset: str, backbone: str) -> Sheet:
+    """The comparisons of one pair, one row a metric."""
+    gains = [
+        gain for gain in layout.summary.gains.values() if (gain.dataset, gain.backbone) == (dataset, backbone)
+    ]
+    rows = tuple((word(metric_word(gain.metric)), *_entries(layout, gain, False)) for gain in gains)
+    heading = (Column("Metric"),)
+    caption = f"{pair_title(dataset, backbone)}, in %"
+    return Sheet("comparison", caption, heading + columns(layout.summary, False), rows, sortable=False)
+
+
+def columns(summary: TableSummary, several: bool) -> tuple[Column, ...]:
+    """The columns after the row's heading. several: whether rows of more than one metric stand in the table."""
+    # Beside numbers that must not be compared, the paper's own are labelled for what they are.
+    of_paper = "" if summary.comparable else "full recipe"
+    found = [Column("Metric")] if several else []
+    for group in ("Baseline", "+ DCAL", "Gain"):
+        found += [Column("paper", "number", group, of_paper), Column("measured", "number", group)]
+    found += [Column("95 % interval", "number", "Gain"), Column("McNemar p", "number", "Gain")]
+    found.append(Column("DCAL helps", "rank", note="" if summary.comparable else "in these runs"))
+    if summary.comparable:
+        found.append(Column("Paper's numbers"))
+    return (*found, Column("State", "rank"))
+
+
+def _entries(layout: Layout, gain: GainSummary, several: bool) -> tuple[Entry, ...]:
+    summary, at = layout.summary, (gain.dataset, gain.backbone)
+    before, after = (summary.cells[(*at, method, gain.metric)] for method in ("baseline", "dcal"))
+    texts = _measured_texts(layout, gain)
+    entries = [word(metric_word(gain.metric))] if several else []
+    for cell, text in ((before, texts["baseline"]), (after, texts["dcal"])):
+        entries += [number(cell.published, percent), _measured(cell, text)]
+    entries += [number(gain.published, signed), _measured(gain, texts["gain"])]
+    entries += [_interval(gain), _p_values(gain), helps(summary, gain)]
+    if summary.comparable:
+        entries.append(_reached(before, after))
+    return (*entries, _state(before, after))
+
+
+def _measured_texts(layout: Layout, gain: GainSummary) -> dict[str, str]:
+    """kind → the text of the paper's layout, so that both show the same."""
+    (place,) = (
+        index
+        for index, column in enumerate(layout.columns)
+        if (column.dataset, column.metric, column.heading) == (gain.dataset, gain.metric, MEASURED)
+    )
+    title = BACKBONES[gain.backbone].title
+    return {row.kind: row.entries[place].text for row in layout.rows if row.backbone == title}
+
+
+def _measured(found: CellSummary | GainSummary, text: str) -> Entry:
+    if found.measured.mean is None:
+        return word(text, "state several")
+    # Where the cell is narrow, the line breaks before the bracket and nowhere else.
+    whole = text.replace(" ± ", "\u00a0±\u00a0").replace("n = ", "n\u00a0=\u00a0")
+    return number(found.measured.mean, lambda _: whole, "several")
+
+
+def _interval(gain: GainSummary) -> Entry:
+    if gain.interval is None:
+        return Entry("")
+    return Entry(interval_text(gain.interval), (gain.interval.low + gain.interval.high) / 2)
+
+
+def _p_values(gain: GainSummary) -> Entry:
+    """One a seed, in their order; sorted by the largest."""
+    values = [gain.p_values[seed] for seed in sorted(gain.p_values)]
+    return Entry(", ".join(map(p_value, values)), max(values, default=None), look="several")
+
+
+def helps(summary: TableSummary, gain: GainSummary) -> Entry:
+    """The first verdict: does DCAL help in these runs."""
+    found = gain.verdict.helps
+    place = float(_ORDER.index(found))
+    # Of a subset in the paper's profile: the column speaks of the method, this number does not.
+    if summary.comparable and gain.measured.n and not gain.compared:
+        return Entry(f"{gain.verdict.text}, in these runs", place, look="verdict")
+    return Entry(gain.verdict.text, place, look=f"verdict {_LOOKS.get(found, 'state')}")
+
+
+def _reached(before: CellSummary, after: CellSummary) -> Entry:
+    """The second: are the published numbers reached."""
+    told = {who: cell.reached for who, cell in (("baseline", before), ("DCAL", after)) if cell.reached}
+    if len(told) == 2 and before.reached == after.reached:
+        return word(before.reached, _reached_look(before.reached))
+    look = "state" if set(told.values()) <= {verdicts.NOT_COMPARED} else "verdict"
+    return word(", ".join(f"{who} {text}" for who, text in told.items()), look)
+
+
+def _reached_look(text: str) -> str:
+    return {verdicts.REPRODUCED: "verdict yes", verdicts.NOT_COMPARED: "state"}.get(text, "verdict")
+
+
+def _state(before: CellSummary, after: CellSummary) -> Entry:
+    """``done``, ``not run``, ``2 of 6 done, 1 failed``: of both methods; each method's own stand beside its numbers."""
+    counts = Counter(before.states) + Counter(after.states)
+    if len(counts) == 1:
+        (only,) = counts
+        return Entry(states.word(only), float(counts["done"]), look="state")
+    text = f"{counts['done']} of {counts.total()} done"
+    return Entry(
+        text + (f", {counts['failed']} failed" if counts["failed"] else ""),
+        float(counts["done"]),
+        look="state",
+    )

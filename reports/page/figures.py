@@ -1,0 +1,112 @@
+"""What a pair's page shows besides numbers: curves, heatmaps, the attention measure, errors; or why it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.status import RunView
+from reports.looking.heatmaps import NAME, RANKED
+from reports.page import commands, heatmap_table
+from reports.page.material import Asked, Pair
+from reports.page.sheets import Sheet
+from tables.formats import one_line
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture on a page. src: relative to the pages of cells/; width, height: in pixels."""
+
+    src: str
+    alt: str
+    caption: str
+    width: int
+    height: int
+    pdf: str = ""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """figure: None where no run has a history; notes say what is missing."""
+
+    figure: Figure | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Heatmaps:
+    """rows: what the figure shows, as text. command: what would draw it, where there is none."""
+
+    figures: tuple[Figure, ...] = ()
+    rows: Sheet | None = None
+    notes: tuple[str, ...] = ()
+    command: str = ""
+
+
+WIDTH = 1600  # pixels of a page-size copy: a heatmap figure on a screen of twice the usual density
+
+
+def draw_curves(runs: Sequence[RunView], pair: Pair, folder: Path) -> Curves:
+    """The curves of a pair, written into ``folder``, that of the report's figures."""
+    from reports.curves import curves
+
+    found = curves(runs)
+    if found.svg is None:
+        return Curves(None, ("No run has a history yet.", *map(one_line, found.notes)))
+    name = f"{pair[0]}-{pair[1]}-curves.svg"
+    (folder / name).write_bytes(found.svg)
+    alt = (
+        "Four panels over epochs: loss by branch, accuracy on the test set, uncertainty weights, learning rate. Drawn: "
+        f"{found.drawn}."
+    )
+    caption = (
+        f"Drawn: {found.drawn}. Colour tells the branch, line style the method. Accuracy by epoch is shown, the last "
+        "epoch is the result."
+    )
+    return Curves(Figure(f"../figures/{name}", alt, caption, 768, 538), tuple(map(one_line, found.notes)))
+
+
+def take_heatmaps(asked: Asked, pair: Pair, reason: str, folder: Path) -> Heatmaps:
+    """Page-size copies of a pair's heatmaps, with their captions. reason: why there are none, or "" where they are."""
+    if reason:
+        return Heatmaps(
+            notes=(f"No heatmaps: {one_line(reason, 600)}",), command=commands.heatmaps(asked, pair)
+        )
+    source = asked.figures(pair)
+    record = heatmap_table.read(source)
+    figures = [
+        _copied(source, stem, "-".join(pair), _alt(stem, record), one_line(caption), folder)
+        for stem, caption in (
+            (NAME, record.caption),
+            (RANKED, heatmap_table.RANKED_CAPTION),
+        )
+        if f"{stem}.png" in record.files
+    ]
+    return Heatmaps(tuple(figures), heatmap_table.sheet(record))
+
+
+def _alt(stem: str, record: heatmap_table.Record) -> str:
+    if stem == RANKED:
+        return "Ranked lists: each query with the first ten gallery pictures of baseline and DCAL, right or wrong."
+    return (
+        f"Heatmaps over {len(record.rows)} test pictures, one a row: the picture, the baseline's rollout, DCAL's "
+        "rollout, GLCA's attention and the patches it selects. The table below says what each row shows."
+    )
+
+
+def _copied(source: Path, stem: str, pair: str, alt: str, caption: str, folder: Path) -> Figure:
+    """The picture at page size and its PDF, beside each other in the report."""
+    from PIL import Image
+
+    with Image.open(source / f"{stem}.png") as image:
+        shown = image.convert("RGB")
+    if shown.width > WIDTH:
+        shown = shown.resize((WIDTH, round(shown.height * WIDTH / shown.width)), Image.Resampling.LANCZOS)
+    name = f"{pair}-{stem}"
+    shown.save(folder / f"{name}.webp", quality=88)  # a ninth of the PNG's size
+    pdf = ""
+    if (source / f"{stem}.pdf").is_file():
+        (folder / f"{name}.pdf").write_bytes((source / f"{stem}.pdf").read_bytes())
+        pdf = f"../figures/{name}.pdf"
+    return Figure(f"../figures/{name}.webp", alt, caption, shown.width, shown.height, pdf)
