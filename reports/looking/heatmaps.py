@@ -17,7 +17,7 @@ from reports.looking import picks
 from reports.looking.picks import Wanted
 from reports.looking.run_pairs import RunPair, require
 
-VERSION = 1  # raised when the same runs, picks and layers give another figure
+VERSION = 2  # raised when the same runs, picks and layers give another figure
 NAME, RANKED = "heatmaps", "ranked"
 Layers = tuple[int, int]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -114,9 +114,11 @@ def draw(pair: RunPair, wanted: Wanted = DEFAULT, layers: Layers | None = None) 
 
     chosen = choose(pair, wanted)
     drawn = heatmap_rows.draw(pair, chosen, layers)
-    files: list[Path] = [*figure_files.save(drawn.figure, pair.folder / NAME)]
-    if drawn.ranked is not None:
-        files += figure_files.save(drawn.ranked, pair.folder / RANKED)
+    files: list[Path] = []
+    for stem, figure in ((NAME, drawn.figure), (RANKED, drawn.ranked)):
+        if figure is not None:
+            png, pdf = figure_files.save(figure, pair.folder / stem)
+            files += [png, pdf, figure_files.page_copy(png)]
     record = {
         "identity": identity(pair, wanted, layers),
         "files": [file.name for file in files],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,9 +45,6 @@ class Heatmaps:
     command: str = ""
 
 
-WIDTH = 1600  # pixels of a page-size copy: a heatmap figure on a screen of twice the usual density
-
-
 def draw_curves(runs: Sequence[RunView], pair: Pair, folder: Path) -> Curves:
     """The curves of a pair, written into ``folder``, that of the report's figures."""
     from reports.curves import curves
@@ -81,7 +79,7 @@ def take_heatmaps(asked: Asked, pair: Pair, reason: str, folder: Path) -> Heatma
             (NAME, record.caption),
             (RANKED, heatmap_table.RANKED_CAPTION),
         )
-        if f"{stem}.png" in record.files
+        if f"{stem}.webp" in record.files
     ]
     return Heatmaps(tuple(figures), heatmap_table.sheet(record))
 
@@ -96,17 +94,16 @@ def _alt(stem: str, record: heatmap_table.Record) -> str:
 
 
 def _copied(source: Path, stem: str, pair: str, alt: str, caption: str, folder: Path) -> Figure:
-    """The picture at page size and its PDF, beside each other in the report."""
+    """The page-size picture and its PDF, beside each other in the report."""
     from PIL import Image
 
-    with Image.open(source / f"{stem}.png") as image:
-        shown = image.convert("RGB")
-    if shown.width > WIDTH:
-        shown = shown.resize((WIDTH, round(shown.height * WIDTH / shown.width)), Image.Resampling.LANCZOS)
     name = f"{pair}-{stem}"
-    shown.save(folder / f"{name}.webp", quality=88)  # a ninth of the PNG's size
+    picture = folder / f"{name}.webp"
+    shutil.copyfile(source / f"{stem}.webp", picture)
+    with Image.open(picture) as image:
+        width, height = image.size
     pdf = ""
     if (source / f"{stem}.pdf").is_file():
-        (folder / f"{name}.pdf").write_bytes((source / f"{stem}.pdf").read_bytes())
+        shutil.copyfile(source / f"{stem}.pdf", folder / f"{name}.pdf")
         pdf = f"../figures/{name}.pdf"
-    return Figure(f"../figures/{name}.webp", alt, caption, shown.width, shown.height, pdf)
+    return Figure(f"../figures/{name}.webp", alt, caption, width, height, pdf)

@@ -20,7 +20,7 @@ def leave_figures(runs):
     (pair,) = run_pairs.pairs_of(merged, runs / "paper")
     pair.folder.mkdir(parents=True)
     for stem in ("heatmaps", "ranked"):
-        Image.new("RGB", (2000, 1000), "teal").save(pair.folder / f"{stem}.png")
+        Image.new("RGB", (1600, 800), "teal").save(pair.folder / f"{stem}.webp")
         (pair.folder / f"{stem}.pdf").write_bytes(b"%PDF-1.4 made up")
     said = {"correct": False, "predicted": HOSTILE_NAMES[1], "confidence": 0.5}
     row = {
@@ -33,7 +33,7 @@ def leave_figures(runs):
     }
     record = {
         "identity": heatmaps.identity(pair),
-        "files": [f"{stem}.{kind}" for stem in ("heatmaps", "ranked") for kind in ("png", "pdf")],
+        "files": [f"{stem}.{kind}" for stem in ("heatmaps", "ranked") for kind in ("pdf", "webp")],
         "caption": f"Caption {HOSTILE_LOG}",
         "rows": [row],
     }

@@ -25,7 +25,7 @@ def test_the_record_says_what_the_models_say(runs):
     pair = pair_of(runs)
     record = heatmaps.draw(pair)
     assert json.loads((pair.folder / "heatmaps.json").read_text()) == record
-    assert record["files"] == ["heatmaps.png", "heatmaps.pdf"]
+    assert record["files"] == ["heatmaps.png", "heatmaps.pdf", "heatmaps.webp"]
     assert pair.folder == runs / "mini" / "figures" / "cub" / "deit_tiny"
     test, found = pair.dataset.test, {m: getattr(pair, m).predictions for m in METHODS}
     assert record["layers"] == [1, 11]
@@ -111,7 +111,14 @@ def test_an_unreadable_picture_is_named(runs):
 def test_a_query_is_shown_with_its_record_and_its_ranked_lists(runs):
     pair = pair_of(runs, "market/deit_tiny")
     record = heatmaps.draw(pair)
-    assert record["files"] == ["heatmaps.png", "heatmaps.pdf", "ranked.png", "ranked.pdf"]
+    assert record["files"] == [
+        "heatmaps.png",
+        "heatmaps.pdf",
+        "heatmaps.webp",
+        "ranked.png",
+        "ranked.pdf",
+        "ranked.webp",
+    ]
     assert record["patches"] == [8, 4]
     for row in record["rows"]:
         index = row["index"]

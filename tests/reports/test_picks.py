@@ -135,5 +135,6 @@ def test_records_without_probabilities_and_of_other_pictures_are_refused():
     ],
 )
 def test_what_works_from_records_alone_does_without_torch_and_matplotlib(module):
-    code = f"import sys, reports.looking.{module}; sys.exit(bool({{'torch', 'timm', 'matplotlib'}} & sys.modules.keys()))"
+    heavy = "{'torch', 'timm', 'matplotlib'}"
+    code = f"import sys, reports.looking.{module}; sys.exit(bool({heavy} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
