@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.atomic import explained, write_file
-from tables import csv_export, html, latex, markdown, text
-from tables.layout import Layout, build
-from tables.records_view import RunView
+from tables import csv_export, html, latex, markdown
+from tables.layout import Layout
 
 # One line an export: file suffix and what renders a layout into the file's text.
 EXPORTS: dict[str, Callable[[Layout], str]] = {
@@ -19,18 +18,8 @@ EXPORTS: dict[str, Callable[[Layout], str]] = {
 }
 
 
-def write(
-    table: str, profile: str, runs: Iterable[RunView], out_dir: Path | str, overrides: Iterable[str] = ()
-) -> dict[str, Path]:
-    """Write ``<table>.md``, ``.tex``, ``.csv`` and ``.html`` into ``out_dir``; return {suffix: path}.
-
-    overrides: settings that differ from the profile's recipe, named in the header.
-    """
-    return write_layout(build(table, profile, runs, overrides), out_dir)
-
-
 def write_layout(layout: Layout, out_dir: Path | str) -> dict[str, Path]:
-    """As ``write``, for a layout that is already built."""
+    """Write ``<table>.md``, ``.tex``, ``.csv`` and ``.html`` into ``out_dir``; return {suffix: path}."""
     folder = Path(out_dir)
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,14 +29,3 @@ def write_layout(layout: Layout, out_dir: Path | str) -> dict[str, Path]:
     for suffix, content in rendered.items():
         write_file(paths[suffix], lambda stream, text=content: stream.write(text.encode("utf-8")))
     return paths
-
-
-def render_text(
-    table: str,
-    profile: str,
-    runs: Iterable[RunView],
-    overrides: Iterable[str] = (),
-    width: int = text.WIDTH,
-) -> str:
-    """The table for the terminal."""
-    return text.render(build(table, profile, runs, overrides), width)

@@ -63,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
         name, title, warning = arguments.tag, arguments.tag, "The whole picture is resized to the input."
     else:
         networks, name, title, warning = _of_cell(arguments)
-    stem = out / f"{_safe(picture.stem)}_{_safe(name)}"
+    blocks = f"_blocks{layers[0]}-{layers[1]}" if layers else ""
+    stem = out / f"{_safe(picture.stem)}_{_safe(name)}{blocks}"
     for line in draw(
         picture, networks, title, warning, stem, layers, retrieval=_is_retrieval(arguments.cell)
     ):

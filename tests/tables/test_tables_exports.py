@@ -12,7 +12,6 @@ from synthetic_runs import HOSTILE, done, everything, other
 
 from tables import csv_export, html, latex, markdown, text
 from tables.layout import build
-from tables.write import render_text
 
 KINDS = [
     ("table1", "paper"),
@@ -230,12 +229,14 @@ def test_the_terminal_table_fits_110_columns(table, profile):
 
 
 def test_the_terminal_explains_the_short_heading():
-    rendered = render_text("table1", "mini", [])
+    rendered = text.render(build("table1", "mini", []))
     assert "paper*" in rendered
     assert "* paper (full data, full recipe)" in rendered
 
 
 def test_control_characters_do_not_reach_the_terminal():
-    rendered = render_text("table1", "paper", [other("cub/deit_tiny/dcal", 0, "failed", "\x1b[2J\x07 bad")])
+    rendered = text.render(
+        build("table1", "paper", [other("cub/deit_tiny/dcal", 0, "failed", "\x1b[2J\x07 bad")])
+    )
     assert "\x1b" not in rendered
     assert "\x07" not in rendered

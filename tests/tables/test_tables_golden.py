@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from synthetic_runs import everything, retrieval_runs
 
+from tables import text
 from tables.layout import build
-from tables.write import EXPORTS, render_text
+from tables.write import EXPORTS
 
 GOLDEN = Path(__file__).parent / "golden"
 REGENERATE = "TABLES_WRITE_GOLDEN=1 python -m pytest tests/tables/test_tables_golden.py"
@@ -28,7 +29,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_export_equals_its_golden_file(suffix, case):
     if suffix == "txt":
-        rendered = render_text(*CASES[case])
+        rendered = text.render(build(*CASES[case]))
     else:
         rendered = EXPORTS[suffix](build(*CASES[case]))
     # Stored with plain line ends: a checkout may convert them, and CRLF has a test of its own.

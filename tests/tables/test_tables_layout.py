@@ -4,9 +4,8 @@ import pytest
 from synthetic_runs import ALL_STATES, HOSTILE, SyntheticRun, cell, done, everything, other, retrieval_runs
 
 from benchmark.grid import TABLES
-from tables import csv_export, html, latex, markdown
+from tables import csv_export, html, latex, markdown, text
 from tables.layout import DIFFERENCE, FULL_PAPER, MEASURED, PAPER, build
-from tables.write import render_text
 
 BEFORE, AFTER = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
 
@@ -42,9 +41,9 @@ def test_other_profiles_have_no_difference_and_warn_in_the_first_line(profile, w
     runs = everything("generated" if profile == "mini" else "full")
     layout = build("table1", profile, runs)
     assert {column.heading for column in layout.columns} == {FULL_PAPER, MEASURED}
-    text = render_text("table1", profile, runs)
-    for rendered in (markdown.render(layout), latex.render(layout), text):
-        first = rendered.split("\n\n")[0] if rendered is text else rendered.splitlines()[0]
+    plain = text.render(layout)
+    for rendered in (markdown.render(layout), latex.render(layout), plain):
+        first = rendered.split("\n\n")[0] if rendered is plain else rendered.splitlines()[0]
         assert "NOT comparable with the paper" in rendered.splitlines()[0]
         assert words in " ".join(first.split())
         assert "measured minus paper" not in rendered

@@ -8,14 +8,15 @@ import pytest
 from synthetic_runs import everything
 
 from benchmark.errors import RunError
-from tables.write import write
+from tables.layout import build
+from tables.write import write_layout
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_write_makes_four_files_and_leaves_nothing_else(tmp_path):
     out = tmp_path / "runs of mine" / "tables"
-    paths = write("table1", "paper", everything(), out)
+    paths = write_layout(build("table1", "paper", everything()), out)
     assert {suffix: path.name for suffix, path in paths.items()} == {
         suffix: f"table1.{suffix}" for suffix in ("md", "tex", "csv", "html")
     }
@@ -24,20 +25,20 @@ def test_write_makes_four_files_and_leaves_nothing_else(tmp_path):
 
 
 def test_a_failed_rendering_leaves_the_old_files(tmp_path, monkeypatch):
-    paths = write("table1", "paper", [], tmp_path)
+    paths = write_layout(build("table1", "paper", []), tmp_path)
     before = {path: path.read_bytes() for path in paths.values()}
     from tables import write as module
 
     monkeypatch.setitem(module.EXPORTS, "html", lambda layout: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        write("table1", "paper", everything(), tmp_path)
+        write_layout(build("table1", "paper", everything()), tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_folder_that_cannot_be_made_is_a_plain_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RunError):
-        write("table1", "paper", [], tmp_path / "file" / "tables")
+        write_layout(build("table1", "paper", []), tmp_path / "file" / "tables")
 
 
 def loaded_after(code):
@@ -55,7 +56,8 @@ def test_rendering_never_imports_torch(tmp_path):
     here = str(Path(__file__).parent)
     code = (
         f"import sys; sys.path[:0] = [{str(ROOT)!r}, {here!r}]; from synthetic_runs import everything; "
-        f"from tables.write import write; write('table1', 'paper', everything(), {str(tmp_path)!r}); "
+        f"from tables.layout import build; from tables.write import write_layout; "
+        f"write_layout(build('table1', 'paper', everything()), {str(tmp_path)!r}); "
         "import tables.__main__"
     )
     assert loaded_after(code).isdisjoint({"torch", "timm", "torchvision"})
