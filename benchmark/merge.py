@@ -9,20 +9,7 @@ from pathlib import Path
 
 from benchmark import status
 from benchmark.places import Places
-from benchmark.status import RunView
-
-# What tells most about a run comes first; a stale record is of something else and says least.
-_PRECEDENCE = (
-    "done",
-    "running",
-    "queued",
-    "unknown",
-    "preempted",
-    "failed",
-    "stale",
-    "no-data",
-    "no-weights",
-)
+from benchmark.status import STATES, RunView
 
 
 @dataclass(frozen=True)
@@ -71,7 +58,7 @@ def _rank(view: RunView) -> tuple[int, datetime, tuple[bool, ...], str]:
     """What says more ranks higher: of records of one moment, copies mostly, the one that kept its predictions, then its
     checkpoint. The path decides between the rest, so that the order in which the folders are named never does.
     """
-    known = _PRECEDENCE.index(view.state) if view.state in _PRECEDENCE else len(_PRECEDENCE)
+    known = STATES.index(view.state)  # in the order of how much they tell
     files = view.folder.predictions, view.folder.checkpoint
     kept = tuple(file.is_file() for file in files)
     return -known, _finished(view) or datetime.min.replace(tzinfo=UTC), kept, str(view.folder.path)

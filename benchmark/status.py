@@ -30,6 +30,7 @@ from benchmark.records import RunFolder, folder_of, last_log_lines, read_json, r
 from benchmark.submission import Submission, read_submission
 from dcal import weight_files
 
+# The more a state tells of a run, the earlier it stands: of several folders' views of a run the first one counts.
 STATES = (
     "done",
     "running",
