@@ -101,12 +101,15 @@ def test_one_method_and_any_checkpoint_and_re_identification_are_drawn(trained, 
     single = ["--image", picture, "--cell", "cub/deit_tiny/baseline", "--out", tmp_path / "out"]
     assert heatmap(trained, *single) == 0
     assert "dcal" not in capsys.readouterr().out
+    # Other blocks are another figure, and leave the first one there.
+    assert heatmap(trained, *single, "--layers", "2-3") == 0
+    assert "_blocks2-3.png" in capsys.readouterr().out
     other = ["--cell", "cub/deit_tiny", "--checkpoint", pair.dcal.folder.checkpoint]
     assert heatmap(tmp_path / "nowhere", "--image", picture, *other, "--out", tmp_path / "out") == 0
     person = ["--image", picture, "--cell", "market/deit_tiny/dcal", "--out", tmp_path / "out"]
     assert heatmap(trained, *person, overrides=MARKET_SET) == 0
     assert "names no class" in capsys.readouterr().out
-    assert len(list((tmp_path / "out").glob("*.png"))) == 3
+    assert len(list((tmp_path / "out").glob("*.png"))) == 4
 
 
 @pytest.mark.parametrize("checkpoint", [False, True])
