@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from benchmark.mini.draw import Picture
 from benchmark.mini.splits import FAMILIES, Item, items, picture, shuffled
 
 JPEG_QUALITY = 90
+MAT_HEAD = 116  # bytes of free text in front of a MATLAB 5 file
 GREY_EVERY = 97  # CUB holds a few grey pictures: so does its stand-in
 
 
@@ -77,7 +79,7 @@ def write_cars(root: Path, seed: int) -> dict[str, int]:
             _write_annotations(root / "devkit" / "cars_test_annos.mat", rows, with_class=False)
     names = np.empty((1, len(family.classes)), object)
     names[0] = family.classes
-    savemat(root / "devkit" / "cars_meta.mat", {"class_names": names})
+    _write_mat(root / "devkit" / "cars_meta.mat", {"class_names": names})
     return _counts(family.key)
 
 
@@ -98,7 +100,15 @@ def _write_annotations(path: Path, rows: list[tuple], with_class: bool) -> None:
         if with_class:
             row["class"] = np.uint8(label)  # as in the official files
         row["fname"] = name
-    savemat(path, {"annotations": annotations})
+    _write_mat(path, {"annotations": annotations})
+
+
+def _write_mat(path: Path, content: dict[str, np.ndarray]) -> None:
+    """A MATLAB file without the date that its head usually holds: the same set is the same bytes, for everybody."""
+    stream = io.BytesIO()
+    savemat(stream, content)
+    written = stream.getvalue()
+    path.write_bytes(b"MATLAB 5.0 MAT-file".ljust(MAT_HEAD) + written[MAT_HEAD:])
 
 
 def write_aircraft(root: Path, seed: int) -> dict[str, int]:

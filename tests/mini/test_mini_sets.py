@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -102,11 +103,22 @@ def test_no_image_is_left_unlisted(root):
         assert len(list(folder.rglob("*.jpg"))) == done["train"] + done["test"]
 
 
-def test_same_seed_writes_the_same_bytes(root, tmp_path):
-    layouts.write_aircraft(tmp_path / "again", sets.SEED)
-    first = root / "fgvc-aircraft-2013b" / "data"
-    for file in (tmp_path / "again" / "data").rglob("*.*"):
-        assert file.read_bytes() == (first / file.relative_to(tmp_path / "again" / "data")).read_bytes()
+@pytest.mark.parametrize(
+    ("key", "write"),
+    [("cub", layouts.write_cub), ("cars", layouts.write_cars), ("aircraft", layouts.write_aircraft)],
+)
+def test_same_seed_writes_the_same_bytes(root, tmp_path, key, write):
+    again = tmp_path / "again"
+    write(again, sets.SEED)
+    for file in filter(Path.is_file, again.rglob("*")):
+        assert file.read_bytes() == (root / sets.FOLDERS[key] / file.relative_to(again)).read_bytes(), file
+
+
+def test_no_matlab_file_holds_the_date_it_was_written_on(root):
+    files = list((root / sets.FOLDERS["cars"]).rglob("*.mat"))
+    assert len(files) == 4
+    for file in files:
+        assert file.read_bytes()[:116].strip() == b"MATLAB 5.0 MAT-file"
 
 
 def test_another_seed_draws_other_pictures():
