@@ -39,6 +39,16 @@ def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
                 temporary.unlink()
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes were writing in a folder. This process's own stay: a thread of it, such as the
+    heartbeat, may be writing one just now.
+    """
+    for temporary in folder.glob(".*.tmp"):
+        if not temporary.name.endswith(f".{os.getpid()}.tmp"):
+            with explained(temporary):
+                temporary.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: object) -> None:
     """Replace path by value as JSON. Raises as write_file."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

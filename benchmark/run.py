@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmark import checkpoint, claim, device, provenance
-from benchmark.atomic import file_sha256, write_file, write_json
+from benchmark.atomic import file_sha256, remove_leftovers, write_file, write_json
 from benchmark.config import Config, load_profile, resolve
 from benchmark.data import sources
 from benchmark.data.lists import missing_files
@@ -153,8 +153,7 @@ def _lead(attempt: _Attempt, held: claim.Claim, beating: Heartbeat) -> dict:
             logger.info("%s is done already", config.run_id)
             return result
         folder.outcome.unlink(missing_ok=True)
-        for left_by_a_killed_one in folder.path.glob(".*.tmp"):
-            left_by_a_killed_one.unlink()
+        remove_leftovers(folder.path)
         attempt.meeting.connect()
         return _Work(attempt, dataset, fingerprint, held, beating).to_the_end()
 

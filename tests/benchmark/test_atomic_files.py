@@ -64,3 +64,17 @@ def test_not_a_number_never_enters_a_record(tmp_path):
     with pytest.raises(ValueError):
         atomic.write_json(tmp_path / "file", {"top1": float("nan")})
     assert not list(tmp_path.iterdir())
+
+
+def test_leftovers_of_killed_processes_go_and_what_this_process_writes_stays(tmp_path):
+    (tmp_path / f".checkpoint.pt.{os.getpid() + 1}.tmp").write_bytes(b"half")
+    (tmp_path / "result.json").write_bytes(b"whole")
+    writing = tmp_path / f".heartbeat.json.{os.getpid()}.tmp"
+
+    def write(stream):
+        atomic.remove_leftovers(tmp_path)
+        assert writing.exists()
+        stream.write(b"beat")
+
+    atomic.write_file(tmp_path / "heartbeat.json", write)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["heartbeat.json", "result.json"]
