@@ -85,13 +85,14 @@ help: ## this list
 table1: $(VENV) ## run what is missing of Table 1 (fine-grained), then write and print the table
 table2: $(VENV) ## run what is missing of Table 2 (re-identification), then write and print the table
 extras: $(VENV) ## the same for the paper's further backbones, CaiT and Swin
+# The tables of one folder, even where its name has spaces: quoted once for the shell, once for who reads several.
 table1 table2 extras:
 	@$(call refuse,$(if $(LAUNCH),,EXECUTOR=$(EXECUTOR): expected local or slurm))
 	@$(call refuse,$(and $(REHEARSED),$(filter local,$(EXECUTOR)),DRY shows what would go to a cluster: add EXECUTOR=slurm))
 	@$(call refuse,$(and $(JOBS),$(filter slurm,$(EXECUTOR)),JOBS is for this machine; on a cluster the cluster file caps with parallel))
 	@$(PY) $(LAUNCH) --table $@ $(PLACES) $(GRID) $(if $(filter slurm,$(EXECUTOR)),$(SITE),$(MACHINE)); status=$$?; \
 	if [ $$status -eq 2 $(if $(REHEARSED),-o 1) ]; then exit $$status; fi; \
-	$(PY) -m tables $@ $(PLACES) --seeds $(call q,$(SEEDS)) && exit $$status
+	$(PY) -m tables $@ $(PLACES) --runs $(call q,$(call q,$(RUNS))) --seeds $(call q,$(SEEDS)) && exit $$status
 
 submit: $(VENV) ## submit what is missing to the cluster, of all tables or of CELLS; DRY=1 prints what would be sent
 	@$(PY) -m slurm submit $(PLACES) $(GRID) $(SITE)

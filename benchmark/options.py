@@ -93,11 +93,7 @@ def folders(text: str) -> tuple[Path, ...]:
     A folder whose name has spaces is taken as one if it exists; among several it is quoted. Raises SettingsError for an
     empty text and for one of several that does not exist.
     """
-    whole = absolute(Path(text))
-    try:
-        parts = shlex.split(text)
-    except ValueError:
-        parts = [text]
+    whole, parts = absolute(Path(text)), _parts(text)
     if not all(parts) or not parts:
         raise SettingsError("RUNS is empty: expected a folder of runs, or several separated by spaces")
     several = tuple(absolute(Path(part)) for part in parts)
@@ -114,13 +110,23 @@ def folders(text: str) -> tuple[Path, ...]:
 
 
 def one_folder(path: Path) -> Path:
-    """RUNS of a verb that runs, submits or asks for states. Raises SettingsError for several folders."""
-    if len(several := folders(str(path))) > 1:
+    """RUNS of a verb that runs, submits or asks for states, spaces included. Raises SettingsError for several folders
+    that are all there, which only a verb that reads can mean.
+    """
+    whole, parts = absolute(path), _parts(str(path))
+    if not whole.is_dir() and len(parts) > 1 and all(absolute(Path(part)).is_dir() for part in parts):
         raise SettingsError(
-            f"RUNS={str(path)!r} names {len(several)} folders: runs are written to one; make tables and make report "
+            f"RUNS={str(path)!r} names {len(parts)} folders: runs are written to one; make tables and make report "
             "read several"
         )
-    return several[0]
+    return whole
+
+
+def _parts(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:  # a quote that does not end is part of a name
+        return [text]
 
 
 def absolute(path: Path | None) -> Path | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import SettingsError
-from benchmark.options import add_common, folders
+from benchmark.options import add_common, folders, one_folder
 
 
 @pytest.fixture
@@ -79,3 +79,13 @@ def test_an_empty_option_is_refused_and_not_the_working_directory(here, capsys, 
     with pytest.raises(SystemExit):
         parser.parse_args(["--runs", text])
     assert "--runs: is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["ann", "my runs", "new", "ann's new runs", "ann new"])
+def test_runs_are_written_to_one_folder_whatever_its_name(here, name):
+    assert one_folder(Path(name)) == here / name
+
+
+def test_runs_are_not_written_to_several_folders(here):
+    with pytest.raises(SettingsError, match="runs are written to one"):
+        one_folder(Path("ann bob"))
