@@ -12,8 +12,8 @@ from reports.page.protocol import METHODS
 from reports.page.sheets import Column, Entry, Sheet, number, word
 
 PUBLISHED_NOTE = (
-    f"The paper's are of a {paper.COST_GPU} and of the method alone (“Implementation Details”); it gives no cost of a "
-    "baseline. Hours on other processors are not the same hours."
+    f"The paper's are of a {paper.COST_GPU}: the method's from “Implementation Details”, the baseline's from the long "
+    "version of the text. Hours on other processors are not the same hours."
 )
 
 
