@@ -84,8 +84,8 @@ Swin-T    | MSMT mAP           | 55.7 56.7
 
 # "Implementation Details", last paragraph: "All of our experiments are conducted on PyTorch with Nvidia Tesla V100
 # GPUs. Our method costs 3.8 hours with DeiT-Tiny backbone for training using 4 GPUs on CUB, and 9.5 hours with ViT-Base
-# for training using 1 GPU on MSMT17." That paragraph gives no cost of a baseline; the 2.1 hours, on the same 4 GPUs, are
-# the long (arXiv) version's.
+# for training using 1 GPU on MSMT17." That paragraph gives no cost of a baseline; the 2.1 hours, on the same 4 GPUs,
+# are the long (arXiv) version's.
 COST_GPU = "Tesla V100"
 COSTS = (
     PublishedCost("cub", "deit_tiny", "baseline", 4, 2.1),
