@@ -47,5 +47,5 @@ def read_progress(folder: RunFolder) -> Progress | None:
     try:
         counts = (int(beat[name]) for name in ("epoch", "epochs", "step", "steps"))
         return Progress(*counts, float(beat.get("seconds", 0.0)), float(beat["time"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -16,6 +16,7 @@ from benchmark.data.registry import DATASETS
 from benchmark.errors import RunError
 
 SCHEMA = 1
+_LARGEST = 1e30  # of a recorded number: JSON's integers have no end, floats have
 
 # field → type, or a dict of such; a trailing "?" marks a field that may be absent
 _FGVC_SCHEMA: dict[str, object] = {
@@ -127,7 +128,7 @@ def read_json(path: Path) -> dict | None:
     """A JSON object, or None where there is no readable one."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -186,6 +187,8 @@ def _schema_problem(value: object, schema: object, at: str) -> str:
     fits = isinstance(value, schema) or (schema is float and isinstance(value, int))
     if not fits or (isinstance(value, bool) and schema is not bool):
         return f"{at.rstrip('.')} is {type(value).__name__}, expected {schema.__name__}"
+    if schema in (int, float) and not abs(value) <= _LARGEST:  # NaN is not, either
+        return f"{at.rstrip('.')} is not finite, or larger than {_LARGEST:g}"
     return ""
 
 

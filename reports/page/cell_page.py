@@ -59,7 +59,7 @@ def cell(material: Material, pair: Pair, figures: Figures, written: str) -> str:
         rules=_rules(layout),
         numbers=run_numbers.sheet(runs),
         lacking=[_lacking(run) for run in lacking],
-        command=_command(material.asked, pair, lacking),
+        commands=_commands(material.asked, pair, lacking),
         curves=figures.curves,
         heatmaps=figures.heatmaps,
         attention=figures.attention,
@@ -118,10 +118,11 @@ def _lacking(run: RunView) -> dict[str, object]:
     }
 
 
-def _command(asked: Asked, pair: Pair, lacking: Sequence[RunView]) -> str:
-    """What runs the rest; "" where all of it runs or waits already."""
-    states = [run.state for run in lacking if run.state not in ("running", "queued", "unknown")]
-    return commands.run(asked, pair, states) if states else ""
+def _commands(asked: Asked, pair: Pair, lacking: Sequence[RunView]) -> list[str]:
+    """What runs the rest; none where all of it runs or waits already."""
+    return commands.run(
+        asked, pair, [run for run in lacking if run.state not in ("running", "queued", "unknown")]
+    )
 
 
 def _cost_caption(costs: Sequence[cost_sheets.RunCost]) -> str:

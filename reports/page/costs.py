@@ -132,6 +132,6 @@ def _pace(run: RunView) -> float | None:
             entry = json.loads(line)
             images += float(entry["images_per_second"]) * float(entry["seconds"])
             seconds += float(entry["seconds"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None  # an older or a torn history: the pace is left open, the record counts all the same
     return images / seconds if seconds > 0 and math.isfinite(images) else None

@@ -71,16 +71,22 @@ def take_heatmaps(asked: Asked, pair: Pair, reason: str, folder: Path) -> Heatma
         return Heatmaps(
             notes=(f"No heatmaps: {one_line(reason, 600)}",), command=commands.heatmaps(asked, pair)
         )
+    from PIL import UnidentifiedImageError
+
     source = asked.figures(pair)
     record = heatmap_table.read(source)
-    figures = [
-        _copied(source, stem, "-".join(pair), _alt(stem, record), one_line(caption), folder)
-        for stem, caption in (
-            (NAME, record.caption),
-            (RANKED, heatmap_table.RANKED_CAPTION),
-        )
-        if f"{stem}.webp" in record.files
-    ]
+    try:
+        figures = [
+            _copied(source, stem, "-".join(pair), _alt(stem, record), one_line(caption), folder)
+            for stem, caption in (
+                (NAME, record.caption),
+                (RANKED, heatmap_table.RANKED_CAPTION),
+            )
+            if f"{stem}.webp" in record.files
+        ]
+    except UnidentifiedImageError:
+        torn = f"No heatmaps: a picture in {source} is damaged; delete heatmaps.json there and draw anew"
+        return Heatmaps(notes=(one_line(torn, 600),), command=commands.heatmaps(asked, pair))
     return Heatmaps(tuple(figures), heatmap_table.sheet(record))
 
 

@@ -70,7 +70,8 @@ def _true(true: Mapping[str, object]) -> str:
 
 
 def _said(said: Mapping[str, object]) -> str:
-    correct = {True: "right", False: "wrong"}.get(said.get("correct"), "nothing to find")
+    found = said.get("correct")
+    correct = ("right" if found else "wrong") if isinstance(found, bool) else "nothing to find"
     if "predicted" in said:
         return f"{correct}: {said['predicted']}, confidence {_share(said.get('confidence'))}"
     if said.get("first_hit") is None:

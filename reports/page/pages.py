@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from benchmark.grid import METHODS
 from benchmark.provenance import now
+from benchmark.status import RunView
 from reports.page import attention_sheet, cell_page, example_pairs, figures, mistake_sheets, render
 from reports.page.cell_page import Figures
 from reports.page.comparisons import page_of, pair_title
@@ -32,10 +35,14 @@ def write_pages(
     finished = 0
     for pair, runs in material.pairs.items():
         wrong = mistake_sheets.errors(runs)
+        looks = figures.take_heatmaps(material.asked, pair, heatmaps[pair], folder / "figures")
+        measured = attention_sheet.attention(material.asked, pair, runs)
+        if not _comparable(runs):  # no command could fill these sections yet
+            looks, measured = replace(looks, command=""), replace(measured, command="")
         made = Figures(
             figures.draw_curves(runs, pair, folder / "figures"),
-            figures.take_heatmaps(material.asked, pair, heatmaps[pair], folder / "figures"),
-            attention_sheet.attention(material.asked, pair, runs),
+            looks,
+            measured,
             wrong,
             example_pairs.pictures(wrong.confused, runs, material.merged, pair, folder / "figures")
             if thumbnails
@@ -48,6 +55,15 @@ def write_pages(
                 gaps.setdefault(section, []).append(f"{pair_title(*pair)}: {reason}")
     _write(folder / "index.html", index(material, written))
     return [f"{section} on {len(of)} of {finished} pages, first {of[0]}" for section, of in gaps.items()]
+
+
+def _comparable(runs: Sequence[RunView]) -> bool:
+    """Whether both methods are done with one seed."""
+    seeds = {
+        method: {run.seed for run in runs if run.cell.method == method and run.result is not None}
+        for method in METHODS
+    }
+    return bool(set.intersection(*seeds.values()))
 
 
 def _unfilled(made: Figures) -> list[tuple[str, str]]:

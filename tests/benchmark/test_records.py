@@ -32,6 +32,7 @@ def test_no_result_is_not_damage(folder):
         ("", "not readable"),
         ('{"schema": 1', "not readable"),
         ("[]", "not readable"),
+        ("[" * 100_000, "not readable"),
         ("{}", "schema is missing"),
     ],
 )
@@ -71,6 +72,10 @@ def with_value(path, value):
         (with_value("metrics.top1", "53"), "metrics.top1 is str"),
         (with_value("metrics.top1", 153.0), "not a percentage"),
         (with_value("metrics.top5", -1.0), "not a percentage"),
+        (with_value("metrics.top1", 10**400), "metrics.top1 is not finite"),
+        (with_value("best.top1", float("nan")), "best.top1 is not finite"),
+        (with_value("cost.train_seconds", float("inf")), "cost.train_seconds is not finite"),
+        (with_value("cost.attempts", 10**400), "cost.attempts is not finite, or larger than 1e+30"),
         (with_value("seed", True), "seed is bool"),
         (with_value("schema", 99), "schema 99"),
         (with_value("metrics", []), "metrics. is not an object"),

@@ -13,7 +13,7 @@ from benchmark import status
 from benchmark.grid import TABLES
 from benchmark.settings import READINGS
 from reports.page import readings
-from reports.page.cell_page import _command
+from reports.page.cell_page import _commands
 from reports.page.headline import in_short
 from reports.page.material import Asked
 from tables import layout
@@ -183,8 +183,12 @@ def test_a_page_of_unfinished_runs_says_why_and_which_command_runs_them(written)
     assert "<strong>baseline, seed 0</strong>: failed — CUDA out of memory" in page.source
     assert "<strong>+ DCAL, seed 0</strong>: queued — submitted as job" in page.source
     runs = str(written.runs)
-    expected = f"make table1 PROFILE=paper RUNS='{runs}' DATA=/data CELLS='cars/deit_small/*' SEEDS='0 1 2'"
-    assert page.commands[0].split() == expected.split()
+    # DCAL's seeds 0 and 1 wait in a queue.
+    expected = [
+        f"make table1 PROFILE=paper RUNS='{runs}' DATA=/data CELLS=cars/deit_small/{method} SEEDS={seeds}"
+        for method, seeds in (("baseline", "'0 1 2'"), ("dcal", "2"))
+    ]
+    assert page.commands[0].split() == " ".join(expected).split()
 
 
 def test_a_mini_page_names_no_profile_in_its_command(written):
@@ -200,10 +204,27 @@ def test_a_run_on_other_settings_is_run_anew_with_rerun(written):
     ]
 
 
+def lacking(method, seed, state):
+    return SimpleNamespace(cell=SimpleNamespace(method=method), seed=seed, state=state)
+
+
+def test_only_what_is_missing_is_run():
+    """Of several people's folders, what is done in another one would else be trained again."""
+    asked = Asked("paper", (Path("mine"), Path("theirs")), (0, 1, 2))
+    runs = [lacking("baseline", 2, "missing"), lacking("dcal", 0, "failed"), lacking("dcal", 2, "no-data")]
+    assert _commands(asked, ("veri", "deit_tiny"), runs) == [
+        "make table2 PROFILE=paper RUNS=mine CELLS=veri/deit_tiny/baseline SEEDS=2",
+        "make table2 PROFILE=paper RUNS=mine DATA=/data CELLS=veri/deit_tiny/dcal SEEDS='0 2'",
+    ]
+    assert _commands(asked, ("veri", "deit_tiny"), runs[:1] + runs[2:]) == [
+        "make table2 PROFILE=paper RUNS=mine DATA=/data CELLS='veri/deit_tiny/*' SEEDS=2"
+    ]
+
+
 def test_what_runs_or_waits_needs_no_command():
     asked = Asked("mini", (Path("runs"),), (0,))
     states = {
-        state: _command(asked, ("cub", "deit_tiny"), [SimpleNamespace(state=state)])
+        state: _commands(asked, ("cub", "deit_tiny"), [lacking("baseline", 0, state)])
         for state in status.STATES
     }
     without = {state for state, command in states.items() if not command}

@@ -75,7 +75,17 @@ def test_the_pace_is_all_images_over_all_seconds(make):
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "{torn", '{"seconds": 1}', "[1]", '{"seconds": "x", "images_per_second": 2}']
+    "text",
+    [
+        None,
+        "",
+        "{torn",
+        '{"seconds": 1}',
+        "[1]",
+        '{"seconds": "x", "images_per_second": 2}',
+        f'{{"seconds": {10**400}, "images_per_second": 2}}',
+        "[" * 100_000,
+    ],
 )
 def test_a_history_that_does_not_tell_leaves_the_pace_open(make, text):
     run = make("dcal", 0, 30)
@@ -92,6 +102,13 @@ def test_the_time_of_all_attempts_is_the_heartbeat_s(make):
     unfinished = costs.of_runs([SimpleNamespace(**vars(run) | {"result": None})])
     assert unfinished.spent_unfinished == (95.5, 1)
     assert "1 unfinished run has spent 96 s besides." in cost_sheets.sentences(unfinished)
+
+
+def test_an_endless_number_in_a_heartbeat_leaves_the_time_open(make):
+    run = make("dcal", 0, 30)
+    beat = {"epoch": 8, "epochs": 8, "step": 0, "steps": 5, "seconds": 10**400, "time": 0}
+    run.folder.heartbeat.write_text(json.dumps(beat))
+    assert costs.of_run(run).total_seconds is None
 
 
 def test_the_ratio_pairs_seeds_on_the_same_machine(make):

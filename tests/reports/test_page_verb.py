@@ -1,6 +1,7 @@
 """``python -m reports page``: what it reads and prints, that it loads no torch, and what damage costs."""
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import mini_sweep
 import pytest
-from left_figures import leave_figures
+from left_figures import DRAWN, leave_figures
 from page_reader import Page, pages
 
+from benchmark import options
 from reports.__main__ import main
 from reports.page import pictures
 from reports.page.material import seeds_on_disk
@@ -83,6 +85,9 @@ def test_records_of_several_folders_are_merged_and_conflicts_shown(sweep, tmp_pa
     assert "Records that contradict each other" in index.text
     assert index.text.count("veri/deit_tiny/baseline/seed0: two valid records differ (R5") == 1
     assert not (other / "paper" / "report").exists()
+    heatmaps = Page(sweep / "paper" / "report" / "cells" / "veri-deit_tiny.html").commands[-2]
+    (runs,) = (word for word in shlex.split(heatmaps) if word.startswith("RUNS="))
+    assert options.folders(runs.removeprefix("RUNS=")) == (sweep, other)
     (row,) = [cells for cells in index.table("table2-rows") if cells[:2] == ["VeRi-776 · DeiT-Tiny", "mAP"]]
     assert row[-3:] == ["yes", "reproduced", "done"]
 
@@ -130,6 +135,24 @@ def test_damaged_records_of_figures_count_as_none(sweep):
         heatmaps, attention = found.commands[-2:]
         assert heatmaps.startswith("make heatmaps")
         assert attention.startswith("make attention")
+
+
+def test_a_figure_of_these_runs_with_damaged_values_or_pictures_costs_itself_only(sweep):
+    leave_figures(sweep)
+    figures = sweep / "paper" / "figures" / "/".join(DRAWN)
+    record = json.loads((figures / "heatmaps.json").read_text())
+    record["rows"][0]["baseline"]["correct"] = []
+    (figures / "heatmaps.json").write_text(json.dumps(record))
+    measured = json.loads((figures / "attention.json").read_text())
+    measured["measures"]["entropy"]["dcal"] = 10**400
+    (figures / "attention.json").write_text(json.dumps(measured))
+    assert page("--profile", "paper", "--runs", sweep) == 0
+    cell = sweep / "paper" / "report" / "cells" / f"{'-'.join(DRAWN)}.html"
+    assert Page(cell).table("heatmap-rows")[0][4].startswith("nothing to find")
+    assert Page(cell).table("attention")[0][1:3] == ["4.5", ""]
+    (figures / "heatmaps.webp").write_bytes(b"torn")
+    assert page("--profile", "paper", "--runs", sweep) == 0
+    assert f"No heatmaps: a picture in {figures} is damaged" in Page(cell).text
 
 
 def test_written_tables_are_linked(sweep):
