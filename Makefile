@@ -117,7 +117,8 @@ report: $(VENV) ## write the pages: tables, verdicts, curves, heatmaps, costs, o
 	@$(PY) -m reports page $(PLACES) $(if $(filter file,$(origin SEEDS)),,--seeds $(call q,$(SEEDS))) $(if $(filter 0,$(PICTURES)),--no-pictures)
 
 heatmaps: $(VENV) ## draw where baseline and DCAL look, for CELLS; PICK and LAYERS
-	@$(PY) -m reports heatmaps $(PLACES) $(GRID) $(if $(PICK),--pick $(call q,$(PICK))) $(if $(LAYERS),--layers $(call q,$(LAYERS)))
+	@$(PY) -m reports heatmaps $(PLACES) $(GRID) $(if $(PICK),--pick $(call q,$(PICK))) $(if $(LAYERS),--layers $(call q,$(LAYERS))) \
+	$(if $(JOBS),--jobs $(call q,$(JOBS)))
 
 heatmap: $(VENV) ## the same for IMAGE, with the runs of CELL=dataset/backbone, a CHECKPOINT, or the weights of a timm TAG
 	@$(call refuse,$(if $(IMAGE),,which picture? make heatmap IMAGE=bird.jpg CELL=cub/deit_tiny))
@@ -127,7 +128,8 @@ heatmap: $(VENV) ## the same for IMAGE, with the runs of CELL=dataset/backbone, 
 
 attention: $(VENV) ## measure how concentrated attention is, and its share on the object, for CELLS; BOX_SIDE and LAYERS
 	@$(PY) -m reports attention $(PLACES) $(GRID) $(if $(LAYERS),--layers $(call q,$(LAYERS))) \
-	$(if $(BOX_SIDE),--box-side $(call q,$(BOX_SIDE))) $(if $(DEVICE),--device $(call q,$(DEVICE)))
+	$(if $(BOX_SIDE),--box-side $(call q,$(BOX_SIDE))) $(if $(DEVICE),--device $(call q,$(DEVICE))) \
+	$(if $(WORKERS),--workers $(call q,$(WORKERS)))
 
 list: $(VENV) ## every run of the grid with its state
 	@$(PY) -m benchmark list $(PLACES) $(GRID)

@@ -16,7 +16,7 @@ from benchmark.data.registry import DATASETS
 from benchmark.errors import RunError
 
 SCHEMA = 1
-_LARGEST = 1e30  # of a recorded number: JSON's integers have no end, floats have
+LARGEST = 1e30  # of a recorded number: JSON's integers have no end, floats have
 
 # field → type, or a dict of such; a trailing "?" marks a field that may be absent
 _FGVC_SCHEMA: dict[str, object] = {
@@ -187,8 +187,8 @@ def _schema_problem(value: object, schema: object, at: str) -> str:
     fits = isinstance(value, schema) or (schema is float and isinstance(value, int))
     if not fits or (isinstance(value, bool) and schema is not bool):
         return f"{at.rstrip('.')} is {type(value).__name__}, expected {schema.__name__}"
-    if schema in (int, float) and not abs(value) <= _LARGEST:  # NaN is not, either
-        return f"{at.rstrip('.')} is not finite, or larger than {_LARGEST:g}"
+    if schema in (int, float) and not abs(value) <= LARGEST:  # NaN is not, either
+        return f"{at.rstrip('.')} is not finite, or larger than {LARGEST:g}"
     return ""
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -30,13 +31,14 @@ class Retrieval:
     """Rankings by branch: ``both`` (the paper's feature; SA alone for a baseline), and with GLCA ``sa`` and ``glca``.
 
     identities, cameras: (q,), of the queries, in the split's order.
-    nearest: (q, NEAREST), of ``both``: places in the gallery of each query's first pictures, −1 where there are fewer.
+    nearest: finds (q, NEAREST), of ``both``: places in the gallery of each query's first pictures, −1 where there are
+        fewer. It takes as long as a ranking, and an evaluation in mid-training asks for metrics alone.
     """
 
     identities: np.ndarray
     cameras: np.ndarray
     rankings: dict[str, Ranking]
-    nearest: np.ndarray
+    nearest: Callable[[], np.ndarray]
 
     def metrics(self) -> dict[str, float]:
         """mAP, R1, R5, R10, and with GLCA each with ``sa_`` and ``glca_`` in front, in percent of valid queries."""
@@ -53,7 +55,7 @@ class Retrieval:
         arrays = {
             "identities": self.identities.astype(np.int32),
             "cameras": self.cameras.astype(np.int32),
-            "both_nearest": self.nearest.astype(np.int32),
+            "both_nearest": self.nearest().astype(np.int32),
         }
         for branch, ranking in self.rankings.items():
             arrays[f"{branch}_ap"] = ranking.ap
@@ -100,7 +102,7 @@ def retrieve(
             every = whole(torch.cat(features.pop(branch)))
             rankings[branch] = rank_features(every[:queries], every[queries:], asked, there)
             if branch == "both":
-                first = nearest(every[:queries], every[queries:], asked, there, NEAREST)
+                first = partial(nearest, every[:queries], every[queries:], asked, there, NEAREST)
     return Retrieval(asked.identities, asked.cameras, rankings, first)
 
 

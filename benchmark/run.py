@@ -346,13 +346,7 @@ def _coverage(dataset: Dataset) -> sources.Coverage:
 def _load_data(config: Config, places: Places) -> Dataset:
     if places.generated:
         write(places.data, (config.cell.dataset,))
-    key, data = config.cell.dataset, config.settings.data
-    if config.cell.task == "reid":
-        dataset = sources.load_reid(
-            key, places.data, merge_val=data.merge_val, skip_unparsable=data.skip_unparsable
-        )
-    else:
-        dataset = sources.load(key, places.data, data.class_limit)
+    dataset = sources.load_for(config.cell.dataset, places.data, config.settings.data)
     missing = missing_files(dataset.root, dataset.pictures, limit=5)
     if missing:
         raise DataError(

@@ -15,6 +15,7 @@ from benchmark.data.fgvc import FGVCDataset, first_classes
 from benchmark.data.registry import DATASETS, DatasetRow
 from benchmark.data.reid import ReIDDataset, picture_names
 from benchmark.errors import DataError, SettingsError
+from benchmark.settings import DataSettings
 
 # What the registry's counts are called in texts.
 COUNTED = {
@@ -85,6 +86,15 @@ def load(key: str, data_root: Path | None, class_limit: int = 0) -> FGVCDataset:
     root = _need_located(key, "fgvc", data_root)
     dataset = _reader(DATASETS[key]).read(root)
     return first_classes(dataset, class_limit) if class_limit else dataset
+
+
+def load_for(key: str, data_root: Path | None, settings: DataSettings) -> FGVCDataset | ReIDDataset:
+    """A dataset of either task, cut and merged as a run's settings say. Raises as ``load`` and ``load_reid``."""
+    if row_of(key).task == "reid":
+        return load_reid(
+            key, data_root, merge_val=settings.merge_val, skip_unparsable=settings.skip_unparsable
+        )
+    return load(key, data_root, settings.class_limit)
 
 
 def load_reid(

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmark.backbones import BACKBONES
-from benchmark.config import Config, is_comparable
+from benchmark.config import is_comparable
 from benchmark.data import sources
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.registry import DATASETS
@@ -81,7 +81,7 @@ class RunPair:
     def dataset(self) -> Dataset:
         """The pictures, from their lists. Raises DataError where they are not as the runs had them."""
         config, recorded = self.dcal.config, self.identity["data"]
-        dataset = load_dataset(config, self.places)
+        dataset = sources.load_for(config.cell.dataset, self.places.data, config.settings.data)
         if sources.fingerprint(dataset.root, dataset.key) != recorded:
             raise DataError(
                 f"{dataset.root} holds other data than these runs were made from: its lists have another fingerprint "
@@ -104,16 +104,6 @@ class RunPair:
         except SuiteError as error:
             return str(error)
         return ""
-
-
-def load_dataset(config: Config, places: Places) -> Dataset:
-    """The dataset that a run of this config is about. Raises DataError where it is absent or contradictory."""
-    key, data = config.cell.dataset, config.settings.data
-    if config.cell.task == "reid":
-        return sources.load_reid(
-            key, places.data, merge_val=data.merge_val, skip_unparsable=data.skip_unparsable
-        )
-    return sources.load(key, places.data, data.class_limit)
 
 
 def pairs_of(merged: Merged, root: Path, changed: Iterable[str] = ()) -> list[RunPair]:

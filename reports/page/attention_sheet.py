@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmark.records import read_json
+from benchmark.records import LARGEST, read_json
 from benchmark.status import RunView
 from reports.page import commands
 from reports.page.material import Asked, Pair
@@ -13,7 +13,6 @@ from reports.page.sheets import Column, Entry, Sheet, number, word
 from tables.formats import MINUS, one_line
 
 NAME = "attention"  # as reports.looking.attention_run has it, which loads torch
-_LARGEST = 1e30  # of a measure: JSON's integers have no end, floats have
 WHO = {"baseline": "Baseline", "dcal": "+ DCAL (SA)", "glca": "GLCA"}
 
 
@@ -103,7 +102,7 @@ def _block(found: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _finite(value: object) -> float | None:
-    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST
+    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST
     return float(value) if fits else None
 
 
