@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from timm.models import named_apply
@@ -12,8 +12,7 @@ from timm.models.vision_transformer import Block, init_weights_vit_timm
 from torch import Tensor, nn
 
 from dcal.attention import global_local_attention
-from dcal.backbones import keys_values, queries, rest_of_block
-from dcal.rollout import rollout_row
+from dcal.blocks import keys_values, queries, rest_of_block
 from dcal.settings import GLCASettings
 
 
@@ -32,6 +31,7 @@ class GLCA(nn.Module):
     ) -> None:
         super().__init__()
         self.settings = settings
+        self.patches = patches
         self.count = math.floor(settings.ratio * patches + 1e-9)  # 0.29 · 100 is 28.999… in floating point
         if self.count < 1:
             raise ValueError(
@@ -46,16 +46,17 @@ class GLCA(nn.Module):
         # Its own generator, so that random selection leaves stochastic depth and pairing undisturbed.
         self.generator = torch.Generator().manual_seed(torch.initial_seed())
 
-    def select(self, queries_keys: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    def select(self, images: int, rollout: Callable[[], Tensor]) -> Tensor:
         """Indices of the local queries, (B, 1 + ⌊R·N⌋): the class token, then the top-R patches.
 
-        queries_keys: (Q, K) of blocks 1 … L−M. The class token always queries and is not counted in R.
+        images: B. rollout: gives the class token's row over blocks 1 … L−M, (B, N+1); a random selection asks for none.
+        The class token always queries and is not counted in R.
         """
-        q, _ = queries_keys[-1]
         if self.settings.select == "random":
-            response = torch.rand(q.shape[0], q.shape[2] - 1, generator=self.generator).to(q.device)
+            response = torch.rand(images, self.patches, generator=self.generator)
+            response = response.to(self.norm.weight.device)
         else:
-            response = rollout_row(queries_keys)[:, 1:]
+            response = rollout()[:, 1:]
         patches = response.topk(self.count, dim=1).indices + 1
         return torch.cat((patches.new_zeros(len(patches), 1), patches), dim=1)
 

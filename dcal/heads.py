@@ -17,6 +17,15 @@ class Branch:
     feature: Tensor
 
 
+@dataclass(frozen=True)
+class Features:
+    """Each branch's feature behind the final norm, (B, D); None for a branch that is off, or PWCA in eval mode."""
+
+    sa: Tensor
+    glca: Tensor | None = None
+    pwca: Tensor | None = None
+
+
 class LinearHead(nn.Module):
     """Linear classifier on the class token, initialised as timm's: N(0, 0.02) truncated, bias 0."""
 

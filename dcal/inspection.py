@@ -13,11 +13,12 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from dcal.attention import self_attention
-from dcal.backbones import PlainViT, adapter_for, keys_values, queries, queries_keys_values, rest_of_block
+from dcal.backbones import adapter_for
+from dcal.blocks import keys_values, plain_block, queries
 from dcal.glca import GLCA, gather_tokens
 from dcal.heads import Branch
 from dcal.model import DCAL, Outputs
+from dcal.plain_vit import PlainViT
 from dcal.rollout import attention_map, rollout_row
 
 Layers = tuple[int, int]
@@ -117,8 +118,7 @@ def _stream(
             own = glca.blocks[l - first_glca]
             local.attention = _class_token_row(queries(own, local.tokens[:, :1]), keys_values(own, x)[0])
             local.tokens = glca.step(l - first_glca, local.tokens, x)
-        q, k, v = queries_keys_values(block, x)
-        x = rest_of_block(block, x, self_attention(q, k, v))
+        x, (q, k) = plain_block(block, x)
         queries_keys.append((q, k))
     return x, queries_keys, local
 
@@ -127,7 +127,7 @@ def _selected(glca: GLCA, queries_keys: Sequence[tuple[Tensor, Tensor]]) -> Tens
     """GLCA's own selection, which leaves its generator where it was."""
     state = glca.generator.get_state()
     try:
-        return glca.select(queries_keys)
+        return glca.select(len(queries_keys[0][0]), lambda: rollout_row(queries_keys))
     finally:
         glca.generator.set_state(state)
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dcal.attention import self_attention
-from dcal.backbones import PlainViT, queries_keys_values, rest_of_block
-from dcal.glca import GLCA, gather_tokens
-from dcal.heads import HEADS, Branch
-from dcal.pwca import paired_block, random_partners
+from dcal.backbones import PlainViT
+from dcal.heads import HEADS, Branch, Features
+from dcal.pwca import Pairs, random_partners
 from dcal.settings import GLCASettings, PWCASettings
 
 
@@ -53,22 +51,16 @@ class DCAL(nn.Module):
         super().__init__()
         if head not in HEADS:
             raise ValueError(f"unknown head {head!r}: expected one of {', '.join(HEADS)}")
-        depth = len(backbone.blocks)
-        if glca and glca.blocks >= depth:
+        if pwca and pwca.blocks > backbone.depth:
             raise ValueError(
-                f"M = {glca.blocks} GLCA blocks beside {depth} blocks leave none for the rollout"
-            )
-        if pwca and pwca.blocks > depth:
-            raise ValueError(
-                f"T = {pwca.blocks} PWCA blocks need as many self-attention blocks, found {depth}"
+                f"T = {pwca.blocks} PWCA blocks need as many self-attention blocks, found {backbone.depth}"
             )
         self.backbone = backbone
         self.pwca = pwca
         self.sa_head = HEADS[head](backbone.width, classes)
         self.glca = self.glca_head = None
         if glca:
-            patches = backbone.grid[0] * backbone.grid[1]
-            self.glca = GLCA(backbone.blocks[depth - glca.blocks :], backbone.norm, patches, glca)
+            self.glca = backbone.make_glca(glca)
             self.glca_head = HEADS[head](backbone.width, classes)
 
     @property
@@ -76,49 +68,39 @@ class DCAL(nn.Module):
         """The branches that are trained."""
         return ("sa", *(("glca",) if self.glca else ()), *(("pwca",) if self.pwca else ()))
 
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Keep for the backward pass only what lies between the backbone's blocks, and run each of them again there."""
+        self.backbone.vit.set_grad_checkpointing(enable)
+
     def forward(
         self, images: Tensor, *, partner: Tensor | None = None, partner_images: Tensor | None = None
     ) -> Outputs:
-        """images: (B, 3, h, w), normalised.
+        """Features, and what the heads make of them; arguments and errors as ``features``."""
+        return self.classify(self.features(images, partner=partner, partner_images=partner_images))
+
+    def features(
+        self, images: Tensor, *, partner: Tensor | None = None, partner_images: Tensor | None = None
+    ) -> Features:
+        """Each branch's feature. images: (B, 3, h, w), normalised.
 
         partner: (B,) indices of the distractors within the batch; drawn at random if not given.
         partner_images: (B, 3, h, w), the distractors themselves, for ``pairing="loader"``.
         Both are training only. Raises ValueError for a batch of one with in-batch pairing.
         """
-        targets = len(images)
-        pairing = self.pwca is not None and self.training
-        if self.glca is None and not pairing:
-            return Outputs(self.sa_head(self.backbone.class_token(images)))
-        if pairing:
+        targets, pairs = len(images), None
+        if self.pwca is not None and self.training:
             images, partner = self._pair(images, partner, partner_images)
+            pairs = Pairs(partner, self.pwca.blocks, self.pwca.stream)
+        if self.glca is None and pairs is None:
+            return Features(self.backbone.plain_feature(images))
+        return self.backbone.features(images, targets, self.glca, pairs)
 
-        depth = len(self.backbone.blocks)
-        first_glca = depth - self.glca.settings.blocks if self.glca else depth
-        first_pwca = depth - self.pwca.blocks if pairing else depth
-        streams = len(images)
-        x = self.backbone.embed(
-            images
-        )  # X_0; the PWCA stream, once it exists, lies behind the self-attention stream
-        local = None
-        queries_keys = []
-        for l, block in enumerate(self.backbone.blocks):
-            if l >= first_glca:
-                if local is None:
-                    local = gather_tokens(x[:targets], self.glca.select(queries_keys))
-                local = self.glca.step(l - first_glca, local, x[:targets])
-            if l >= first_pwca:
-                x, (q, k) = paired_block(block, x, streams, partner, self.pwca.stream)
-            else:
-                q, k, v = queries_keys_values(block, x)
-                x = rest_of_block(block, x, self_attention(q, k, v))
-            if l < first_glca and self.glca:
-                queries_keys.append((q[:targets].detach(), k[:targets].detach()))
-
-        class_tokens = self.backbone.norm(x[:, 0])
+    def classify(self, features: Features) -> Outputs:
+        """What the heads make of the branches' features; PWCA goes through the self-attention branch's."""
         return Outputs(
-            self.sa_head(class_tokens[:targets]),
-            self.glca_head(self.glca.read_out(local)) if self.glca else None,
-            self.sa_head(class_tokens[streams:], keep_statistics=True) if pairing else None,
+            self.sa_head(features.sa),
+            self.glca_head(features.glca) if features.glca is not None else None,
+            self.sa_head(features.pwca, keep_statistics=True) if features.pwca is not None else None,
         )
 
     def _pair(

@@ -6,13 +6,26 @@ linear layers in one batch, and exists in training only.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from timm.models.vision_transformer import Block
 from torch import Tensor
 
 from dcal.attention import pairwise_attention, self_attention
-from dcal.backbones import queries_keys_values, rest_of_block
+from dcal.blocks import queries_keys_values, rest_of_block
 from dcal.settings import Stream
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Who distracts whom. partner: (B,) indices into the images of the self-attention stream, entry i is the distractor
+    I_2 of target image i. blocks: T. stream: as ``PWCASettings`` has it.
+    """
+
+    partner: Tensor
+    blocks: int
+    stream: Stream
 
 
 def paired_block(

@@ -8,7 +8,7 @@ from timm.models.vision_transformer import VisionTransformer
 
 from benchmark import config, optim
 from benchmark.grid import select
-from dcal.backbones import PlainViT
+from dcal.plain_vit import PlainViT
 from dcal.losses import UncertaintyWeighting
 from dcal.model import DCAL
 from dcal.settings import GLCASettings, PWCASettings

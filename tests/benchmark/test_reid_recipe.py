@@ -9,7 +9,7 @@ from timm.models.vision_transformer import VisionTransformer
 from benchmark import config, optim
 from benchmark.grid import select
 from benchmark.tasks import TASKS
-from dcal.backbones import PlainViT
+from dcal.plain_vit import PlainViT
 from dcal.heads import Branch
 from dcal.losses import UncertaintyWeighting
 from dcal.model import DCAL

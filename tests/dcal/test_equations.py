@@ -153,7 +153,7 @@ def test_selected_tokens_are_the_class_token_and_the_literal_rollouts_top_patche
     images = random_images(4).double()
     chosen = []
     select = model.glca.select
-    model.glca.select = lambda queries_keys: chosen.append(select(queries_keys)) or chosen[-1]
+    model.glca.select = lambda *given: chosen.append(select(*given)) or chosen[-1]
     model(images)
     expected = reference.forward(literal_parameters(model), images, setup).selected
     assert len(expected[0]) == 4  # ⌊0.25 · 16⌋

@@ -20,8 +20,8 @@ def test_number_of_local_queries_is_the_floor_of_r_times_n(ratio, patches, count
     vit = small_backbone()
     glca = GLCA(vit.blocks[-1:], vit.norm, patches, dcal.GLCASettings(ratio=ratio))
     assert glca.count == count
-    q, k = torch.randn(2, 1, 3, patches + 1, 16)
-    index = glca.select([(q, k)])
+    row = torch.rand(1, patches + 1)
+    index = glca.select(1, lambda: row)
     assert index.shape == (1, 1 + count)
     assert index[0, 0] == 0
     assert 1 <= index[0, 1:].min() <= index[0, 1:].max() <= patches
@@ -57,7 +57,7 @@ def selection(model: dcal.DCAL, images: torch.Tensor) -> torch.Tensor:
     """Selected patches of every image, sorted, (B, ⌊R·N⌋)."""
     kept = []
     select = model.glca.select
-    model.glca.select = lambda queries_keys: kept.append(select(queries_keys)) or kept[-1]
+    model.glca.select = lambda *given: kept.append(select(*given)) or kept[-1]
     model(images)
     del model.glca.select
     return kept[0][:, 1:].sort(dim=1).values
@@ -113,7 +113,7 @@ def step(seed: int = 4, **settings) -> tuple[dict, dict, torch.Tensor]:
     torch.manual_seed(seed)
     chosen = []
     select = model.glca.select
-    model.glca.select = lambda queries_keys: chosen.append(select(queries_keys)) or chosen[-1]
+    model.glca.select = lambda *given: chosen.append(select(*given)) or chosen[-1]
     outputs = model(images)
     loss = sum(F.cross_entropy(branch.logits, LABELS) for branch in outputs.branches().values())
     loss.backward()

@@ -230,5 +230,5 @@ def test_retrieval_reads_the_feature_before_the_neck():
     with torch.no_grad():
         model.sa_head.neck.running_mean.fill_(9.0)
         result = model(random_images(2))
-        sa = model.backbone.class_token(random_images(2))
+        sa = model.backbone.plain_feature(random_images(2))
     torch.testing.assert_close(dcal.retrieval_features(result)["sa"], F.normalize(sa), rtol=0, atol=1e-5)
