@@ -7,6 +7,7 @@ own (dcal/cait.py).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import singledispatch
 
 import torch
@@ -57,10 +58,29 @@ def rest_of_block(block: Block, x: Tensor, attended: Tensor) -> Tensor:
     return x + block.drop_path2(block.ls2(block.mlp(block.norm2(x))))
 
 
-def plain_block(block: Block, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """A block as it is (Eq. 1). x: (B, n, D); returns the tokens behind it and its (Q, K), which the rollout reads."""
-    q, k, v = queries_keys_values(block, x)
-    return rest_of_block(block, x, self_attention(q, k, v)), (q, k)
+Read = Callable[[Block, Tensor], tuple[Tensor, Tensor, Tensor]]
+
+
+def class_token_queries(block: Block, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Q of the class token alone, (B, H, 1, d), and K, V of all tokens: as ``queries_keys_values`` for the last block,
+    behind which nobody reads another token.
+    """
+    return queries(block, x[:, :1]), *keys_values(block, x)
+
+
+def plain_block(
+    block: Block, x: Tensor, read: Read = queries_keys_values
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """A block as it is (Eq. 1). x: (B, n, D); returns the tokens behind it that ``read`` queries for, and its (Q, K),
+    which the rollout reads.
+    """
+    q, k, v = read(block, x)
+    return rest_of_block(block, querying(x, q), self_attention(q, k, v)), (q, k)
+
+
+def querying(x: Tensor, q: Tensor) -> Tensor:
+    """The tokens (B, n, D) whose queries are (B, H, m, d): all, or the class token."""
+    return x if x.shape[1] == q.shape[2] else x[:, :1]
 
 
 def _split_heads(projected: Tensor, parts: int, attn: Attention) -> tuple[Tensor, ...]:

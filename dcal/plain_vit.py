@@ -13,7 +13,7 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from dcal.blocks import plain_block
+from dcal.blocks import class_token_queries, plain_block, queries_keys_values
 from dcal.glca import GLCA, gather_tokens
 from dcal.heads import Features
 from dcal.pwca import Pairs, paired_block
@@ -105,10 +105,11 @@ class PlainViT(nn.Module):
                     index = glca.select(targets, lambda: rollout_row(queries_keys))
                     local = gather_tokens(x[:targets], index)
                 local = glca.step(l - first_glca, local, x[:targets])
+            read = class_token_queries if l == self.depth - 1 else queries_keys_values
             if l >= first_pwca:
-                x, (q, k) = self._run(paired_block, block, x, streams, pairs.partner, pairs.stream)
+                x, (q, k) = self._run(paired_block, block, x, streams, pairs.partner, pairs.stream, read)
             else:
-                x, (q, k) = self._run(plain_block, block, x)
+                x, (q, k) = self._run(plain_block, block, x, read)
             if l < first_glca and glca:
                 queries_keys.append((q[:targets].detach(), k[:targets].detach()))
 

@@ -13,7 +13,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor
 
 from dcal.attention import pairwise_attention, self_attention
-from dcal.blocks import queries_keys_values, rest_of_block
+from dcal.blocks import Read, queries_keys_values, querying, rest_of_block
 from dcal.settings import Stream
 
 
@@ -29,7 +29,12 @@ class Pairs:
 
 
 def paired_block(
-    block: Block, tokens: Tensor, images: int, partner: Tensor, stream: Stream
+    block: Block,
+    tokens: Tensor,
+    images: int,
+    partner: Tensor,
+    stream: Stream,
+    read: Read = queries_keys_values,
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """One encoder block for the self-attention stream and the PWCA stream together.
 
@@ -40,25 +45,33 @@ def paired_block(
         stream. ``figure``: Q, K1, V1 and the residual from image 1's self-attention stream, K2, V2 from the
         previous PWCA output, which starts as the partner's tokens.
 
-    Returns tokens (S + B, N+1, D) and the self-attention stream's (Q, K) for the rollout.
+    Returns tokens (S + B, N+1, D), of each image as many as ``read`` queries for, and the self-attention stream's
+    (Q, K) for the rollout.
     """
     targets = partner.numel()
-    q, k, v = queries_keys_values(block, tokens)
-    sa_q, sa_k, sa_v = q[:images], k[:images], v[:images]
-    if len(tokens) == images:
-        image1 = (q[:targets], k[:targets], v[:targets], tokens[:targets])
-        image2 = (k[partner], v[partner])
-    elif stream == "own":
-        image1 = (q[images:], k[images:], v[images:], tokens[images:])
-        image2 = (sa_k[partner], sa_v[partner])
+    q, k, v = read(block, tokens)
+    rows = querying(tokens, q)
+    first = len(tokens) == images
+    if first:  # both streams still are the same
+        sa, own = (q, k, v), (q[:targets], k[:targets], v[:targets])
+        rows = torch.cat((rows, rows[:targets]))
     else:
-        image1 = (q[:targets], k[:targets], v[:targets], tokens[:targets])
-        image2 = (k[images:], v[images:])
-    q1, k1, v1, residual = image1
-    k2, v2 = image2
-    attended = torch.cat((self_attention(sa_q, sa_k, sa_v), pairwise_attention(q1, k1, v1, k2, v2)))
-    tokens = rest_of_block(block, torch.cat((tokens[:images], residual)), attended)
-    return tokens, (sa_q, sa_k)
+        # Split, not sliced: the gradient of a split is one copy, that of each slice a tensor of zeros and a sum.
+        sa, own = zip(*(tensor.split((images, targets)) for tensor in (q, k, v)), strict=True)
+    if stream == "own" or first:
+        q1, k1, v1 = own
+        k2, v2 = sa[1].index_select(0, partner), sa[2].index_select(0, partner)
+    else:
+        q1, k1, v1 = (tensor[:targets] for tensor in sa)
+        k2, v2 = own[1:]
+        rows = torch.cat((rows[:images], rows[:targets]))
+    attended = _one_batch(self_attention(*sa), pairwise_attention(q1, k1, v1, k2, v2))
+    return rest_of_block(block, rows, attended), sa[:2]
+
+
+def _one_batch(first: Tensor, second: Tensor) -> Tensor:
+    """(S, H, n, d) and (B, H, n, d) to (S + B, H, n, d), which lies in memory as the output projection reads it."""
+    return torch.cat((first.transpose(1, 2), second.transpose(1, 2))).transpose(1, 2)
 
 
 def random_partners(images: int) -> Tensor:

@@ -60,7 +60,7 @@ def product_by_hand(maps, first, last):
 def test_rollout_of_every_range_of_layers_is_the_matrix_products_first_row(grid, glca):
     model, images = built(grid, glca)
     with torch.no_grad():
-        maps = maps_by_hand(model.backbone.vit, lambda: model(images))
+        maps = maps_by_hand(model.backbone.vit, lambda: model.backbone.vit(images))
     for first in range(1, 13):
         for last in range(first, 13):
             seen = dcal.inspect(model, images, (first, last))

@@ -78,14 +78,30 @@ def photograph(file, model) -> torch.Tensor:
     return (torch.from_numpy(image).permute(2, 0, 1) / 255 - mean) / std
 
 
-def test_both_streams_share_block_1s_projections_and_run_as_one_batch_afterwards():
-    """Rows in each block's q, k, v projection: B in block 1, where the streams are still equal, then 2B."""
-    model = small_dcal(pwca=dcal.PWCASettings())
-    rows = []
+def shapes_of(model, layer: str, images: int) -> list[tuple[int, int]]:
+    """(rows, tokens) of what each block's layer puts out in a forward pass."""
+    shapes = []
     for block in model.backbone.blocks:
-        block.attn.qkv.register_forward_hook(lambda module, given, result: rows.append(len(result)))
-    model(random_images(3))
-    assert rows == [3] + [6] * 11
+        block.get_submodule(layer).register_forward_hook(
+            lambda module, given, result: shapes.append((result.shape[0], result.shape[1]))
+        )
+    model(random_images(images))
+    return shapes
+
+
+def test_both_streams_share_block_1s_projections_and_run_as_one_batch_afterwards():
+    """B rows in block 1's q, k, v projection, where the streams are still equal, then 2B. (The last block's is read in
+    parts.)"""
+    assert shapes_of(small_dcal(pwca=dcal.PWCASettings()), "attn.qkv", 3) == [(3, 17)] + [(6, 17)] * 10
+
+
+@pytest.mark.parametrize(
+    "settings", [{"pwca": dcal.PWCASettings()}, {"glca": dcal.GLCASettings()}], ids=["pwca", "glca"]
+)
+def test_the_last_block_computes_the_class_tokens_row_alone(settings):
+    """Nobody reads its patches: the equations hold all the same (test_equations.py)."""
+    shapes = shapes_of(small_dcal(**settings), "mlp", 3)
+    assert [tokens for _, tokens in shapes] == [17] * 11 + [1]
 
 
 def test_more_pairwise_blocks_than_the_backbone_has_are_refused():
