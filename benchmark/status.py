@@ -13,7 +13,7 @@ no-data, no-weights, missing   not started, with and without what it needs
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from benchmark.predictions import Predictions
 from benchmark.progress import read_progress
 from benchmark.records import RunFolder, folder_of, last_log_lines, read_json, read_result
 from benchmark.submission import Submission, read_submission
-from dcal import weight_files
+from dcal import weight_files, weight_formats, weight_manifest
 
 # The more a state tells of a run, the earlier it stands: of several folders' views of a run the first one counts.
 STATES = (
@@ -156,20 +156,45 @@ def _not_started(config: Config, places: Places) -> tuple[str, str]:
     return "missing", "not run"
 
 
+def with_weights(view: RunView, places: Places) -> RunView:
+    """A run that would start again and could not load its weights becomes ``no-weights``, as one not started yet."""
+    if view.state not in TO_RUN:
+        return view
+    lacking = lacking_weights(view.config, places, download=not weight_files.hub_is_offline())
+    return replace(view, state="no-weights", reason=lacking) if lacking else view
+
+
 def lacking_weights(config: Config, places: Places, *, download: bool) -> str:
-    """Why a run could not load its pretrained weights, or "". download: whether the hub may be asked for them."""
-    if places.weights is None:
-        if download or weight_files.find_in_hub_cache(config.tag) is not None:
+    """Why a run could not load its pretrained weights, or "". download: whether the hub may be asked for them.
+
+    A file that is there must be whole as far as its own header tells and, in name and size, the one that weights.json
+    beside it records; its digest is compared when it is loaded.
+    """
+    tag, folder = config.tag, places.weights
+    if folder is None:
+        file = weight_files.find_in_hub_cache(tag)
+        if file is None and download:
             return ""
-        return (
-            f"{config.tag} is not in the hub's cache, and this run may not ask the network: fetch it where there is "
-            "one, or set WEIGHTS to a folder that holds it"
-        )
-    if not places.weights.exists():
-        return f"{places.weights} does not exist"
-    if places.weights.is_dir() and weight_files.find_in_folder(config.tag, places.weights) is None:
-        return f"no {config.tag} in {places.weights}"
-    return ""
+        if file is None:
+            return (
+                f"{tag} is not in the hub's cache, and this run may not ask the network: fetch it where there is "
+                "one (make weights), or set WEIGHTS to a folder that holds it"
+            )
+    elif not folder.exists():
+        return f"{folder} does not exist: `make weights` makes it and fetches {tag}"
+    elif folder.is_file():
+        file = folder
+    else:
+        file = weight_files.find_in_folder(tag, folder)
+        if file is None:
+            return f"no {tag} in {folder}: `make weights` fetches it"
+        try:
+            if problem := weight_manifest.disagreement(tag, file, folder):
+                return problem
+        except ValueError as error:
+            return str(error)
+    damage = weight_formats.defect(file)
+    return f"{file} is {damage}: `make weights` fetches it again" if damage else ""
 
 
 def stale_reason(config: Config, folder: RunFolder, result: dict | None, fingerprint: str | None) -> str:

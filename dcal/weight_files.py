@@ -15,6 +15,8 @@ PUBLISHED_NAMES = {
     "deit_base_patch16_224.fb_in1k": ("deit_base_patch16_224-b5f2ef4d.pth",),
     "vit_base_patch16_224.orig_in21k": ("ViT-B_16.npz",),
     "vit_base_r50_s16_224.orig_in21k": ("R50+ViT-B_16.npz",),
+    "cait_xs24_384.fb_dist_in1k": ("XS24_384.pth",),
+    "swin_tiny_patch4_window7_224.ms_in1k": ("swin_tiny_patch4_window7_224.pth",),
 }
 
 

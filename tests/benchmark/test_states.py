@@ -14,6 +14,7 @@ from benchmark.records import folder_of
 
 CELL = select(["cub/deit_tiny/dcal"])[0]
 PRINT = "f" * 64
+NO_TENSORS = (2).to_bytes(8, "little") + b"{}"  # a whole .safetensors
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def places(tmp_path, monkeypatch):
         (data / f"{name}.txt").write_text("1 1\n")
     weights = tmp_path / "weights"
     weights.mkdir()
-    (weights / "deit_tiny_patch16_224.fb_in1k.safetensors").write_bytes(b"")
+    (weights / "deit_tiny_patch16_224.fb_in1k.safetensors").write_bytes(NO_TENSORS)
     return Places(tmp_path / "runs", tmp_path / "data", weights, generated=False)
 
 
@@ -97,7 +98,7 @@ def test_no_weights_offline_and_not_cached(asked, places, monkeypatch, tmp_path)
     assert state(asked, hub)[0] == "no-weights"
     snapshot = tmp_path / "hub/hub/models--timm--deit_tiny_patch16_224.fb_in1k/snapshots/0"
     snapshot.mkdir(parents=True)
-    (snapshot / "model.safetensors").write_bytes(b"")
+    (snapshot / "model.safetensors").write_bytes(NO_TENSORS)
     assert state(asked, hub)[0] == "missing"
 
 

@@ -12,6 +12,26 @@ from torch import nn
 import dcal
 
 
+def authors_layout(model: nn.Module) -> dict[str, dict[str, torch.Tensor]]:
+    """A timm CaiT's or Swin's tensors as the authors publish them, written from the published files' names.
+
+    CaiT: saved from a data-parallel model. Swin: a stage's downsampling at its end, the classifier ``head``, and the
+    index and mask buffers among the tensors.
+    """
+    state = model.state_dict()
+    if not hasattr(model, "layers"):
+        return {"model": {f"module.{name}": value for name, value in state.items()}}
+    for i, stage in enumerate(model.layers):
+        for j, block in enumerate(stage.blocks):
+            state[f"layers.{i}.blocks.{j}.attn.relative_position_index"] = block.attn.relative_position_index
+            if block.attn_mask is not None:
+                state[f"layers.{i}.blocks.{j}.attn_mask"] = block.attn_mask
+    for i in range(1, len(model.layers)):
+        for part in ("norm.weight", "norm.bias", "reduction.weight"):
+            state[f"layers.{i - 1}.downsample.{part}*"] = state.pop(f"layers.{i}.downsample.{part}")
+    return {"model": {name.rstrip("*").replace("head.fc.", "head."): value for name, value in state.items()}}
+
+
 def source_model(architecture: str) -> nn.Module:
     """A timm model with a classifier of 7, as published files have one; every weight is visible."""
     return spread_out(timm.create_model(architecture, num_classes=7), seed=3)

@@ -1,0 +1,95 @@
+"""weights.json: what a folder of pretrained weights is known to hold, by timm tag (no torch).
+
+`make weights` writes it; whoever loads from the folder is held to it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+NAME = "weights.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tag's file. file: name relative to the folder; size: bytes; source: address or file it was fetched from,
+    ``found`` where it was in the folder already."""
+
+    tag: str
+    file: str
+    size: int
+    sha256: str
+    source: str
+
+
+def read(folder: Path) -> dict[str, Entry]:
+    """The entries by tag; none where the folder has no manifest. Raises ValueError for one that is damaged."""
+    path = folder / NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        rows = json.loads(text)["files"]
+        entries = [Entry(tag, **{name: row[name] for name in _ROW}) for tag, row in rows.items()]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"{path} is damaged ({type(error).__name__}: {error}): expected what `make weights` writes; delete it "
+            "and call `make weights` again"
+        ) from error
+    return {entry.tag: entry for entry in entries}
+
+
+_ROW = tuple(field.name for field in fields(Entry) if field.name != "tag")
+
+
+def as_json(entries: dict[str, Entry]) -> dict[str, object]:
+    """What the manifest holds, sorted by tag."""
+    rows = {tag: asdict(entries[tag]) for tag in sorted(entries)}
+    for row in rows.values():
+        del row["tag"]
+    return {"schema": 1, "files": rows}
+
+
+def disagreement(tag: str, file: Path, folder: Path) -> str:
+    """How a tag's file in a folder differs from the folder's manifest in name or size, or "".
+
+    Raises ValueError for a damaged manifest.
+    """
+    entry = read(folder).get(tag)
+    if entry is None:
+        return ""
+    found = file.relative_to(folder).as_posix()
+    if found != entry.file:
+        return (
+            f"{folder / NAME} says that the weights of {tag} are {entry.file}, but {found} is found first: remove "
+            f"one of the two files, or the tag's entry in {NAME}, and call `make weights` again"
+        )
+    size = file.stat().st_size
+    if size != entry.size:
+        return (
+            f"{file} has {size:,} bytes, {NAME} beside it says {entry.size:,}: delete it and call `make weights` "
+            "again"
+        )
+    return ""
+
+
+def recorded_sha256(file: Path) -> str:
+    """The digest that a file should have, "" where nobody says: by the manifest of its folder or of the folder above
+    (``TAG/model.safetensors``), or by its name in the hub's cache, where large files are called by their digest.
+
+    Raises ValueError for a damaged manifest.
+    """
+    for folder in (file.parent, file.parent.parent):
+        name = file.relative_to(folder).as_posix()
+        for entry in read(folder).values():
+            if entry.file == name:
+                return entry.sha256
+    blob = file.resolve()
+    in_cache = file.is_symlink() and blob.parent.name == "blobs"
+    return blob.name if in_cache and re.fullmatch(r"[0-9a-f]{64}", blob.name) else ""
