@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from timm.models.cait import Cait
+from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
+from dcal.cait import PatchThenClassViT
 from dcal.plain_vit import PlainViT
+from dcal.swin import Swin
+
+Backbone = PlainViT | PatchThenClassViT | Swin
 
 
-def adapter_for(model: nn.Module) -> PlainViT:
+def adapter_for(model: nn.Module) -> Backbone:
     """The adapter of a timm model's family. Raises ValueError for families that have none."""
     if isinstance(model, VisionTransformer):
         return PlainViT(model)
+    if isinstance(model, SwinTransformer):
+        return Swin(model)
+    if isinstance(model, Cait):
+        return PatchThenClassViT(model)
     raise ValueError(
-        f"DCAL has no adapter for {type(model).__name__}: expected a timm VisionTransformer (ViT, DeiT, hybrid). "
-        "To add a family, write its adapter beside dcal/plain_vit.py"
+        f"DCAL has no adapter for {type(model).__name__}: expected a timm VisionTransformer (ViT, DeiT, hybrid), "
+        "Cait or SwinTransformer. To add a family, write its adapter beside dcal/plain_vit.py"
     )

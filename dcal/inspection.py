@@ -10,18 +10,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from timm.models.cait import Cait
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from dcal.backbones import adapter_for
 from dcal.blocks import keys_values, plain_block, queries
+from dcal.cait import PatchThenClassViT
+from dcal.class_attention import class_block
 from dcal.glca import GLCA, gather_tokens
 from dcal.heads import Branch
 from dcal.model import DCAL, Outputs
 from dcal.plain_vit import PlainViT
 from dcal.rollout import attention_map, rollout_row
+from dcal.swin import Swin
+from dcal.talking_heads import talking_block
 
 Layers = tuple[int, int]
+Backbone = PlainViT | PatchThenClassViT
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Inspection:
 
     rollout: (B, N+1), row of the class token of S̄_b … S̄_a; each row sums to 1, place 0 is the class token's own share.
     layers: (a, b), counted from 1, inclusive.
-    outputs: what the model says, as its own forward; None for a plain ViT without a classifier.
+    outputs: what the model says, as its own forward; None for a plain backbone without a classifier.
     glca: (B, N+1), softmax of GLCA's class token in its last block, mean over the heads; None without GLCA.
     selected: (B, ⌊R·N⌋), the local queries as indices into the N patches, best first; None without GLCA.
     """
@@ -51,14 +57,15 @@ def inspect(model: DCAL, images: Tensor, layers: Layers | None = None) -> Inspec
     for a baseline 1 … L−1, the same with M = 1.
     With ``select="random"`` the patches drawn are those that the model's next forward pass draws: its generator is left
     as it was.
-    Raises ValueError for a model in training mode and for layers that are not 1 ≤ a ≤ b ≤ L.
+    Raises ValueError for a model in training mode, for layers that are not 1 ≤ a ≤ b ≤ L or end before the class token
+    attends (CaiT-XS24: b is 25 or 26), and for Swin.
     """
     if model.training:
         raise ValueError(
             "inspect looks at a model in eval mode, found one in training mode: call model.eval()"
         )
     glca = model.glca
-    first, last = _checked(layers, len(model.backbone.blocks), glca.settings.blocks if glca else 1)
+    first, last = _checked(layers, model.backbone, glca.settings.blocks if glca else 1)
     x, queries_keys, local = _stream(model.backbone, images, glca)
     outputs = Outputs(
         model.sa_head(model.backbone.norm(x[:, 0])),
@@ -66,7 +73,7 @@ def inspect(model: DCAL, images: Tensor, layers: Layers | None = None) -> Inspec
     )
     return Inspection(
         model.backbone.grid,
-        rollout_row(queries_keys[first - 1 : last]),
+        _rollout(model.backbone, queries_keys, first, last),
         (first, last),
         outputs,
         local and local.attention,
@@ -76,22 +83,22 @@ def inspect(model: DCAL, images: Tensor, layers: Layers | None = None) -> Inspec
 
 @torch.no_grad()
 def inspect_vit(
-    vit: VisionTransformer | PlainViT, images: Tensor, layers: Layers | None = None
+    vit: VisionTransformer | Cait | Backbone, images: Tensor, layers: Layers | None = None
 ) -> Inspection:
-    """Look into a plain timm ViT, with its classifier if it has one; the rest as for ``inspect`` of a baseline.
+    """Look into a plain timm ViT or Cait, with its classifier if it has one; the rest as for ``inspect`` of a baseline.
 
     Raises ValueError as ``inspect``, and for a model that DCAL has no adapter for.
     """
-    backbone = vit if isinstance(vit, PlainViT) else adapter_for(vit)
+    backbone = vit if isinstance(vit, Backbone) else adapter_for(vit)
     if backbone.vit.training:
         raise ValueError("inspect_vit looks at a model in eval mode, found one in training mode: call eval()")
-    first, last = _checked(layers, len(backbone.blocks), 1)
+    first, last = _checked(layers, backbone, 1)
     x, queries_keys, _ = _stream(backbone, images, None)
     x = backbone.norm(x)
     outputs = None
     if backbone.vit.num_classes:
         outputs = Outputs(Branch(backbone.vit.forward_head(x), x[:, 0]))
-    return Inspection(backbone.grid, rollout_row(queries_keys[first - 1 : last]), (first, last), outputs)
+    return Inspection(backbone.grid, _rollout(backbone, queries_keys, first, last), (first, last), outputs)
 
 
 @dataclass
@@ -104,30 +111,52 @@ class _Local:
 
 
 def _stream(
-    backbone: PlainViT, images: Tensor, glca: GLCA | None
+    backbone: Backbone, images: Tensor, glca: GLCA | None
 ) -> tuple[Tensor, list[tuple[Tensor, Tensor]], _Local | None]:
     """X_L, (Q, K) of every block, and GLCA behind its last block."""
-    blocks = backbone.blocks
-    first_glca = len(blocks) - glca.settings.blocks if glca else len(blocks)
+    if isinstance(backbone, Swin):
+        raise ValueError("Swin has no class token to roll out to: only the logits can be looked at")
+    first_glca = backbone.depth - glca.settings.blocks if glca else backbone.depth
     x, queries_keys, local = backbone.embed(images), [], None
-    for l, block in enumerate(blocks):
+    for l in range(backbone.depth):
         if l >= first_glca:
             if local is None:
-                index = _selected(glca, queries_keys)
+                index = _selected(glca, backbone, queries_keys)
                 local = _Local(gather_tokens(x, index), index[:, 1:] - 1)
             own = glca.blocks[l - first_glca]
             local.attention = _class_token_row(queries(own, local.tokens[:, :1]), keys_values(own, x)[0])
             local.tokens = glca.step(l - first_glca, local.tokens, x)
-        x, (q, k) = plain_block(block, x)
+        x, (q, k) = _behind_block(backbone, l, x)
         queries_keys.append((q, k))
     return x, queries_keys, local
 
 
-def _selected(glca: GLCA, queries_keys: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+def _behind_block(backbone: Backbone, l: int, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Block l, counted from 0, as it is: the tokens behind it and its (Q, K)."""
+    if isinstance(backbone, PlainViT):
+        return plain_block(backbone.blocks[l], x)
+    if l < backbone.patch_depth:
+        return talking_block(backbone.blocks[l], x)
+    if l == backbone.patch_depth:
+        x = backbone.with_class_token(x)
+    return class_block(backbone.blocks[l], x)
+
+
+def _rollout(
+    backbone: Backbone, queries_keys: Sequence[tuple[Tensor, Tensor]], first: int, last: int
+) -> Tensor:
+    """The class token's row over blocks first … last, from the (Q, K) of blocks 1 … last or more."""
+    asked = queries_keys[first - 1 : last]
+    return rollout_row(asked) if isinstance(backbone, PlainViT) else backbone.rollout_row(asked, first)
+
+
+def _selected(glca: GLCA, backbone: Backbone, queries_keys: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """GLCA's own selection, which leaves its generator where it was."""
     state = glca.generator.get_state()
     try:
-        return glca.select(len(queries_keys[0][0]), lambda: rollout_row(queries_keys))
+        return glca.select(
+            len(queries_keys[0][0]), lambda: _rollout(backbone, queries_keys, 1, len(queries_keys))
+        )
     finally:
         glca.generator.set_state(state)
 
@@ -139,12 +168,18 @@ def _class_token_row(q: Tensor, k: Tensor) -> Tensor:
         return attention_map(q.to(wide), k.to(wide)).mean(dim=1)[:, 0]
 
 
-def _checked(layers: Layers | None, depth: int, glca_blocks: int) -> Layers:
+def _checked(layers: Layers | None, backbone: Backbone, glca_blocks: int) -> Layers:
+    depth = backbone.depth
     if layers is None:
         return 1, depth - glca_blocks
     first, last = layers
     if not 1 <= first <= last <= depth:
         raise ValueError(
             f"layers {first}-{last}: expected a-b with 1 ≤ a ≤ b ≤ {depth}, the blocks of this backbone"
+        )
+    if isinstance(backbone, PatchThenClassViT) and last <= backbone.patch_depth:
+        raise ValueError(
+            f"layers {first}-{last}: the class token attends from block {backbone.patch_depth + 1} on, expected a-b "
+            f"with b from there to {depth}"
         )
     return first, last

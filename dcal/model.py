@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dcal.backbones import PlainViT
+from dcal.backbones import Backbone
 from dcal.heads import HEADS, Branch, Features
 from dcal.pwca import Pairs, random_partners
 from dcal.settings import GLCASettings, PWCASettings
@@ -41,7 +41,7 @@ class DCAL(nn.Module):
 
     def __init__(
         self,
-        backbone: PlainViT,
+        backbone: Backbone,
         classes: int,
         *,
         head: str = "linear",

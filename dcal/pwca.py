@@ -28,6 +28,47 @@ class Pairs:
     stream: Stream
 
 
+@dataclass(frozen=True)
+class Sides:
+    """Rows of a batch by the part they have in Eq. 4. sa: the self-attention stream, (S, …); one: image 1's, of which
+    are Q, K1, V1 and the residual, (B, …); right: where image 2's lie, of which are K2 and V2; whole: sa and one, where
+    they lie behind each other already.
+    """
+
+    sa: Tensor
+    one: Tensor
+    right: tuple[Tensor, Tensor | None]
+    whole: Tensor | None = None
+
+    @property
+    def residual(self) -> Tensor:
+        """What both streams add to, (S + B, …)."""
+        return torch.cat((self.sa, self.one)) if self.whole is None else self.whole
+
+    @property
+    def two(self) -> Tensor:
+        """Image 2's rows, (B, …)."""
+        stream, partner = self.right
+        return stream if partner is None else stream.index_select(0, partner)
+
+
+def sides_of(tensor: Tensor, images: int, partner: Tensor, stream: Stream) -> Sides:
+    """tensor: (S, …) before the first pair-wise block, when both streams are still equal, (S + B, …) afterwards: the
+    self-attention stream of S = ``images`` images, then the PWCA stream of the first B. partner: (B,).
+
+    ``own``: image 1 is the PWCA stream, image 2 the partner's self-attention stream. ``figure``: image 1 is its
+    self-attention stream, image 2 the PWCA stream, which starts as the partner's.
+    """
+    targets = partner.numel()
+    if len(tensor) == images:
+        return Sides(tensor, tensor[:targets], (tensor, partner))
+    # Split, not sliced: the gradient of a split is one copy, that of each slice a tensor of zeros and a sum.
+    sa, pwca = tensor.split((images, targets))
+    if stream == "own":
+        return Sides(sa, pwca, (sa, partner), tensor)
+    return Sides(sa, sa[:targets], (pwca, None))
+
+
 def paired_block(
     block: Block,
     tokens: Tensor,
@@ -48,25 +89,13 @@ def paired_block(
     Returns tokens (S + B, N+1, D), of each image as many as ``read`` queries for, and the self-attention stream's
     (Q, K) for the rollout.
     """
-    targets = partner.numel()
     q, k, v = read(block, tokens)
     rows = querying(tokens, q)
-    first = len(tokens) == images
-    if first:  # both streams still are the same
-        sa, own = (q, k, v), (q[:targets], k[:targets], v[:targets])
-        rows = torch.cat((rows, rows[:targets]))
-    else:
-        # Split, not sliced: the gradient of a split is one copy, that of each slice a tensor of zeros and a sum.
-        sa, own = zip(*(tensor.split((images, targets)) for tensor in (q, k, v)), strict=True)
-    if stream == "own" or first:
-        q1, k1, v1 = own
-        k2, v2 = sa[1].index_select(0, partner), sa[2].index_select(0, partner)
-    else:
-        q1, k1, v1 = (tensor[:targets] for tensor in sa)
-        k2, v2 = own[1:]
-        rows = torch.cat((rows[:images], rows[:targets]))
-    attended = _one_batch(self_attention(*sa), pairwise_attention(q1, k1, v1, k2, v2))
-    return rest_of_block(block, rows, attended), sa[:2]
+    q, k, v, rows = (sides_of(tensor, images, partner, stream) for tensor in (q, k, v, rows))
+    attended = _one_batch(
+        self_attention(q.sa, k.sa, v.sa), pairwise_attention(q.one, k.one, v.one, k.two, v.two)
+    )
+    return rest_of_block(block, rows.residual, attended), (q.sa, k.sa)
 
 
 def _one_batch(first: Tensor, second: Tensor) -> Tensor:
