@@ -1,17 +1,15 @@
-"""`python -m benchmark VERB`: list, run, launch, check-data, mini-data, settings. torch is loaded by `run` alone."""
+"""`python -m benchmark VERB`: list, run, launch, check-data, mini-data, weights, settings. Only `run` loads torch."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from benchmark import config, device, options, pool, status
+from benchmark import config, device, options, pool, shown_settings, status, tuning
 from benchmark.claim import Busy
-from benchmark.data.registry import DATASETS
 from benchmark.errors import SettingsError, SuiteError
 from benchmark.grid import select
 from benchmark.records import set_aside
@@ -50,8 +48,8 @@ def list_runs(arguments: argparse.Namespace) -> int:
 
 
 def launch(arguments: argparse.Namespace) -> int:
-    """Run what is missing, in JOBS slots; the exit status is 1 if a run failed."""
-    profile = config.load_profile(arguments.profile)
+    """Run what is missing, in JOBS slots; the exit status is 1 if a run failed or has no weights."""
+    profile, tuned = config.load_profile(arguments.profile), tuning.parse(arguments.tune)
     places = options.places(arguments)
     if places.generated:
         from benchmark.mini.sets import write
@@ -63,23 +61,27 @@ def launch(arguments: argparse.Namespace) -> int:
             if view.state == "stale":
                 print(f"set aside: {set_aside(view.folder.path, 'stale')}", file=sys.stderr)
         views = options.collect(arguments)
+    asked = any(view.state in status.TO_RUN for view in views)
+    chosen = device.choose(arguments.device, profile.name, profile.device) if asked else "cpu"
+    views = [status.with_weights(view, places) for view in views]
     todo = [view for view in views if view.state in status.TO_RUN]
-    chosen = device.choose(arguments.device, profile.name, profile.device) if todo else "cpu"
     slots = pool.plan_slots(chosen, len(todo), arguments.jobs)
     slots = replace(slots, threads=pool.threads_of(profile, slots.threads))
-    share = (os.cpu_count() or 1) // slots.jobs
     workers = arguments.workers
     if workers is None:
-        workers = pool.workers_of(profile, share, on_gpu=bool(slots.gpus))
+        workers = pool.workers_of(profile, pool.usable_cores() // slots.jobs, on_gpu=bool(slots.gpus))
     passed = [
         "--profile", arguments.profile, "--runs", str(places.runs), "--device", chosen,
         "--threads", str(slots.threads), "--workers", str(workers), "--set", arguments.overrides,
-        "--checkpoint-seconds", str(arguments.checkpoint_seconds),
+        "--checkpoint-seconds", str(arguments.checkpoint_seconds), "--tune", str(tuned),
         "--data", str(options.absolute(arguments.data) or ""),
         "--weights", str(options.absolute(arguments.weights) or ""),
     ]  # fmt: skip
     summary = pool.launch(views, lambda view: pool.run_command(passed, view), slots, show=LiveView())
-    return _report(summary)
+    unready = Counter(view.reason for view in views if view.state == "no-weights")
+    for reason, runs in unready.items():
+        print(f"no-weights, {runs} runs not started: {reason}", file=sys.stderr)
+    return _report(summary) or (1 if unready else 0)
 
 
 def _report(summary: pool.Summary) -> int:
@@ -125,7 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
     stop.listen()
     from benchmark.run import Infrastructure, run_cell
 
-    fitting = pool.threads_of(config.load_profile(arguments.profile), os.cpu_count() or 1)
+    fitting = pool.threads_of(config.load_profile(arguments.profile), pool.usable_cores())
     result = run_cell(
         cell,
         arguments.seed,
@@ -139,6 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
             checkpoint_seconds=arguments.checkpoint_seconds,
             quiet=arguments.quiet,
             parent=arguments.parent,
+            tuning=tuning.parse(arguments.tune),
         ),
         stop=stop,
     )
@@ -166,12 +169,19 @@ def check_data(arguments: argparse.Namespace) -> int:
         places.data,
         decode=not arguments.no_decode,
         limit=arguments.limit,
-        jobs=os.cpu_count() or 1,
+        jobs=pool.usable_cores(),
         options={
             key: {"merge_val": data.merge_val, "skip_unparsable": data.skip_unparsable}
             for key, data in read_as.items()
         },
     )
+
+
+def forecast(arguments: argparse.Namespace) -> int:
+    """Measure a few steps of every distinct shape here, and print what the runs will take."""
+    from benchmark.forecast.verb import told
+
+    return told(arguments)
 
 
 def mini_data(arguments: argparse.Namespace) -> int:
@@ -184,33 +194,19 @@ def mini_data(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def weights(arguments: argparse.Namespace) -> int:
+    """Fetch the pretrained weights that the cells need, verify and record them; what is there stays."""
+    from benchmark.prefetch import fetch_all
+
+    return fetch_all(arguments)
+
+
 def settings(arguments: argparse.Namespace) -> int:
-    """Print the settings of a profile as SET takes them, task by task."""
+    """Print the settings of a profile as SET takes them, task by task, dataset and backbone."""
     profile = config.load_profile(arguments.profile)
     overrides = config.parse_overrides(arguments.overrides)
-    print(f"# {profile.name}: {profile.title}")
-    words = {"fgvc": "fine-grained classification (Table 1)", "reid": "re-identification (Table 2)"}
-    for task in (task for task in words if task in profile.tables):
-        datasets = [key for key, row in DATASETS.items() if row.task == task]
-        plain = next(key for key in datasets if key not in profile.tables)
-        common = _shown(plain, profile, overrides)
-        print(f"\n# {words[task]}", *common, sep="\n")
-        for key in datasets:
-            own = [line for line in _shown(key, profile, overrides) if line not in common]
-            if own:
-                print(f"# {key} differs", *own, sep="\n")
+    print(*shown_settings.lines(profile, overrides), sep="\n")
     return 0
-
-
-def _shown(dataset: str, profile: config.Profile, overrides: dict[str, object]) -> list[str]:
-    """``name=value`` of every setting of a dataset's DCAL runs."""
-    (cell,) = select([f"{dataset}/deit_tiny/dcal"])
-    chosen = config.resolve(cell, 0, profile, overrides).identity["settings"]
-    lines = []
-    for name, value in chosen.items():
-        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        lines.append(f"{name}={text.lower() if isinstance(value, bool) else text}")
-    return lines
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -244,7 +240,13 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument(
         "--limit", type=int, default=10, help="how many missing or unreadable pictures to name"
     )
+    telling = verb("forecast", forecast, options.add_grid, options.add_machine)
+    telling.add_argument("--jobs", type=int, default=None, help="runs at once, as launch has it")
+    telling.add_argument("--again", action="store_true", help="measure also what was measured before")
     verb("mini-data", mini_data)
+    verb("weights", weights, options.add_grid).add_argument(
+        "--mirror", default="", help="folder to copy files of weights from; none: the hub"
+    )
     verb("settings", settings)
     return parser
 

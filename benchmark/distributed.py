@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import torch
@@ -31,6 +31,12 @@ class Alone:
     def parallel(self, module: nn.Module) -> nn.Module:
         """A module whose backward leaves the mean of all ranks' gradients on every rank."""
         return module
+
+    def align(self, module: nn.Module) -> None:
+        """Give every rank the first one's parameters and buffers, as ``parallel`` does."""
+
+    def average(self, parameters: Iterable[nn.Parameter]) -> None:
+        """The mean of all ranks' gradients to every rank, where no ``parallel`` module sees to it."""
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
         """Of each flag, whether some rank has set it."""
@@ -65,8 +71,22 @@ class Peers(Alone):
         if self._device.type == "cuda":
             return DistributedDataParallel(module, device_ids=[self._device])
         parallel = DistributedDataParallel(module)
-        parallel.register_comm_hook(None, lambda _, bucket: _mean_in_order(bucket.buffer()))
+        parallel.register_comm_hook(None, lambda _, bucket: _done(_mean_in_order(bucket.buffer())))
         return parallel
+
+    def align(self, module: nn.Module) -> None:
+        for tensor in module.state_dict().values():
+            dist.broadcast(tensor, src=0)
+
+    def average(self, parameters: Iterable[nn.Parameter]) -> None:
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        mean = torch.cat([gradient.flatten() for gradient in gradients])
+        if self._device.type == "cuda":
+            dist.all_reduce(mean, dist.ReduceOp.AVG)
+        else:
+            mean = _mean_in_order(mean)
+        for gradient, part in zip(gradients, mean.split([each.numel() for each in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
         asked = torch.tensor(flags, dtype=torch.uint8)
@@ -87,7 +107,7 @@ class Peers(Alone):
         self.any(False)
 
 
-def _mean_in_order(own: Tensor) -> torch.futures.Future[Tensor]:
+def _mean_in_order(own: Tensor) -> Tensor:
     """Gradients added up in the ranks' order.
 
     The usual sum begins with another rank for each stretch of a bucket, and what lies in a bucket changes after a
@@ -95,9 +115,13 @@ def _mean_in_order(own: Tensor) -> torch.futures.Future[Tensor]:
     """
     parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
     dist.all_gather(parts, own)
-    mean: torch.futures.Future[Tensor] = torch.futures.Future()
-    mean.set_result(sum(parts[1:], parts[0]) / len(parts))
-    return mean
+    return sum(parts[1:], parts[0]) / len(parts)
+
+
+def _done(value: Tensor) -> torch.futures.Future[Tensor]:
+    done: torch.futures.Future[Tensor] = torch.futures.Future()
+    done.set_result(value)
+    return done
 
 
 class _Gather(torch.autograd.Function):

@@ -22,11 +22,14 @@ def scaled_lr(train: TrainSettings) -> float:
 def make_optimizer(
     model: DCAL, weighting: UncertaintyWeighting, train: TrainSettings
 ) -> torch.optim.Optimizer:
-    """AdamW, L2-coupled Adam or SGD over the model's and the weighting's parameters, by the recipe's groups."""
+    """AdamW, L2-coupled Adam or SGD over the model's and the weighting's parameters, by the recipe's groups.
+
+    Fused: one pass over all parameters a step, on CPUs and GPUs; equal to the plain update up to rounding.
+    """
     groups = parameter_groups(model, weighting, train)
     lr = scaled_lr(train)
     if train.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=lr, momentum=train.momentum)
+        return torch.optim.SGD(groups, lr=lr, momentum=train.momentum, fused=True)
     kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=lr, fused=True)
 

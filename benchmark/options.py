@@ -40,6 +40,7 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, default=None, help="decoding processes a run; none: as cores allow"
     )
+    parser.add_argument("--tune", default="", help='how steps are computed, "accumulate=2 recompute=true"')
     parser.add_argument(
         "--checkpoint-seconds", type=float, default=60.0, help="least time between two checkpoints"
     )

@@ -63,7 +63,7 @@ def plan_slots(chosen: str, runs: int, jobs: int | None) -> Slots:
     """
     if jobs is not None and jobs < 1:
         raise RunError(f"JOBS={jobs}: at least one run at a time is needed")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     if chosen == "cuda":
         gpus = _gpu_ids()
         count = min(jobs or len(gpus), max(1, runs))
@@ -71,6 +71,11 @@ def plan_slots(chosen: str, runs: int, jobs: int | None) -> Slots:
     fitting = max(1, _memory_bytes() // CPU_MEMORY_PER_JOB)
     count = min(jobs or min(cores, fitting), max(1, runs))
     return Slots(count, max(1, cores // count), ())
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on: a cluster, a container or taskset may leave it fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def threads_of(profile: Profile, fitting: int) -> int:

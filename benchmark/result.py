@@ -25,10 +25,11 @@ def make_result(
     predictions_sha256: str,
     peak_memory_bytes: int,
     provenance: dict,
+    forecast_seconds: float | None = None,
 ) -> dict:
     """The result of the last epoch; the best one stands beside it, labelled by its own key.
 
-    peak_memory_bytes: the largest of the ranks.
+    peak_memory_bytes: the largest of the ranks. forecast_seconds: of training and evaluations, if there was a forecast.
     """
     metric = trainer.task.metric
     evaluated = [entry for entry in trainer.book.history if "metrics" in entry]
@@ -52,11 +53,13 @@ def make_result(
             **trainer.task.facts(dataset),
         },
         "weights": _weights(config.tag, trainer.model.pretrained),
-        "device": trainer.compute.record(),
+        "device": _device(trainer),
         "cost": {
             "epochs": trainer.train.epochs,
             "steps": trainer.steps,
             "train_seconds": round(trainer.book.train_seconds, 2),
+            "seconds": round(trainer.book.train_seconds + trainer.book.evaluate_seconds, 2),
+            **({"forecast_seconds": forecast_seconds} if forecast_seconds else {}),
             "peak_memory_bytes": peak_memory_bytes,
             "attempts": trainer.book.attempts,
         },
@@ -64,6 +67,13 @@ def make_result(
         "predictions_sha256": predictions_sha256,
         "provenance": provenance,
     }
+
+
+def _device(trainer: Trainer) -> dict[str, object]:
+    described = trainer.compute.record()
+    if tuning := str(trainer.tuning):
+        described["tuning"] = tuning
+    return described
 
 
 def _weights(tag: str, report: LoadReport) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""One training step's forward pass: from a batch to its loss, over all ranks of a run."""
+"""A training step's loss: from a batch to every branch's, over all ranks of a run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from benchmark.device import Compute
 from benchmark.distributed import Alone
 from benchmark.tasks import Task
+from dcal.heads import Features
 from dcal.losses import UncertaintyWeighting
 from dcal.model import DCAL
 
@@ -41,12 +42,24 @@ class StepLoss(nn.Module):
         images, partner_images: this rank's, (B, 3, h, w). labels: of the whole batch. counts: how many pictures each
         rank brings.
         """
+        return self.loss(self.features(images, partner_images), labels, counts)
+
+    def features(self, images: Tensor, partner_images: Tensor | None) -> Features:
+        """Each branch's features of some of this rank's pictures."""
+        with self._autocast():
+            return self.model.features(images, partner_images=partner_images)
+
+    def loss(self, features: Features, labels: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """What ``forward`` returns, from the features of all of this rank's pictures."""
         self._counts = counts
-        device, amp = self.compute.device, self.compute.amp
-        with torch.autocast(device.type, amp, enabled=amp is not None):
-            outputs = self.model(images, partner_images=partner_images)
+        with self._autocast():
+            outputs = self.model.classify(features)
         losses = {name: self.task.loss(branch, labels) for name, branch in outputs.branches().items()}
         return self.weighting(losses), torch.stack([loss.detach().double() for loss in losses.values()])
+
+    def _autocast(self) -> torch.autocast:
+        amp = self.compute.amp
+        return torch.autocast(self.compute.device.type, amp, enabled=amp is not None)
 
     def _whole_batch(self, head: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor] | None:
         return (self.peers.gather(arguments[0], self._counts),) if head.training else None

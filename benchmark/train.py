@@ -8,21 +8,26 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
+from benchmark.book import Book, line
 from benchmark.config import Config
 from benchmark.data.loader import Batch, Prepare, TrainLoader
+from benchmark.data.transfer import Ready, Transfer
 from benchmark.device import Compute
 from benchmark.distributed import Alone
 from benchmark.errors import RunError
+from benchmark.gradients import AtOnce, InParts
 from benchmark.optim import Schedule, make_optimizer
+from benchmark.randomness import Randomness
 from benchmark.step import StepLoss
 from benchmark.stop import Stopped, StopRequest
 from benchmark.tasks import Evaluation, Task
+from benchmark.tuned import tune
+from benchmark.tuning import Tuning
+from benchmark.world import share_parts
 from dcal.losses import UncertaintyWeighting
 from dcal.model import DCAL
 
@@ -30,24 +35,6 @@ logger = logging.getLogger("benchmark")
 
 # Batches of an evaluation, and how many the rank with the most has, to the same batches, ended by a stop.
 Watched = Callable[[Iterable[Batch], int], Iterator[Batch]]
-
-
-@dataclass
-class Book:
-    """Where training stands and what was seen so far, by all ranks together; part of every checkpoint.
-
-    epoch, step: the next step to take, both from 0. sums: branch → sum of its loss over this epoch's images.
-    seconds: training time so far, in this epoch and in all. history: one entry a finished epoch.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    images: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
-    epoch_seconds: float = 0.0
-    train_seconds: float = 0.0
-    attempts: int = 0
-    history: list[dict] = field(default_factory=list)
 
 
 class Trainer:
@@ -77,24 +64,36 @@ class Trainer:
         stop: StopRequest,
         checkpoint_seconds: float,
         show_progress: bool,
+        tuning: Tuning = Tuning(),  # noqa: B008 - it cannot be changed
     ) -> None:
         self.config, self.model, self.loader, self.compute = config, model, loader, compute
         self.train, self.task, self.peers = config.settings.train, task, peers
-        self.prepare, self.evaluate, self.save, self.record, self.stop = prepare, evaluate, save, record, stop
+        self.transfer = Transfer(prepare, compute.device)
+        self.evaluate, self.save, self.record, self.stop = evaluate, save, record, stop
         self.checkpoint_seconds = checkpoint_seconds
         self.show_progress = show_progress
         self.weighting = UncertaintyWeighting(model.branch_names, initial=config.settings.model.w_init)
         self.weighting.to(compute.device)
-        self.step_loss = peers.parallel(StepLoss(model, self.weighting, task, compute, peers))
+        self.randomness = Randomness(model, compute.device)
+        self.scaler = torch.amp.GradScaler(enabled=compute.scales_loss)
+        self.tuning = tuning
+        self.gradients = self._gradients()
         self.optimizer = make_optimizer(model, self.weighting, self.train)
         self.epoch_steps = [loader.length(epoch) for epoch in range(self.train.epochs)]
         self.schedule = Schedule(self.optimizer, self.train, self.epoch_steps)
-        self.scaler = torch.amp.GradScaler(enabled=compute.scales_loss)
         self.book = Book()
         self._sums = torch.zeros(len(model.branch_names), dtype=torch.float64, device=compute.device)
         self._saved_at = time.monotonic()
         if peers.rank:  # rank 0 goes on with the stream of a run that is alone
             self._seed_afresh()
+
+    def _gradients(self) -> AtOnce | InParts:
+        tune(self.model, self.tuning)
+        step_loss = StepLoss(self.model, self.weighting, self.task, self.compute, self.peers)
+        if self.tuning.accumulate == 1:
+            return AtOnce(step_loss, self.peers, self.scaler.scale)
+        cut = share_parts(self.config, self.tuning.accumulate)
+        return InParts(step_loss, self.peers, self.scaler.scale, cut=cut, randomness=self.randomness)
 
     @property
     def steps(self) -> int:
@@ -126,7 +125,7 @@ class Trainer:
         book, steps = self.book, self.epoch_steps[self.book.epoch]
         batches = self.loader.epoch(book.epoch, book.step)
         bar = tqdm(
-            batches,
+            self.transfer(batches),
             desc=f"epoch {book.epoch + 1}/{self.train.epochs}",
             initial=book.step,
             total=steps,
@@ -146,17 +145,12 @@ class Trainer:
             if due and book.step < steps:
                 self._save()
 
-    def _step(self, batch: Batch) -> None:
+    def _step(self, batch: Ready) -> None:
         book = self.book
         self.schedule.set(book.epoch, book.step)
-        images = self.prepare(batch.images, batch.erased)
         labels = self.peers.gather(batch.labels, batch.counts).to(self.compute.device, non_blocking=True)
-        partners = None
-        if batch.partner_images is not None:
-            partners = self.prepare(batch.partner_images, batch.partner_erased)
-        total, losses = self.step_loss(images, partners, labels, batch.counts)
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(total).backward()
+        losses = self.gradients(batch.images, batch.partner_images, labels, batch.counts)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self._sums += losses * len(labels)
@@ -186,14 +180,16 @@ class Trainer:
             self._save()  # a run that is stopped in its final evaluation repeats that alone
         predictions = None
         if last or (book.epoch + 1) % self.config.settings.evaluate.every == 0:
+            began = time.monotonic()
             predictions = self.evaluate(self._watched)
             entry["metrics"] = predictions.metrics()
+            book.evaluate_seconds += time.monotonic() - began
         book.history.append(entry)
         book.train_seconds += book.epoch_seconds
         book.epoch, book.step, book.images, book.epoch_seconds = book.epoch + 1, 0, 0, 0.0
         self._sums.zero_()
         self.record(book.history)
-        logger.info("%s", _line(entry, self.train.epochs))
+        logger.info("%s", line(entry, self.train.epochs))
         (due,) = self.peers.any(self._save_is_due())
         if due and not last:
             self._save()
@@ -205,11 +201,11 @@ class Trainer:
         Stopped, it is repeated as a whole: what it found so far is in no checkpoint, and a random selection draws anew
         what it drew. All ranks look together, also those that have fewer batches.
         """
-        left, before = iter(batches), self._random_state()
+        left, before = iter(batches), self.randomness.state()
         for _ in range(rounds):
             (stopping,) = self.peers.any(bool(self.stop.reason))
             if stopping:
-                self._set_random_state(before)
+                self.randomness.restore(before)
                 self._save()
                 epoch = min(self.book.epoch + 1, self.train.epochs)
                 raise Stopped(f"{self._told_to_stop()} while epoch {epoch} was being evaluated; saved")
@@ -225,7 +221,7 @@ class Trainer:
             "weighting": self.weighting.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "rng": self._random_state(),
+            "rng": self.randomness.state(),
             "book": json.dumps(vars(self.book)),
         }
 
@@ -250,32 +246,13 @@ class Trainer:
                 "the change", len(streams), self.peers.size,
             )  # fmt: skip
         if self.peers.rank < len(streams):
-            self._set_random_state(streams[self.peers.rank])
+            self.randomness.restore(streams[self.peers.rank])
         else:
             self._seed_afresh()
 
-    def _random_state(self) -> dict[str, torch.Tensor]:
-        rng = {"torch": torch.get_rng_state()}
-        if self.compute.device.type == "cuda":
-            rng["cuda"] = torch.cuda.get_rng_state()
-        if self.model.glca:
-            rng["selection"] = self.model.glca.generator.get_state()
-        return rng
-
-    def _set_random_state(self, rng: dict[str, torch.Tensor]) -> None:
-        torch.set_rng_state(rng["torch"])
-        if "cuda" in rng and self.compute.device.type == "cuda":
-            torch.cuda.set_rng_state(rng["cuda"])
-        if self.model.glca:
-            self.model.glca.generator.set_state(rng["selection"])
-
     def _seed_afresh(self) -> None:
         """A random stream that no other rank has: stochastic depth and PWCA's partners are each rank's own."""
-        place = (self.config.seed, self.peers.rank, self.book.epoch, self.book.step)
-        seed = int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
-        torch.manual_seed(seed)
-        if self.model.glca:
-            self.model.glca.generator.manual_seed(seed)
+        self.randomness.begin(self.config.seed, self.peers.rank, self.book.epoch, self.book.step)
 
     def _told_to_stop(self) -> str:
         """Why; every rank returns once rank 0 has saved, with the signals that came to any, which are meant for all."""
@@ -292,18 +269,7 @@ class Trainer:
                 f"the loss is not finite in epoch {self.book.epoch + 1}: training diverged and is not saved. "
                 "The last checkpoint is whole; lower train.lr, or use train.precision=float32"
             )
-        of_others = self.peers.collect(self._random_state())[1:]
+        of_others = self.peers.collect(self.randomness.state())[1:]
         if self.peers.rank == 0:
             self.save({**self.state(), "rng_of_other_ranks": of_others})
         self._saved_at = time.monotonic()
-
-
-def _line(entry: dict, epochs: int) -> str:
-    losses = " ".join(f"{name} {value:.4f}" for name, value in entry["loss"].items())
-    parts = [f"epoch {entry['epoch']}/{epochs}", f"loss {losses}"]
-    if entry["w"]:
-        parts.append("w " + " ".join(f"{name} {value:+.3f}" for name, value in entry["w"].items()))
-    if "metrics" in entry:
-        parts.append(" ".join(f"{name} {value:.2f}" for name, value in entry["metrics"].items()))
-    parts.append(f"{entry['seconds']:.1f} s, {entry['images_per_second']:.1f} images/s")
-    return "; ".join(parts)

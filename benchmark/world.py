@@ -67,8 +67,16 @@ def training_shares(config: Config, world: World) -> Shares:
     return Shares(world.rank, world.size, 2 if _pairs_in_batch(config) else 1)
 
 
-def require_divisible(config: Config, ranks: int) -> None:
-    """Raises SettingsError if so many ranks cannot share a run's batches out evenly, each with rows to pair."""
+def share_parts(config: Config, parts: int) -> Shares:
+    """How a rank cuts its share of a training batch into parts: as the ranks cut the batch, and none is a stand-in."""
+    return Shares(ranks=parts, least=2 if _pairs_in_batch(config) else 1)
+
+
+def require_divisible(config: Config, ranks: int, parts: int = 1) -> None:
+    """Raises SettingsError if so many ranks cannot share a run's batches out evenly, each with rows to pair.
+
+    parts: into which each rank cuts its share; for each of them the same holds.
+    """
     train = config.settings.train
     whole, rows = train.batch_size, "pictures"
     if (
@@ -76,7 +84,8 @@ def require_divisible(config: Config, ranks: int) -> None:
     ):  # whole identities, so that every share is as good a batch for PWCA's partners
         whole, rows = train.batch_size // train.instances, "identities"
     least = 2 if _pairs_in_batch(config) else 1
-    if ranks >= 1 and whole % ranks == 0 and whole // ranks >= least:
+    pieces = ranks * parts
+    if pieces >= 1 and whole % pieces == 0 and whole // pieces >= least:
         return
     fitting = [number for number in range(1, whole + 1) if whole % number == 0 and whole // number >= least]
     pairing = (
@@ -84,10 +93,11 @@ def require_divisible(config: Config, ranks: int) -> None:
         if least > 1
         else ""
     )
+    each = f", each in {parts} parts (TUNE accumulate), {pieces} in all" if parts > 1 else ""
     raise SettingsError(
-        f"{config.cell.id} by {ranks} processes, one a GPU: a batch of {whole} {rows} (train.batch_size="
+        f"{config.cell.id} by {ranks} processes, one a GPU{each}: a batch of {whole} {rows} (train.batch_size="
         f"{train.batch_size}) is shared out, and each needs the same number of {rows}{pairing}. Use {_or(fitting)} "
-        "of them, or another train.batch_size"
+        f"of them{' in all' if each else ''}, or another train.batch_size"
     )
 
 

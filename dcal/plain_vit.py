@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from timm.layers import Attention
+from timm.layers import Attention, HybridEmbed
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -45,6 +45,9 @@ class PlainViT(nn.Module):
                     "expected timm's pre-norm Block with plain multi-head attention"
                 )
         self.vit = vit
+        if isinstance(vit.patch_embed, HybridEmbed):
+            # Convolutions read all channels of a place at once; pictures arrive in this order, too.
+            vit.patch_embed.to(memory_format=torch.channels_last)
 
     @property
     def blocks(self) -> nn.Sequential:

@@ -12,6 +12,7 @@ from pathlib import Path
 from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import UncompletedJobError
 
+from benchmark import tuning
 from benchmark.atomic import write_json
 from benchmark.claim import Busy
 from benchmark.config import load_profile, parse_overrides, resolve
@@ -92,6 +93,7 @@ def _run(job: RunJob, place: World, owner: str, stop: StopRequest) -> None:
             owner=owner,
             submitted=job.submitted,
             world=place,
+            tuning=tuning.parse(job.tuning),
         ),
         stop=stop,
     )

@@ -13,7 +13,8 @@ class RunJob:
     """One run as submitit pickles it. It is read again at every start of the job, so it holds no state: what the run
     has reached lies in its folder, and whatever it needs is imported where it runs.
 
-    data, weights: folders, "" where the profile has its own or the hub's cache serves. overrides: as SET has them.
+    data, weights: folders, "" where the profile has its own or the hub's cache serves. overrides: as SET has them;
+    tuning: as TUNE has it.
     device: cpu or cuda, decided at submission. scratch: a node's own disk, variables unexpanded, or "".
     name: the job's own; submitted: the code at submission.
     """
@@ -33,6 +34,7 @@ class RunJob:
     requeues: int
     checkpoint_seconds: float
     submitted: Mapping[str, object]
+    tuning: str = ""
 
     def __call__(self) -> None:
         """Work on the run until it is done, or saved for the job's next start."""

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 
-from benchmark import config, device, options, provenance, status
+from benchmark import config, device, options, provenance, status, tuning
 from benchmark.errors import RunError
 from benchmark.mini.sets import write
 from benchmark.places import Places
@@ -35,12 +35,13 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
     """
     if arguments.rerun == "stale":
         states = (*states, "stale")
+    tuned = tuning.parse(arguments.tune)
     cluster = load_cluster(options.absolute(arguments.cluster))
     places = options.places(arguments)
     wanted = device.wanted(arguments.device, config.load_profile(arguments.profile).device)
     order = Order(
         arguments.profile, places.runs, options.absolute(arguments.data), options.absolute(arguments.weights),
-        arguments.overrides, wanted, arguments.workers, arguments.checkpoint_seconds,
+        arguments.overrides, wanted, arguments.workers, arguments.checkpoint_seconds, tuned,
     )  # fmt: skip
     if arguments.dry:
         _rehearse(arguments, cluster, order, places, states)
@@ -82,7 +83,7 @@ def _planned(
     grid: Grid, cluster: Cluster, order: Order, states: tuple[str, ...]
 ) -> tuple[list[status.RunView], list[Array]]:
     chosen = [run.view for run in grid.runs if _is_sent(run, states)]
-    return chosen, plan(cluster, chosen, order.runs, order.device)
+    return chosen, plan(cluster, chosen, order.runs, order.device, order.tuning)
 
 
 def _rehearse(

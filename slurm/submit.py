@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import submitit
@@ -17,11 +17,13 @@ from benchmark import provenance
 from benchmark.errors import RunError
 from benchmark.status import RunView
 from benchmark.submission import Submission
-from slurm.arrays import Array, device_of
+from benchmark.tuning import Tuning
+from slurm.arrays import Array
 from slurm.cluster import Cluster
 from slurm.environment import without_foreign
 from slurm.handover import Handover, folder_of
 from slurm.job import RunJob
+from slurm.limits import device_of
 
 ROOT = provenance.ROOT
 
@@ -38,6 +40,7 @@ class Order:
     device: str
     workers: int | None
     checkpoint_seconds: float
+    tuning: Tuning = field(default_factory=Tuning)
 
     @property
     def folder(self) -> Path:
@@ -169,6 +172,7 @@ def _run_job(
         requeues=cluster.requeues,
         checkpoint_seconds=order.checkpoint_seconds,
         submitted=submitted,
+        tuning=str(order.tuning),
     )
 
 

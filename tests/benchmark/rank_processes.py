@@ -12,18 +12,22 @@ from torch.nn import functional as F
 
 import benchmark.mini.backbones  # noqa: F401 - registers them with timm
 import dcal.model
-from benchmark import run
+from benchmark import checkpoint, run
+from benchmark.config import load_profile, resolve
 from benchmark.data import sources
 from benchmark.data.loader import TestLoader, normalise
 from benchmark.device import Compute
 from benchmark.distributed import Alone
+from benchmark.gradients import AtOnce, InParts
 from benchmark.grid import select
 from benchmark.places import Places
-from benchmark.records import RunFolder
+from benchmark.randomness import Randomness
+from benchmark.records import RunFolder, folder_of
 from benchmark.rendezvous import Meeting
 from benchmark.step import StepLoss
 from benchmark.stop import Stopped, StopRequest
 from benchmark.tasks import TASKS
+from benchmark.tuning import Tuning
 from benchmark.world import Shares, World
 from dcal.builder import build
 from dcal.losses import UncertaintyWeighting
@@ -76,6 +80,25 @@ class Job:
     overrides: dict
     stop_after: dict = field(default_factory=dict)
     checkpoint_seconds: float = 1e9
+    tuning: Tuning = field(default_factory=Tuning)
+
+
+def beside(places, name):
+    """The same pictures, runs of their own."""
+    return Places(places.runs / name, places.data, places.weights, places.generated)
+
+
+def config_of(job):
+    return resolve(select([job.cell])[0], 0, load_profile("mini"), job.overrides)
+
+
+def folder(job):
+    return folder_of(config_of(job), job.places.runs)
+
+
+def weights(job):
+    """The parameters and buffers that a run ended with."""
+    return checkpoint.newest(folder(job), config_of(job).hash)["model"]
 
 
 def run_cell(world, job):
@@ -92,7 +115,10 @@ def run_cell(world, job):
             job.places,
             overrides=job.overrides,
             infrastructure=run.Infrastructure(
-                quiet=True, checkpoint_seconds=job.checkpoint_seconds, world=world
+                quiet=True,
+                checkpoint_seconds=job.checkpoint_seconds,
+                world=world,
+                tuning=job.tuning,
             ),
             stop=stop,
         )
@@ -129,12 +155,20 @@ def evaluate(world, folder, data, settings, key, batch_size):
 
 @dataclass(frozen=True)
 class Step:
-    """A batch and a model for it. partners: of every picture, inside its rank's share; None: a baseline."""
+    """A batch and a model for it. partners: of every picture, inside its rank's part; None: a baseline.
+
+    parts: into which each rank cuts its share.
+    """
 
     head: str
     counts: tuple
     classes: int = 3
     partners: tuple | None = None
+    parts: int = 1
+
+    def at_once(self):
+        """The same without parts."""
+        return dataclasses.replace(self, parts=1)
 
     def batch(self):
         generator = torch.Generator().manual_seed(1)
@@ -143,7 +177,7 @@ class Step:
 
 
 def gradients(world, folder, step):
-    """Total loss, losses, gradients and buffers after one backward, in float64."""
+    """Losses, gradients and buffers after one backward, in float64."""
     torch.set_num_threads(1)
     with Meeting(RunFolder(folder), world, StopRequest()) as meeting:
         meeting.connect()
@@ -152,28 +186,34 @@ def gradients(world, folder, step):
 
 
 def _gradients(step: Step, peers: Alone):
-    torch.manual_seed(0)
+    torch.manual_seed(peers.rank)  # all begin with the first one's parameters
     crossed = step.partners is not None
     model = build(
         TINY, step.classes, image_size=32, weights="random", head=step.head, drop_path=0.0,
         glca=GLCASettings(blocks=1, ratio=0.3) if crossed else None, pwca=PWCASettings() if crossed else None,
     ).double()  # fmt: skip
     weighting = UncertaintyWeighting(model.branch_names, initial=0.3).double()
-    loss = peers.parallel(
-        StepLoss(model, weighting, _in_float64(step.head), Compute(CPU, "", "float64", None, 1), peers)
-    )
+    loss = StepLoss(model, weighting, _in_float64(step.head), Compute(CPU, "", "float64", None, 1), peers)
+    cut = Shares(ranks=step.parts, least=2)
+    if step.parts == 1:
+        backward = AtOnce(loss, peers, _unscaled)
+    else:
+        backward = InParts(loss, peers, _unscaled, cut=cut, randomness=Randomness(model, CPU))
     images, labels = step.batch()
     counts = step.counts if peers.size > 1 else (len(images),)
     start, count = sum(counts[: peers.rank]), counts[peers.rank]
-    part = slice(start, start + count) if count else slice(0, 2)  # a stand-in
+    share = slice(start, start + count) if count else slice(0, 2)  # a stand-in
+    sizes = [size for size in cut.counts(len(images[share])) if size]
+    ends = itertools.accumulate(sizes, initial=share.start)
+    parts = [slice(first, last) for first, last in itertools.pairwise(ends)]
+    once_and_again = iter([*parts, *parts[:-1]])
     drawn = dcal.model.random_partners
     try:
-        dcal.model.random_partners = lambda pictures: _partners(step, part, pictures)
-        total, losses = loss(images[part], None, labels, counts)
+        dcal.model.random_partners = lambda pictures: _partners(step, next(once_and_again), pictures)
+        losses = backward(images[share], None, labels, counts)
     finally:
         dcal.model.random_partners = drawn
-    total.backward()
-    found = {"total": total.detach(), "losses": losses}
+    found = {"losses": losses}
     for module in (model, weighting):
         found |= {f"gradient of {name}": p.grad for name, p in module.named_parameters() if p.requires_grad}
         found |= dict(module.named_buffers())
@@ -183,8 +223,12 @@ def _gradients(step: Step, peers: Alone):
 def _partners(step, part, pictures):
     partners = torch.tensor(step.partners)[part] - part.start
     assert len(partners) == pictures
-    assert ((partners >= 0) & (partners < pictures)).all(), "a partner outside of the rank's share"
+    assert ((partners >= 0) & (partners < pictures)).all(), "a partner outside of the rank's part"
     return partners
+
+
+def _unscaled(total):
+    return total
 
 
 def _in_float64(head):

@@ -168,7 +168,7 @@ def test_the_paper_profile_does_not_fall_back_to_the_cpu(capsys, tmp_path, monke
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     weights = tmp_path / "weights"
     weights.mkdir()
-    np.savez(weights / "ViT-B_16.npz")
+    np.savez(weights / "ViT-B_16.npz", one=np.zeros(1))
     arguments = ["--data", str(mini_pictures), "--weights", str(weights), "--runs", str(tmp_path)]
     assert main(["launch", "--profile", "paper", "--cells", "cub/vit_base", *arguments]) == 2
     assert "meant for GPUs and none is visible" in capsys.readouterr().err

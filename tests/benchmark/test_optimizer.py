@@ -1,5 +1,7 @@
 """Parameter groups, learning rates and schedule of the recipe."""
 
+import copy
+import dataclasses
 import math
 
 import pytest
@@ -8,9 +10,9 @@ from timm.models.vision_transformer import VisionTransformer
 
 from benchmark import config, optim
 from benchmark.grid import select
-from dcal.plain_vit import PlainViT
 from dcal.losses import UncertaintyWeighting
 from dcal.model import DCAL
+from dcal.plain_vit import PlainViT
 from dcal.settings import GLCASettings, PWCASettings
 
 
@@ -54,6 +56,50 @@ def test_every_parameter_is_optimised_once_and_only_matrices_decay(model, weight
         assert not any(part in name for part in exempt), name
     assert "w" in other_names
     assert {"backbone.vit.cls_token", "backbone.vit.pos_embed"} <= other_names
+
+
+def trained(train, model, weighting, steps, *, fused=True, state=None):
+    """The optimizer after some steps on fixed gradients; the parameters move in place."""
+    optimizer = optim.make_optimizer(model, weighting, train)
+    if state is not None:
+        optimizer.load_state_dict(state)
+    assert all(group["fused"] for group in optimizer.param_groups)
+    for group in optimizer.param_groups:
+        group["fused"] = fused
+    parameters = [*model.parameters(), *weighting.parameters()]
+    for step in steps:
+        generator = torch.Generator().manual_seed(step)
+        for parameter in parameters:
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimizer.step()
+    return optimizer
+
+
+def copies(model, weighting, count):
+    return [(copy.deepcopy(model), copy.deepcopy(weighting)) for _ in range(count)]
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_the_fused_update_is_the_plain_one_to_rounding(model, weighting, train, name):
+    train = dataclasses.replace(train, optimizer=name, momentum=0.9, lr=0.5)
+    pairs = copies(model, weighting, 2)
+    fused, plain = (of_one for of_one, _ in pairs)
+    trained(train, *pairs[0], range(3))
+    trained(train, *pairs[1], range(3), fused=False)
+    assert any(not torch.equal(a, b) for a, b in zip(fused.parameters(), model.parameters(), strict=True))
+    for (key, value), expected in zip(fused.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-6, atol=1e-6, msg=key)
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_a_resumed_optimizer_goes_on_bit_for_bit(model, weighting, train, name):
+    train = dataclasses.replace(train, optimizer=name, momentum=0.9, lr=0.5)
+    whole, broken = copies(model, weighting, 2)
+    trained(train, *whole, range(4))
+    state = copy.deepcopy(trained(train, *broken, range(2)).state_dict())
+    trained(train, *broken, range(2, 4), state=state)
+    for value, expected in zip(broken[0].parameters(), whole[0].parameters(), strict=True):
+        assert torch.equal(value, expected)
 
 
 @pytest.mark.parametrize(

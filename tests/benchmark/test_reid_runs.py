@@ -9,7 +9,7 @@ import textbook
 import torch
 from quick_runs import StopAfter
 
-from benchmark import checkpoint, run
+from benchmark import checkpoint, run, work
 from benchmark.config import load_profile, resolve
 from benchmark.data import sources
 from benchmark.data.images import read_image
@@ -75,7 +75,7 @@ def test_the_recorded_numbers_are_the_textbooks_on_the_final_weights(finished):
     places, result = finished
     settings = resolve(DCAL, 0, load_profile("mini"), QUICK).settings
     dataset = sources.load_reid("market", places.data)
-    model = run.build(
+    model = work.build(
         result["weights"]["tag"], 32, image_size=settings.data.crop, weights=places.weights, head="bnneck",
         glca=settings.model.glca(), pwca=settings.model.pwca(),
     ).eval()  # fmt: skip
@@ -173,7 +173,7 @@ def test_running_statistics_of_the_neck_are_those_of_the_self_attention_branch_a
     from benchmark.tasks import TASKS
 
     torch.manual_seed(0)
-    model = run.build(
+    model = work.build(
         "mini_deit_tiny_patch8_48.generic", 8, image_size=(64, 32), weights=places.weights, head="bnneck",
         drop_path=0.0, pwca=resolve(DCAL, 0, load_profile("mini"), QUICK).settings.model.pwca(),
     ).train()  # fmt: skip

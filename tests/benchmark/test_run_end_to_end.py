@@ -7,7 +7,7 @@ import pytest
 import torch
 from quick_runs import QUICK, StopAfter
 
-from benchmark import checkpoint, claim, run
+from benchmark import checkpoint, claim, run, work
 from benchmark.atomic import file_sha256
 from benchmark.config import load_profile, resolve
 from benchmark.errors import RunError
@@ -90,7 +90,7 @@ def test_the_baseline_has_one_branch_and_no_uncertainty_weights(places):
 
 def test_a_finished_run_is_not_trained_again(places, monkeypatch):
     first = run_cell(places)
-    monkeypatch.setattr(run, "Trainer", None)  # would fail if it were used
+    monkeypatch.setattr(work, "Trainer", None)  # would fail if it were used
     assert run_cell(places) == first
 
 
@@ -242,7 +242,7 @@ def test_accuracy_does_not_depend_on_the_batch_size_of_evaluation(places):
     result = run_cell(places)
     files = folder(places)
     settings = resolve(DCAL, 0, load_profile("mini"), QUICK).settings
-    model = run.build(
+    model = work.build(
         result["weights"]["tag"], 3, image_size=settings.data.crop, weights=places.weights,
         glca=settings.model.glca(), pwca=settings.model.pwca(),
     )  # fmt: skip

@@ -7,7 +7,19 @@ import signal
 import numpy as np
 import pytest
 import torch
-from rank_processes import ALONE, Job, Ranks, Step, evaluate, gradients, run_cell
+from rank_processes import (
+    ALONE,
+    Job,
+    Ranks,
+    Step,
+    beside,
+    config_of,
+    evaluate,
+    folder,
+    gradients,
+    run_cell,
+    weights,
+)
 
 from benchmark import checkpoint, claim
 from benchmark.config import load_profile, resolve
@@ -17,8 +29,8 @@ from benchmark.data.samplers import ShuffledBatches
 from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.grid import select
 from benchmark.places import MINI_WEIGHTS, Places
-from benchmark.records import folder_of
 from benchmark.stop import Stopped
+from benchmark.tuning import Tuning
 from benchmark.world import Shares, World
 
 BASELINE, DCAL, MARKET = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal", "market/deit_tiny/baseline"
@@ -55,23 +67,6 @@ def uneven(tmp_path_factory, mini_pictures):
         lines[number] = lines[number][:-1] + "0"
     split.write_text("\n".join(lines) + "\n")
     return Places(root / "runs", root, MINI_WEIGHTS, generated=False)
-
-
-def beside(places, name):
-    """The same pictures, runs of their own."""
-    return Places(places.runs / name, places.data, places.weights, places.generated)
-
-
-def config_of(job):
-    return resolve(select([job.cell])[0], 0, load_profile("mini"), job.overrides)
-
-
-def folder(job):
-    return folder_of(config_of(job), job.places.runs)
-
-
-def weights(job):
-    return checkpoint.newest(folder(job), config_of(job).hash)["model"]
 
 
 def assert_same_run(one, other, **tolerance):
@@ -120,19 +115,21 @@ def test_four_ranks_of_which_one_has_no_picture_of_the_last_batch(uneven, ranks,
 
 
 @pytest.mark.parametrize(
-    ("cell", "overrides"),
-    [(MARKET, REID), ("market/deit_tiny/dcal", {**REID, "model.pwca_pairing": "loader"})],
+    ("cell", "overrides", "parts"),
+    [(MARKET, REID, [1]), ("market/deit_tiny/dcal", {**REID, "model.pwca_pairing": "loader"}, [1, 2])],
     ids=["baseline", "dcal"],  # with partners from the loader nothing in DCAL is drawn by a rank
 )
 def test_re_identification_with_the_necks_statistics_and_triplets_over_all_ranks(
-    places, ranks, cell, overrides
+    places, ranks, cell, overrides, parts
 ):
-    alone, job = Job(cell, beside(places, "one"), overrides), Job(cell, beside(places, "two"), overrides)
+    alone = Job(cell, beside(places, "one"), overrides)
     run_cell(ALONE, alone)
-    result, _ = ranks.do(run_cell, 2, job)
-    assert result["device"]["world_size"] == 2
-    assert "sa_head.neck.running_var" in weights(job)
-    assert_same_run(job, alone, rtol=1e-5, atol=1e-5)
+    for number in parts:
+        job = Job(cell, beside(places, f"two {number}"), overrides, tuning=Tuning(accumulate=number))
+        result, _ = ranks.do(run_cell, 2, job)
+        assert result["device"]["world_size"] == 2
+        assert "sa_head.neck.running_var" in weights(job)
+        assert_same_run(job, alone, rtol=1e-5, atol=1e-5)
 
 
 def test_a_finished_run_is_over_for_all_ranks(two_processes, ranks):
@@ -162,11 +159,16 @@ def test_a_run_that_another_process_holds_is_refused_by_rank_0_alone(places, ran
         (2, Step("linear", (4, 3), partners=(2, 0, 3, 1, 5, 6, 4))),
         (3, Step("bnneck", (3, 2, 2), partners=(1, 2, 0, 4, 3, 6, 5))),
         (3, Step("linear", (2, 2, 0), partners=(1, 0, 3, 2))),
+        (1, Step("linear", (7,), partners=(2, 0, 3, 1, 5, 6, 4), parts=2)),
+        (1, Step("bnneck", (7,), partners=(2, 0, 1, 4, 3, 6, 5), parts=3)),
+        (2, Step("bnneck", (4, 4), parts=4)),
+        (2, Step("bnneck", (5, 4), partners=(1, 2, 0, 4, 3, 6, 5, 8, 7), parts=2)),
+        (3, Step("linear", (2, 2, 0), partners=(1, 0, 3, 2), parts=2)),
     ],
     ids=str,
 )
 def test_gradients_are_those_of_the_whole_batch(tmp_path, ranks, size, step):
-    (expected,) = ranks.do(gradients, 1, tmp_path, step)
+    (expected,) = ranks.do(gradients, 1, tmp_path, step.at_once())
     for found in ranks.do(gradients, size, tmp_path, step):
         assert found.keys() == expected.keys()
         assert any(value.abs().max() > 1e-3 for name, value in found.items() if name.startswith("gradient"))
@@ -244,11 +246,11 @@ def _with_own_places(world, jobs):
 
 @pytest.mark.parametrize("key", ["cub", "market"])
 def test_evaluation_by_any_number_of_ranks_is_that_of_one(tmp_path, mini_pictures, ranks, key):
-    cell = select([f"{key}/deit_tiny/dcal"])[0]
-    settings = resolve(cell, 0, load_profile("mini"), {}).settings.data
+    settings = resolve(select([f"{key}/deit_tiny/dcal"])[0], 0, load_profile("mini"), {}).settings.data
     for size, batch_size in ((2, 16), (3, 13), (3, 1000)):  # the last: fewer batches than ranks
         ((expected, pictures),) = ranks.do(evaluate, 1, tmp_path, mini_pictures, settings, key, batch_size)
         found = ranks.do(evaluate, size, tmp_path, mini_pictures, settings, key, batch_size)
+        assert pictures % (size * batch_size)  # the ranks' parts differ in size
         for arrays, seen in found:
             assert arrays.keys() == expected.keys()
             for name, values in arrays.items():

@@ -1,0 +1,121 @@
+"""A share of a batch part by part: the same random draws in both passes, and the runs that come of it."""
+
+import dataclasses
+
+import pytest
+import torch
+from quick_runs import QUICK
+from rank_processes import ALONE, CPU, TINY, Job, beside, folder, run_cell, weights
+from torch.nn import functional as F
+
+from benchmark.device import Compute
+from benchmark.distributed import Alone
+from benchmark.errors import SettingsError
+from benchmark.gradients import InParts
+from benchmark.randomness import Randomness
+from benchmark.records import read_result
+from benchmark.step import StepLoss
+from benchmark.stop import Stopped
+from benchmark.tasks import TASKS
+from benchmark.tuned import tune
+from benchmark.tuning import Tuning
+from benchmark.world import Shares
+from dcal.builder import build
+from dcal.losses import UncertaintyWeighting
+from dcal.settings import GLCASettings, PWCASettings
+
+BASELINE, DCAL = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
+# Nothing is drawn; SGD, because Adam turns the rounding of a gradient that is zero into whole steps.
+EXACT = {**QUICK, "train.epochs": 2, "train.optimizer": "sgd", "train.lr": 0.5, "model.drop_path": 0.0}
+
+
+def drawing_model():
+    """Every kind of draw: partners, paths, local queries (which a mean read-out depends on)."""
+    torch.manual_seed(0)
+    return build(
+        TINY, 3, image_size=32, weights="random", drop_path=0.4,
+        glca=GLCASettings(select="random", readout="mean", ratio=0.3), pwca=PWCASettings(),
+    ).double()  # fmt: skip
+
+
+def seeded(model):
+    torch.manual_seed(5)
+    model.glca.generator.manual_seed(6)
+
+
+@pytest.mark.parametrize("tuning", [Tuning(), Tuning(recompute=True)], ids=["kept", "recomputed"])
+def test_the_second_pass_draws_what_the_first_drew(tuning):
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(7, 3, 32, 32, generator=generator, dtype=torch.float64)
+    labels = torch.arange(7) % 3
+
+    # One graph over all parts, each drawing for itself.
+    model = drawing_model()
+    seeded(model)
+    parts = [model.features(part) for part in images.split([3, 2, 2])]
+    branches = {
+        "sa": model.sa_head(torch.cat([part.sa for part in parts])),
+        "glca": model.glca_head(torch.cat([part.glca for part in parts])),
+        "pwca": model.sa_head(torch.cat([part.pwca for part in parts])),
+    }
+    expected = [F.cross_entropy(branch.logits, labels) for branch in branches.values()]
+    (0.5 * sum(expected)).backward()  # all w are 0
+    after = torch.get_rng_state(), model.glca.generator.get_state()
+
+    ours = drawing_model()
+    tune(ours, tuning)
+    weighting = UncertaintyWeighting(ours.branch_names).double()
+    step_loss = StepLoss(ours, weighting, TASKS["fgvc"], Compute(CPU, "", "float64", None, 1), Alone())
+    backward = InParts(
+        step_loss, Alone(), lambda total: 8 * total, cut=Shares(ranks=3, least=2), randomness=Randomness(ours, CPU)
+    )  # fmt: skip
+    seeded(ours)
+    losses = backward(images, None, labels, (7,))
+
+    # The task casts logits to float32.
+    torch.testing.assert_close(losses, torch.stack(expected).detach(), rtol=1e-6, atol=0)
+    for (name, value), plain in zip(ours.named_parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(value.grad, 8 * plain.grad, rtol=1e-5, atol=1e-6, msg=name)
+    assert torch.equal(torch.get_rng_state(), after[0])
+    assert torch.equal(ours.glca.generator.get_state(), after[1])
+
+
+def test_a_run_in_parts_is_the_run_at_once(places):
+    once = Job(BASELINE, beside(places, "once"), EXACT)
+    parts = Job(BASELINE, beside(places, "parts"), EXACT, tuning=Tuning(accumulate=4))
+    expected, result = run_cell(ALONE, once), run_cell(ALONE, parts)
+    assert result["config_hash"] == expected["config_hash"]
+    assert result["metrics"] == expected["metrics"]
+    assert "tuning" not in expected["device"]
+    assert result["device"].pop("tuning") == "accumulate=4"
+    assert result["device"] == expected["device"]
+    for name, value in weights(parts).items():
+        torch.testing.assert_close(value, weights(once)[name], rtol=1e-5, atol=1e-5, msg=name)
+
+
+def test_a_stopped_run_in_parts_ends_with_the_same_bits(places):
+    overrides = {**QUICK, "train.epochs": 2}
+    tuning = Tuning(accumulate=2, recompute=True)
+    whole = Job(DCAL, beside(places, "whole"), overrides, tuning=tuning)
+    broken = dataclasses.replace(whole, places=beside(places, "broken"))
+    expected = run_cell(ALONE, whole)
+    with pytest.raises(Stopped):
+        run_cell(ALONE, dataclasses.replace(broken, stop_after={0: 2}))
+    result = run_cell(ALONE, broken)
+    assert result["final_weights_sha256"] == expected["final_weights_sha256"]
+    stored, damage = read_result(folder(broken))
+    assert (stored["device"]["tuning"], damage) == ("accumulate=2 recompute=true", "")
+
+
+def test_parts_that_do_not_divide_the_batch_are_refused_before_anything_is_touched(places):
+    with pytest.raises(SettingsError, match="each in 3 parts"):
+        run_cell(ALONE, Job(DCAL, places, QUICK, tuning=Tuning(accumulate=3)))
+    assert not places.runs.exists()
+
+
+def test_recompute_reaches_the_model():
+    model = drawing_model()
+    tune(model, Tuning())
+    assert not model.backbone.vit.grad_checkpointing
+    tune(model, Tuning(recompute=True))
+    assert model.backbone.vit.grad_checkpointing
