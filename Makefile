@@ -26,6 +26,12 @@ BOX_SIDE ?=
 PICTURES ?=
 BACKBONES ?=
 MINUTES ?=
+TUNE ?=
+MIRROR ?=
+AGAIN ?=
+ONLY ?=
+A ?=
+B ?=
 PYTHON ?= python3
 TESTS ?= tests
 
@@ -37,20 +43,21 @@ PLACES = --profile $(call q,$(PROFILE)) --runs $(call q,$(RUNS)) --data $(call q
 	--weights $(call q,$(WEIGHTS)) --set $(call q,$(SET))
 GRID = --cells $(call q,$(CELLS)) --seeds $(call q,$(SEEDS))
 MACHINE = $(if $(JOBS),--jobs $(call q,$(JOBS))) $(if $(DEVICE),--device $(call q,$(DEVICE))) \
-	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(RERUN),--rerun $(call q,$(RERUN)))
+	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(TUNE),--tune $(call q,$(TUNE))) \
+	$(if $(RERUN),--rerun $(call q,$(RERUN)))
 
 # What goes to a cluster: its file, and the machine's options that runs have there.
 SITE = $(if $(CLUSTER),--cluster $(call q,$(CLUSTER))) $(if $(DEVICE),--device $(call q,$(DEVICE))) \
-	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(RERUN),--rerun $(call q,$(RERUN))) \
-	$(if $(REHEARSED),--dry)
+	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(TUNE),--tune $(call q,$(TUNE))) \
+	$(if $(RERUN),--rerun $(call q,$(RERUN))) $(if $(REHEARSED),--dry)
 REHEARSED = $(filter-out 0,$(DRY))
 LAUNCH = $(if $(filter slurm,$(EXECUTOR)),-m slurm submit,$(if $(filter local,$(EXECUTOR)),-m benchmark launch))
 
 refuse = $(if $(1),echo $(call q,error: $(strip $(1))) >&2; exit 2;)
 
 .DEFAULT_GOAL := help
-.PHONY: help table1 table2 extras tables report heatmaps heatmap attention list settings check-data mini-data mini-weights bench \
-	submit status retry cancel logs test test-slurm lint format clean distclean
+.PHONY: help table1 table2 extras tables report heatmaps heatmap attention list settings check-data weights forecast bench \
+	bench-compare mini-data mini-weights submit status retry cancel logs test test-slurm lint format clean distclean
 
 help: ## this list
 	@echo "make VERB [VARIABLE=value …]"
@@ -68,7 +75,11 @@ help: ## this list
 	@echo "  JOBS=$(JOBS)             runs at once; none: one a GPU, or one a core"
 	@echo "  DEVICE=$(DEVICE)           auto, cpu or cuda; none: as the profile says"
 	@echo "  WORKERS=$(WORKERS)          decoding processes a run; none: as the machine allows"
+	@echo "  TUNE=$(TUNE)             speed and memory, not the numbers: 'accumulate=2 recompute=true compile=true' (benchmark/README.md)"
 	@echo "  RERUN=$(RERUN)            stale: set runs of other settings aside and run their cells anew"
+	@echo "  MIRROR=$(MIRROR)           folder that make weights copies from; none: the hub"
+	@echo "  AGAIN=$(AGAIN)            1: make forecast measures also what it measured before"
+	@echo "  ONLY=$(ONLY) A=$(A) B=$(B)          make bench: which benchmarks; make bench-compare: two of its results"
 	@echo "  EXECUTOR=$(EXECUTOR)    local, or slurm: submit to a cluster and return"
 	@echo "  CLUSTER=$(CLUSTER)          cluster file; none: slurm/cluster.toml (slurm/README.md)"
 	@echo "  DRY=$(DRY)              1: with submit, retry and EXECUTOR=slurm, print what would be sent, and send nothing"
@@ -110,8 +121,8 @@ logs: $(VENV) ## the end of the log of CELL=dataset/backbone/method, and of its 
 	@$(call refuse,$(if $(CELL),,which run? make logs CELL=cub/deit_tiny/dcal))
 	@$(PY) -m slurm logs $(PLACES) --cells $(call q,$(CELL)) --seeds $(call q,$(SEEDS))
 
-tables: $(VENV) ## write and print both tables from what is there; starts no run
-	@for table in table1 table2; do $(PY) -m tables $$table $(PLACES) --seeds $(call q,$(SEEDS)) || exit $$?; done
+tables: $(VENV) ## write and print all tables from what is there; starts no run
+	@for table in table1 table2 extras; do $(PY) -m tables $$table $(PLACES) --seeds $(call q,$(SEEDS)) || exit $$?; done
 
 report: $(VENV) ## write the pages: tables, verdicts, curves, heatmaps, costs, of all seeds there are; PICTURES=0: records alone
 	@$(PY) -m reports page $(PLACES) $(if $(filter file,$(origin SEEDS)),,--seeds $(call q,$(SEEDS))) $(if $(filter 0,$(PICTURES)),--no-pictures)
@@ -140,14 +151,27 @@ settings: $(VENV) ## every setting of the profile with its value
 check-data: $(VENV) ## compare the datasets in DATA with the official counts, open every picture
 	@$(PY) -m benchmark check-data $(PLACES) $(GRID)
 
+weights: $(VENV) ## fetch the pretrained weights that CELLS need into WEIGHTS, verified and recorded; MIRROR=folder copies them
+	@$(PY) -m benchmark weights $(PLACES) $(GRID) $(if $(MIRROR),--mirror $(call q,$(MIRROR)))
+
+forecast: $(VENV) ## measure a few steps of CELLS on this machine's DEVICE, and print what their runs will take
+	@$(PY) -m benchmark forecast $(PLACES) $(GRID) $(if $(JOBS),--jobs $(call q,$(JOBS))) \
+	$(if $(DEVICE),--device $(call q,$(DEVICE))) $(if $(WORKERS),--workers $(call q,$(WORKERS))) \
+	$(if $(TUNE),--tune $(call q,$(TUNE))) $(if $(filter-out 0,$(AGAIN)),--again)
+
 mini-data: $(VENV) ## write the generated mini sets
 	@$(PY) -m benchmark mini-data $(PLACES)
 
 mini-weights: $(VENV) ## train the mini backbones anew (minutes each); the result is committed
 	$(PY) -m benchmark.mini.pretrain $(if $(BACKBONES),--backbone $(BACKBONES),--all) $(if $(MINUTES),--minutes $(MINUTES))
 
-bench: $(VENV) ## measure time and memory, against the usual code where there is one
-	$(PY) -m benchmark.bench --out $(call q,$(RUNS)/bench)
+bench: $(VENV) ## measure time and memory, against the usual code where there is one; ONLY=training, DEVICE=cuda
+	$(PY) -m benchmark.bench --out $(call q,$(RUNS)/bench) $(foreach name,$(ONLY),--only $(call q,$(name))) \
+	$(if $(DEVICE),--device $(call q,$(DEVICE)))
+
+bench-compare: $(VENV) ## put two results of make bench side by side: A=folder B=folder
+	@$(call refuse,$(if $(and $(A),$(B)),,which two? make bench-compare A=runs/bench B=other/bench))
+	@$(PY) -m benchmark.bench.compare $(call q,$(A)) $(call q,$(B))
 
 test: $(VENV) ## run the tests
 	$(PY) -m pytest $(TESTS)

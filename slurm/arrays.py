@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -10,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import SettingsError, SuiteError
-from benchmark.forecast import measured_seconds
 from benchmark.status import RunView
+from benchmark.tuning import Tuning
 from benchmark.world import require_divisible
-from slurm.cluster import AUTO, Cluster, ResourceClass, Resources
+from slurm.cluster import Cluster, ResourceClass, Resources
+from slurm.limits import Limits, device_of
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,24 @@ class Array:
     runs: tuple[RunView, ...]
 
 
-def plan(cluster: Cluster, views: Sequence[RunView], runs_dir: Path, device: str) -> list[Array]:
+def plan(
+    cluster: Cluster,
+    views: Sequence[RunView],
+    runs_dir: Path,
+    device: str,
+    tuning: Tuning = Tuning(),  # noqa: B008 - it cannot be changed
+) -> list[Array]:
     """The arrays that take these runs.
 
     device: auto, cpu or cuda, as the user or else the profile says. Raises SettingsError where a class cannot train its
-    runs: GPUs that nobody asked for, or a number of ranks that does not divide the batch.
+    runs: GPUs that nobody asked for, or a number of ranks, or of parts of their shares, that does not divide the batch.
     """
     groups: dict[tuple[str, int, str], list[RunView]] = {}
+    limits = Limits(cluster, runs_dir, device, tuning)
     for view in views:
         found = cluster.class_of(view.cell)
-        _require_fit(found, view, device)
-        minutes, source = _minutes(cluster, found.resources, view, runs_dir)
+        _require_fit(found, view, device, tuning.accumulate)
+        minutes, source = limits.of(found.resources, view.config)
         groups.setdefault((found.name, minutes, source), []).append(view)
     resources = {found.name: found.resources for found in cluster.classes}
     if device == "cpu":
@@ -65,14 +72,7 @@ def plan(cluster: Cluster, views: Sequence[RunView], runs_dir: Path, device: str
     ]
 
 
-def device_of(resources: Resources, device: str) -> str:
-    """``cpu`` or ``cuda``: what a job of these resources has to train on, so that no node falls back to another."""
-    if device == "auto":
-        return "cuda" if resources.gpus_per_node else "cpu"
-    return device
-
-
-def _require_fit(found: ResourceClass, view: RunView, device: str) -> None:
+def _require_fit(found: ResourceClass, view: RunView, device: str, parts: int) -> None:
     if device_of(found.resources, device) == "cuda" and not found.resources.gpus_per_node:
         raise SettingsError(
             f"profile {view.config.profile} trains on GPUs, and class {found.name!r} of the cluster file asks for "
@@ -80,21 +80,9 @@ def _require_fit(found: ResourceClass, view: RunView, device: str) -> None:
             "the same"
         )
     try:
-        require_divisible(view.config, found.resources.ranks)
+        require_divisible(view.config, found.resources.ranks, parts)
     except SuiteError as error:
         raise SettingsError(
             f"class {found.name!r}, {found.resources.nodes} nodes × {found.resources.tasks_per_node} tasks, "
             f"{view.cell.id}: {error}"
         ) from error
-
-
-def _minutes(cluster: Cluster, resources: Resources, view: RunView, runs_dir: Path) -> tuple[int, str]:
-    if resources.minutes != AUTO:
-        return resources.minutes, "cluster file"
-    measured = measured_seconds(view.config, runs_dir, resources.ranks)
-    if measured is None:
-        return cluster.longest, "longest: nothing measured of these cells yet"
-    wanted = measured * cluster.margin / 60 + cluster.notice_seconds / 60
-    # To powers of two from a quarter of an hour on: a limit for each run would need an array for each.
-    steps = max(0, math.ceil(math.log2(max(wanted, 1) / 15)))
-    return min(cluster.longest, 15 * 2**steps), f"measured × {cluster.margin:g}, rounded up"

@@ -73,7 +73,12 @@ def _pair(alike: list[RunCost]) -> tuple[Entry, ...]:
 
 
 def run_rows(found: Iterable[RunCost], *, key: str, sortable: bool, caption: str) -> Sheet:
-    """One row a run. key: the sheet's id; with one pair's runs alone names are short."""
+    """One row a run. key: the sheet's id; with one pair's runs alone names are short.
+
+    Where a run had a forecast, two columns more hold it and what the run took.
+    """
+    found = tuple(found)
+    with_forecast = any(cost.forecast for cost in found)
     rows = tuple(
         (
             word(
@@ -88,6 +93,7 @@ def run_rows(found: Iterable[RunCost], *, key: str, sortable: bool, caption: str
             number(cost.pace, lambda value: f"{value:,.1f}"),
             number(cost.memory, memory),
             number(cost.attempts, lambda value: f"{value:.0f}"),
+            *(number(value, duration) for value in (cost.forecast or (None, None)) if with_forecast),
         )
         for cost in found
     )
@@ -101,6 +107,9 @@ def run_rows(found: Iterable[RunCost], *, key: str, sortable: bool, caption: str
         Column("Peak memory", "number"),
         Column("Attempts", "number"),
     )
+    if with_forecast:
+        note = "training and evaluations"
+        columns += (Column("Forecast", "number", note=note), Column("Took", "number", note=note))
     return Sheet(key, caption, columns, rows, sortable=sortable)
 
 

@@ -22,7 +22,8 @@ class RunCost:
     """One run's. kind: ``GPU`` or ``CPU``. hours: of that kind. train_seconds: without evaluations.
 
     total_seconds: of all attempts, with evaluations; None where no heartbeat tells. pace: training images a second,
-    None where the history does not tell. memory: peak, in bytes, of the largest process.
+    None where the history does not tell. memory: peak, in bytes, of the largest process. forecast: what `make forecast`
+    had said of training and evaluations, and what they took, both in seconds; None where the record lacks either.
     """
 
     run: RunView
@@ -34,6 +35,7 @@ class RunCost:
     memory: int
     attempts: int
     device: str
+    forecast: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ def of_run(run: RunView) -> RunCost:
         memory=cost["peak_memory_bytes"],
         attempts=cost["attempts"],
         device=f"{processes} × {device['name']}" if processes > 1 else device["name"],
+        forecast=(cost["forecast_seconds"], cost["seconds"])
+        if {"forecast_seconds", "seconds"} <= cost.keys()
+        else None,
     )
 
 

@@ -1,0 +1,64 @@
+"""What a run is expected to take by the forecasts that lie in its runs folder (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmark.config import Config
+from benchmark.data.fgvc import FGVCDataset
+from benchmark.data.reid import ReIDDataset
+from benchmark.forecast import store
+from benchmark.forecast.counts import counts_key, of_dataset
+from benchmark.forecast.estimate import Estimate, from_stored
+from benchmark.forecast.store import Forecast, Machine
+
+
+def of_run(
+    config: Config,
+    dataset: FGVCDataset | ReIDDataset,
+    runs: Path,
+    machine: Machine,
+    *,
+    workers: int,
+    ranks: int = 1,
+    tuning: str = "",
+) -> float | None:
+    """Seconds of a run that is about to begin, or None where nothing was measured for its device and shape."""
+    forecast = store.read(store.path_of(runs, config.profile, machine))
+    if forecast is None or forecast.machine != machine:
+        return None
+    counts = of_dataset(config, dataset)
+    found = from_stored(config, forecast, counts, workers=workers, ranks=ranks, tuning=tuning)
+    return found and round(found.run_seconds, 1)
+
+
+def of_job(
+    config: Config,
+    forecasts: Iterable[Forecast],
+    device_type: str,
+    *,
+    threads: int,
+    workers: int,
+    ranks: int = 1,
+    tuning: str = "",
+) -> Estimate | None:
+    """What a run takes on a kind of device, on data such as each forecast was made for; None where none tells.
+
+    Which node a job will get nobody knows: the slowest of the devices counts. One with more threads than the job's is
+    none of them.
+    """
+    found = [
+        from_stored(
+            config,
+            forecast,
+            forecast.counted(counts_key(config)),
+            workers=workers,
+            ranks=ranks,
+            tuning=tuning,
+        )
+        for forecast in forecasts
+        if forecast.machine.type == device_type and forecast.machine.threads <= threads
+    ]
+    known = [one for one in found if one is not None]
+    return max(known, key=lambda one: one.run_seconds, default=None)

@@ -1,0 +1,149 @@
+"""A forecast as text: a row a pair, baseline and DCAL side by side, and totals (no torch)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+
+from benchmark import paper
+from benchmark.backbones import BACKBONES
+from benchmark.config import Config
+from benchmark.data.registry import DATASETS
+from benchmark.forecast.counts import OFFICIAL, Counts
+from benchmark.forecast.estimate import Estimate
+from benchmark.forecast.shapes import pictures_key
+from benchmark.forecast.store import Forecast, Machine
+from benchmark.grid import METHODS
+from benchmark.status import RunView
+
+Pair = tuple[str, str]
+HEADINGS = (
+    "dataset · backbone",
+    "epoch: baseline", "+ DCAL", "ratio",
+    "run: baseline", "+ DCAL",
+    "memory: baseline", "+ DCAL",
+    "{unit}: baseline", "+ DCAL",
+    "bound by",
+)  # fmt: skip
+PAPER_HEADING = f"paper, {paper.COST_GPU} GPU-hours"
+
+
+@dataclass(frozen=True)
+class Told:
+    """found: (dataset, backbone) → method → what one run takes, where that is known. seeds: of each run.
+
+    published: pairs that the paper's costs may stand beside: on complete data, with its recipe.
+    """
+
+    machine: Machine
+    found: Mapping[Pair, Mapping[str, Estimate]]
+    seeds: int
+    published: Set[Pair]
+
+    def hours(self, estimate: Estimate) -> float:
+        """GPU-hours, or on a CPU core-hours, of one run."""
+        return estimate.run_seconds * max(1, self.machine.threads) / 3600
+
+    @property
+    def unit(self) -> str:
+        return "core-hours" if self.machine.type == "cpu" else "GPU-hours"
+
+
+def table(told: Told) -> str:
+    """All pairs."""
+    from tabulate import tabulate
+
+    headings = [heading.format(unit=told.unit) for heading in HEADINGS]
+    rows = [_row(told, pair, of) for pair, of in told.found.items()]
+    if told.published:
+        headings.append(PAPER_HEADING)
+    align = ("left", *("right",) * 9, "left", *(("right",) if told.published else ()))
+    return tabulate(rows, headers=headings, tablefmt="github", disable_numparse=True, colalign=align)
+
+
+def _row(told: Told, pair: Pair, of: Mapping[str, Estimate]) -> list[str]:
+    both = [of.get(method) for method in METHODS]
+    epochs = [one.epoch_seconds if one else None for one in both]
+    ratio = f"{epochs[1] / epochs[0]:.2f}" if all(epochs) else "–"
+    bounds = dict.fromkeys(one.bound for one in both if one)
+    row = [
+        f"{DATASETS[pair[0]].title} · {BACKBONES[pair[1]].title}",
+        *(duration(value) for value in epochs),
+        ratio,
+        *(duration(one and one.run_seconds) for one in both),
+        *(f"{one.memory_bytes / 2**30:.2f} GiB" if one else "–" for one in both),
+        *(_hours(told.hours(one)) if one else "–" for one in both),
+        ", ".join(bounds) or "–",
+    ]
+    return [*row, _published(pair) if pair in told.published else ""] if told.published else row
+
+
+def _published(pair: Pair) -> str:
+    known = {cost.method: cost for cost in paper.COSTS if (cost.dataset, cost.backbone) == pair}
+    if not known:
+        return ""
+    return " / ".join(f"{known[method].gpu_hours:.1f}" if method in known else "–" for method in METHODS)
+
+
+def totals(told: Told) -> list[str]:
+    """Over all runs that can be forecast, times the seeds."""
+    of_method = {method: [of[method] for of in told.found.values() if method in of] for method in METHODS}
+    runs = [estimate for found in of_method.values() for estimate in found]
+    if not runs:
+        return ["nothing can be forecast"]
+    parts = [
+        f"{method} {_hours(told.seeds * math.fsum(map(told.hours, found)))}"
+        for method, found in of_method.items()
+        if found
+    ]
+    seconds = told.seeds * math.fsum(estimate.run_seconds for estimate in runs)
+    total = told.seeds * math.fsum(map(told.hours, runs))
+    count = len(runs) * told.seeds
+    seeds = f"{told.seeds} seed{'s' * (told.seeds != 1)}"
+    return [
+        f"{count} run{'s' * (count != 1)} ({seeds}): {_hours(total)} {told.unit} ({', '.join(parts)}); one after "
+        f"another on one such device {duration(seconds)}"
+    ]
+
+
+def _hours(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def rests_on(runs: Iterable[tuple[Config, Counts]], forecast: Forecast, workers: int) -> list[str]:
+    """A line a dataset: whose numbers of pictures these are, and how fast one process reads them."""
+    lines = {}
+    for config, counts in runs:
+        dataset = DATASETS[config.cell.dataset]
+        key = pictures_key(dataset.key, config.settings.data, in_process=not workers)
+        if found := forecast.picture_pace(key):
+            spread = ", spread evenly over identities" if counts.gallery and counts.source == OFFICIAL else ""
+            lines[dataset.key] = (
+                f"{dataset.title}: {counts.steps:,} steps an epoch, {counts.test:,} test pictures "
+                f"({counts.source}{spread}); pictures: {found.text}, {found.per_second:,.0f} a second by one process"
+            )
+    return list(lines.values())
+
+
+def finished(views: Iterable[RunView]) -> list[str]:
+    """A line for every finished run that had a forecast: what that said, and what the run took."""
+    lines = []
+    for view in views:
+        cost = (view.result or {}).get("cost", {})
+        told, took = cost.get("forecast_seconds"), cost.get("seconds")
+        if told and took:
+            lines.append(
+                f"done: {view.id}: forecast {duration(told)}, took {duration(took)} ({took / told:.2f} × the forecast)"
+            )
+    return lines
+
+
+def duration(seconds: float | None) -> str:
+    """``0.52 s``, ``45 s``, ``12 min``, ``3 h 05 min``; a dash for None."""
+    if seconds is None:
+        return "–"
+    if seconds < 99.5:
+        return f"{seconds:.2g} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,63 @@
+"""The time limit of a job, and where it is from: the cluster file, earlier runs, or a forecast (no torch)."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from benchmark.config import Config, Profile, load_profile
+from benchmark.forecast import expected, measured_seconds
+from benchmark.forecast.estimate import Estimate
+from benchmark.forecast.store import Forecast, read_all
+from benchmark.pool import threads_of, workers_of
+from benchmark.tuning import Tuning
+from slurm.cluster import AUTO, Cluster, Resources
+
+
+def device_of(resources: Resources, device: str) -> str:
+    """``cpu`` or ``cuda``: what a job of these resources has to train on, so that no node falls back to another."""
+    if device == "auto":
+        return "cuda" if resources.gpus_per_node else "cpu"
+    return device
+
+
+class Limits:
+    """Of one launch's jobs. runs: root of all run folders. device: auto, cpu or cuda."""
+
+    def __init__(self, cluster: Cluster, runs: Path, device: str, tuning: Tuning) -> None:
+        self.cluster, self.runs, self.device, self.tuning = cluster, runs, device, tuning
+        self._known: dict[str, tuple[Profile, list[Forecast]]] = {}
+
+    def of(self, resources: Resources, config: Config) -> tuple[int, str]:
+        """Minutes of a run with these resources, and the source of the number in words."""
+        if resources.minutes != AUTO:
+            return resources.minutes, "cluster file"
+        times = f"× {self.cluster.margin:g}, rounded up"
+        if measured := measured_seconds(config, self.runs, resources.ranks):
+            return self._rounded(measured), f"measured {times}"
+        if forecast := self._forecast(resources, config):
+            of = "forecast" if forecast.shared else "forecast of one process alone"
+            return self._rounded(forecast.run_seconds), f"{of} {times}"
+        return self.cluster.longest, "longest: nothing measured of these cells yet, and no forecast"
+
+    def _rounded(self, seconds: float) -> int:
+        wanted = seconds * self.cluster.margin / 60 + self.cluster.notice_seconds / 60
+        # To powers of two from a quarter of an hour on: a limit for each run would need an array for each.
+        steps = max(0, math.ceil(math.log2(max(wanted, 1) / 15)))
+        return min(self.cluster.longest, 15 * 2**steps)
+
+    def _forecast(self, resources: Resources, config: Config) -> Estimate | None:
+        """By the slowest machine of the job's kind that a forecast of this folder was made on."""
+        if config.profile not in self._known:
+            self._known[config.profile] = load_profile(config.profile), read_all(self.runs, config.profile)
+        profile, forecasts = self._known[config.profile]
+        kind = device_of(resources, self.device)
+        return expected.of_job(
+            config,
+            forecasts,
+            kind,
+            threads=threads_of(profile, resources.cpus),
+            workers=workers_of(profile, resources.cpus, on_gpu=kind == "cuda"),
+            ranks=resources.ranks,
+            tuning=str(self.tuning),
+        )

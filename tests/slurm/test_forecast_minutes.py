@@ -1,0 +1,118 @@
+"""minutes = "auto": a forecast's, where no run of the cell has told yet."""
+
+import dataclasses
+import json
+
+import pytest
+from submitted_runs import folder
+
+from benchmark import config
+from benchmark.forecast import counts, store
+from benchmark.forecast.estimate import from_stored
+from benchmark.forecast.shapes import pictures_key, shape_of
+from benchmark.forecast.store import Machine, Pace, Pictures, entry
+from benchmark.grid import select
+from benchmark.tuning import Tuning
+from slurm.cluster import Cluster, Resources
+from slurm.limits import Limits
+
+CPU, GPU = Machine("cpu", "a CPU", 1), Machine("cuda", "a GPU")
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Cluster(file=tmp_path, classes=(), longest=480, margin=2.0, notice_seconds=60)
+
+
+def asked(profile="mini"):
+    return config.resolve(select(["cub/deit_tiny/dcal"])[0], 0, config.load_profile(profile), {})
+
+
+def write(runs, machine, run_seconds, *, batch_size=None, workers=0):
+    """A forecast by which a run of the cell takes so long: its steps alone take time."""
+    one = asked("mini" if machine.type == "cpu" else "paper")
+    counted = counts.Counts(classes=12, train=240, steps=15, test=240, source=counts.AT_HAND)
+    pace = Pace(run_seconds / one.settings.train.epochs / 15, 0.0, 1, 192, "float32")
+    shape = shape_of(one, 12)
+    if batch_size:
+        shape = dataclasses.replace(shape, batch_size=batch_size)
+    pictures = pictures_key("cub", one.settings.data, in_process=not workers)
+    store.add(
+        store.path_of(runs, one.profile, machine),
+        machine,
+        paces={shape.key: entry(pace, {}, {})},
+        pictures={pictures: entry(Pictures(1e12, "its own", True), {}, {})},
+        counts={counts.counts_key(one): entry(counted, {}, {})},
+    )
+
+
+def limit(site, runs, *, profile="mini", tuning=Tuning(), **resources):  # noqa: B008
+    resources = Resources(**{"cpus": 1, "gpus": 0, "minutes": "auto"} | resources)
+    return Limits(site, runs, "auto", tuning).of(resources, asked(profile))
+
+
+def test_a_forecast_is_the_limit_with_the_margin_and_the_notice(site, runs):
+    for minutes, asked_for in ((14, 30), (29, 60), (31, 120), (10_000, 480)):
+        write(runs, CPU, minutes * 60)  # twice, and a minute: 29, 59, 63 and more than the site allows
+        assert limit(site, runs) == (asked_for, "forecast × 2, rounded up")
+
+
+def test_what_the_cell_took_comes_before_what_was_forecast(site, runs, tmp_path):
+    write(runs, CPU, 29 * 60)
+    measured = folder(tmp_path, seed=1)
+    measured.make()
+    measured.config.write_text(json.dumps({"identity": dict(asked().identity)}))
+    beat = {"time": 0.0, "epoch": 4, "epochs": 8, "step": 0, "steps": 9, "seconds": 14 * 60 / 2}
+    measured.heartbeat.write_text(json.dumps(beat))
+    assert limit(site, runs) == (30, "measured × 2, rounded up")
+
+
+def test_the_slowest_machine_counts_since_nobody_knows_the_node(site, runs):
+    write(runs, CPU, 60)
+    write(runs, Machine("cpu", "a slow CPU", 1), 29 * 60)
+    assert limit(site, runs)[0] == 60
+
+
+def test_machines_of_another_kind_or_with_more_threads_do_not_count(site, runs):
+    write(runs, GPU, 60)
+    write(runs, Machine("cpu", "a CPU", 2), 60)
+    minutes, source = limit(site, runs)
+    assert minutes == 480
+    assert source.startswith("longest: nothing measured")
+
+
+def test_a_gpu_s_forecast_is_for_jobs_on_gpus_with_workers(site, runs):
+    write(runs, GPU, 29 * 60, workers=4)
+    assert limit(site, runs, profile="paper", gpus=1, cpus=4) == (60, "forecast × 2, rounded up")
+
+
+def test_several_gpus_are_not_taken_to_be_faster_unless_their_share_was_measured(site, runs):
+    write(runs, GPU, 29 * 60, workers=4)
+    four = {"profile": "paper", "gpus": 4, "cpus": 4}
+    assert limit(site, runs, **four) == (60, "forecast of one process alone × 2, rounded up")
+    write(runs, GPU, 14 * 60, workers=4, batch_size=4)
+    assert limit(site, runs, **four) == (30, "forecast × 2, rounded up")
+
+
+def test_a_forecast_with_another_tuning_is_none(site, runs):
+    write(runs, CPU, 60)
+    assert limit(site, runs, tuning=Tuning(recompute=True))[0] == 480
+
+
+def test_a_damaged_forecast_is_none(site, runs):
+    write(runs, CPU, 60)
+    path = store.path_of(runs, "mini", CPU)
+    path.write_text(path.read_text()[:-50])
+    assert limit(site, runs)[0] == 480
+
+
+def test_the_written_forecast_is_of_the_cell(runs):
+    write(runs, CPU, 1000)
+    (forecast,) = store.read_all(runs, "mini")
+    counted = forecast.counted(counts.counts_key(asked()))
+    assert from_stored(asked(), forecast, counted, workers=0).run_seconds == pytest.approx(1000)
