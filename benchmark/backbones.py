@@ -13,12 +13,14 @@ class BackboneRow:
     tag: timm model with its pretrained weights, ``<architecture>.<weights>`` (bare names would
         resolve to other weights in newer timm).
     mini: the small stand-in of the same family used by the mini profile.
+    glca: False where DCAL is PWCA alone, as in the paper for Swin, which has no class token.
     """
 
     key: str
     title: str
     tag: str
     mini: str
+    glca: bool = True
 
 
 BACKBONES: dict[str, BackboneRow] = {
@@ -44,7 +46,11 @@ BACKBONES: dict[str, BackboneRow] = {
         ),
         BackboneRow("cait_xs24", "CaiT-XS24", "cait_xs24_384.fb_dist_in1k", "mini_cait_xs24_48.generic"),
         BackboneRow(
-            "swin_tiny", "Swin-T", "swin_tiny_patch4_window7_224.ms_in1k", "mini_swin_tiny_48.generic"
+            "swin_tiny",
+            "Swin-T",
+            "swin_tiny_patch4_window7_224.ms_in1k",
+            "mini_swin_tiny_48.generic",
+            glca=False,
         ),
     )
 }

@@ -17,7 +17,8 @@ from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
 from benchmark.errors import SettingsError
 from benchmark.grid import Cell
-from benchmark.settings import DCAL_ONLY, ONE_TASK, READINGS, Settings
+from benchmark.setting_checks import check_values
+from benchmark.settings import DCAL_ONLY, GLCA_ONLY, ONE_TASK, READINGS, Settings
 from benchmark.typed import convert, literal, typed
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -28,8 +29,8 @@ TASKS = ("fgvc", "reid")
 
 @dataclass(frozen=True)
 class Profile:
-    """A profile file. ``tables`` holds the dotted settings and their values, by task or, for one dataset alone, by
-    dataset."""
+    """A profile file. ``tables`` holds the dotted settings and their values: by task; for one dataset alone, by
+    dataset; for one backbone alone, by backbone. Where they differ, the later of these three counts."""
 
     name: str
     title: str
@@ -75,17 +76,19 @@ def load_profile(name: str) -> Profile:
     header = document.pop("profile", {})
     _check_fields(header, Profile, f"recipe {name}, section [profile]", optional=("name", "tables"))
     tables: dict[str, dict[str, object]] = {}
-    for task, sections in document.items():
-        if task not in TASKS and task not in DATASETS:
+    for owner, sections in document.items():
+        if owner not in (*TASKS, *DATASETS, *BACKBONES):
             raise SettingsError(
-                f"recipe {name}: unknown section [{task}]; expected [profile], a task: {', '.join(TASKS)}, or a "
-                f"dataset: {', '.join(DATASETS)}"
+                f"recipe {name}: unknown section [{owner}]; expected [profile], a task: {', '.join(TASKS)}, a "
+                f"dataset: {', '.join(DATASETS)}, or a backbone: {', '.join(BACKBONES)}"
             )
-        tables[task] = {}
+        tables[owner] = {}
         for section, values in sections.items():
             for key, value in values.items():
                 dotted = f"{section}.{key}"
-                tables[task][dotted] = typed(dotted, value, f"recipe {name}")
+                tables[owner][dotted] = typed(dotted, value, f"recipe {name}")
+        if owner in BACKBONES and (idle := [key for key in tables[owner] if _is_glca_without(key, owner)]):
+            raise SettingsError(f"recipe {name}: [{owner}] sets {idle[0]}, but {owner} has no GLCA")
     return Profile(name=name, tables=tables, **header)
 
 
@@ -140,7 +143,7 @@ def is_comparable(profile: str, changed: Iterable[str] = ()) -> bool:
 
 
 def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, object]) -> Config:
-    """The settings of one run; overrides that belong to the other task are left out.
+    """The settings of one run; overrides that have no meaning for its cell are left out.
 
     Raises SettingsError where the profile lacks a value or a value makes no sense.
     """
@@ -151,8 +154,11 @@ def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, obj
     recipe = {**profile.tables[cell.task], **profile.tables.get(cell.dataset, {})}
     if foreign := [name for name in recipe if belongs_to_other(name, cell.task)]:
         raise SettingsError(f"recipe {profile.name}: {foreign[0]} has no meaning in {cell.task}")
-    own = {name: value for name, value in overrides.items() if not belongs_to_other(name, cell.task)}
-    values = {**recipe, **own}
+    values = {
+        **recipe,
+        **_meant(profile.tables.get(cell.backbone, {}), cell),
+        **_meant(overrides, cell),
+    }
     sections: dict[str, dict[str, object]] = {}
     for dotted, value in values.items():
         section, _, name = dotted.partition(".")
@@ -168,7 +174,7 @@ def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, obj
         if lacking:
             raise SettingsError(f"profile {profile.name} gives no value for {section}.{min(lacking)}")
     settings = Settings(**{section: type_(**sections[section]) for section, type_ in types_.items()})
-    _check_values(settings, cell)
+    check_values(settings, cell)
     backbone = BACKBONES[cell.backbone]
     tag = backbone.mini if profile.backbones == "mini" else backbone.tag
     identity = {
@@ -186,17 +192,36 @@ def belongs_to_other(name: str, task: str) -> bool:
     return any(name in names for other, names in ONE_TASK.items() if other != task)
 
 
+def _is_glca_without(name: str, backbone: str) -> bool:
+    return name in GLCA_ONLY and not BACKBONES[backbone].glca
+
+
+def _has_meaning(name: str, cell: Cell) -> bool:
+    """Whether a setting is one of the cell's task and backbone."""
+    return not belongs_to_other(name, cell.task) and not _is_glca_without(name, cell.backbone)
+
+
+def _meant(values: Mapping[str, object], cell: Cell) -> dict[str, object]:
+    return {name: value for name, value in values.items() if _has_meaning(name, cell)}
+
+
 def require_meaning(overrides: Iterable[str], cells: Iterable[Cell]) -> None:
     """Raises SettingsError for an override that changes nothing in any of the cells."""
-    tasks = {cell.task for cell in cells}
+    cells = tuple(cells)
     for name in overrides:
-        if tasks and all(belongs_to_other(name, task) for task in tasks):
-            words = {"fgvc": "fine-grained classification", "reid": "re-identification"}
-            (owner,) = (task for task, names in ONE_TASK.items() if name in names)
+        if not cells or any(_has_meaning(name, cell) for cell in cells):
+            continue
+        if name in GLCA_ONLY:
+            backbones = ", ".join(dict.fromkeys(BACKBONES[cell.backbone].title for cell in cells))
             raise SettingsError(
-                f"SET: {name} is a setting of {words[owner]} alone and has no meaning for the cells asked for; "
-                "leave it out"
+                f"SET: {name} is a setting of GLCA, which {backbones} has not: DCAL is PWCA alone there; leave it out"
             )
+        words = {"fgvc": "fine-grained classification", "reid": "re-identification"}
+        (owner,) = (task for task, names in ONE_TASK.items() if name in names)
+        raise SettingsError(
+            f"SET: {name} is a setting of {words[owner]} alone and has no meaning for the cells asked for; "
+            "leave it out"
+        )
 
 
 def _determining(settings: Settings, cell: Cell) -> dict[str, object]:
@@ -207,7 +232,7 @@ def _determining(settings: Settings, cell: Cell) -> dict[str, object]:
     }
     if cell.method == "baseline":
         flat = {name: value for name, value in flat.items() if name not in DCAL_ONLY}
-    return {name: value for name, value in flat.items() if not belongs_to_other(name, cell.task)}
+    return _meant(flat, cell)
 
 
 def _weights_identity(tag: str, profile: Profile) -> dict[str, object]:
@@ -225,65 +250,6 @@ def _pictures_identity(profile: Profile, dataset: str) -> str:
     from benchmark.mini.sets import version_of
 
     return f"generated, version {version_of(dataset)}"
-
-
-def _check_values(settings: Settings, cell: Cell) -> None:
-    """Refuse values that have the right type and make no sense, before anything is computed."""
-    train, data = settings.train, settings.data
-    if train.epochs < 1 or train.batch_size < 1 or settings.evaluate.every < 1:
-        raise SettingsError(
-            f"train.epochs={train.epochs}, train.batch_size={train.batch_size} and "
-            f"evaluate.every={settings.evaluate.every}: each must be at least 1"
-        )
-    if cell.method == "dcal" and train.batch_size == 1 and settings.model.pwca_pairing == "batch":
-        raise SettingsError(
-            "train.batch_size=1 leaves PWCA nobody to pair an image with: use at least 2, or "
-            "model.pwca_pairing=loader, which brings a second batch"
-        )
-    if train.lr <= 0 or train.lr_batch < 1 or train.weight_decay < 0:
-        raise SettingsError(
-            f"train.lr={train.lr} and train.lr_batch={train.lr_batch} must be positive, "
-            f"train.weight_decay={train.weight_decay} not negative"
-        )
-    if not (0 <= data.flip <= 1 and 0 <= data.erase <= 1 and 0 <= settings.model.drop_path < 1):
-        raise SettingsError(
-            f"data.flip={data.flip}, data.erase={data.erase} and model.drop_path={settings.model.drop_path} are "
-            "probabilities"
-        )
-    if data.pad < 0 or any(c > r + 2 * data.pad for c, r in zip(data.crop, data.resize, strict=True)):
-        padded = f" padded by data.pad={data.pad}" if data.pad else ""
-        raise SettingsError(f"data.crop={data.crop} does not fit into data.resize={data.resize}{padded}")
-    if cell.task == "reid":
-        _check_reid(settings)
-    try:
-        settings.model.glca()
-        settings.model.pwca()
-    except ValueError as error:
-        raise SettingsError(f"model settings: {error}") from error
-
-
-def _check_reid(settings: Settings) -> None:
-    train, data = settings.train, settings.data
-    if data.crop != data.resize:
-        raise SettingsError(
-            f"data.crop={data.crop} differs from data.resize={data.resize}: re-identification is evaluated on whole "
-            "pictures; set both, and data.pad for the random crop"
-        )
-    if train.instances < 2 or train.batch_size % train.instances or train.batch_size < 2 * train.instances:
-        raise SettingsError(
-            f"train.batch_size={train.batch_size} and train.instances={train.instances}: batch-hard triplets need at "
-            "least 2 pictures of each identity and 2 identities, so a batch is a multiple of instances and at least "
-            "twice as large"
-        )
-    if train.warmup_epochs < 0 or train.warmup_epochs >= train.epochs:
-        raise SettingsError(
-            f"train.warmup_epochs={train.warmup_epochs} does not fit into train.epochs={train.epochs}"
-        )
-    if not (0 <= train.warmup_start <= 1 and 0 <= train.lr_min <= 1 and train.bias_lr > 0):
-        raise SettingsError(
-            f"train.warmup_start={train.warmup_start} and train.lr_min={train.lr_min} are shares of the learning "
-            f"rate, train.bias_lr={train.bias_lr} a positive multiple of it"
-        )
 
 
 def _check_fields(values: Mapping[str, object], type_: type, where: str, optional: tuple[str, ...]) -> None:

@@ -114,6 +114,9 @@ class Settings:
 # Settings of the cross-attentions: they do not determine a baseline's numbers and stay out of its hash.
 DCAL_ONLY = tuple(f"model.{name}" for name in ModelSettings.__dataclass_fields__ if name != "drop_path")
 
+# Settings of GLCA: backbones without it (benchmark.backbones) leave them out of their hash.
+GLCA_ONLY = tuple(name for name in DCAL_ONLY if name.startswith("model.glca_"))
+
 # Settings that have a meaning for one task alone: they stay out of the other's hash.
 ONE_TASK = {
     "fgvc": ("data.test_crop", "data.class_limit", "data.drop_banner"),

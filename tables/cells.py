@@ -40,7 +40,7 @@ class CellSummary:
 
     states: how many seeds are in which state; coverage: that of the data behind the mean.
     difference: measured minus published, or None where the two must not be compared.
-    reached: the verdict on the difference (``tables.verdicts``), "" where nothing was measured.
+    reached: the verdict on the difference (``tables.verdicts``), "" where nothing was measured or published.
     """
 
     cell: Cell
@@ -96,7 +96,7 @@ def summarize_cell(cell: Cell, metric: str, runs: Iterable[RunView], recipe: boo
         published=published,
         measured=measured,
         difference=difference,
-        reached=reached(difference) if measured.n else "",
+        reached=reached(difference) if measured.n and published is not None else "",
         states=Counter(run_state(run, metric) for run in runs) or Counter(missing=1),
         coverage=coverage,
         runs=runs,

@@ -12,6 +12,7 @@ from tables.gains import GainSummary
 from tables.layout import Layout
 from tables.states import counted
 from tables.summary import TableSummary
+from tables.weights_note import weights_of
 
 COLUMNS = (
     "table",
@@ -36,6 +37,7 @@ COLUMNS = (
     "config_hashes",
     "commit",
     "data_version",
+    "weights",
 )
 
 
@@ -62,6 +64,7 @@ def _cell(summary: TableSummary, found: CellSummary) -> dict[str, Any]:
         "config_hashes": _joined(records.config_hash(run) for run in done),
         "commit": _joined(records.commit(run) for run in done),
         "data_version": _joined(records.version(run) for run in done),
+        "weights": _joined("@".join(filter(None, weights_of(run))) for run in done),
     }
 
 

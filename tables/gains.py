@@ -41,6 +41,10 @@ class GainSummary:
         """Whether the gain may be held against the paper's: its recipe, its data."""
         return self.difference is not None
 
+    @property
+    def comparable_data(self) -> bool:
+        return self.coverage == ("full",)
+
 
 def summarize_gain(baseline: CellSummary, dcal: CellSummary, recipe: bool) -> GainSummary:
     """The gain between two cells in one metric. recipe: as in ``summarize_cell``."""

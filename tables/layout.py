@@ -17,7 +17,7 @@ from tables.formats import METRIC_WORDS, one_line, percent, signed, with_spread
 from tables.gains import GainSummary
 from tables.records_view import RunView
 from tables.side_table import SideTable
-from tables.summary import TableSummary, summarize
+from tables.summary import TableSummary, shown_metrics, summarize
 from tables.verdict_table import verdict_table
 
 PAPER, FULL_PAPER, MEASURED, DIFFERENCE = "paper", "paper (full data, full recipe)", "measured", "difference"
@@ -91,7 +91,7 @@ class Layout:
         return tuple((title, lines) for title, lines in every if lines)
 
     def panels(self, count: int) -> list[Layout]:
-        """The columns in ``count`` tables, no dataset torn apart."""
+        """The columns in ``count`` tables, no dataset torn apart; each with the backbones it says something of."""
         datasets = list(dict.fromkeys(column.dataset for column in self.columns))
         size = -(-len(datasets) // count)
         return [self._only(datasets[start : start + size]) for start in range(0, len(datasets), size)]
@@ -101,7 +101,12 @@ class Layout:
         rows = tuple(
             dataclasses.replace(row, entries=tuple(row.entries[index] for index in keep)) for row in self.rows
         )
-        return dataclasses.replace(self, columns=tuple(self.columns[index] for index in keep), rows=rows)
+        told = {row.backbone for row in rows if any(entry.text for entry in row.entries)}
+        return dataclasses.replace(
+            self,
+            columns=tuple(self.columns[index] for index in keep),
+            rows=tuple(row for row in rows if row.backbone in told),
+        )
 
 
 def build(
@@ -150,10 +155,11 @@ def _columns(summary: TableSummary) -> list[Column]:
         # A column that must stay empty is left out: in every other profile, and on a subset.
         if summary.comparable and (any(comparable) or not measured):
             headings.append(DIFFERENCE)
-        for metric in paper.metrics(summary.key, dataset):
+        for metric in shown_metrics(summary.key, dataset):
             word = f" {METRIC_WORDS.get(metric, metric)}" if several else ""
             group = DATASETS[dataset].column + word
-            columns += [Column(dataset, metric, group, heading) for heading in headings]
+            own = headings if metric in paper.metrics(summary.key, dataset) else [MEASURED]
+            columns += [Column(dataset, metric, group, heading) for heading in own]
     return columns
 
 

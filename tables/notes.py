@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from benchmark import paper
+from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
 from benchmark.grid import TABLES
 from tables import records_view as records
@@ -13,7 +14,8 @@ from tables import verdicts
 from tables.formats import one_line
 from tables.gains import GainSummary
 from tables.headline import headline
-from tables.summary import TableSummary
+from tables.summary import TableSummary, shown_metrics
+from tables.weights_note import weights_note
 
 NOT_COMPARABLE = {
     "mini": "profile mini trains small stand-in backbones on generated pictures; "
@@ -37,9 +39,10 @@ def title(table: str) -> str:
     names = records.distinct(
         words.get(metric, metric)
         for dataset in TABLES[table].datasets
-        for metric in paper.metrics(table, dataset)
+        for metric in shown_metrics(table, dataset)
     )
-    return f"{TABLES[table].title} — {' and '.join(names)} in %"
+    *first, last = names
+    return f"{TABLES[table].title} — {' and '.join(filter(None, (', '.join(first), last)))} in %"
 
 
 def warning(summary: TableSummary, overrides: Iterable[str] = ()) -> str:
@@ -118,14 +121,31 @@ def notes(summary: TableSummary) -> list[str]:
             "tokens of SA and GLCA are concatenated"
         )
         lines += _retrieval(summary)
-    if "swin_tiny" in TABLES[summary.key].backbones:
-        lines.append("Swin-T: as in the paper, DCAL is PWCA only there; no GLCA takes part in inference")
+    lines += _without_glca(summary.key)
+    lines += _unpublished(summary.key)
+    lines += weights_note(summary.runs)
     if any(cell.difference is not None for cell in summary.cells.values()):
         lines.append("difference: measured minus paper, from unrounded means")
     lines += [f"{gain.dataset}/{gain.backbone}: {gain.note}" for gain in _unequal(summary)]
     lines += _verdicts(summary)
     if shows_real_cub(summary):
         lines.append(CUB_IN_IMAGENET)
+    return lines
+
+
+def _without_glca(table: str) -> list[str]:
+    rows = [BACKBONES[key] for key in TABLES[table].backbones if not BACKBONES[key].glca]
+    return [
+        f"{row.title}: as in the paper, DCAL is PWCA alone there; inference is the baseline's" for row in rows
+    ]
+
+
+def _unpublished(table: str) -> list[str]:
+    lines = []
+    for dataset in TABLES[table].datasets:
+        given = paper.metrics(table, dataset)
+        lacking = [metric for metric in shown_metrics(table, dataset) if metric not in given]
+        lines += [f"{DATASETS[dataset].column} {metric}: the paper gives none here" for metric in lacking]
     return lines
 
 

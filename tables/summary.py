@@ -28,6 +28,12 @@ class TableSummary:
     gains: Mapping[tuple[str, str, str], GainSummary]  # dataset, backbone, metric
 
 
+def shown_metrics(table: str, dataset: str) -> tuple[str, ...]:
+    """The paper's metrics, and R1 where it gives mAP alone: what is measured is shown, beside nothing."""
+    found = paper.metrics(table, dataset)
+    return (*found, "R1") if "mAP" in found and "R1" not in found else found
+
+
 def summarize(
     table: str, profile: str, runs: Iterable[RunView], overrides: Iterable[str] = ()
 ) -> TableSummary:
@@ -46,13 +52,13 @@ def summarize(
             cell, metric, by_cell[cell], comparable
         )
         for cell in grid.cells
-        for metric in paper.metrics(table, cell.dataset)
+        for metric in shown_metrics(table, cell.dataset)
     }
     gains = {
         (dataset, backbone, metric): summarize_gain(
             cells[dataset, backbone, "baseline", metric], cells[dataset, backbone, "dcal", metric], comparable
         )
         for dataset, backbone in grid.pairs
-        for metric in paper.metrics(table, dataset)
+        for metric in shown_metrics(table, dataset)
     }
     return TableSummary(table, profile, comparable, own, cells, gains)

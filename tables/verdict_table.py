@@ -51,7 +51,8 @@ def _row(
     )
     mean = gain.measured.mean
     # Of a subset in the paper's profile: the heading speaks of the method, this number does not.
-    only = ", in these runs" if summary.comparable and gain.measured.n and not gain.compared else ""
+    subset = gain.measured.n and not gain.comparable_data
+    only = ", in these runs" if summary.comparable and subset else ""
     numbers = (
         "" if mean is None else with_spread(signed(mean), gain.measured.std),
         str(gain.measured.n),

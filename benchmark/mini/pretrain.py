@@ -1,12 +1,13 @@
 """Pretrain the mini backbones from random initialisation on endless generated generic pictures.
 
     python -m benchmark.mini.pretrain --backbone deit_tiny --minutes 7 --seed 0
-    python -m benchmark.mini.pretrain --all      # 39 minutes of CPU time, drawing not counted
+    python -m benchmark.mini.pretrain --all      # 57 minutes of CPU time, drawing not counted
 
 The pictures come from one worker process, training keeps one thread busy; the minutes are CPU time of
 that thread, so that a busy machine gives the same weights' quality, only later. Besides the species of a
-picture (the classifier ``head``, which is saved), auxiliary heads learn its genus and slots from the class
-token and what each patch shows from the patch tokens; these heads are dropped afterwards.
+picture (the classifier, which is saved), auxiliary heads learn its genus and slots from the class token and what
+each patch shows from the patch tokens; these heads are dropped afterwards. Swin has no class token: its pooled
+feature stands for it, and its third stage, whose map at 48×48 is the 6×6 of the other models' patches, for those.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from dataclasses import asdict, dataclass
 import timm
 import torch
 import torch.nn.functional as F
+from timm.models.cait import Cait
+from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -27,7 +30,7 @@ from benchmark.mini.backbones import ARCHITECTURES, WORLD_OF
 from benchmark.mini.generic import MARKS, WORLDS
 from benchmark.mini.generic_parts import KINDS, SLOTS
 from benchmark.mini.manifest import save
-from benchmark.mini.stream import ECHO, Pictures, twice
+from benchmark.mini.stream import ECHO, Pictures, through_a_camera, twice
 
 WARM_UP = 0.05  # share of the time
 HELD_OUT = 2000  # pictures the reported accuracy is measured on
@@ -36,20 +39,25 @@ HELD_OUT_SEED = 10**6  # no training seed reaches it
 
 @dataclass(frozen=True)
 class Plan:
-    """How a backbone is pretrained: minutes of CPU time, pictures a step, highest learning rate."""
+    """How a backbone is pretrained: minutes of CPU time, pictures a step, highest learning rate; cameras: whether each
+    picture gets another camera's cast, blur and noise."""
 
     minutes: float
     batch: int
     peak_lr: float
+    cameras: bool = False
 
 
-# The larger ones get more steps out of their time with smaller batches.
+# The larger ones get more steps out of their time with smaller batches. Swin's patches of 2×2 pixels see what a camera
+# does to a picture rather than who is on it, until the pretraining shows them that it does not matter.
 PLANS = {
     "mini_deit_tiny_patch8_48": Plan(7, 64, 2e-3),
     "mini_deit_small_patch8_48": Plan(7, 64, 2e-3),
     "mini_deit_base_patch8_48": Plan(9, 32, 1.5e-3),
     "mini_vit_base_patch8_48": Plan(9, 32, 1.5e-3),
     "mini_vit_base_r50_s8_48": Plan(7, 32, 1.5e-3),
+    "mini_cait_xs24_48": Plan(9, 32, 1.5e-3),
+    "mini_swin_tiny_48": Plan(9, 32, 1.5e-3, cameras=True),
 }
 
 
@@ -58,30 +66,52 @@ class Pretraining(nn.Module):
 
     def __init__(self, architecture: str) -> None:
         super().__init__()
-        self.backbone = timm.create_model(architecture, num_classes=WORLDS[WORLD_OF[architecture]].classes)
-        width = self.backbone.embed_dim
-        self.genus = nn.Linear(width, WORLDS[WORLD_OF[architecture]].genera)
+        world = WORLDS[WORLD_OF[architecture]]
+        self.backbone = timm.create_model(architecture, num_classes=world.classes)
+        if isinstance(self.backbone, Cait):
+            _mix_no_heads(self.backbone)
+        width = self.backbone.num_features
+        self.genus = nn.Linear(width, world.genera)
         self.slots = nn.Linear(width, SLOTS * len(KINDS))
-        self.marks = nn.Linear(width, MARKS)
+        swin = isinstance(self.backbone, SwinTransformer)
+        self.marks = nn.Linear(self.backbone.feature_info[2]["num_chs"] if swin else width, MARKS)
         cfg = self.backbone.pretrained_cfg
         self.register_buffer("mean", 255 * torch.tensor(cfg["mean"]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(cfg["std"]).view(1, 3, 1, 1), persistent=False)
 
-    def tokens(self, image: Tensor) -> Tensor:
-        """(B, 48, 48, 3) uint8 to normed tokens (B, 37, D)."""
-        return self.backbone.forward_features((image.permute(0, 3, 1, 2).float() - self.mean) / self.std)
+    def features(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 48, 48, 3) uint8 to what the classifier reads, (B, D), and one feature a patch, (B, 36, D')."""
+        pixels = (image.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        if isinstance(self.backbone, SwinTransformer):
+            return _swin_features(self.backbone, pixels)
+        tokens = self.backbone.forward_features(pixels)
+        return tokens[:, 0], tokens[:, 1:]
 
     def loss(self, image: Tensor, species: Tensor, genus: Tensor, kinds: Tensor, marks: Tensor) -> Tensor:
         """Sum of the four tasks' losses."""
-        tokens = self.tokens(image)
-        cls = tokens[:, 0]
-        slots = self.slots(cls).view(-1, len(KINDS))
+        whole, patches = self.features(image)
+        slots = self.slots(whole).view(-1, len(KINDS))
         return (
-            F.cross_entropy(self.backbone.head(cls), species)
-            + F.cross_entropy(self.genus(cls), genus)
+            F.cross_entropy(self.backbone.get_classifier()(whole), species)
+            + F.cross_entropy(self.genus(whole), genus)
             + F.cross_entropy(slots, kinds.flatten())
-            + 4 * F.binary_cross_entropy_with_logits(self.marks(tokens[:, 1:]), marks)
+            + 4 * F.binary_cross_entropy_with_logits(self.marks(patches), marks)
         )
+
+
+def _mix_no_heads(cait: Cait) -> None:
+    """Heads talk to themselves at first: timm's start at 0.02 shuts attention off for most of a short pretraining."""
+    for block in cait.blocks:
+        nn.init.eye_(block.attn.proj_l.weight)
+        nn.init.eye_(block.attn.proj_w.weight)
+
+
+def _swin_features(swin: SwinTransformer, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    x = swin.patch_embed(pixels)
+    *stages, last = swin.layers
+    for stage in stages:
+        x = stage(x)
+    return swin.forward_head(swin.norm(last(x)), pre_logits=True), x.flatten(1, 2)
 
 
 @dataclass(frozen=True)
@@ -100,9 +130,8 @@ class Outcome:
 
 
 def _optimizer(model: nn.Module) -> torch.optim.AdamW:
-    decayed = [
-        p for n, p in model.named_parameters() if p.ndim > 1 and not n.endswith(("pos_embed", "cls_token"))
-    ]
+    spared = {f"backbone.{name}" for name in model.backbone.no_weight_decay()}
+    decayed = [p for n, p in model.named_parameters() if p.ndim > 1 and n not in spared]
     chosen = {id(p) for p in decayed}
     others = [p for p in model.parameters() if id(p) not in chosen]
     groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
@@ -122,9 +151,9 @@ def _held_out(model: Pretraining, world: str, batch: int) -> tuple[float, float]
     model.eval()
     right = genus_right = seen = 0
     for image, species, genus, _, _ in Pictures(world, HELD_OUT_SEED, batch):
-        cls = model.tokens(image)[:, 0]
-        right += int((model.backbone.head(cls).argmax(1) == species).sum())
-        genus_right += int((model.genus(cls).argmax(1) == genus).sum())
+        whole, _ = model.features(image)
+        right += int((model.backbone.get_classifier()(whole).argmax(1) == species).sum())
+        genus_right += int((model.genus(whole).argmax(1) == genus).sum())
         seen += len(species)
         if seen >= HELD_OUT:
             return right / seen, genus_right / seen
@@ -137,19 +166,20 @@ def pretrain(architecture: str, minutes: float, seed: int) -> tuple[dict[str, Te
         raise ValueError(f"seed {seed} is kept for the held-out pictures, use one below {HELD_OUT_SEED}")
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    world, batch, peak = WORLD_OF[architecture], PLANS[architecture].batch, PLANS[architecture].peak_lr
+    world, plan = WORLD_OF[architecture], PLANS[architecture]
+    batch, peak = plan.batch, plan.peak_lr
     model = Pretraining(architecture)
     optimizer = _optimizer(model)
     loader = DataLoader(Pictures(world, seed, batch), batch_size=None, num_workers=1, prefetch_factor=16)
     start, start_wall, limit, steps = time.thread_time(), time.monotonic(), 60 * minutes, 0
-    for pictures in twice(loader, ECHO // batch):
+    for image, *told in twice(loader, ECHO // batch):
         elapsed = time.thread_time() - start
         if elapsed >= limit:
             break
         for group in optimizer.param_groups:
             group["lr"] = peak * _rate(elapsed / limit)
         optimizer.zero_grad()
-        loss = model.loss(*pictures)
+        loss = model.loss(through_a_camera(image) if plan.cameras else image, *told)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

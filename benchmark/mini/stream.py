@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import IterableDataset
 
 from benchmark.mini.generic import WORLDS, World
@@ -45,6 +46,15 @@ def mirrored(batch: Batch) -> Batch:
     image, species, genus, kinds, marks = batch
     grid = math.isqrt(marks.shape[1])
     return image.flip(2), species, genus, kinds, marks.unflatten(1, (grid, grid)).flip(2).flatten(1, 2)
+
+
+def through_a_camera(image: Tensor) -> Tensor:
+    """Cast, blur and noise of another camera for each picture. image and result: (B, h, w, 3) uint8."""
+    rows, x = len(image), image.permute(0, 3, 1, 2).float()
+    blurred = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+    x = torch.lerp(x, blurred, torch.rand(rows, 1, 1, 1))
+    x = x * (0.75 + 0.5 * torch.rand(rows, 3, 1, 1)) + 8 * torch.rand(rows, 1, 1, 1) * torch.randn_like(x)
+    return x.clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def twice(batches: Iterable[Batch], echo: int) -> Iterator[Batch]:

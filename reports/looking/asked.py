@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -61,13 +62,21 @@ def layers(text: str) -> tuple[int, int] | None:
 def pairs(arguments: argparse.Namespace) -> list[RunPair]:
     """One pair of runs for every dataset and backbone asked for: the first seed that can be drawn, else the first.
 
-    Raises SettingsError for patterns that match no pair, and as ``merge.collect``.
+    Backbones without a class token are named and left out. Raises SettingsError for patterns that match no pair or
+    only such backbones, and as ``merge.collect``.
     """
     every = all_pairs(arguments)
     if not every:
         raise SettingsError(
             f"CELLS={arguments.cells!r} names no pair of baseline and DCAL: expected patterns like 'cub/deit_tiny'"
         )
+    if all(pair.unseen for pair in every):
+        raise SettingsError(f"CELLS={arguments.cells!r}: {every[0].unseen}")
+    for line in dict.fromkeys(
+        f"{pair.folder.name}: left out: {pair.unseen}" for pair in every if pair.unseen
+    ):
+        print(line, file=sys.stderr)
+    every = [pair for pair in every if not pair.unseen]
     by_folder: dict[Path, list[RunPair]] = {}
     for pair in every:
         by_folder.setdefault(pair.folder, []).append(pair)

@@ -17,6 +17,7 @@ from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.grid import Cell, select
 from benchmark.status import RunView
 from reports.looking import asked
+from reports.looking.run_pairs import no_class_token
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +125,8 @@ def _cells(text: str) -> tuple[Cell, ...]:
         raise SettingsError(
             f"CELL={text!r} is {len(cells)} cells: expected one, or one pair like cub/deit_tiny"
         )
+    if reason := no_class_token(cells[0].backbone):
+        raise SettingsError(f"CELL={text!r} cannot be looked into: {reason}")
     return cells
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -154,13 +155,18 @@ def _require_same(expected: dict[str, Tensor], found: dict[str, Tensor], path: s
 
 def _described(state: dict[str, Tensor]) -> str:
     """``12 blocks of width 192 on 784 patches, with GLCA``: what tells architectures apart."""
-    blocks = {name.split(".")[3] for name in state if name.startswith("backbone.vit.blocks.")}
+    blocks = re.compile(r"backbone\.vit\.(layers\.\d+\.)?blocks(_token_only)?\.\d+\.norm1\.weight")
+    count = sum(blocks.fullmatch(name) is not None for name in state)
     positions = state.get("backbone.vit.pos_embed")
+    # CaiT's class token comes in behind the patch blocks and has no position.
+    classes = not any(name.startswith("backbone.vit.blocks_token_only.") for name in state)
     size = (
-        f"of width {positions.shape[2]} on {positions.shape[1] - 1} patches" if positions is not None else ""
+        ""
+        if positions is None
+        else f" of width {positions.shape[2]} on {positions.shape[1] - classes} patches"
     )
     glca = "with" if any(name.startswith("glca.") for name in state) else "without"
-    return f"{len(blocks)} blocks {size}, {glca} GLCA"
+    return f"{count} blocks{size}, {glca} GLCA"
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -22,6 +22,12 @@ from tables.formats import one_line
 Dataset = FGVCDataset | ReIDDataset
 
 
+def no_class_token(backbone: str) -> str:
+    """Why nothing of a backbone's models can be rolled out, in words; "" for those with a class token."""
+    row = BACKBONES[backbone]
+    return "" if row.glca else f"{row.title} has no class token, where a rollout would start, and no GLCA"
+
+
 @dataclass(frozen=True)
 class RunPair:
     """Two runs that differ in their method. folder: where their figures lie; places: of the data they are drawn over.
@@ -43,6 +49,11 @@ class RunPair:
     @property
     def task(self) -> str:
         return self.baseline.cell.task
+
+    @property
+    def unseen(self) -> str:
+        """Why these models can never be looked into, in words, or ""."""
+        return no_class_token(self.baseline.cell.backbone)
 
     @property
     def title(self) -> str:
@@ -91,6 +102,8 @@ class RunPair:
 
     def why_not(self) -> str:
         """Why there can be no figure, in words; "" where nothing is known against it. Reads lists, not pictures."""
+        if self.unseen:
+            return self.unseen
         for run in (self.baseline, self.dcal):
             if run.result is None:
                 return f"{run.id} is not done: {run.state}{f', {run.reason}' if run.reason else ''}"

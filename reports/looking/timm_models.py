@@ -39,6 +39,8 @@ def plain(
     try:
         vit = timm.create_model(tag, pretrained=False, num_classes=0, **({"img_size": size} if size else {}))
         adapter_for(vit)
+        if getattr(vit, "cls_token", None) is None:
+            raise ValueError("it has no class token, where a rollout would start")
     except (TypeError, ValueError, AssertionError) as error:
         raise SettingsError(f"{tag} cannot be looked into: {error}") from error
     size = size or tuple(vit.pretrained_cfg["input_size"][-2:])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from benchmark.records import LARGEST, read_json
 from benchmark.status import RunView
+from reports.looking.run_pairs import no_class_token
 from reports.page import commands
 from reports.page.material import Asked, Pair
 from reports.page.sheets import Column, Entry, Sheet, number, word
@@ -27,6 +28,8 @@ class Attention:
 
 def attention(asked: Asked, pair: Pair, runs: Sequence[RunView]) -> Attention:
     """What attention.json in the pair's figure folder says, if it is of these runs."""
+    if reason := no_class_token(pair[1]):
+        return Attention(None, (f"No attention measure: {reason}",))
     path = asked.figures(pair) / f"{NAME}.json"
     command = commands.attention(asked, pair)
     if not path.exists():

@@ -124,7 +124,7 @@ def helps(summary: TableSummary, gain: GainSummary) -> Entry:
     found = gain.verdict.helps
     place = float(_ORDER.index(found))
     # Of a subset in the paper's profile: the column speaks of the method, this number does not.
-    if summary.comparable and gain.measured.n and not gain.compared:
+    if summary.comparable and gain.measured.n and not gain.comparable_data:
         return Entry(f"{gain.verdict.text}, in these runs", place, look="verdict")
     return Entry(gain.verdict.text, place, look=f"verdict {_LOOKS.get(found, 'state')}")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmark.status import RunView
 from reports.looking.heatmaps import NAME, RANKED
+from reports.looking.run_pairs import no_class_token
 from reports.page import commands, heatmap_table
 from reports.page.material import Asked, Pair
 from reports.page.sheets import Sheet
@@ -68,9 +69,8 @@ def draw_curves(runs: Sequence[RunView], pair: Pair, folder: Path) -> Curves:
 def take_heatmaps(asked: Asked, pair: Pair, reason: str, folder: Path) -> Heatmaps:
     """Page-size copies of a pair's heatmaps, with their captions. reason: why there are none, or "" where they are."""
     if reason:
-        return Heatmaps(
-            notes=(f"No heatmaps: {one_line(reason, 600)}",), command=commands.heatmaps(asked, pair)
-        )
+        command = "" if no_class_token(pair[1]) else commands.heatmaps(asked, pair)
+        return Heatmaps(notes=(f"No heatmaps: {one_line(reason, 600)}",), command=command)
     from PIL import UnidentifiedImageError
 
     source = asked.figures(pair)

@@ -25,7 +25,11 @@ def reasons(material: Material, *, draw: bool, processes: int = 2) -> Mapping[Pa
     }
     answers = dict.fromkeys(material.pairs, "baseline and DCAL have no seed in common")
     answers |= {pair: _lacking(run_pair) for pair, run_pair in found.items()}
-    due = [run_pair for pair, run_pair in found.items() if draw and answers[pair] and _done(run_pair)]
+    due = [
+        run_pair
+        for pair, run_pair in found.items()
+        if draw and answers[pair] and _done(run_pair) and not run_pair.unseen
+    ]
     drawn = draw_many(due, processes) if due else {}
     return answers | {_pair(run_pair): drawn[run_pair.id] for run_pair in due}
 
@@ -63,6 +67,8 @@ def _shown(pair: RunPair) -> bool:
 
 
 def _lacking(pair: RunPair) -> str:
+    if pair.unseen:
+        return pair.unseen
     for run in (pair.baseline, pair.dcal):
         if run.result is None:
             return f"{run.id} is not done ({run.state})"

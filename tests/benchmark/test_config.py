@@ -2,14 +2,20 @@
 
 import pytest
 
-from benchmark import config
+from benchmark import config, shown_settings
 from benchmark.errors import SettingsError
-from benchmark.grid import select
+from benchmark.grid import all_cells, select
 from benchmark.settings import ONE_TASK
 from benchmark.typed import known_settings
 
 DCAL = select(["cub/deit_tiny/dcal"])[0]
 REID = select(["market/deit_tiny/dcal"])[0]
+CAIT = select(["cub/cait_xs24/dcal"])[0]
+SWIN = select(["cub/swin_tiny/dcal"])[0]
+REID_SWIN = select(["msmt17/swin_tiny/dcal"])[0]
+HEADER = (
+    '[profile]\ntitle = "t"\npictures = "official"\nbackbones = "real"\ncomparable = false\ndevice = "cpu"\n'
+)
 BASELINE = select(["cub/deit_tiny/baseline"])[0]
 
 
@@ -183,12 +189,93 @@ def test_a_setting_that_no_cell_asked_for_uses_is_refused():
 
 def test_a_dataset_may_differ_from_its_tasks_recipe(tmp_path, monkeypatch):
     monkeypatch.setattr(config, "RECIPES", tmp_path)
-    head = '[profile]\ntitle = "t"\npictures = "official"\nbackbones = "real"\ncomparable = false\ndevice = "cpu"\n'
-    (tmp_path / "mine.toml").write_text(head + "[veri.data]\npad = 3\n")
+    (tmp_path / "mine.toml").write_text(HEADER + "[veri.data]\npad = 3\n")
     assert config.load_profile("mine").tables["veri"] == {"data.pad": 3}
-    (tmp_path / "mine.toml").write_text(head + "[berry.data]\npad = 3\n")
+    (tmp_path / "mine.toml").write_text(HEADER + "[berry.data]\npad = 3\n")
     with pytest.raises(SettingsError, match=r"unknown section \[berry\]"):
         config.load_profile("mine")
+
+
+@pytest.mark.parametrize("profile", config.profiles())
+def test_pwca_runs_through_all_blocks_of_every_backbone(profile):
+    loaded, cells = config.load_profile(profile), {cell.backbone: cell for cell in all_cells()}
+    chosen = {
+        key: config.resolve(cell, 0, loaded, {}).settings.model.pwca_blocks for key, cell in cells.items()
+    }
+    assert chosen.pop("cait_xs24") == 24 + 2
+    assert set(chosen.values()) == {12}
+
+
+def test_a_backbones_section_goes_before_the_datasets_and_that_before_the_tasks(tmp_path, monkeypatch):
+    (tmp_path / "paper.toml").write_text((config.RECIPES / "paper.toml").read_text())
+    sections = "[fgvc.data]\nflip = 0.1\n[cub.data]\nflip = 0.2\n[cait_xs24.data]\nflip = 0.3\n"
+    (tmp_path / "mine.toml").write_text(f'base = "paper"\n{sections}')
+    monkeypatch.setattr(config, "RECIPES", tmp_path)
+    flips = {
+        cell_id: resolve(select([cell_id])[0], profile="mine").settings.data.flip
+        for cell_id in ("cars/deit_tiny/dcal", "cub/deit_tiny/dcal", "cub/cait_xs24/dcal")
+    }
+    assert list(flips.values()) == [0.1, 0.2, 0.3]
+    assert resolve(CAIT, profile="mine", overrides="data.flip=0.4").settings.data.flip == 0.4
+
+
+def test_a_backbones_section_counts_in_the_task_that_has_the_setting(tmp_path, monkeypatch):
+    (tmp_path / "paper.toml").write_text((config.RECIPES / "paper.toml").read_text())
+    (tmp_path / "mine.toml").write_text('base = "paper"\n[swin_tiny.data]\npad = 3\n')
+    monkeypatch.setattr(config, "RECIPES", tmp_path)
+    assert resolve(REID_SWIN, profile="mine").settings.data.pad == 3
+    assert resolve(SWIN, profile="mine").identity["settings"] == resolve(SWIN).identity["settings"]
+
+
+def test_glcas_settings_are_not_in_the_identity_of_a_backbone_without_glca():
+    lacking = set(resolve().identity["settings"]) - set(resolve(SWIN).identity["settings"])
+    assert lacking == {
+        "model.glca_blocks",
+        "model.glca_ratio",
+        "model.glca_init",
+        "model.glca_readout",
+        "model.glca_select",
+    }
+    assert resolve(SWIN, overrides="model.glca_readout=mean").hash == resolve(SWIN).hash
+    assert resolve(SWIN, overrides="model.pwca_stream=figure").hash != resolve(SWIN).hash
+    assert resolve(CAIT, overrides="model.glca_readout=mean").hash != resolve(CAIT).hash
+
+
+def test_a_glca_setting_is_refused_where_only_backbones_without_glca_are_asked_for():
+    overrides = config.parse_overrides("model.glca_ratio=0.2")
+    config.require_meaning(overrides, [SWIN, CAIT])
+    with pytest.raises(SettingsError, match=r"model\.glca_ratio is a setting of GLCA, which Swin-T has not"):
+        config.require_meaning(overrides, [SWIN, REID_SWIN])
+
+
+def test_a_recipe_that_sets_glca_for_a_backbone_without_it_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "RECIPES", tmp_path)
+    (tmp_path / "mine.toml").write_text(HEADER + "[swin_tiny.model]\nglca_blocks = 2\n")
+    with pytest.raises(
+        SettingsError, match=r"\[swin_tiny\] sets model\.glca_blocks, but swin_tiny has no GLCA"
+    ):
+        config.load_profile("mine")
+
+
+@pytest.mark.parametrize(
+    ("profile", "cell", "tag"),
+    [
+        ("paper", CAIT, "cait_xs24_384.fb_dist_in1k"),
+        ("quick", SWIN, "swin_tiny_patch4_window7_224.ms_in1k"),
+        ("mini", CAIT, "mini_cait_xs24_48.generic"),
+        ("mini", REID_SWIN, "mini_swin_tiny_48.generic"),
+    ],
+)
+def test_the_extras_have_their_pretrained_weights_in_every_profile(profile, cell, tag):
+    assert resolve(cell, profile=profile).identity["weights"]["tag"] == tag
+
+
+def test_the_settings_verb_says_what_differs_by_backbone():
+    shown = list(shown_settings.lines(config.load_profile("paper"), {}))
+    at = shown.index("# cait_xs24 differs")
+    assert shown[at + 1] == "model.pwca_blocks=26"
+    assert shown.count("# swin_tiny has no GLCA: model.glca_* have no meaning there") == 2  # a task each
+    assert not [line for line in shown if line.startswith("# deit")]
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,15 @@
 """The generic pictures and a pretraining of a few seconds."""
 
 import numpy as np
+import pytest
 import torch
 
 from benchmark.mini import birds, cars, manifest, planes
 from benchmark.mini.backbones import ARCHITECTURES
 from benchmark.mini.generic import MARKS, PATCH, SIZE, WORLDS, World
 from benchmark.mini.generic_parts import KINDS, SLOTS
-from benchmark.mini.pretrain import PLANS, pretrain
-from benchmark.mini.stream import Pictures, mirrored, twice
+from benchmark.mini.pretrain import PLANS, Pretraining, pretrain
+from benchmark.mini.stream import Pictures, mirrored, through_a_camera, twice
 
 
 def test_a_world_is_the_same_whenever_it_is_made():
@@ -59,13 +60,59 @@ def test_generic_pictures_are_no_class_of_a_mini_set():
     assert not named & set(KINDS)
 
 
-def test_a_pretraining_of_seconds_returns_float16_and_its_measurements():
-    state, outcome = pretrain("mini_deit_tiny_patch8_48", minutes=0.05, seed=3)
+@pytest.mark.parametrize(
+    ("architecture", "classifier"),
+    [
+        ("mini_deit_tiny_patch8_48", "head.weight"),
+        ("mini_swin_tiny_48", "head.fc.weight"),
+    ],
+)
+def test_a_pretraining_of_seconds_returns_float16_and_its_measurements(architecture, classifier, monkeypatch):
+    monkeypatch.setattr("benchmark.mini.pretrain.HELD_OUT", 64)
+    state, outcome = pretrain(architecture, minutes=0.01, seed=3)
     assert {tensor.dtype for tensor in state.values()} == {torch.float16}
-    assert state["head.weight"].shape[0] == outcome.generic_classes == WORLDS["small"].classes
-    assert outcome.images_seen == PLANS["mini_deit_tiny_patch8_48"].batch * outcome.steps > 0
+    assert state[classifier].shape[0] == outcome.generic_classes == WORLDS["small"].classes
+    assert outcome.images_seen == PLANS[architecture].batch * outcome.steps > 0
     assert outcome.distinct_images <= outcome.images_seen
     assert 0 <= outcome.held_out_accuracy <= 1
+
+
+@pytest.mark.parametrize(
+    "architecture", ["mini_deit_tiny_patch8_48", "mini_cait_xs24_48", "mini_swin_tiny_48"]
+)
+def test_what_is_pretrained_is_what_timms_own_forward_classifies_by(architecture):
+    model = Pretraining(architecture).eval()
+    image = next(iter(Pictures("small", 0, 2)))[0]
+    whole, patches = model.features(image)
+    pixels = (image.permute(0, 3, 1, 2) - model.mean) / model.std
+    logits = model.backbone.get_classifier()(whole)
+    assert torch.allclose(logits, model.backbone(pixels), atol=1e-5)
+    assert patches.shape[:2] == (2, (SIZE // PATCH) ** 2)
+
+
+def test_through_a_camera_each_picture_changes_and_its_places_stay():
+    torch.manual_seed(0)
+    image = torch.zeros(3, 48, 48, 3, dtype=torch.uint8)
+    image[:, 8:24, 32:40] = 180
+    seen = through_a_camera(image)
+    assert seen.dtype == torch.uint8
+    assert seen.shape == image.shape
+    assert not torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[..., 0], seen[..., 1])  # a cast
+    bright = seen.float().mean(dim=3) > 90
+    assert torch.equal(bright, image[..., 0] > 0)
+
+
+def test_a_patch_feature_of_swin_is_of_the_place_whose_marks_it_learns():
+    model = Pretraining("mini_swin_tiny_48").eval()
+    for stage in model.backbone.layers:  # attention spreads a change; what is left is each place alone
+        for block in stage.blocks:
+            torch.nn.init.zeros_(block.attn.proj.weight)
+    image = next(iter(Pictures("small", 0, 1)))[0]
+    changed = image.clone()
+    changed[:, 8:16, 40:48] = 255 - changed[:, 8:16, 40:48]  # second row, last column
+    differs = (model.features(image)[1] != model.features(changed)[1]).any(dim=2)
+    assert differs.nonzero().tolist() == [[0, 1 * 6 + 5]]
 
 
 def test_the_committed_weights_were_made_as_the_plans_say():

@@ -84,6 +84,16 @@ def test_a_pair_that_is_not_there_is_named_and_fails_the_command(trained, tmp_pa
     assert "cars/deit_tiny/baseline/seed0 is not done" in capsys.readouterr().err
 
 
+def test_a_backbone_without_class_token_is_left_out_or_refused_where_nothing_else_is_asked(tmp_path, capsys):
+    asked = ["heatmaps", "--runs", str(tmp_path), "--cells"]
+    assert main([*asked, "cub/swin_tiny"]) == 2
+    assert "CELLS='cub/swin_tiny': Swin-T has no class token" in capsys.readouterr().err
+    assert main([*asked, "cub/swin_tiny cub/deit_tiny"]) == 1
+    said = capsys.readouterr().err
+    assert "swin_tiny: left out: Swin-T has no class token" in said
+    assert "cub/deit_tiny/seed0: not drawn: cub/deit_tiny/baseline/seed0 is not done" in said
+
+
 def test_a_picture_is_drawn_under_both_models_of_a_pair(trained, tmp_path, picture, capsys):
     assert heatmap(trained, "--image", picture, "--cell", "cub/deit_tiny", "--out", tmp_path / "out") == 0
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
@@ -159,9 +169,9 @@ REFUSED = {
     "size of a cell": (["--image", "PICTURE", "--cell", "cub/deit_tiny", "--size", "64x64"], "--size is for --tag"),
     "size": (["--image", "PICTURE", "--tag", TAG, "--size", "large"], "224x224"),
     "checkpoint of a tag": (["--image", "PICTURE", "--tag", TAG, "--checkpoint", "a.pt"], "needs the --cell"),
-    "no adapter": (
+    "no class token": (
         ["--image", "PICTURE", "--cell", "cub/swin_tiny", "--checkpoint", "BASELINE"],
-        "cub/swin_tiny/dcal in profile mini cannot be looked into",
+        "CELL='cub/swin_tiny' cannot be looked into: Swin-T has no class token",
     ),
     "other method": (
         ["--image", "PICTURE", "--cell", "cub/deit_tiny/dcal", "--checkpoint", "BASELINE"],

@@ -7,7 +7,11 @@ import timm
 import torch
 from drawn_runs import pair_of
 
+import dcal
+from benchmark.backbones import BACKBONES
+from benchmark.config import load_profile, resolve
 from benchmark.errors import RunError, SettingsError
+from benchmark.grid import select
 from reports.looking import models
 from reports.looking.timm_models import plain
 
@@ -91,6 +95,29 @@ def test_a_flipped_byte_is_found(trained, tmp_path):
         models.of_checkpoint(tmp_path / "flipped.pt", pair.dcal.config)
 
 
+@pytest.mark.parametrize(
+    ("backbone", "glca", "said"),
+    [
+        ("cait_xs24", True, "is 26 blocks of width 48 on 64 patches, with GLCA; expected mini_deit_tiny"),
+        ("swin_tiny", False, "is 12 blocks, without GLCA; expected mini_deit_tiny"),
+    ],
+)
+def test_a_checkpoint_of_another_family_is_described(tmp_path, backbone, glca, said):
+    import benchmark.mini.backbones  # noqa: F401
+
+    model = dcal.build(
+        BACKBONES[backbone].mini,
+        3,
+        image_size=64,
+        weights="random",
+        glca=dcal.GLCASettings() if glca else None,
+    )
+    torch.save(model.state_dict(), tmp_path / "other.pt")
+    asked = resolve(select(["cub/deit_tiny/dcal"])[0], 0, load_profile("mini"), {})
+    with pytest.raises(RunError, match=said):
+        models.of_checkpoint(tmp_path / "other.pt", asked)
+
+
 def test_timms_own_weights_say_what_timm_says(shared, tmp_path):
     file = shared / "weights" / f"{TAG}.safetensors"
     if not file.is_file():
@@ -134,6 +161,7 @@ def test_a_file_without_classifier_names_no_class(tmp_path):
     [
         ("no_such_model", None, "timm has no model"),
         ("resnet18.a1_in1k", None, "cannot be looked into"),
+        ("swin_tiny_patch4_window7_224.ms_in1k", None, "cannot be looked into"),
         (TAG, (225, 224), "cannot be looked into|multiples"),
     ],
 )

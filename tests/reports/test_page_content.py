@@ -13,7 +13,9 @@ from benchmark import status
 from benchmark.grid import TABLES
 from benchmark.settings import READINGS
 from reports.page import readings
+from reports.page.attention_sheet import attention
 from reports.page.cell_page import _commands
+from reports.page.figures import take_heatmaps
 from reports.page.headline import in_short
 from reports.page.material import Asked
 from tables import layout
@@ -98,7 +100,7 @@ def test_without_any_run_all_comparisons_are_open():
 
 def test_every_comparison_is_a_row_that_leads_to_its_page(index):
     keys = ("table1-rows", "table2-rows", "extras-rows")
-    assert [len(index.table(key)) for key in keys] == [15, 32, 3]
+    assert [len(index.table(key)) for key in keys] == [15, 32, 4]
     assert {path.stem for path in (index.path.parent / "cells").iterdir()} == CELLS
 
 
@@ -121,19 +123,19 @@ def test_a_row_has_published_and_measured_numbers_gain_interval_and_verdicts(ind
 
 
 def test_every_state_is_shown_with_its_reason(written, index):
-    words = {"missing": "not run", "no-data": "no data", "no-weights": "no weights"}
+    words = {"missing": "not run", "no-data": "no data"}
     wanted = {
         words.get(state, state) for states in mini_sweep.EXPECTED_STATES.values() for state in states.values()
     }
     shown = " ".join(page.text for report in (written.paper, written.mini) for page in pages(report))
-    assert len(wanted) == 9
+    assert len(wanted) == 8
     assert {word for word in wanted if word in shown} == wanted
     assert "1 failed, 2 no data" in row(index, "table1-rows", "CAR · DeiT-Small")[2]
 
 
 @pytest.mark.parametrize("profile", mini_sweep.PROFILES)
 def test_a_page_lists_all_of_its_runs_with_their_states(written, profile):
-    words = {"missing": "not run", "no-data": "no data", "no-weights": "no weights"}
+    words = {"missing": "not run", "no-data": "no data"}
     expected = mini_sweep.EXPECTED_STATES[profile]
     seeds = sorted({int(run.rpartition("seed")[2]) for run in expected})
     shown = Counter()
@@ -229,6 +231,20 @@ def test_what_runs_or_waits_needs_no_command():
     }
     without = {state for state, command in states.items() if not command}
     assert without == {"running", "queued", "unknown"}
+
+
+def test_a_page_without_class_token_says_why_it_has_no_maps(written):
+    for pair in ("cub-swin_tiny", "msmt17-swin_tiny"):
+        page = cell(written, pair)
+        assert "No heatmaps: Swin-T has no class token" in page.text
+        assert "No attention measure: Swin-T has no class token" in page.text
+
+
+@pytest.mark.parametrize(("backbone", "commands"), [("swin_tiny", False), ("cait_xs24", True)])
+def test_maps_that_cannot_be_are_not_asked_for(tmp_path, backbone, commands):
+    asked, pair = Asked("mini", (tmp_path,), (0,)), ("cub", backbone)
+    assert bool(take_heatmaps(asked, pair, "none are drawn", tmp_path).command) is commands
+    assert bool(attention(asked, pair, []).command) is commands
 
 
 def test_the_protocol_card_names_what_a_number_needs(written):

@@ -26,7 +26,8 @@ def test_the_states_are_the_planned_ones(sweep, profile):
 
 def test_every_state_that_the_disk_can_show_occurs():
     found = {state for states in mini_sweep.EXPECTED_STATES.values() for state in states.values()}
-    assert found == set(status.STATES) - {"unknown"}
+    # A cluster's silence is not on the disk; without data nobody asks for weights, and the mini profile has its own.
+    assert found == set(status.STATES) - {"unknown", "no-weights"}
 
 
 def test_nobody_runs_once_the_holder_is_gone(tmp_path):

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from synthetic_runs import everything, retrieval_runs
+from synthetic_runs import everything, extras_runs, retrieval_runs
 
 from tables import text
 from tables.layout import build
@@ -22,6 +22,7 @@ CASES = {
     "table1_paper": ("table1", "paper", everything("full")),
     "table1_mini": ("table1", "mini", everything("generated")),
     "table2_paper": ("table2", "paper", retrieval_runs()),
+    "extras_paper": ("extras", "paper", extras_runs()),
 }
 
 

@@ -1,7 +1,17 @@
 """The layout: columns, warning, header, notes and states, for every profile."""
 
 import pytest
-from synthetic_runs import ALL_STATES, HOSTILE, SyntheticRun, cell, done, everything, other, retrieval_runs
+from synthetic_runs import (
+    ALL_STATES,
+    HOSTILE,
+    SyntheticRun,
+    cell,
+    done,
+    everything,
+    extras_runs,
+    other,
+    retrieval_runs,
+)
 
 from benchmark.grid import TABLES
 from tables import csv_export, html, latex, markdown, text
@@ -204,7 +214,36 @@ def test_the_branches_of_retrieval_are_told_apart_by_metric():
 
 
 def test_the_extras_leave_the_cell_blank_that_the_paper_lacks():
-    layout = build("extras", "paper", [])
+    layout = build("extras", "paper", extras_runs())
     assert [row.backbone for row in layout.rows[::3]] == ["CaiT-XS24", "Swin-T"]
     assert entry(layout, "CaiT-XS24", "dcal", "msmt17", PAPER) == ""
+    assert entry(layout, "CaiT-XS24", "dcal", "msmt17", MEASURED) == ""
     assert entry(layout, "Swin-T", "dcal", "msmt17", PAPER) == "56.7"
+
+
+def test_rank1_of_the_extras_is_measured_beside_no_published_number():
+    layout = build("extras", "paper", extras_runs())
+    groups = [(column.group, column.heading) for column in layout.columns if column.dataset == "msmt17"]
+    assert groups == [
+        ("MSMT17 mAP", PAPER),
+        ("MSMT17 mAP", MEASURED),
+        ("MSMT17 mAP", DIFFERENCE),
+        ("MSMT17 R1", MEASURED),
+    ]
+    assert layout.title == "More Transformer Baselines — top-1 accuracy, mAP and R1 in %"
+    assert "MSMT17 R1: the paper gives none here" in layout.notes
+    (row,) = (row for row in layout.verdicts.rows if row[2] == "R1")
+    assert (row[3], row[-3], row[-2:]) == ("", "no difference shown", ("", ""))
+
+
+def test_a_panel_leaves_out_the_backbone_that_it_says_nothing_of():
+    fgvc, reid = build("extras", "paper", extras_runs()).panels(2)
+    assert [row.backbone for row in fgvc.rows[::3]] == ["CaiT-XS24", "Swin-T"]
+    assert [row.backbone for row in reid.rows] == ["Swin-T"] * 3
+
+
+def test_a_backbone_without_glca_says_so_and_has_no_branches():
+    layout = build("extras", "paper", extras_runs())
+    assert "Swin-T: as in the paper, DCAL is PWCA alone there; inference is the baseline's" in layout.notes
+    assert [row[1] for row in layout.branches.rows] == ["CaiT-XS24"]
+    assert not any("PWCA alone" in note for note in build("table1", "paper", []).notes)
