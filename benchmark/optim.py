@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from timm.scheduler import CosineLRScheduler
-from torch import nn
+from torch import Tensor, nn
 
 from benchmark.settings import TrainSettings
 from dcal.losses import UncertaintyWeighting
@@ -32,6 +32,20 @@ def make_optimizer(
         return torch.optim.SGD(groups, lr=lr, momentum=train.momentum, fused=True)
     kind = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=lr, fused=True)
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
+    """Go on with an optimizer's saved state, also with one that was saved before updates were fused or weights laid out
+    as they are now: a fused update reads a parameter's memory and its moments' in the same order.
+    """
+    optimizer.load_state_dict(state)
+    for group in optimizer.param_groups:
+        group["fused"], group["foreach"] = True, None
+    for parameter, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                alike = torch.empty_like(parameter, memory_format=torch.preserve_format)
+                kept[name] = alike.to(value.dtype).copy_(value)
 
 
 def parameter_groups(model: DCAL, weighting: UncertaintyWeighting, train: TrainSettings) -> list[dict]:

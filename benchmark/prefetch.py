@@ -85,7 +85,9 @@ def into_folder(tag: str, folder: Path, mirror: Path | None) -> Got:
         if found:
             os.replace(found, found.with_name(f"{found.name}.damaged"))
         os.replace(part.path, folder / part.name)
-    return _recorded(tag, folder / part.name, part.sha256, part.source, "copied" if mirror else "fetched")
+    return _recorded(
+        tag, folder / part.name, folder, part.sha256, part.source, "copied" if mirror else "fetched"
+    )
 
 
 def into_cache(tag: str) -> Got:
@@ -124,7 +126,7 @@ def _there_already(tag: str, found: Path, folder: Path) -> Got:
         )
     if recorded:
         return Got(found, found.stat().st_size, sha256, "there already")
-    return _recorded(tag, found, sha256, "found", "there already")
+    return _recorded(tag, found, folder, sha256, "found", "there already")
 
 
 def _verify(part: Part, known: Entry | None, folder: Path) -> None:
@@ -144,9 +146,8 @@ def _verify(part: Part, known: Entry | None, folder: Path) -> None:
         raise FetchError(problem)
 
 
-def _recorded(tag: str, file: Path, sha256: str, source: str, how: str) -> Got:
-    """The file, with its entry written into weights.json. Entries of other tags stay."""
-    folder = file.parent if file.parent.name != tag else file.parent.parent
+def _recorded(tag: str, file: Path, folder: Path, sha256: str, source: str, how: str) -> Got:
+    """The file, with its entry written into the folder's weights.json. Entries of other tags stay."""
     size = file.stat().st_size
     entry = Entry(tag, file.relative_to(folder).as_posix(), size, sha256, source)
     entries = _entries(folder) | {tag: entry}

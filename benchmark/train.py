@@ -20,7 +20,7 @@ from benchmark.device import Compute
 from benchmark.distributed import Alone
 from benchmark.errors import RunError
 from benchmark.gradients import AtOnce, InParts
-from benchmark.optim import Schedule, make_optimizer
+from benchmark.optim import Schedule, load_optimizer, make_optimizer
 from benchmark.randomness import Randomness
 from benchmark.step import StepLoss
 from benchmark.stop import Stopped, StopRequest
@@ -222,6 +222,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "rng": self.randomness.state(),
+            "tuning": str(self.tuning),
             "book": json.dumps(vars(self.book)),
         }
 
@@ -235,10 +236,15 @@ class Trainer:
         self.book = Book(**json.loads(state["book"]))
         if "optimizer" not in state:
             return
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer(self.optimizer, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
         sums = [self.book.sums[name] for name in self.model.branch_names]
         self._sums.copy_(torch.tensor(sums, dtype=torch.float64))
+        if (before := state.get("tuning", str(self.tuning))) != str(self.tuning):
+            logger.warning(
+                "saved with TUNE %s, going on with TUNE %s: where batches are cut into other parts, other pictures are "
+                "paired and other paths dropped than without the change", before or "none", self.tuning or "none",
+            )  # fmt: skip
         streams = [state["rng"], *state.get("rng_of_other_ranks", [])]
         if len(streams) != self.peers.size:
             logger.warning(

@@ -6,10 +6,15 @@ import os
 import shutil
 
 import torch
+import torch._dynamo.config
+import torch._inductor.config
 
 from benchmark.errors import RunError
 from benchmark.tuning import Tuning
 from dcal.model import DCAL
+
+# More than any model here has: compiled is one for each block, shape, and with and without gradient.
+VARIANTS = 256
 
 
 def tune(model: DCAL, tuning: Tuning) -> None:
@@ -22,6 +27,11 @@ def tune(model: DCAL, tuning: Tuning) -> None:
         model.set_grad_checkpointing()
     if tuning.compile:
         _require_compiler()
+        # Draws as torch makes them, on GPUs too: parts are computed twice and must draw the same. And no silent return
+        # to plain code where a model has more variants than dynamo compiles by default.
+        torch._inductor.config.fallback_random = True
+        torch._dynamo.config.recompile_limit = VARIANTS
+        torch._dynamo.config.fail_on_recompile_limit_hit = True
         model.features = torch.compile(model.features, dynamic=False)
 
 

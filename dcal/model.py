@@ -125,4 +125,6 @@ class DCAL(nn.Module):
             raise ValueError(
                 f"partner needs one index an image, {len(images)}; found shape {tuple(partner.shape)}"
             )
-        return images, partner.to(images.device)
+        if images.is_cuda and not partner.is_cuda:
+            partner = partner.pin_memory()  # or the copy waits for all that is queued
+        return images, partner.to(images.device, non_blocking=True)

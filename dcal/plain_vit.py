@@ -47,7 +47,9 @@ class PlainViT(nn.Module):
         self.vit = vit
         if isinstance(vit.patch_embed, HybridEmbed):
             # Convolutions read all channels of a place at once; pictures arrive in this order, too.
-            vit.patch_embed.to(memory_format=torch.channels_last)
+            for layer in vit.patch_embed.modules():
+                if isinstance(layer, nn.Conv2d) and layer.kernel_size != (1, 1):
+                    layer.to(memory_format=torch.channels_last)
 
     @property
     def blocks(self) -> nn.Sequential:

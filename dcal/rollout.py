@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# Heads are taken together as long as their scores fit in here; a large map is done head by head.
+# Heads' maps are made as many at a time as fit in here, or in one head's map of the whole batch.
 SCORE_BYTES = 8 * 2**20
 
 
@@ -42,14 +42,22 @@ def row_times_scores(row: Tensor, q: Tensor, k: Tensor) -> Tensor:
     row: (B, N+1); q, k: (B, H, N+1, d). Returns (B, N+1) in row's dtype.
     """
     batch, heads, tokens, width = q.shape
+    of_one = tokens * tokens * row.element_size()
+    # For each map: scores, their softmax, and what is made of its queries and keys.
+    of_each_map = 2 * of_one + 3 * tokens * width * row.element_size()
+    at_once = max(1, max(SCORE_BYTES, batch * of_one) // of_each_map)
+    images, of_each = min(batch, at_once), min(heads, max(1, at_once // batch))
+    # Made once: new pages of memory cost as much as the products.
+    scores, maps = row.new_empty(2, images * of_each, tokens, tokens)
     total = torch.zeros_like(row)
-    at_once = max(1, SCORE_BYTES // (batch * tokens * tokens * row.element_size()))
-    for start in range(0, heads, at_once):
-        q_h = q[:, start : start + at_once].to(row.dtype) * width**-0.5
-        k_h = k[:, start : start + at_once].to(row.dtype)
-        scores = (q_h @ k_h.transpose(-2, -1)).softmax(dim=-1)
-        total += (row[:, None, None, :] @ scores).squeeze(2).sum(dim=1)
-        del scores  # or the next heads' map would be made beside it
+    for i in range(0, batch, images):
+        for h in range(0, heads, of_each):
+            part = slice(i, i + images), slice(h, h + of_each)
+            q_h = (q[part].to(row.dtype) * width**-0.5).flatten(0, 1)
+            k_h = k[part].to(row.dtype).flatten(0, 1)
+            s_h, size = torch.bmm(q_h, k_h.transpose(-2, -1), out=scores[: len(q_h)]), q[part].shape[:2]
+            s_h = torch.softmax(s_h, dim=-1, out=maps[: len(q_h)]).unflatten(0, size)
+            total[part[0]] += (row[part[0], None, None, :] @ s_h).squeeze(2).sum(dim=1)
     return total / heads
 
 

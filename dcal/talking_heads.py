@@ -113,4 +113,5 @@ def _mixed(mixing: nn.Linear, maps: Tensor) -> Tensor:
 def _rows_at_once(q: Tensor, k: Tensor, size: int) -> int:
     """Rows of queries whose map, over all images and heads, has at most ``size`` bytes, and at least one row."""
     batch, heads, _, _ = q.shape
-    return max(1, size // (batch * heads * k.shape[2] * q.element_size()))
+    # Autocast's softmax makes float32 maps of bfloat16 scores.
+    return max(1, size // (batch * heads * k.shape[2] * max(4, q.element_size())))

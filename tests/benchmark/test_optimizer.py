@@ -145,3 +145,34 @@ def test_the_uncertainty_weights_move_in_training(model, weighting, train):
         optimizer.step()
     assert set(weighting.weights()) == {"sa", "glca", "pwca"}
     assert all(value != 0.0 for value in weighting.weights().values())
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd"])
+def test_a_state_from_before_updates_were_fused_and_weights_channels_last_goes_on_as_it_was(name):
+    """A fused update reads memory: a moment that lies in another order than its weight would be scrambled."""
+
+    def made(memory_format):
+        torch.manual_seed(0)
+        conv = torch.nn.Conv2d(3, 8, 3).to(memory_format=memory_format)
+        return conv, {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
+
+    def step(conv, optimizer, number):
+        images = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(number))
+        conv(images).square().sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    options = {"momentum": 0.9} if name == "sgd" else {}
+    old, kind = made(torch.contiguous_format)
+    before = kind(old.parameters(), lr=1e-3, fused=False, **options)
+    for number in range(3):
+        step(old, before, number)
+    new, _ = made(torch.channels_last)
+    new.load_state_dict(old.state_dict())
+    after = kind(new.parameters(), lr=1e-3, fused=True, **options)
+    optim.load_optimizer(after, copy.deepcopy(before.state_dict()))
+    assert all(group["fused"] for group in after.param_groups)
+    for number in range(3, 6):
+        step(old, before, number)
+        step(new, after, number)
+    torch.testing.assert_close(new.weight, old.weight, rtol=1e-5, atol=1e-7)

@@ -88,8 +88,8 @@ def test_rollout_is_not_in_the_published_figure(tag, size, heads, tokens, percen
     assert 100 * rollout / multiply_adds(lambda: baseline(images)) == pytest.approx(percent, abs=0.05)
 
 
-# timm's own forward, which is the baseline's, takes all tokens through the last block. DCAL computes the one row that is
-# read; with all of them it would be the second number.
+# timm's own forward, which is the baseline's, takes all tokens through the last block. DCAL computes the one row that
+# is read; with all of them it would be the second number.
 LAST_BLOCK = {"the class token's row": class_token_queries, "all tokens": queries_keys_values}
 
 

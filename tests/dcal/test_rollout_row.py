@@ -127,21 +127,21 @@ def allocations_of_a_row(blocks: int, heads: int, tokens: int = 65, batch: int =
     return made, row
 
 
-def test_row_holds_one_heads_scores_however_many_heads_and_blocks(monkeypatch):
-    monkeypatch.setattr(rollout, "SCORE_BYTES", 0)  # one head at a time, as at 448²
-    one_map = 2 * 65 * 65
-    few, _ = allocations_of_a_row(blocks=2, heads=2)
-    many, _ = allocations_of_a_row(blocks=11, heads=12)
-    assert few.largest == many.largest == one_map
+def test_row_holds_one_heads_map_of_the_batch_however_many_heads_and_blocks(monkeypatch):
+    monkeypatch.setattr(rollout, "SCORE_BYTES", 0)  # as little as possible, as at 448²
+    one_map = 4 * 65 * 65
+    few, _ = allocations_of_a_row(blocks=2, heads=2, batch=4)
+    many, _ = allocations_of_a_row(blocks=11, heads=12, batch=4)
     assert many.peak == few.peak
-    assert many.peak < 3.2 * one_map  # a head's scores, their softmax, and the head's before
+    assert many.peak <= one_map
 
 
 def test_row_takes_heads_together_only_within_its_budget(monkeypatch):
     one_map = 2 * 65 * 65
-    monkeypatch.setattr(rollout, "SCORE_BYTES", 3 * one_map * 4 + 100)
+    budget = 7 * one_map
+    monkeypatch.setattr(rollout, "SCORE_BYTES", 4 * budget)
     made, _ = allocations_of_a_row(blocks=2, heads=12)
-    assert made.largest == 3 * one_map
+    assert 0.8 * budget < made.peak <= budget
 
 
 def test_row_keeps_nothing_but_itself():
