@@ -49,6 +49,11 @@ def choose(asked: str | None, profile: str, profile_device: str) -> str:
         return "cpu"
     gpus = count_gpus()
     if device == "cuda" and gpus == 0:
+        if asked:
+            raise RunError(
+                "DEVICE=cuda was asked for and no GPU is visible here: nvidia-smi -L or CUDA_VISIBLE_DEVICES has to "
+                "name one; DEVICE=cpu runs on the CPU"
+            )
         raise RunError(
             f"profile {profile} is meant for GPUs and none is visible here. DEVICE=cpu runs it on the CPU all the same "
             "(very slowly); PROFILE=quick and PROFILE=mini are made for machines without one"
@@ -113,6 +118,8 @@ def prepare(device: str, precision: str, threads: int, world: World | None = Non
         name = cpu_name()
         # Here a resumed run must end with the same bits; on GPUs the deterministic kernels would cost too much.
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # Which also fills all new memory, to make reads of it repeatable: nothing reads it, and each fill costs a pass.
+        torch.utils.deterministic.fill_uninitialized_memory = False
     amp = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}[precision]
     return Compute(torch.device(device), name, precision, amp, threads, world.size)
 

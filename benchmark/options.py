@@ -38,7 +38,7 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     """What the runs may use."""
     parser.add_argument("--device", default=None, help="auto, cpu or cuda; none: as the profile says")
     parser.add_argument(
-        "--workers", type=int, default=None, help="decoding processes a run; none: as cores allow"
+        "--workers", type=_workers, default=None, help="decoding processes a run; none: as cores allow"
     )
     parser.add_argument("--tune", default="", help='how steps are computed, "accumulate=2 recompute=true"')
     parser.add_argument(
@@ -142,6 +142,14 @@ def _runs(text: str) -> Path:
             "is empty: expected a folder of runs, or several separated by spaces"
         )
     return Path(text)
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"WORKERS={text}: expected a whole number of processes, 0 for none beside the run's own"
+        )
+    return int(text)
 
 
 def _optional_path(text: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from benchmark import checkpoint
@@ -34,6 +35,7 @@ def make_result(
     metric = trainer.task.metric
     evaluated = [entry for entry in trainer.book.history if "metrics" in entry]
     best = max(evaluated, key=lambda entry: entry["metrics"][metric])
+    seconds = trainer.book.train_seconds + trainer.book.evaluate_seconds
     notes = predictions.notes()
     return {
         "schema": SCHEMA,
@@ -58,7 +60,7 @@ def make_result(
             "epochs": trainer.train.epochs,
             "steps": trainer.steps,
             "train_seconds": round(trainer.book.train_seconds, 2),
-            "seconds": round(trainer.book.train_seconds + trainer.book.evaluate_seconds, 2),
+            **({"seconds": round(seconds, 2)} if math.isfinite(seconds) else {}),
             **({"forecast_seconds": forecast_seconds} if forecast_seconds else {}),
             "peak_memory_bytes": peak_memory_bytes,
             "attempts": trainer.book.attempts,

@@ -233,7 +233,8 @@ class Trainer:
         """
         self.model.load_state_dict(state["model"])
         self.weighting.load_state_dict(state["weighting"])
-        self.book = Book(**json.loads(state["book"]))
+        # A book from before evaluations were timed does not say how long they took.
+        self.book = Book(**({"evaluate_seconds": math.nan} | json.loads(state["book"])))
         if "optimizer" not in state:
             return
         load_optimizer(self.optimizer, state["optimizer"])

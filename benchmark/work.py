@@ -22,6 +22,7 @@ from benchmark.device import Compute
 from benchmark.distributed import Alone
 from benchmark.errors import RunError
 from benchmark.forecast import expected
+from benchmark.forecast.measured import Way, recorded_way
 from benchmark.forecast.store import Machine
 from benchmark.infrastructure import Infrastructure
 from benchmark.logs import write_history
@@ -148,7 +149,7 @@ class Work:
         )
         state = None
         if self.held:
-            self._write_start(started)
+            self._write_start(started, compute)
             state = checkpoint.newest(self.folder, self.config.hash)
         state = peers.share(state)
         if state is not None:
@@ -218,7 +219,8 @@ class Work:
             pwca=settings.model.pwca() if dcal else None,
         )
 
-    def _write_start(self, started: dict) -> None:
+    def _write_start(self, started: dict, compute: Compute) -> None:
+        way = Way(compute.device.type, str(self.infrastructure.tuning))
         write_json(
             self.folder.config,
             {
@@ -228,6 +230,7 @@ class Work:
                 "identity": dict(self.config.identity),
                 "data_fingerprint": self.fingerprint,
                 "data": self.coverage.text,
+                "way": recorded_way(self.folder, self.config.hash, way),
             },
         )
         write_json(self.folder.provenance, started)

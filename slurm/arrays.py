@@ -34,14 +34,16 @@ def plan(
     runs_dir: Path,
     device: str,
     tuning: Tuning = Tuning(),  # noqa: B008 - it cannot be changed
+    workers: int | None = None,
 ) -> list[Array]:
     """The arrays that take these runs.
 
-    device: auto, cpu or cuda, as the user or else the profile says. Raises SettingsError where a class cannot train its
-    runs: GPUs that nobody asked for, or a number of ranks, or of parts of their shares, that does not divide the batch.
+    device: auto, cpu or cuda, as the user or else the profile says. workers: decoding processes of a task; None: as its
+    cores allow. Raises SettingsError where a class cannot train its runs: GPUs that nobody asked for, or a number of
+    ranks, or of parts of their shares, that does not divide the batch.
     """
     groups: dict[tuple[str, int, str], list[RunView]] = {}
-    limits = Limits(cluster, runs_dir, device, tuning)
+    limits = Limits(cluster, runs_dir, device, tuning, workers)
     for view in views:
         found = cluster.class_of(view.cell)
         _require_fit(found, view, device, tuning.accumulate)

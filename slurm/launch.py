@@ -83,7 +83,7 @@ def _planned(
     grid: Grid, cluster: Cluster, order: Order, states: tuple[str, ...]
 ) -> tuple[list[status.RunView], list[Array]]:
     chosen = [run.view for run in grid.runs if _is_sent(run, states)]
-    return chosen, plan(cluster, chosen, order.runs, order.device, order.tuning)
+    return chosen, plan(cluster, chosen, order.runs, order.device, order.tuning, order.workers)
 
 
 def _rehearse(

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from benchmark.config import Config, Profile, load_profile
-from benchmark.forecast import expected, measured_seconds
+from benchmark.forecast import Way, expected, measured_seconds
 from benchmark.forecast.estimate import Estimate
 from benchmark.forecast.store import Forecast, read_all
 from benchmark.pool import threads_of, workers_of
@@ -22,10 +22,16 @@ def device_of(resources: Resources, device: str) -> str:
 
 
 class Limits:
-    """Of one launch's jobs. runs: root of all run folders. device: auto, cpu or cuda."""
+    """Of one launch's jobs. runs: root of all run folders. device: auto, cpu or cuda.
 
-    def __init__(self, cluster: Cluster, runs: Path, device: str, tuning: Tuning) -> None:
+    workers: decoding processes of each job's task; None: as its cores allow.
+    """
+
+    def __init__(
+        self, cluster: Cluster, runs: Path, device: str, tuning: Tuning, workers: int | None = None
+    ) -> None:
         self.cluster, self.runs, self.device, self.tuning = cluster, runs, device, tuning
+        self.workers = workers
         self._known: dict[str, tuple[Profile, list[Forecast]]] = {}
 
     def of(self, resources: Resources, config: Config) -> tuple[int, str]:
@@ -33,11 +39,11 @@ class Limits:
         if resources.minutes != AUTO:
             return resources.minutes, "cluster file"
         times = f"× {self.cluster.margin:g}, rounded up"
-        if measured := measured_seconds(config, self.runs, resources.ranks):
+        way = Way(device_of(resources, self.device), str(self.tuning))
+        if measured := measured_seconds(config, self.runs, resources.ranks, way):
             return self._rounded(measured), f"measured {times}"
         if forecast := self._forecast(resources, config):
-            of = "forecast" if forecast.shared else "forecast of one process alone"
-            return self._rounded(forecast.run_seconds), f"{of} {times}"
+            return self._rounded(forecast.run_seconds), f"{_named(forecast)} {times}"
         return self.cluster.longest, "longest: nothing measured of these cells yet, and no forecast"
 
     def _rounded(self, seconds: float) -> int:
@@ -51,13 +57,22 @@ class Limits:
         if config.profile not in self._known:
             self._known[config.profile] = load_profile(config.profile), read_all(self.runs, config.profile)
         profile, forecasts = self._known[config.profile]
-        kind = device_of(resources, self.device)
+        kind, workers = device_of(resources, self.device), self.workers
+        if workers is None:
+            workers = workers_of(profile, resources.cpus, on_gpu=kind == "cuda")
         return expected.of_job(
             config,
             forecasts,
             kind,
             threads=threads_of(profile, resources.cpus),
-            workers=workers_of(profile, resources.cpus, on_gpu=kind == "cuda"),
+            workers=workers,
             ranks=resources.ranks,
             tuning=str(self.tuning),
         )
+
+
+def _named(forecast: Estimate) -> str:
+    """A forecast and what keeps it from being this job's own."""
+    alone = "" if forecast.shared else "one process alone"
+    other = "" if forecast.fresh else "other code or torch"
+    return "forecast" + ",".join(f" of {doubt}" for doubt in (alone, other) if doubt)

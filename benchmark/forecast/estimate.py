@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmark.backbones import BACKBONES
 from benchmark.config import Config
+from benchmark.forecast import store
 from benchmark.forecast.counts import Counts
 from benchmark.forecast.shapes import pictures_key, shape_of
-from benchmark.forecast.store import Forecast, Pace, Pictures, Ranking
+from benchmark.forecast.store import Forecast, Pace, Pictures, Ranking, ranking_key
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Estimate:
     """A run's time, start-up not included. epoch_seconds: of training. evaluation_seconds: of one evaluation.
 
     memory_bytes: peak of a process. bound: what an epoch waits for. shared: whether several ranks are counted as
-    faster in training than one.
+    faster in training than one. fresh: whether all that it rests on was measured with this code, torch and timm.
     """
 
     epoch_seconds: float
@@ -28,6 +29,7 @@ class Estimate:
     memory_bytes: int
     bound: Literal["compute", "input"]
     shared: bool = True
+    fresh: bool = True
 
 
 def estimate(
@@ -98,7 +100,7 @@ def from_stored(
     ranks: int = 1,
     tuning: str = "",
 ) -> Estimate | None:
-    """What a run takes by one machine's forecast; None where that lacks something of it."""
+    """What a run takes by one machine's forecast, fresh or not; None where that lacks something of it."""
     if counts is None:
         return None
     shape = shape_of(config, counts.classes, tuning)
@@ -108,4 +110,11 @@ def from_stored(
     if pace is None or pictures is None or not pictures.per_second or (counts.gallery and ranking is None):
         return None
     share = forecast.pace(shape.share(ranks)) if ranks > 1 else None
-    return estimate(config, counts, pace, pictures, ranking, workers=workers, ranks=ranks, share=share)
+    rests_on = [forecast.paces[shape.key], forecast.pictures[key]]
+    if ranking:
+        rests_on.append(forecast.rankings[ranking_key(counts)])
+    if share:
+        rests_on.append(forecast.paces[shape.share(ranks).key])
+    found = estimate(config, counts, pace, pictures, ranking, workers=workers, ranks=ranks, share=share)
+    by = store.measured_by()
+    return replace(found, fresh=all(store.is_fresh(stored, by) for stored in rests_on))

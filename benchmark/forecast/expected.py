@@ -24,13 +24,15 @@ def of_run(
     ranks: int = 1,
     tuning: str = "",
 ) -> float | None:
-    """Seconds of a run that is about to begin, or None where nothing was measured for its device and shape."""
+    """Seconds of a run that is about to begin, or None where nothing was measured for its device and shape with this
+    code, torch and timm: beside what the run takes, an older forecast would pass for this code's.
+    """
     forecast = store.read(store.path_of(runs, config.profile, machine))
     if forecast is None or forecast.machine != machine:
         return None
     counts = of_dataset(config, dataset)
     found = from_stored(config, forecast, counts, workers=workers, ranks=ranks, tuning=tuning)
-    return found and round(found.run_seconds, 1)
+    return round(found.run_seconds, 1) if found and found.fresh else None
 
 
 def of_job(
@@ -46,7 +48,7 @@ def of_job(
     """What a run takes on a kind of device, on data such as each forecast was made for; None where none tells.
 
     Which node a job will get nobody knows: the slowest of the devices counts. One with more threads than the job's is
-    none of them.
+    none of them. An estimate by a forecast of other code counts too, and says so (``fresh``).
     """
     found = [
         from_stored(

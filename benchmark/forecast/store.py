@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,8 @@ from benchmark.provenance import ROOT, now
 from benchmark.records import read_json, set_aside
 
 FOLDER = "forecast"
+# Folders whose code a measurement depends on. Not those below them: each stands here itself.
+MEASURED = ("dcal", "benchmark", *(f"benchmark/{part}" for part in ("data", "mini", "bench", "forecast")))
 
 
 @dataclass(frozen=True)
@@ -114,21 +117,27 @@ def entry(found: Pace | Pictures | Ranking | Counts, of: object, by: Mapping[str
 
 
 def measured_by() -> dict[str, str]:
-    """What a measurement is only good for: a digest of the code that trains and evaluates, and torch's version."""
-    files = sorted(
-        path
-        for folder in ("dcal", "benchmark", "benchmark/data", "benchmark/forecast")
-        for path in (ROOT / folder).glob("*.py")
-    )
+    """What a measurement is only good for: a digest of the code that was measured, and torch's and timm's versions."""
+    return {"code": code_digest(ROOT), "torch": _version("torch"), "timm": _version("timm")}
+
+
+@cache
+def code_digest(root: Path) -> str:
+    """Of the code that trains and evaluates, and of what measures it: benchmark/forecast and the parts it shares."""
+    files = sorted(path for folder in MEASURED for path in (root / folder).glob("*.py"))
+    return digest([path.read_text(encoding="utf-8") for path in files])
+
+
+@cache
+def _version(package: str) -> str:
     try:
-        torch = version("torch")
+        return version(package)
     except PackageNotFoundError:
-        torch = "unknown"
-    return {"code": digest([path.read_text(encoding="utf-8") for path in files]), "torch": torch}
+        return "unknown"
 
 
 def is_fresh(stored: Mapping | None, by: Mapping[str, str]) -> bool:
-    """Whether a stored measurement was made with this code and torch."""
+    """Whether a stored measurement was made with this code, torch and timm."""
     return bool(stored) and all(stored.get(name) == value for name, value in by.items())
 
 

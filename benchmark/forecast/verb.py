@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmark import config, device, options, pool, provenance
 from benchmark.config import Config, Profile
 from benchmark.data import sources
-from benchmark.errors import DataError
+from benchmark.errors import DataError, SettingsError
 from benchmark.forecast import show, store
 from benchmark.forecast.counts import Counts, counts_key, of_dataset, official
 from benchmark.forecast.estimate import Estimate, from_stored
@@ -71,19 +71,22 @@ def _setting(arguments: argparse.Namespace, profile: Profile, places: Places, ru
 
 
 def _count(asked: Sequence[Config], places: Places) -> dict[str, Counts]:
-    """By counts_key: of the data at hand, else the official ones."""
+    """By counts_key: of the data at hand, else the official ones. Raises SettingsError where DATA is no folder."""
+    if places.data is not None and not places.data.is_dir():
+        raise SettingsError(
+            f"DATA={places.data} is no folder: expected the one that holds the datasets, or no DATA to go by official "
+            "counts"
+        )
     found: dict[str, Counts] = {}
     for one in asked:
         key, dataset = counts_key(one), one.cell.dataset
         if key in found:
             continue
+        if places.data is None:
+            found[key] = official(one)
+            continue
         try:
-            there = places.data is not None and sources.locate(dataset, places.data) is not None
-            found[key] = (
-                of_dataset(one, sources.load_for(dataset, places.data, one.settings.data))
-                if there
-                else official(one)
-            )
+            found[key] = of_dataset(one, sources.load_for(dataset, places.data, one.settings.data))
         except DataError as error:
             print(f"WARNING: {dataset} cannot be read, official counts stand in: {error}", file=sys.stderr)
             found[key] = official(one)

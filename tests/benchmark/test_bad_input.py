@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from quick_runs import QUICK
 
-from benchmark import claim, run
+from benchmark import claim, device, run
 from benchmark.__main__ import main
 from benchmark.config import load_profile, resolve
 from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.grid import select
 from benchmark.records import folder_of
+from slurm.__main__ import main as slurm
 
 CELL = select(["cub/deit_tiny/baseline"])[0]
 
@@ -172,3 +173,28 @@ def test_the_paper_profile_does_not_fall_back_to_the_cpu(capsys, tmp_path, monke
     arguments = ["--data", str(mini_pictures), "--weights", str(weights), "--runs", str(tmp_path)]
     assert main(["launch", "--profile", "paper", "--cells", "cub/vit_base", *arguments]) == 2
     assert "meant for GPUs and none is visible" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("profile", ["mini", "paper"])
+def test_a_gpu_that_was_asked_for_is_missed_as_the_user_s_wish(monkeypatch, profile):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(RunError, match="DEVICE=cuda was asked for and no GPU is visible here"):
+        device.choose("cuda", profile, load_profile(profile).device)
+
+
+@pytest.mark.parametrize(
+    ("command", "verb"),
+    [
+        (main, "launch"),
+        (main, "run cub/deit_tiny/dcal"),
+        (main, "forecast"),
+        (slurm, "submit"),
+        (slurm, "retry"),
+    ],
+)
+@pytest.mark.parametrize("workers", ["-1", "two"])
+def test_a_number_of_workers_that_is_none_is_refused(command, verb, workers, capsys):
+    with pytest.raises(SystemExit) as refused:
+        command([*verb.split(), "--workers", workers])
+    assert refused.value.code == 2
+    assert f"WORKERS={workers}: expected a whole number of processes" in capsys.readouterr().err

@@ -6,7 +6,16 @@ from benchmark import config
 from benchmark.forecast import counts, show
 from benchmark.forecast.estimate import Estimate, estimate, evaluations, from_stored
 from benchmark.forecast.shapes import pictures_key, shape_of
-from benchmark.forecast.store import Forecast, Machine, Pace, Pictures, Ranking, entry, ranking_key
+from benchmark.forecast.store import (
+    Forecast,
+    Machine,
+    Pace,
+    Pictures,
+    Ranking,
+    entry,
+    measured_by,
+    ranking_key,
+)
 from benchmark.grid import all_cells, select
 
 PACE = Pace(step_seconds=0.5, batch_seconds=0.2, memory_bytes=2**30, width=192, precision="bfloat16")
@@ -146,15 +155,16 @@ def test_datasets_of_equal_size_and_classes_are_one_shape():
     assert len({shape_of(one, found.classes).key for one, found in full}) == 68
 
 
-def stored(one, found, *, pace=PACE, pictures=FAST, ranking=None, workers=0):
+def stored(one, found, *, pace=PACE, pictures=FAST, ranking=None, workers=0, by=None):
+    by = by or measured_by()
     key = pictures_key(one.cell.dataset, one.settings.data, in_process=not workers)
     forecast = Forecast(
         Machine("cuda", "a GPU"),
-        paces={shape_of(one, found.classes).key: entry(pace, None, {})},
-        pictures={key: entry(pictures, None, {})},
+        paces={shape_of(one, found.classes).key: entry(pace, None, by)},
+        pictures={key: entry(pictures, None, by)},
     )
     if ranking:
-        forecast.rankings[ranking_key(found)] = entry(ranking, None, {})
+        forecast.rankings[ranking_key(found)] = entry(ranking, None, by)
     return forecast
 
 
@@ -170,6 +180,26 @@ def test_a_forecast_that_lacks_a_part_says_nothing():
     assert from_stored(reid, stored(reid, of_reid), of_reid, workers=0) is None
     ranked = stored(reid, of_reid, ranking=Ranking(192, 1.0, 768, 2.0))
     assert from_stored(reid, ranked, of_reid, workers=0) is not None
+
+
+@pytest.mark.parametrize("stale", ["paces", "pictures", "rankings"])
+def test_an_estimate_is_fresh_only_if_all_that_it_rests_on_is(stale):
+    one = asked("market/deit_tiny/dcal")
+    found = counts.official(one)
+    forecast = stored(one, found, ranking=Ranking(192, 1.0, 768, 2.0))
+    assert from_stored(one, forecast, found, workers=0).fresh
+    for measurement in getattr(forecast, stale).values():
+        measurement["code"] = "another"
+    assert not from_stored(one, forecast, found, workers=0).fresh
+
+
+def test_a_rank_s_share_has_to_be_fresh_too():
+    one, found = cub()
+    forecast = stored(one, found)
+    share = shape_of(one, found.classes).share(4).key
+    for by, fresh in ((measured_by(), True), (measured_by() | {"torch": "another"}, False)):
+        forecast.paces[share] = entry(PACE, None, by)
+        assert from_stored(one, forecast, found, workers=0, ranks=4).fresh == fresh
 
 
 def told(type="cuda", threads=0, seeds=3, published=frozenset({("cub", "deit_tiny")})):

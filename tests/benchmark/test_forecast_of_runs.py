@@ -1,6 +1,7 @@
 """`python -m benchmark forecast` on the mini profile, and what runs record of it."""
 
 import json
+import re
 
 import pytest
 from quick_runs import QUICK, StopAfter
@@ -10,13 +11,14 @@ from benchmark.bench.measure import Measured, Meter
 from benchmark.config import load_profile, resolve
 from benchmark.device import prepare
 from benchmark.errors import RunError
-from benchmark.forecast import clock, measuring, steps, store
+from benchmark.forecast import Way, clock, measured_seconds, measuring, steps, store
 from benchmark.forecast.counts import counts_key
 from benchmark.forecast.estimate import from_stored
 from benchmark.grid import select
 from benchmark.records import folder_of, read_result
 from benchmark.run import Infrastructure, run_cell
 from benchmark.stop import Stopped
+from benchmark.tuning import parse
 
 BASELINE, DCAL = select(["cub/deit_tiny"])
 SET = " ".join(f"{name}={value}" for name, value in QUICK.items())
@@ -86,32 +88,45 @@ def test_a_shape_that_cannot_be_measured_is_named_and_the_rest_goes_on(forecast,
 def test_a_gpu_that_is_not_there_is_refused_and_nothing_is_measured(forecast, measured, monkeypatch, capsys):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert forecast("--device", "cuda") == 2
-    assert "none is visible" in capsys.readouterr().err
+    assert "DEVICE=cuda was asked for and no GPU is visible here" in capsys.readouterr().err
     assert not measured
 
 
-def test_without_data_official_counts_and_generated_pictures_stand_in(measured, tmp_path, capsys):
-    own = [
-        "--profile",
-        "quick",
-        "--runs",
-        str(tmp_path),
-        "--device",
-        "cpu",
-        "--cells",
-        "cub/deit_tiny/baseline",
-    ]
+def quick_forecast(tmp_path, *more):
+    """Of DeiT-Tiny's baseline by the real data's profile, on pictures of 32 by 32."""
+    own = ["--profile", "quick", "--runs", str(tmp_path / "runs"), "--device", "cpu"]
     small = "data.resize=32,32 data.crop=32,32 train.batch_size=2"
-    assert command.main(["forecast", *own, "--set", small]) == 0
-    out = capsys.readouterr().out
+    return command.main(["forecast", *own, "--cells", "cub/deit_tiny/baseline", "--set", small, *more])
+
+
+def test_a_data_folder_that_is_not_there_is_refused_and_nothing_is_measured(measured, tmp_path, capsys):
+    assert quick_forecast(tmp_path, "--data", str(tmp_path / "no such")) == 2
+    assert re.search(r"DATA=.*no such is no folder: expected", capsys.readouterr().err)
+    assert not measured
+
+
+def test_of_a_data_folder_without_the_dataset_a_warning_says_what_stands_in(measured, tmp_path, capsys):
+    assert quick_forecast(tmp_path, "--data", str(tmp_path)) == 0
+    said = capsys.readouterr()
+    assert (
+        "WARNING: cub cannot be read, official counts stand in: CUB-200-2011: not found; looked for"
+        in said.err
+    )
+    assert "5,794 test pictures (official counts)" in said.out
+
+
+def test_without_data_official_counts_and_generated_pictures_stand_in(measured, tmp_path, capsys):
+    assert quick_forecast(tmp_path) == 0
+    out, err = capsys.readouterr()
+    assert "WARNING" not in err
     assert "2,997 steps an epoch, 5,794 test pictures (official counts); pictures: generated, 500×375" in out
     assert "V100" not in out
 
 
-def run(places, overrides=QUICK, **options):
+def run(places, overrides=QUICK, tune="", **options):
     return run_cell(
         DCAL, 0, "mini", places, overrides=overrides,
-        infrastructure=Infrastructure(device="cpu", quiet=True, checkpoint_seconds=0.0), **options,
+        infrastructure=Infrastructure(device="cpu", quiet=True, checkpoint_seconds=0.0, tuning=parse(tune)), **options,
     )  # fmt: skip
 
 
@@ -139,3 +154,31 @@ def test_a_run_of_another_shape_records_no_forecast(forecast, places):
     other = run(places, QUICK | {"train.batch_size": 8, "train.epochs": 1})
     assert "forecast_seconds" not in other["cost"]
     assert other["cost"]["seconds"] >= other["cost"]["train_seconds"]
+
+
+def test_a_run_of_other_code_than_was_measured_records_no_forecast(forecast, places, monkeypatch):
+    assert forecast(cells="cub/deit_tiny/dcal") == 0
+    now = store.measured_by()
+    monkeypatch.setattr(store, "measured_by", lambda: now | {"code": "another"})
+    assert "forecast_seconds" not in run(places, QUICK | {"train.epochs": 1})["cost"]
+
+
+def taken(places, device, tuning=""):
+    config = resolve(DCAL, 1, load_profile("mini"), QUICK)  # another seed is as good
+    return measured_seconds(config, places.runs, 1, Way(device, tuning))
+
+
+def test_what_a_run_took_is_told_of_its_own_device_and_tuning(places):
+    with pytest.raises(Stopped):
+        run(places, tune="recompute=true", stop=StopAfter(6))
+    assert taken(places, "cpu", "recompute=true") > 0
+    assert taken(places, "cpu") is None
+    assert taken(places, "cuda", "recompute=true") is None
+
+
+def test_what_a_run_took_that_went_on_otherwise_is_told_of_neither_way(places):
+    for tune in ("", "recompute=true"):
+        with pytest.raises(Stopped):
+            run(places, tune=tune, stop=StopAfter(6))
+    assert taken(places, "cpu") is None
+    assert taken(places, "cpu", "recompute=true") is None

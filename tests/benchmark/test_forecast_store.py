@@ -13,7 +13,7 @@ from benchmark.forecast.wants import Want
 from benchmark.provenance import ROOT
 
 CPU = Machine("cpu", "Some CPU @ 2 GHz", 2)
-BY = {"code": "c", "torch": "t"}
+BY = {"code": "c", "torch": "t", "timm": "i"}
 
 
 def pace(seconds):
@@ -101,13 +101,24 @@ def test_only_what_is_lacking_is_measured_and_again_measures_all(path, measured)
         assert len(measured) == times
 
 
-@pytest.mark.parametrize("changed", ["code", "torch"])
+@pytest.mark.parametrize("changed", ["code", "torch", "timm"])
 def test_other_code_or_torch_is_measured_again(path, measured, monkeypatch, changed):
     measuring.complete(path, CPU, [want()], again=False)
     monkeypatch.setattr(store, "measured_by", lambda: BY | {changed: "another"})
     forecast, _ = measuring.complete(path, CPU, [want()], again=False)
     assert len(measured) == 2
     assert forecast.paces["k"][changed] == "another"
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["dcal", "benchmark", "benchmark/data", "benchmark/mini", "benchmark/bench", "benchmark/forecast"],
+)
+def test_code_that_a_measurement_depends_on_changes_its_digest(tmp_path, folder):
+    for root, text in (("before", "one"), ("after", "two")):
+        (tmp_path / root / folder).mkdir(parents=True)
+        (tmp_path / root / folder / "part.py").write_text(text)
+    assert store.code_digest(tmp_path / "before") != store.code_digest(tmp_path / "after")
 
 
 def test_a_damaged_measurement_is_made_again(path, measured):

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 import pytest
-from submitted_runs import folder
+from submitted_runs import SITE, folder
 
 from benchmark import config
 from benchmark.forecast import counts, store
@@ -33,27 +33,39 @@ def asked(profile="mini"):
     return config.resolve(select(["cub/deit_tiny/dcal"])[0], 0, config.load_profile(profile), {})
 
 
-def write(runs, machine, run_seconds, *, batch_size=None, workers=0):
-    """A forecast by which a run of the cell takes so long: its steps alone take time."""
-    one = asked("mini" if machine.type == "cpu" else "paper")
+def write(runs, machine, run_seconds, *, batch_size=None, workers=0, reading=0.0, by=None):
+    """A forecast by which a run of the cell takes so long: its steps alone take time, and with ``reading`` one worker's
+    reading of them that many times as much."""
+    one, by = asked("mini" if machine.type == "cpu" else "paper"), by or store.measured_by()
     counted = counts.Counts(classes=12, train=240, steps=15, test=240, source=counts.AT_HAND)
     pace = Pace(run_seconds / one.settings.train.epochs / 15, 0.0, 1, 192, "float32")
     shape = shape_of(one, 12)
     if batch_size:
         shape = dataclasses.replace(shape, batch_size=batch_size)
     pictures = pictures_key("cub", one.settings.data, in_process=not workers)
+    per_second = one.settings.train.batch_size / (reading * pace.step_seconds) if reading else 1e12
     store.add(
         store.path_of(runs, one.profile, machine),
         machine,
-        paces={shape.key: entry(pace, {}, {})},
-        pictures={pictures: entry(Pictures(1e12, "its own", True), {}, {})},
-        counts={counts.counts_key(one): entry(counted, {}, {})},
+        paces={shape.key: entry(pace, {}, by)},
+        pictures={pictures: entry(Pictures(per_second, "its own", True), {}, by)},
+        counts={counts.counts_key(one): entry(counted, {}, by)},
     )
 
 
-def limit(site, runs, *, profile="mini", tuning=Tuning(), **resources):  # noqa: B008
+def ran(tmp_path, seconds, **way):
+    """Another seed's run, half done, whose whole takes so long. way: as its start records it, none: it does not."""
+    measured = folder(tmp_path, seed=1)
+    measured.make()
+    started = {"identity": dict(asked().identity)} | ({"way": way} if way else {})
+    measured.config.write_text(json.dumps(started))
+    beat = {"time": 0.0, "epoch": 4, "epochs": 8, "step": 0, "steps": 9, "seconds": seconds / 2}
+    measured.heartbeat.write_text(json.dumps(beat))
+
+
+def limit(site, runs, *, profile="mini", tuning=Tuning(), workers=None, **resources):  # noqa: B008
     resources = Resources(**{"cpus": 1, "gpus": 0, "minutes": "auto"} | resources)
-    return Limits(site, runs, "auto", tuning).of(resources, asked(profile))
+    return Limits(site, runs, "auto", tuning, workers).of(resources, asked(profile))
 
 
 def test_a_forecast_is_the_limit_with_the_margin_and_the_notice(site, runs):
@@ -64,12 +76,22 @@ def test_a_forecast_is_the_limit_with_the_margin_and_the_notice(site, runs):
 
 def test_what_the_cell_took_comes_before_what_was_forecast(site, runs, tmp_path):
     write(runs, CPU, 29 * 60)
-    measured = folder(tmp_path, seed=1)
-    measured.make()
-    measured.config.write_text(json.dumps({"identity": dict(asked().identity)}))
-    beat = {"time": 0.0, "epoch": 4, "epochs": 8, "step": 0, "steps": 9, "seconds": 14 * 60 / 2}
-    measured.heartbeat.write_text(json.dumps(beat))
+    ran(tmp_path, 14 * 60, device="cpu", tuning="")
     assert limit(site, runs) == (30, "measured × 2, rounded up")
+
+
+@pytest.mark.parametrize(
+    "way", [{"device": "cuda", "tuning": ""}, {"device": "cpu", "tuning": "recompute=true"}, {}], ids=str
+)
+def test_what_the_cell_took_computed_another_way_is_no_measure(site, runs, tmp_path, way):
+    write(runs, CPU, 29 * 60)
+    ran(tmp_path, 14 * 60, **way)
+    assert limit(site, runs) == (60, "forecast × 2, rounded up")
+
+
+def test_a_tuned_run_is_the_measure_of_a_tuned_job(site, runs, tmp_path):
+    ran(tmp_path, 14 * 60, device="cpu", tuning="recompute=true")
+    assert limit(site, runs, tuning=Tuning(recompute=True)) == (30, "measured × 2, rounded up")
 
 
 def test_the_slowest_machine_counts_since_nobody_knows_the_node(site, runs):
@@ -89,6 +111,32 @@ def test_machines_of_another_kind_or_with_more_threads_do_not_count(site, runs):
 def test_a_gpu_s_forecast_is_for_jobs_on_gpus_with_workers(site, runs):
     write(runs, GPU, 29 * 60, workers=4)
     assert limit(site, runs, profile="paper", gpus=1, cpus=4) == (60, "forecast × 2, rounded up")
+
+
+def test_a_forecast_is_for_the_workers_that_jobs_were_asked_to_have(site, runs):
+    # Steps of 7 minutes, whose pictures one worker reads in 14, four in 3.5; evaluations only read, as many pictures.
+    write(runs, GPU, 7 * 60, workers=4, reading=2.0)
+    job = {"profile": "paper", "gpus": 1, "cpus": 4}
+    assert limit(site, runs, **job)[0] == 30
+    assert limit(site, runs, **job, workers=1)[0] == 60
+    assert limit(site, runs, **job, workers=0)[1].startswith(
+        "longest"
+    )  # reading in the run itself was not measured
+
+
+def test_a_launch_s_workers_reach_the_limits(launch, runs, tmp_path):
+    write(runs, CPU, 29 * 60)
+    file = tmp_path / "auto.toml"
+    file.write_text(SITE.replace("60", '"auto"'))
+    for workers, source in (("0", "forecast"), ("2", "longest")):  # reading by workers was not measured
+        asked_for = ("submit", "--dry", "--cluster", str(file), "--workers", workers)
+        assert f"minutes: {source}" in launch(*asked_for, cells="cub/deit_tiny/dcal")[1]
+
+
+@pytest.mark.parametrize("changed", ["code", "torch", "timm"])
+def test_a_forecast_of_other_code_still_counts_and_is_named_so(site, runs, changed):
+    write(runs, CPU, 29 * 60, by=store.measured_by() | {changed: "another"})
+    assert limit(site, runs) == (60, "forecast of other code or torch × 2, rounded up")
 
 
 def test_several_gpus_are_not_taken_to_be_faster_unless_their_share_was_measured(site, runs):

@@ -129,7 +129,8 @@ def test_minutes_auto_comes_from_what_the_cell_took(launch, slurm_says, tmp_path
     measured = folder(tmp_path, seed=1)
     measured.make()
     asked = config.resolve(select(["cub/deit_tiny/dcal"])[0], 1, config.load_profile("mini"), {})
-    measured.config.write_text(json.dumps({"identity": dict(asked.identity), "hash": asked.hash}))
+    way = {"device": "cpu", "tuning": ""}
+    measured.config.write_text(json.dumps({"identity": dict(asked.identity), "hash": asked.hash, "way": way}))
     # An hour for half of the run: two for all of it, four with the margin, and the notice: the next limit is 8 hours,
     # and of 29 minutes an hour.
     for seconds, minutes in ((3600.0, 480), (29 * 60 / 4, 30), (29 * 60 / 2, 60)):

@@ -1,0 +1,46 @@
+"""Runs that go on from a checkpoint written before the suite kept all that it keeps now, or with another TUNE."""
+
+import json
+import logging
+
+import pytest
+import torch
+from quick_runs import QUICK, StopAfter
+
+from benchmark.grid import select
+from benchmark.records import RunFolder
+from benchmark.run import Infrastructure, run_cell
+from benchmark.stop import Stopped
+from benchmark.tuning import parse
+
+BASELINE, _ = select(["cub/deit_tiny"])
+
+
+def run(places, tune="", **options):
+    infrastructure = Infrastructure(device="cpu", quiet=True, checkpoint_seconds=0.0, tuning=parse(tune))
+    return run_cell(BASELINE, 0, "mini", places, overrides=QUICK, infrastructure=infrastructure, **options)
+
+
+def stopped(places) -> RunFolder:
+    with pytest.raises(Stopped):
+        run(places, stop=StopAfter(6))
+    return RunFolder(places.runs / "mini" / BASELINE.id / "seed0")
+
+
+def test_a_run_whose_evaluations_were_not_timed_before_does_not_say_what_it_took(places):
+    folder = stopped(places)
+    state = torch.load(folder.checkpoint, weights_only=True)
+    book = json.loads(state["book"])
+    del book["evaluate_seconds"]
+    torch.save(state | {"book": json.dumps(book)}, folder.checkpoint)
+    cost = run(places)["cost"]
+    assert "seconds" not in cost
+    assert cost["train_seconds"] > 0
+
+
+@pytest.mark.parametrize(("tune", "warned"), [("recompute=true", True), ("", False)])
+def test_going_on_with_another_tuning_is_said(places, caplog, tune, warned):
+    stopped(places)
+    with caplog.at_level(logging.WARNING, "benchmark"):
+        run(places, tune)
+    assert ("going on with TUNE recompute=true" in caplog.text) == warned
