@@ -1,58 +1,117 @@
-"""`python -m benchmark.bench`: measure, print one table, write bench.json."""
+"""`python -m benchmark.bench`: measure, print one table, write a file (no torch: each benchmark brings it)."""
 
 from __future__ import annotations
 
 import argparse
-import os
+import importlib
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from benchmark import provenance
-from benchmark.atomic import explained, write_json
-from benchmark.bench import ranking, starting
+from benchmark.atomic import explained
+from benchmark.bench import document
+from benchmark.bench.agreement import Disagreement
 from benchmark.bench.rows import Row, table
 from benchmark.errors import SuiteError
 
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {"ranking": ranking.run, "starting": starting.run}
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A module with a function ``run`` that returns rows.
+
+    on: ``device``: it measures what --device names, and run takes that; ``gpu``: the same, and it has no meaning on a
+    CPU; ``host``: it is the same whatever the device.
+    """
+
+    module: str
+    on: Literal["device", "gpu", "host"]
+
+    def run(self, device: str) -> list[Row]:
+        """Its rows. Raises Disagreement and SuiteError."""
+        module = importlib.import_module(self.module)
+        return module.run() if self.on == "host" else module.run(device)
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "training": Benchmark("benchmark.bench.training", "device"),
+    "unfused": Benchmark("benchmark.bench.unfused", "device"),
+    "rollout": Benchmark("benchmark.bench.rollout", "device"),
+    "choices": Benchmark("benchmark.bench.choices", "device"),
+    "shapes": Benchmark("benchmark.bench.shapes", "gpu"),
+    "compile": Benchmark("benchmark.bench.compiled", "gpu"),
+    "input": Benchmark("benchmark.bench.pictures", "host"),
+    "ranking": Benchmark("benchmark.bench.ranking", "host"),
+    "starting": Benchmark("benchmark.bench.starting", "host"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmarks; returns the exit status: 1 for results that disagree, 2 for errors. Bars do not count."""
+    """Run the benchmarks; returns the exit status: 1 for results that disagree, 2 for errors. Bars do not count.
+
+    A benchmark that fails costs its own rows alone: the file is written anew after each one that does not. Rows of
+    earlier runs stay where machine, versions and code are the same.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmark.bench", description=__doc__)
     parser.add_argument(
         "--only",
         choices=sorted(BENCHMARKS),
         action="append",
-        help="one benchmark; may be repeated; none: all",
+        help="one benchmark; may be repeated; none: all that the device is for",
     )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s")
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/bench"), help="folder of bench.json (default: %(default)s)"
+        "--out",
+        type=Path,
+        default=Path("runs/bench"),
+        help="folder of bench.json, bench-cuda.json on a GPU (default: %(default)s)",
     )
     asked = parser.parse_args(arguments)
-    path = asked.out / "bench.json"
+    path = asked.out / document.NAMES[asked.device]
     try:
         with explained(path):  # before minutes are spent
             asked.out.mkdir(parents=True, exist_ok=True)
-        machine = provenance.collect() | {"usable_cores": usable_cores()}
-        names = [name for name in BENCHMARKS if not asked.only or name in asked.only]
-        rows = [row for name in names for row in BENCHMARKS[name]()]
-        write_json(path, {**machine, "rows": [row.record() for row in rows]})
-    except ranking.Disagreement as error:
-        print(f"the results disagree, so nothing is reported: {error}", file=sys.stderr)
-        return 1
+        names = _names(asked.only, asked.device, parser)
+        machine = document.machine(asked.device)
     except SuiteError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{machine['cpu']}, {machine['usable_cores']} cores, commit {str(machine['commit'])[:12]}", end="")
-    print(" (checkout changed)" if machine["dirty"] else "")
-    print(f"\n{table(rows)}\n\nmedians; written to {path}")
-    return 0
+    rows: list[Row] = []
+    failures: list[int] = []
+    for number, name in enumerate(names, start=1):
+        began = time.monotonic()
+        try:
+            measured = BENCHMARKS[name].run(asked.device)
+            if aside := document.add(path, machine, measured):
+                print(
+                    f"{path}: was of another machine or other code, or damaged; now {aside}", file=sys.stderr
+                )
+            rows += measured
+        except Disagreement as error:
+            print(f"{name}: the results disagree, so nothing of it is reported: {error}", file=sys.stderr)
+            failures.append(1)
+        except SuiteError as error:
+            print(f"{name}: error: {error}", file=sys.stderr)
+            failures.append(2)
+        seconds = time.monotonic() - began
+        print(f"{name}: over after {seconds:.0f} s ({number} of {len(names)} benchmarks)", file=sys.stderr)
+    if rows:
+        print(f"{document.heading(machine)}\n\n{table(rows)}\n\nmedians; {path} has every repeat")
+    return max(failures, default=0)
 
 
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _names(only: Sequence[str] | None, device: str, parser: argparse.ArgumentParser) -> list[str]:
+    """The benchmarks to run, in the table's order; for the GPU alone are left out unless they are asked for by name."""
+    for name in only or ():
+        if BENCHMARKS[name].on == "gpu" and device != "cuda":
+            parser.error(f"{name} measures a GPU: add --device cuda, or leave it out")
+    return [
+        name
+        for name, benchmark in BENCHMARKS.items()
+        if (name in only if only else device == "cuda" or benchmark.on != "gpu")
+    ]
 
 
 if __name__ == "__main__":

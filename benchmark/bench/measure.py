@@ -1,8 +1,10 @@
-"""Time and peak memory of a function, in a fresh process of its own."""
+"""Time and peak memory of a function, in a fresh process of its own (torch only where a GPU is measured)."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import importlib
 import json
 import os
@@ -10,12 +12,15 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmark.errors import RunError
 from benchmark.provenance import ROOT
+
+# What a measured function returns, and JSON carries: numbers, or one number a repeat.
+Result = dict[str, float | list[float]]
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Measured:
 
     seconds: dict[str, float]
     memory_bytes: int
-    result: dict[str, float]
+    result: Result
 
 
 class Meter:
@@ -32,11 +37,14 @@ class Meter:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self._peak: Peak | None = None
+        self._peak: Peak | GPUPeak | None = None
 
-    def start(self) -> None:
-        """What the process holds now, its input for one, does not count as memory of the work."""
-        self._peak = Peak()
+    def start(self, device: str = "cpu") -> None:
+        """What the process holds now, its input for one, does not count as memory of the work.
+
+        device: ``cuda`` counts the GPU's memory in place of the process's.
+        """
+        self._peak = GPUPeak() if device == "cuda" else Peak()
 
     @contextlib.contextmanager
     def span(self, name: str) -> Iterator[None]:
@@ -54,7 +62,12 @@ class Meter:
         return self._peak.above()
 
 
-Work = Callable[..., dict[str, float]]
+Work = Callable[..., Result]
+
+
+# glibc gives every block of this size and more back to the system at once. Otherwise it keeps some of them for itself,
+# and which ones changes from one process to the next.
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536"}
 
 
 def measure(work: Work, **arguments: object) -> Measured:
@@ -62,8 +75,17 @@ def measure(work: Work, **arguments: object) -> Measured:
 
     Raises RunError, with what the process said last, if it fails.
     """
+    return _measure(work, arguments, {})
+
+
+def memory_of(work: Work, **arguments: object) -> int:
+    """Bytes that the same work has in memory at once, above what was there at start(). Its times mean nothing."""
+    return _measure(work, arguments, GIVE_BACK).memory_bytes
+
+
+def _measure(work: Work, arguments: Mapping[str, object], variables: Mapping[str, str]) -> Measured:
     task = json.dumps([work.__module__, work.__name__, arguments])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} | variables
     command = [sys.executable, "-m", "benchmark.bench.measure"]
     done = subprocess.run(command, input=task, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -102,6 +124,10 @@ class Peak:
     """
 
     def __init__(self) -> None:
+        # Memory that is free but still the process's would be taken again without being seen.
+        gc.collect()
+        with contextlib.suppress(AttributeError, OSError):  # glibc's own
+            ctypes.CDLL(None).malloc_trim(0)
         try:
             Path("/proc/self/clear_refs").write_text("5")
             self._before = _kilobytes(Path("/proc/self/status"), "VmRSS")
@@ -114,6 +140,24 @@ class Peak:
         """Bytes."""
         peak = _kilobytes(Path("/proc/self/status"), "VmHWM") if self._linux else _highest()
         return max(0, peak - self._before)
+
+
+class GPUPeak:
+    """The most memory that torch holds on the GPU from now on, above what it holds now."""
+
+    def __init__(self) -> None:
+        import torch
+
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        self._before = torch.cuda.memory_allocated()
+
+    def above(self) -> int:
+        """Bytes."""
+        import torch
+
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() - self._before
 
 
 def _kilobytes(path: Path, field: str) -> int:

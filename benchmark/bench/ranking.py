@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,16 +13,12 @@ from torch.nn import functional as F
 
 from benchmark import ranking
 from benchmark.bench import full_sort
+from benchmark.bench.agreement import check_agreement
 from benchmark.bench.measure import Measured, Meter, available_bytes, measure
-from benchmark.bench.rows import Row
+from benchmark.bench.rows import MB, Row
 from benchmark.ranking import Items
 
 SPANS = ("distances", "ranking", "total")
-MB = 1e6
-
-
-class Disagreement(Exception):
-    """The two pipelines come to different numbers: one of them is wrong, and times mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +111,6 @@ def rows_of(case: Case, ours: Sequence[Measured], full: Sequence[Measured], note
         note=note,
     )
     return [*rows, memory]
-
-
-def check_agreement(title: str, ours: dict[str, float], full: dict[str, float]) -> None:
-    """Raises Disagreement unless both come to the same numbers, to 1e-6 relative."""
-    if not all(math.isclose(ours[name], full[name], rel_tol=1e-6) for name in ("mAP", "R1", "valid")):
-        raise Disagreement(f"{title}: ranked by counting {ours}, by a full sort {full}")
 
 
 def work_of_ours(meter: Meter, **size: int) -> dict[str, float]:

