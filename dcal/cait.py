@@ -6,27 +6,23 @@ L counts both: for CaiT-XS24, blocks 1 … 24 are self-attention on patches, 25 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from timm.models.cait import Cait, ClassAttn, LayerScaleBlock, LayerScaleBlockClassAttn, TalkingHeadAttn
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from dcal.class_attention import class_block, paired_class_block, row_times_class_map
-from dcal.glca import GLCA, gather_tokens
-from dcal.heads import Features
-from dcal.pwca import Pairs
+from dcal.class_token import BlockFunctions, ClassTokenBackbone, QueriesKeys
+from dcal.glca import GLCA
 from dcal.settings import GLCASettings
 from dcal.talking_heads import paired_talking_block, row_times_maps, talking_block
-
-QueriesKeys = tuple[Tensor, Tensor]
 
 # timm's first LayerScale of its 24-block models; the model does not keep it.
 LAYER_SCALE = 1e-5
 
 
-class PatchThenClassViT(nn.Module):
+class PatchThenClassViT(ClassTokenBackbone):
     """A timm Cait.
 
     vit: the timm model, built with ``num_classes=0``.
@@ -36,7 +32,7 @@ class PatchThenClassViT(nn.Module):
     """
 
     def __init__(self, vit: Cait) -> None:
-        super().__init__()
+        super().__init__(vit)
         name = type(vit).__name__
         if vit.global_pool != "token" or not vit.blocks_token_only:
             raise ValueError(
@@ -53,7 +49,6 @@ class PatchThenClassViT(nn.Module):
                     f"block {l} of {name} is a {type(block).__name__} with {type(block.attn).__name__}: expected "
                     f"timm's {kinds[0].__name__} with {kinds[1].__name__}, without dropout on the attention"
                 )
-        self.vit = vit
 
     @property
     def blocks(self) -> list[nn.Module]:
@@ -61,27 +56,9 @@ class PatchThenClassViT(nn.Module):
         return [*self.vit.blocks, *self.vit.blocks_token_only]
 
     @property
-    def depth(self) -> int:
-        """L."""
-        return self.patch_depth + len(self.vit.blocks_token_only)
-
-    @property
     def patch_depth(self) -> int:
         """Number of self-attention blocks on patches, which come before those of class attention."""
         return len(self.vit.blocks)
-
-    @property
-    def norm(self) -> nn.Module:
-        return self.vit.norm
-
-    @property
-    def width(self) -> int:
-        return self.vit.embed_dim
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Patch tokens as (rows, columns); N is their product."""
-        return tuple(self.vit.patch_embed.grid_size)
 
     def make_glca(self, settings: GLCASettings) -> GLCA:
         """GLCA beside the last M class-attention blocks.
@@ -103,48 +80,6 @@ class PatchThenClassViT(nn.Module):
                 nn.init.constant_(block.gamma_2, LAYER_SCALE)
         return glca
 
-    def plain_feature(self, images: Tensor) -> Tensor:
-        """The plain backbone: timm's own forward up to the normalised class token, (B, D)."""
-        return self.vit.forward_features(images)[:, 0]
-
-    def features(self, images: Tensor, targets: int, glca: GLCA | None, pairs: Pairs | None) -> Features:
-        """Each branch's class token behind its final norm.
-
-        images: (S, 3, h, w), of which the first ``targets`` are classified; the others are distractors alone.
-        """
-        first_glca = self.depth - glca.settings.blocks if glca else self.depth
-        first_pwca = self.depth - pairs.blocks if pairs else self.depth
-        streams = len(images)
-        x = self.embed(images)  # the PWCA stream, once there, lies behind the self-attention stream
-        local = None
-        queries_keys = []
-        for l, block in enumerate(self.blocks):
-            if l == self.patch_depth:
-                x = self.with_class_token(x)
-            if l >= first_glca:
-                if local is None:
-                    index = glca.select(targets, lambda: self.rollout_row(queries_keys))
-                    local = gather_tokens(x[:targets], index)
-                local = glca.step(l - first_glca, local, x[:targets])
-            plain, paired = (
-                (talking_block, paired_talking_block)
-                if l < self.patch_depth
-                else (class_block, paired_class_block)
-            )
-            if l >= first_pwca:
-                x, (q, k) = self._run(paired, block, x, streams, pairs.partner, pairs.stream)
-            else:
-                x, (q, k) = self._run(plain, block, x)
-            if l < first_glca and glca:
-                queries_keys.append((q[:targets].detach(), k[:targets].detach()))
-
-        class_tokens = self.norm(x[:, 0])
-        return Features(
-            class_tokens[:targets],
-            glca.read_out(local) if glca else None,
-            class_tokens[streams:] if pairs else None,
-        )
-
     def embed(self, images: Tensor) -> Tensor:
         """X_0: images (B, 3, h, w), normalised, to patches (B, N, D) with position embeddings; no class token yet."""
         return self.vit.pos_drop(self.vit.patch_embed(images) + self.vit.pos_embed)
@@ -152,6 +87,15 @@ class PatchThenClassViT(nn.Module):
     def with_class_token(self, patches: Tensor) -> Tensor:
         """(B, N, D) to (B, N+1, D), the untouched class token in front."""
         return torch.cat((self.vit.cls_token.expand(len(patches), -1, -1), patches), dim=1)
+
+    def entering(self, l: int, x: Tensor) -> Tensor:
+        """The class token joins in front of the first class-attention block."""
+        return self.with_class_token(x) if l == self.patch_depth else x
+
+    def functions(self, l: int) -> BlockFunctions:
+        if l < self.patch_depth:
+            return talking_block, paired_talking_block
+        return class_block, paired_class_block
 
     @torch.no_grad()
     def rollout_row(self, queries_keys: Sequence[QueriesKeys], first: int = 1) -> Tensor:
@@ -177,8 +121,3 @@ class PatchThenClassViT(nn.Module):
                     attended[:, 1:] = row_times_maps(attn, row[:, 1:], q.detach(), k.detach())
                 row = 0.5 * row + 0.5 * attended
         return row
-
-    def _run(self, function: Callable, *arguments: object) -> tuple[Tensor, QueriesKeys]:
-        if self.vit.grad_checkpointing and torch.is_grad_enabled():
-            return checkpoint(function, *arguments, use_reentrant=False)
-        return function(*arguments)

@@ -17,14 +17,12 @@ from torch import Tensor
 from dcal.backbones import adapter_for
 from dcal.blocks import keys_values, plain_block, queries
 from dcal.cait import PatchThenClassViT
-from dcal.class_attention import class_block
 from dcal.glca import GLCA, gather_tokens
 from dcal.heads import Branch
 from dcal.model import DCAL, Outputs
 from dcal.plain_vit import PlainViT
-from dcal.rollout import attention_map, rollout_row
+from dcal.rollout import attention_map
 from dcal.swin import Swin
-from dcal.talking_heads import talking_block
 
 Layers = tuple[int, int]
 Backbone = PlainViT | PatchThenClassViT
@@ -73,7 +71,7 @@ def inspect(model: DCAL, images: Tensor, layers: Layers | None = None) -> Inspec
     )
     return Inspection(
         model.backbone.grid,
-        _rollout(model.backbone, queries_keys, first, last),
+        model.backbone.rollout_row(queries_keys[first - 1 : last], first),
         (first, last),
         outputs,
         local and local.attention,
@@ -98,7 +96,9 @@ def inspect_vit(
     outputs = None
     if backbone.vit.num_classes:
         outputs = Outputs(Branch(backbone.vit.forward_head(x), x[:, 0]))
-    return Inspection(backbone.grid, _rollout(backbone, queries_keys, first, last), (first, last), outputs)
+    return Inspection(
+        backbone.grid, backbone.rollout_row(queries_keys[first - 1 : last], first), (first, last), outputs
+    )
 
 
 @dataclass
@@ -132,31 +132,17 @@ def _stream(
 
 
 def _behind_block(backbone: Backbone, l: int, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Block l, counted from 0, as it is: the tokens behind it and its (Q, K)."""
-    if isinstance(backbone, PlainViT):
-        return plain_block(backbone.blocks[l], x)
-    if l < backbone.patch_depth:
-        return talking_block(backbone.blocks[l], x)
-    if l == backbone.patch_depth:
-        x = backbone.with_class_token(x)
-    return class_block(backbone.blocks[l], x)
-
-
-def _rollout(
-    backbone: Backbone, queries_keys: Sequence[tuple[Tensor, Tensor]], first: int, last: int
-) -> Tensor:
-    """The class token's row over blocks first … last, from the (Q, K) of blocks 1 … last or more."""
-    asked = queries_keys[first - 1 : last]
-    return rollout_row(asked) if isinstance(backbone, PlainViT) else backbone.rollout_row(asked, first)
+    """Block l, counted from 0, with all its queries: the tokens behind it and its (Q, K)."""
+    # The model itself reads the last block of a ViT at the class token alone.
+    plain = plain_block if isinstance(backbone, PlainViT) else backbone.functions(l)[0]
+    return plain(backbone.blocks[l], backbone.entering(l, x))
 
 
 def _selected(glca: GLCA, backbone: Backbone, queries_keys: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """GLCA's own selection, which leaves its generator where it was."""
     state = glca.generator.get_state()
     try:
-        return glca.select(
-            len(queries_keys[0][0]), lambda: _rollout(backbone, queries_keys, 1, len(queries_keys))
-        )
+        return glca.select(len(queries_keys[0][0]), lambda: backbone.rollout_row(queries_keys))
     finally:
         glca.generator.set_state(state)
 

@@ -1,27 +1,27 @@
-"""The adapter of timm's VisionTransformer: tokens in, blocks with GLCA and PWCA beside them, features out.
+"""The adapter of timm's VisionTransformer.
 
 The self-attention stream stays timm's: parameters, their names and the arithmetic are untouched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import partial
 
 import torch
 from timm.layers import Attention, HybridEmbed
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from dcal.blocks import class_token_queries, plain_block, queries_keys_values
-from dcal.glca import GLCA, gather_tokens
-from dcal.heads import Features
-from dcal.pwca import Pairs, paired_block
+from dcal.class_token import BlockFunctions, ClassTokenBackbone, QueriesKeys
+from dcal.glca import GLCA
+from dcal.pwca import paired_block
 from dcal.rollout import rollout_row
 from dcal.settings import GLCASettings
 
 
-class PlainViT(nn.Module):
+class PlainViT(ClassTokenBackbone):
     """A timm VisionTransformer: ViT, DeiT, and the R50 hybrid (its stem is the patch embedding).
 
     vit: the timm model, built with ``num_classes=0``. Token 0 must be the class token, the only prefix token.
@@ -31,7 +31,7 @@ class PlainViT(nn.Module):
     """
 
     def __init__(self, vit: VisionTransformer) -> None:
-        super().__init__()
+        super().__init__(vit)
         name = type(vit).__name__
         if not vit.has_class_token or vit.num_prefix_tokens != 1 or vit.global_pool != "token":
             raise ValueError(
@@ -44,7 +44,6 @@ class PlainViT(nn.Module):
                     f"block {l} of {name} is a {type(block).__name__} with {type(block.attn).__name__}: "
                     "expected timm's pre-norm Block with plain multi-head attention"
                 )
-        self.vit = vit
         if isinstance(vit.patch_embed, HybridEmbed):
             # Convolutions read all channels of a place at once; pictures arrive in this order, too.
             for layer in vit.patch_embed.modules():
@@ -55,30 +54,12 @@ class PlainViT(nn.Module):
     def blocks(self) -> nn.Sequential:
         return self.vit.blocks
 
-    @property
-    def norm(self) -> nn.Module:
-        return self.vit.norm
-
-    @property
-    def width(self) -> int:
-        return self.vit.embed_dim
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Patch tokens as (rows, columns); N is their product."""
-        return tuple(self.vit.patch_embed.grid_size)
-
     def embed(self, images: Tensor) -> Tensor:
         """X_0: images (B, 3, h, w), normalised, to tokens (B, N+1, D) with position embeddings."""
         x = self.vit.patch_embed(images)
         x = self.vit._pos_embed(x)
         x = self.vit.patch_drop(x)
         return self.vit.norm_pre(x)
-
-    @property
-    def depth(self) -> int:
-        """L."""
-        return len(self.blocks)
 
     def make_glca(self, settings: GLCASettings) -> GLCA:
         """GLCA beside the last M blocks. Raises ValueError if these are all of them."""
@@ -89,43 +70,10 @@ class PlainViT(nn.Module):
         rows, columns = self.grid
         return GLCA(self.blocks[-settings.blocks :], self.norm, rows * columns, settings)
 
-    def plain_feature(self, images: Tensor) -> Tensor:
-        """The plain backbone: timm's own forward up to the normalised class token, (B, D)."""
-        return self.vit.forward_features(images)[:, 0]
+    def functions(self, l: int) -> BlockFunctions:
+        """The last block reads the class token's queries alone: nobody asks for what it makes of the patches."""
+        read = class_token_queries if l == self.depth - 1 else queries_keys_values
+        return partial(plain_block, read=read), partial(paired_block, read=read)
 
-    def features(self, images: Tensor, targets: int, glca: GLCA | None, pairs: Pairs | None) -> Features:
-        """Each branch's class token behind its final norm.
-
-        images: (S, 3, h, w), of which the first ``targets`` are classified; the others are distractors alone.
-        """
-        first_glca = self.depth - glca.settings.blocks if glca else self.depth
-        first_pwca = self.depth - pairs.blocks if pairs else self.depth
-        streams = len(images)
-        x = self.embed(images)  # X_0; the PWCA stream, once there, lies behind the self-attention stream
-        local = None
-        queries_keys = []
-        for l, block in enumerate(self.blocks):
-            if l >= first_glca:
-                if local is None:
-                    index = glca.select(targets, lambda: rollout_row(queries_keys))
-                    local = gather_tokens(x[:targets], index)
-                local = glca.step(l - first_glca, local, x[:targets])
-            read = class_token_queries if l == self.depth - 1 else queries_keys_values
-            if l >= first_pwca:
-                x, (q, k) = self._run(paired_block, block, x, streams, pairs.partner, pairs.stream, read)
-            else:
-                x, (q, k) = self._run(plain_block, block, x, read)
-            if l < first_glca and glca:
-                queries_keys.append((q[:targets].detach(), k[:targets].detach()))
-
-        class_tokens = self.norm(x[:, 0])
-        return Features(
-            class_tokens[:targets],
-            glca.read_out(local) if glca else None,
-            class_tokens[streams:] if pairs else None,
-        )
-
-    def _run(self, function: Callable, *arguments: object) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        if self.vit.grad_checkpointing and torch.is_grad_enabled():
-            return checkpoint(function, *arguments, use_reentrant=False)
-        return function(*arguments)
+    def rollout_row(self, queries_keys: Sequence[QueriesKeys], first: int = 1) -> Tensor:
+        return rollout_row(queries_keys)
