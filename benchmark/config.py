@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import shlex
 import tomllib
 import types
 import typing
@@ -19,7 +18,7 @@ from benchmark.errors import SettingsError
 from benchmark.grid import Cell
 from benchmark.setting_checks import check_values
 from benchmark.settings import DCAL_ONLY, GLCA_ONLY, ONE_TASK, READINGS, Settings
-from benchmark.typed import convert, literal, typed
+from benchmark.typed import convert, entries, typed
 
 RECIPES = Path(__file__).parent / "recipes"
 # Part of every hash: raised when the code changes the numbers that the same settings give.
@@ -121,17 +120,7 @@ def parse_overrides(text: str) -> dict[str, object]:
 
     Raises SettingsError for unknown names (naming the nearest), wrong types and malformed entries.
     """
-    overrides: dict[str, object] = {}
-    try:
-        entries = shlex.split(text)
-    except ValueError as error:
-        raise SettingsError(f"SET={text!r}: {error}") from error
-    for entry in entries:
-        name, equals, value = entry.partition("=")
-        if not equals:
-            raise SettingsError(f"SET entry {entry!r} has no value: expected section.name=value")
-        overrides[name] = typed(name, literal(value), "SET")
-    return overrides
+    return {name: typed(name, value, "SET") for name, value in entries(text, "SET", "section.name=value")}
 
 
 def is_comparable(profile: str, changed: Iterable[str] = ()) -> bool:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 import typing
 from dataclasses import asdict, dataclass, fields
 
 from benchmark.errors import SettingsError
-from benchmark.typed import convert, literal
+from benchmark.typed import convert, entries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +46,13 @@ def parse(text: str) -> Tuning:
     Raises SettingsError for unknown names (naming the nearest), wrong types, malformed entries and nonsense.
     """
     known, values = typing.get_type_hints(Tuning), {}
-    try:
-        entries = shlex.split(text)
-    except ValueError as error:
-        raise SettingsError(f"TUNE={text!r}: {error}") from error
-    for entry in entries:
-        name, equals, value = entry.partition("=")
+    for name, value in entries(text, "TUNE", f"name=value, e.g. {_described()}"):
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
             hint = f"; nearest: {near[0]}" if near else ""
             raise SettingsError(f"TUNE: unknown name {name!r}{hint}. It takes {_described()}")
-        if not equals:
-            raise SettingsError(
-                f"TUNE entry {entry!r} has no value: expected name=value, e.g. {_described()}"
-            )
         try:
-            values[name] = convert(literal(value), known[name])
+            values[name] = convert(value, known[name])
         except (TypeError, ValueError) as error:
             raise SettingsError(f"TUNE: {name}={value!r} {error}") from error
     return Tuning(**values)

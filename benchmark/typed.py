@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import typing
 
 from benchmark.errors import SettingsError
@@ -51,6 +52,24 @@ def convert(value: object, type_: object) -> object:
         kinds = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
         raise TypeError(f"is not {kinds[type_]}")
     return value
+
+
+def entries(text: str, option: str, example: str) -> list[tuple[str, object]]:
+    """``"train.epochs=3 data.pad=2"`` to names and values. option: SET or TUNE, for its errors; example: of an entry.
+
+    Raises SettingsError for a quote that does not end and for an entry without a value.
+    """
+    try:
+        parts = shlex.split(text)
+    except ValueError as error:
+        raise SettingsError(f"{option}={text!r}: {error}") from error
+    found = []
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise SettingsError(f"{option} entry {part!r} has no value: expected {example}")
+        found.append((name, literal(value)))
+    return found
 
 
 def literal(text: str) -> object:

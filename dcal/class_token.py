@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch
@@ -11,13 +12,14 @@ from torch.utils.checkpoint import checkpoint
 from dcal.glca import GLCA, gather_tokens
 from dcal.heads import Features
 from dcal.pwca import Pairs
+from dcal.settings import GLCASettings
 
 QueriesKeys = tuple[Tensor, Tensor]
 # A block's tokens behind it and its (Q, K): of one stream, and of the self-attention and the PWCA stream together.
 BlockFunctions = tuple[Callable[..., tuple[Tensor, QueriesKeys]], Callable[..., tuple[Tensor, QueriesKeys]]]
 
 
-class ClassTokenBackbone(nn.Module):
+class ClassTokenBackbone(nn.Module, ABC):
     """GLCA beside the last M blocks, PWCA through the last T, each branch read at its class token.
 
     vit: the timm model, built with ``num_classes=0``.
@@ -28,9 +30,9 @@ class ClassTokenBackbone(nn.Module):
         self.vit = vit
 
     @property
+    @abstractmethod
     def blocks(self) -> Sequence[nn.Module]:
         """Block 1 … L in order."""
-        raise NotImplementedError
 
     @property
     def depth(self) -> int:
@@ -50,24 +52,28 @@ class ClassTokenBackbone(nn.Module):
         """Patch tokens as (rows, columns); N is their product."""
         return tuple(self.vit.patch_embed.grid_size)
 
+    @abstractmethod
     def embed(self, images: Tensor) -> Tensor:
         """X_0 of normalised images (B, 3, h, w)."""
-        raise NotImplementedError
 
     def entering(self, l: int, x: Tensor) -> Tensor:
         """The tokens that block l (0-based) gets, from those behind the one before."""
         return x
 
+    @abstractmethod
     def functions(self, l: int) -> BlockFunctions:
         """What runs block l (0-based)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rollout_row(self, queries_keys: Sequence[QueriesKeys], first: int = 1) -> Tensor:
         """First row of S̄_i … S̄_a (Eq. 2), the class token's, (B, N+1).
 
         queries_keys: (Q, K) of blocks a … i in order, unscaled. first: a, from 1.
         """
-        raise NotImplementedError
+
+    @abstractmethod
+    def make_glca(self, settings: GLCASettings) -> GLCA:
+        """GLCA beside the last M blocks. Raises ValueError where that leaves nothing to select by."""
 
     def plain_feature(self, images: Tensor) -> Tensor:
         """The plain backbone: timm's own forward up to the normalised class token, (B, D)."""
