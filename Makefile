@@ -37,6 +37,7 @@ TESTS ?= tests
 
 PY := .venv/bin/python
 VENV := .venv/.installed
+OPTIONAL := .venv/.optional
 # A value as one shell word, whatever it holds.
 q = '$(subst ','\'',$(1))'
 PLACES = --profile $(call q,$(PROFILE)) --runs $(call q,$(RUNS)) --data $(call q,$(DATA)) \
@@ -57,7 +58,7 @@ refuse = $(if $(1),echo $(call q,error: $(strip $(1))) >&2; exit 2;)
 
 .DEFAULT_GOAL := help
 .PHONY: help table1 table2 extras tables report heatmaps heatmap attention list settings check-data weights forecast bench \
-	bench-compare mini-data mini-weights submit status retry cancel logs test test-slurm lint format clean distclean
+	bench-compare mini-data mini-weights optional submit status retry cancel logs test test-slurm lint format clean distclean
 
 help: ## this list
 	@echo "make VERB [VARIABLE=value …]"
@@ -173,11 +174,13 @@ bench-compare: $(VENV) ## put two results of make bench side by side: A=folder B
 	@$(call refuse,$(if $(and $(A),$(B)),,which two? make bench-compare A=runs/bench B=other/bench))
 	@$(PY) -m benchmark.bench.compare $(call q,$(A)) $(call q,$(B))
 
-test: $(VENV) ## run the tests
+test: $(OPTIONAL) ## run the tests
 	$(PY) -m pytest $(TESTS)
 
-test-slurm: $(VENV) ## run the tests that bring up a SLURM of their own (Debian's slurm-wlm and munge, root)
+test-slurm: $(OPTIONAL) ## run the tests that bring up a SLURM of their own (Debian's slurm-wlm and munge, root)
 	$(PY) -m pytest tests/slurm
+
+optional: $(OPTIONAL) ## install what only some uses need: TensorBoard, W&B, ONNX, Hugging Face transformers
 
 lint: $(VENV) ## check code and format
 	$(PY) -m ruff check .
@@ -201,3 +204,7 @@ $(VENV): requirements.lock
 	@test -x $(PY) || $(call q,$(PYTHON)) -m venv .venv
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	@touch $(VENV)
+
+$(OPTIONAL): $(VENV) requirements.extras.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.extras.lock
+	@touch $(OPTIONAL)
