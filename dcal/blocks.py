@@ -1,5 +1,5 @@
 """timm's pre-norm encoder block taken apart where the method reaches in: at its queries, keys and values, and behind
-its attention. Parameters, their names and the arithmetic stay timm's.
+its attention (dcal/projections.py). Parameters, their names and the arithmetic stay timm's.
 
 ``queries``, ``keys_values`` and ``rest_of_block`` are what GLCA needs of a block; another family's block registers its
 own (dcal/cait.py).
@@ -10,38 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import singledispatch
 
-import torch
-from timm.layers import Attention
 from timm.models.vision_transformer import Block
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
+from dcal import projections
 from dcal.attention import self_attention
 
 
 def queries_keys_values(block: Block, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Q = LN(X)W_Q, K = LN(X)W_K, V = LN(X)W_V of all tokens. x: (B, n, D); each result: (B, H, n, d)."""
-    attn = block.attn
-    q, k, v = _split_heads(attn.qkv(block.norm1(x)), 3, attn)
-    return attn.q_norm(q), attn.k_norm(k), v
+    return projections.queries_keys_values(block.attn, block.norm1(x))
 
 
 @singledispatch
 def queries(block: Block, x: Tensor) -> Tensor:
     """Q alone, for tokens whose keys and values nobody asks for. x: (B, n, D); result: (B, H, n, d)."""
-    attn = block.attn
-    weight, bias = _rows(attn.qkv, slice(0, attn.attn_dim))
-    (q,) = _split_heads(F.linear(block.norm1(x), weight, bias), 1, attn)
-    return attn.q_norm(q)
+    return projections.queries(block.attn, block.norm1(x))
 
 
 @singledispatch
 def keys_values(block: Block, x: Tensor) -> tuple[Tensor, Tensor]:
     """K and V alone. x: (B, n, D); each result: (B, H, n, d)."""
-    attn = block.attn
-    weight, bias = _rows(attn.qkv, slice(attn.attn_dim, None))
-    k, v = _split_heads(F.linear(block.norm1(x), weight, bias), 2, attn)
-    return attn.k_norm(k), v
+    return projections.keys_values(block.attn, block.norm1(x))
 
 
 @singledispatch
@@ -50,11 +40,7 @@ def rest_of_block(block: Block, x: Tensor, attended: Tensor) -> Tensor:
 
     x: (B, n, D), the residual stream; attended: (B, H, n, d). Stochastic depth draws once per row of the batch.
     """
-    attn = block.attn
-    batch, _, tokens, _ = attended.shape
-    merged = attended.transpose(1, 2).reshape(batch, tokens, attn.attn_dim)
-    merged = attn.proj_drop(attn.proj(attn.norm(merged)))
-    x = x + block.drop_path1(block.ls1(merged))
+    x = x + block.drop_path1(block.ls1(projections.projected(block.attn, attended)))
     return x + block.drop_path2(block.ls2(block.mlp(block.norm2(x))))
 
 
@@ -81,13 +67,3 @@ def plain_block(
 def querying(x: Tensor, q: Tensor) -> Tensor:
     """The tokens (B, n, D) whose queries are (B, H, m, d): all, or the class token."""
     return x if x.shape[1] == q.shape[2] else x[:, :1]
-
-
-def _split_heads(projected: Tensor, parts: int, attn: Attention) -> tuple[Tensor, ...]:
-    batch, tokens, _ = projected.shape
-    split = projected.reshape(batch, tokens, parts, attn.num_heads, attn.head_dim)
-    return torch.unbind(split.permute(2, 0, 3, 1, 4))
-
-
-def _rows(linear: nn.Linear, rows: slice) -> tuple[Tensor, Tensor | None]:
-    return linear.weight[rows], None if linear.bias is None else linear.bias[rows]

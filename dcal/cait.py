@@ -7,16 +7,19 @@ L counts both: for CaiT-XS24, blocks 1 … 24 are self-attention on patches, 25 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from timm.models.cait import Cait, ClassAttn, LayerScaleBlock, LayerScaleBlockClassAttn, TalkingHeadAttn
 from torch import Tensor, nn
 
+from dcal.attention_rollout import attention_map, row_times_fused
 from dcal.class_attention import class_block, paired_class_block, row_times_class_map
 from dcal.class_token import BlockFunctions, ClassTokenBackbone, QueriesKeys
 from dcal.glca import GLCA
-from dcal.settings import GLCASettings
-from dcal.talking_heads import paired_talking_block, row_times_maps, talking_block
+from dcal.head_fusion import HeadFusion
+from dcal.settings import GLCASettings, require_choice
+from dcal.talking_heads import paired_talking_block, row_times_maps, softmax_maps, talking_block
 
 # timm's first LayerScale of its 24-block models; the model does not keep it.
 LAYER_SCALE = 1e-5
@@ -98,13 +101,17 @@ class PatchThenClassViT(ClassTokenBackbone):
         return class_block, paired_class_block
 
     @torch.no_grad()
-    def rollout_row(self, queries_keys: Sequence[QueriesKeys], first: int = 1) -> Tensor:
+    def rollout_row(
+        self, queries_keys: Sequence[QueriesKeys], first: int = 1, head_fusion: HeadFusion = "mean"
+    ) -> Tensor:
         """First row of S̄_i … S̄_a (Eq. 2), the class token's, as a chain of row vectors.
 
         queries_keys: (Q, K) of blocks a … i in order, unscaled; i has to be a class-attention block. first: a, from 1.
         Where a block leaves tokens alone, as self-attention on patches does with the class token, S is the identity.
+        head_fusion: as ``attention_rollout.rollout_row``.
         Returns (B, N+1) in float32 (float64 for float64 input), without gradient; every row sums to 1.
         """
+        require_choice("head_fusion", head_fusion, HeadFusion)
         q, k = queries_keys[-1]
         dtype = q.dtype if q.dtype in (torch.float32, torch.float64) else torch.float32
         row = torch.zeros(k.shape[0], k.shape[2], dtype=dtype, device=k.device)
@@ -112,12 +119,26 @@ class PatchThenClassViT(ClassTokenBackbone):
         last = first + len(queries_keys) - 1
         with torch.autocast(q.device.type, enabled=False):
             for l in range(last, first - 1, -1):
-                q, k = queries_keys[l - first]
-                if l > self.patch_depth:
-                    attended = row_times_class_map(row, q.detach(), k.detach())
+                q, k = (tensor.detach() for tensor in queries_keys[l - first])
+                if head_fusion == "mean":
+                    row = 0.5 * row + 0.5 * self._row_times_mean(l, row, q, k)
                 else:
-                    attn = self.vit.blocks[l - 1].attn
-                    attended = row.clone()
-                    attended[:, 1:] = row_times_maps(attn, row[:, 1:], q.detach(), k.detach())
-                row = 0.5 * row + 0.5 * attended
+                    row = self._row_times_fused(l, row, q, k, head_fusion)
         return row
+
+    def _row_times_mean(self, l: int, row: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        """r S of block l, counted from 1, with the mean over the heads."""
+        if l > self.patch_depth:
+            return row_times_class_map(row, q, k)
+        patches = row_times_maps(self.vit.blocks[l - 1].attn, row[:, 1:], q, k)
+        return torch.cat((row[:, :1], patches), dim=1)
+
+    def _row_times_fused(self, l: int, row: Tensor, q: Tensor, k: Tensor, head_fusion: HeadFusion) -> Tensor:
+        """r S̄ of block l, counted from 1, with its rows divided by their sums."""
+        if l > self.patch_depth:
+            attended = row_times_fused(row[:, :1], q, k, attention_map, head_fusion)
+            attended[:, 1:] += row[:, 1:]
+            return attended
+        maps = partial(softmax_maps, self.vit.blocks[l - 1].attn)
+        patches = row_times_fused(row[:, 1:], q, k, maps, head_fusion)
+        return torch.cat((row[:, :1], patches), dim=1)

@@ -10,10 +10,9 @@ from timm.models.cait import LayerScaleBlock, LayerScaleBlockClassAttn
 from torch import Tensor
 
 from dcal.attention import pairwise_attention, self_attention
+from dcal.attention_rollout import attention_map
 from dcal.blocks import keys_values, queries, rest_of_block
-from dcal.pwca import sides_of
-from dcal.rollout import attention_map
-from dcal.settings import Stream
+from dcal.pwca import Distractor, sides_of
 
 
 def class_block(block: LayerScaleBlockClassAttn, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -26,12 +25,12 @@ def class_block(block: LayerScaleBlockClassAttn, x: Tensor) -> tuple[Tensor, tup
 
 
 def paired_class_block(
-    block: LayerScaleBlockClassAttn, x: Tensor, images: int, partner: Tensor, stream: Stream
+    block: LayerScaleBlockClassAttn, x: Tensor, images: int, partner: Tensor | None, stream: Distractor
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """A block for the self-attention stream and the PWCA stream together, as ``pwca.paired_block``.
 
     The class token queries both images' class token and patches, 2(N+1) keys. Each stream keeps its patches; the PWCA
-    stream's, where it only starts here, are image 1's (``own``) or the partner's (``figure``).
+    stream's, where it only starts here, are image 1's (``own``, ``noise``) or the partner's (``figure``).
     """
     q, (k, v) = queries(block, x[:, :1]), keys_values(block, x)
     q, k, v, tokens = (sides_of(tensor, images, partner, stream) for tensor in (q, k, v, x))
@@ -41,7 +40,7 @@ def paired_class_block(
     )
     class_tokens = torch.cat((tokens.sa[:, :1], tokens.one[:, :1]))
     class_tokens = rest_of_block(block, class_tokens, torch.cat(attended))
-    pwca = tokens.one if stream == "own" else tokens.two
+    pwca = tokens.two if stream == "figure" else tokens.one
     patches = torch.cat((tokens.sa[:, 1:], pwca[:, 1:]))
     return torch.cat((class_tokens, patches), dim=1), (q.sa, k.sa)
 

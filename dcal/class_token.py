@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from dcal.attention_rollout import attention_map
 from dcal.glca import GLCA, gather_tokens
-from dcal.heads import Features
+from dcal.head_fusion import HeadFusion
+from dcal.heads import Features, rows_from
 from dcal.pwca import Pairs
-from dcal.settings import GLCASettings
+from dcal.settings import GLCASettings, Selection
 
 QueriesKeys = tuple[Tensor, Tensor]
 # A block's tokens behind it and its (Q, K): of one stream, and of the self-attention and the PWCA stream together.
@@ -65,11 +67,20 @@ class ClassTokenBackbone(nn.Module, ABC):
         """What runs block l (0-based)."""
 
     @abstractmethod
-    def rollout_row(self, queries_keys: Sequence[QueriesKeys], first: int = 1) -> Tensor:
+    def rollout_row(
+        self, queries_keys: Sequence[QueriesKeys], first: int = 1, head_fusion: HeadFusion = "mean"
+    ) -> Tensor:
         """First row of S̄_i … S̄_a (Eq. 2), the class token's, (B, N+1).
 
-        queries_keys: (Q, K) of blocks a … i in order, unscaled. first: a, from 1.
+        queries_keys: (Q, K) of blocks a … i in order, unscaled. first: a, from 1. head_fusion: as
+        ``attention_rollout.rollout_row``.
         """
+
+    def response(self, select: Selection, queries_keys: Sequence[QueriesKeys]) -> Tensor:
+        """The class token's row that GLCA selects by, (B, N+1): its rollout over blocks 1 … L−M, or its attention in
+        block L−M alone. queries_keys: (Q, K) of all of these.
+        """
+        return class_token_row(*queries_keys[-1]) if select == "attention" else self.rollout_row(queries_keys)
 
     @abstractmethod
     def make_glca(self, settings: GLCASettings) -> GLCA:
@@ -82,7 +93,8 @@ class ClassTokenBackbone(nn.Module, ABC):
     def features(self, images: Tensor, targets: int, glca: GLCA | None, pairs: Pairs | None) -> Features:
         """Each branch's class token behind its final norm.
 
-        images: (S, 3, h, w), of which the first ``targets`` are classified; the others are distractors alone.
+        images: (S, 3, h, w), of which the first ``targets`` are classified; the others are distractors alone, or
+        without pairs the second stream, which takes the blocks as they are.
         """
         first_glca = self.depth - glca.settings.blocks if glca else self.depth
         first_pwca = self.depth - pairs.blocks if pairs else self.depth
@@ -94,7 +106,7 @@ class ClassTokenBackbone(nn.Module, ABC):
             x = self.entering(l, x)
             if l >= first_glca:
                 if local is None:
-                    index = glca.select(targets, lambda: self.rollout_row(queries_keys))
+                    index = glca.select(targets, lambda: self.response(glca.settings.select, queries_keys))
                     local = gather_tokens(x[:targets], index)
                 local = glca.step(l - first_glca, local, x[:targets])
             plain, paired = self.functions(l)
@@ -109,10 +121,21 @@ class ClassTokenBackbone(nn.Module, ABC):
         return Features(
             class_tokens[:targets],
             glca.read_out(local) if glca else None,
-            class_tokens[streams:] if pairs else None,
+            rows_from(class_tokens, streams if pairs else targets),
         )
 
     def _run(self, function: Callable, *arguments: object) -> tuple[Tensor, QueriesKeys]:
         if self.vit.grad_checkpointing and torch.is_grad_enabled():
             return checkpoint(function, *arguments, use_reentrant=False)
         return function(*arguments)
+
+
+@torch.no_grad()
+def class_token_row(q: Tensor, k: Tensor) -> Tensor:
+    """mean_h softmax(q_h K_hᵀ/√d) of the class token's query, (B, n'), at least in float32.
+
+    q: (B, H, n, d), the class token's first; k: (B, H, n', d).
+    """
+    with torch.autocast(q.device.type, enabled=False):
+        wide = torch.promote_types(q.dtype, torch.float32)
+        return attention_map(q[:, :, :1].to(wide), k.to(wide)).mean(dim=1)[:, 0]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Sequence
 
 import torch
 from timm.models import named_apply
 from timm.models.vision_transformer import Block, init_weights_vit_timm
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from dcal.attention import global_local_attention
 from dcal.blocks import keys_values, queries, rest_of_block
 from dcal.settings import GLCASettings
+from dcal.top_tokens import local_queries, number_of_top_tokens
 
 
 class GLCA(nn.Module):
@@ -32,11 +33,7 @@ class GLCA(nn.Module):
         super().__init__()
         self.settings = settings
         self.patches = patches
-        self.count = math.floor(settings.ratio * patches + 1e-9)  # 0.29 · 100 is 28.999… in floating point
-        if self.count < 1:
-            raise ValueError(
-                f"R = {settings.ratio} of {patches} patches selects none: raise R or the input size"
-            )
+        self.count = number_of_top_tokens(settings.ratio, patches)
         # A random block cannot catch up at a learning rate of 1.6e-5, so the default starts from the block beside.
         self.blocks = nn.ModuleList(copy.deepcopy(block) for block in sa_blocks)
         self.norm = copy.deepcopy(norm)
@@ -46,25 +43,30 @@ class GLCA(nn.Module):
         # Its own generator, so that random selection leaves stochastic depth and pairing undisturbed.
         self.generator = torch.Generator().manual_seed(torch.initial_seed())
 
-    def select(self, images: int, rollout: Callable[[], Tensor]) -> Tensor:
+    def select(self, images: int, response: Callable[[], Tensor]) -> Tensor:
         """Indices of the local queries, (B, 1 + ⌊R·N⌋): the class token, then the top-R patches.
 
-        images: B. rollout: gives the class token's row over blocks 1 … L−M, (B, N+1); a random selection asks for none.
+        images: B. response: gives the class token's row to select by, (B, N+1); a random selection asks for none.
         The class token always queries and is not counted in R.
         """
         if self.settings.select == "random":
-            response = torch.rand(images, self.patches, generator=self.generator)
-            response = response.to(self.norm.weight.device)
+            drawn = torch.rand(images, self.patches, generator=self.generator)
+            row = F.pad(drawn.to(self.norm.weight.device), (1, 0))
         else:
-            response = rollout()[:, 1:]
-        patches = response.topk(self.count, dim=1).indices + 1
-        return torch.cat((patches.new_zeros(len(patches), 1), patches), dim=1)
+            row = response()
+        return local_queries(row, self.settings.ratio)
 
     def step(self, m: int, local: Tensor, x: Tensor) -> Tensor:
-        """GLCA block m (0-based): local (B, 1+R, D) queries x (B, N+1, D), the input of the SA block beside it."""
+        """GLCA block m (0-based): local (B, 1+R, D) queries x (B, N+1, D), the input of the SA block beside it, or with
+        ``keys="local"`` itself.
+        """
         block = self.blocks[m]
-        k, v = keys_values(block, x)
+        k, v = keys_values(block, self.attended(local, x))
         return rest_of_block(block, local, global_local_attention(queries(block, local), k, v))
+
+    def attended(self, local: Tensor, x: Tensor) -> Tensor:
+        """The tokens whose keys and values a block takes."""
+        return x if self.settings.keys == "global" else local
 
     def read_out(self, local: Tensor) -> Tensor:
         """The branch's feature, (B, D): GLCA's class token, or the mean of the selected local tokens."""

@@ -26,6 +26,11 @@ class Features:
     pwca: Tensor | None = None
 
 
+def rows_from(rows: Tensor, first: int) -> Tensor | None:
+    """Those behind the self-attention stream; None where there are none."""
+    return rows[first:] if len(rows) > first else None
+
+
 class LinearHead(nn.Module):
     """Linear classifier on the class token, initialised as timm's: N(0, 0.02) truncated, bias 0."""
 

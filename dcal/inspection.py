@@ -17,14 +17,15 @@ from torch import Tensor
 from dcal.backbones import adapter_for
 from dcal.blocks import keys_values, plain_block, queries
 from dcal.cait import PatchThenClassViT
+from dcal.class_token import class_token_row
 from dcal.glca import GLCA, gather_tokens
+from dcal.head_fusion import HeadFusion
 from dcal.heads import Branch
 from dcal.model import DCAL, Outputs
 from dcal.plain_vit import PlainViT
-from dcal.rollout import attention_map
+from dcal.rolled_out import Layers, legal_layers
 from dcal.swin import Swin
 
-Layers = tuple[int, int]
 Backbone = PlainViT | PatchThenClassViT
 
 
@@ -35,7 +36,8 @@ class Inspection:
     rollout: (B, N+1), row of the class token of S̄_b … S̄_a; each row sums to 1, place 0 is the class token's own share.
     layers: (a, b), counted from 1, inclusive.
     outputs: what the model says, as its own forward; None for a plain backbone without a classifier.
-    glca: (B, N+1), softmax of GLCA's class token in its last block, mean over the heads; None without GLCA.
+    glca: (B, N+1), softmax of GLCA's class token in its last block, mean over the heads; None without GLCA. With
+        ``keys="local"`` it is 0 where no local token lies.
     selected: (B, ⌊R·N⌋), the local queries as indices into the N patches, best first; None without GLCA.
     """
 
@@ -48,11 +50,14 @@ class Inspection:
 
 
 @torch.no_grad()
-def inspect(model: DCAL, images: Tensor, layers: Layers | None = None) -> Inspection:
+def inspect(
+    model: DCAL, images: Tensor, layers: Layers | None = None, head_fusion: HeadFusion = "mean"
+) -> Inspection:
     """Look into a DCAL model or a baseline.
 
     images: (B, 3, h, w), normalised. layers: (a, b) for the rollout; none: 1 … L−M, the blocks GLCA selects by, and
-    for a baseline 1 … L−1, the same with M = 1.
+    for a baseline 1 … L−1, the same with M = 1. head_fusion: of the rollout alone, ``mean``, ``max`` or ``min``; GLCA
+    selects by the mean.
     With ``select="random"`` the patches drawn are those that the model's next forward pass draws: its generator is left
     as it was.
     Raises ValueError for a model in training mode, for layers that are not 1 ≤ a ≤ b ≤ L or end before the class token
@@ -71,17 +76,20 @@ def inspect(model: DCAL, images: Tensor, layers: Layers | None = None) -> Inspec
     )
     return Inspection(
         model.backbone.grid,
-        model.backbone.rollout_row(queries_keys[first - 1 : last], first),
+        model.backbone.rollout_row(queries_keys[first - 1 : last], first, head_fusion),
         (first, last),
         outputs,
         local and local.attention,
-        local and local.selected,
+        local and local.index[:, 1:] - 1,
     )
 
 
 @torch.no_grad()
 def inspect_vit(
-    vit: VisionTransformer | Cait | Backbone, images: Tensor, layers: Layers | None = None
+    vit: VisionTransformer | Cait | Backbone,
+    images: Tensor,
+    layers: Layers | None = None,
+    head_fusion: HeadFusion = "mean",
 ) -> Inspection:
     """Look into a plain timm ViT or Cait, with its classifier if it has one; the rest as for ``inspect`` of a baseline.
 
@@ -96,17 +104,18 @@ def inspect_vit(
     outputs = None
     if backbone.vit.num_classes:
         outputs = Outputs(Branch(backbone.vit.forward_head(x), x[:, 0]))
-    return Inspection(
-        backbone.grid, backbone.rollout_row(queries_keys[first - 1 : last], first), (first, last), outputs
-    )
+    row = backbone.rollout_row(queries_keys[first - 1 : last], first, head_fusion)
+    return Inspection(backbone.grid, row, (first, last), outputs)
 
 
 @dataclass
 class _Local:
-    """GLCA on its way through its blocks. tokens: (B, 1+R, D); attention: of the last block so far, (B, N+1)."""
+    """GLCA on its way through its blocks. tokens: (B, 1+R, D), at places index among all; attention: of the last block
+    so far, (B, N+1).
+    """
 
     tokens: Tensor
-    selected: Tensor
+    index: Tensor
     attention: Tensor | None = None
 
 
@@ -122,9 +131,8 @@ def _stream(
         if l >= first_glca:
             if local is None:
                 index = _selected(glca, backbone, queries_keys)
-                local = _Local(gather_tokens(x, index), index[:, 1:] - 1)
-            own = glca.blocks[l - first_glca]
-            local.attention = _class_token_row(queries(own, local.tokens[:, :1]), keys_values(own, x)[0])
+                local = _Local(gather_tokens(x, index), index)
+            local.attention = _attention(glca, l - first_glca, local, x)
             local.tokens = glca.step(l - first_glca, local.tokens, x)
         x, (q, k) = _behind_block(backbone, l, x)
         queries_keys.append((q, k))
@@ -142,30 +150,27 @@ def _selected(glca: GLCA, backbone: Backbone, queries_keys: Sequence[tuple[Tenso
     """GLCA's own selection, which leaves its generator where it was."""
     state = glca.generator.get_state()
     try:
-        return glca.select(len(queries_keys[0][0]), lambda: backbone.rollout_row(queries_keys))
+        select = glca.settings.select
+        return glca.select(len(queries_keys[0][0]), lambda: backbone.response(select, queries_keys))
     finally:
         glca.generator.set_state(state)
 
 
-def _class_token_row(q: Tensor, k: Tensor) -> Tensor:
-    """mean_h softmax(q_h K_hᵀ/√d) of one query, (B, N+1), at least in float32. q: (B, H, 1, d); k: (B, H, N+1, d)."""
-    with torch.autocast(q.device.type, enabled=False):
-        wide = torch.promote_types(q.dtype, torch.float32)
-        return attention_map(q.to(wide), k.to(wide)).mean(dim=1)[:, 0]
+def _attention(glca: GLCA, m: int, local: _Local, x: Tensor) -> Tensor:
+    """GLCA's class token's row in block m, counted from 0, over all tokens."""
+    block = glca.blocks[m]
+    q, (k, _) = queries(block, local.tokens[:, :1]), keys_values(block, glca.attended(local.tokens, x))
+    row = class_token_row(q, k)
+    if glca.settings.keys == "global":
+        return row
+    return row.new_zeros(x.shape[:2]).scatter(1, local.index, row)
 
 
 def _checked(layers: Layers | None, backbone: Backbone, glca_blocks: int) -> Layers:
-    depth = backbone.depth
-    if layers is None:
-        return 1, depth - glca_blocks
-    first, last = layers
-    if not 1 <= first <= last <= depth:
-        raise ValueError(
-            f"layers {first}-{last}: expected a-b with 1 ≤ a ≤ b ≤ {depth}, the blocks of this backbone"
-        )
+    first, last = legal_layers(layers, backbone.depth, glca_blocks)
     if isinstance(backbone, PatchThenClassViT) and last <= backbone.patch_depth:
         raise ValueError(
             f"layers {first}-{last}: the class token attends from block {backbone.patch_depth + 1} on, expected a-b "
-            f"with b from there to {depth}"
+            f"with b from there to {backbone.depth}"
         )
     return first, last

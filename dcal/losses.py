@@ -49,24 +49,30 @@ class UncertaintyWeighting(nn.Module):
         return dict(zip(self.branches, self.w.detach().tolist(), strict=True))
 
 
-def soft_margin_triplet(features: Tensor, labels: Tensor) -> Tensor:
+def soft_margin_triplet(features: Tensor, labels: Tensor, *, noisy: bool = False) -> Tensor:
     """Batch-hard triplet loss with soft margin, mean over anchors of log(1 + e^{d(a,p) − d(a,n)}).
 
     features: (B, D), the unnormalised feature before the neck; labels: (B,) identities. p is the farthest image
     of the anchor's identity, n the nearest of another. Always in float32: half precision loses the differences
     of near distances.
+    noisy: some labels are wrong on purpose, and anchors that this leaves without a positive or a negative count
+    nowhere.
 
-    Raises ValueError if some anchor has no positive besides itself or no negative.
+    Raises ValueError if some anchor has no positive besides itself or no negative, unless noisy.
     """
     with torch.autocast(features.device.type, enabled=False):
         features = features.float()
         distances = torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
         same = labels[:, None] == labels[None, :]
-        if (same.sum(dim=1) < 2).any() or same.all(dim=1).any():
+        whole = (same.sum(dim=1) > 1) & ~same.all(dim=1)
+        if not noisy and not whole.all():
             raise ValueError(
                 "batch-hard triplets need at least two images of every identity and two identities in a batch: "
                 f"found {labels.numel()} images of {labels.unique().numel()} identities; use P×K sampling"
             )
         hardest_positive = distances.masked_fill(~same, -torch.inf).amax(dim=1)
         hardest_negative = distances.masked_fill(same, torch.inf).amin(dim=1)
-        return F.softplus(hardest_positive - hardest_negative).mean()
+        if not noisy:
+            return F.softplus(hardest_positive - hardest_negative).mean()
+        margins = torch.where(whole, hardest_positive - hardest_negative, -torch.inf)  # softplus is 0 there
+        return F.softplus(margins).sum() / whole.sum().clamp(min=1)

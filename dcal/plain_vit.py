@@ -13,11 +13,12 @@ from timm.layers import Attention, HybridEmbed
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
+from dcal.attention_rollout import rollout_row
 from dcal.blocks import class_token_queries, plain_block, queries_keys_values
 from dcal.class_token import BlockFunctions, ClassTokenBackbone, QueriesKeys
 from dcal.glca import GLCA
+from dcal.head_fusion import HeadFusion
 from dcal.pwca import paired_block
-from dcal.rollout import rollout_row
 from dcal.settings import GLCASettings
 
 
@@ -75,5 +76,7 @@ class PlainViT(ClassTokenBackbone):
         read = class_token_queries if l == self.depth - 1 else queries_keys_values
         return partial(plain_block, read=read), partial(paired_block, read=read)
 
-    def rollout_row(self, queries_keys: Sequence[QueriesKeys], first: int = 1) -> Tensor:
-        return rollout_row(queries_keys)
+    def rollout_row(
+        self, queries_keys: Sequence[QueriesKeys], first: int = 1, head_fusion: HeadFusion = "mean"
+    ) -> Tensor:
+        return rollout_row(queries_keys, head_fusion)

@@ -7,6 +7,7 @@ linear layers in one batch, and exists in training only.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from timm.models.vision_transformer import Block
@@ -14,30 +15,34 @@ from torch import Tensor
 
 from dcal.attention import pairwise_attention, self_attention
 from dcal.blocks import Read, queries_keys_values, querying, rest_of_block
+from dcal.regularisers import noise_like
 from dcal.settings import Stream
+
+# Where K2 and V2 come from: the settings' two readings, or noise in their place.
+Distractor = Stream | Literal["noise"]
 
 
 @dataclass(frozen=True)
 class Pairs:
     """Who distracts whom. partner: (B,) indices into the images of the self-attention stream, entry i is the distractor
-    I_2 of target image i. blocks: T. stream: as ``PWCASettings`` has it.
+    I_2 of target image i; None where noise distracts. blocks: T. stream: as ``PWCASettings`` has it, or ``noise``.
     """
 
-    partner: Tensor
+    partner: Tensor | None
     blocks: int
-    stream: Stream
+    stream: Distractor
 
 
 @dataclass(frozen=True)
 class Sides:
     """Rows of a batch by the part they have in Eq. 4. sa: the self-attention stream, (S, …); one: image 1's, of which
-    are Q, K1, V1 and the residual, (B, …); right: where image 2's lie, of which are K2 and V2; whole: sa and one, where
-    they lie behind each other already.
+    are Q, K1, V1 and the residual, (B, …); right: where image 2's lie, of which are K2 and V2, nowhere if noise takes
+    their place; whole: sa and one, where they lie behind each other already.
     """
 
     sa: Tensor
     one: Tensor
-    right: tuple[Tensor, Tensor | None]
+    right: tuple[Tensor, Tensor | None] | None
     whole: Tensor | None = None
 
     @property
@@ -47,34 +52,37 @@ class Sides:
 
     @property
     def two(self) -> Tensor:
-        """Image 2's rows, (B, …)."""
+        """Image 2's rows, (B, …), or noise like image 1's, drawn anew each time."""
+        if self.right is None:
+            return noise_like(self.one)
         stream, partner = self.right
         return stream if partner is None else stream.index_select(0, partner)
 
 
-def sides_of(tensor: Tensor, images: int, partner: Tensor, stream: Stream) -> Sides:
+def sides_of(tensor: Tensor, images: int, partner: Tensor | None, stream: Distractor) -> Sides:
     """tensor: (S, …) before the first pair-wise block, when both streams are still equal, (S + B, …) afterwards: the
     self-attention stream of S = ``images`` images, then the PWCA stream of the first B. partner: (B,).
 
     ``own``: image 1 is the PWCA stream, image 2 the partner's self-attention stream. ``figure``: image 1 is its
-    self-attention stream, image 2 the PWCA stream, which starts as the partner's.
+    self-attention stream, image 2 the PWCA stream, which starts as the partner's. ``noise``: image 1 is the PWCA
+    stream, image 2 noise; B = S and there is no partner.
     """
-    targets = partner.numel()
+    targets = images if partner is None else partner.numel()
     if len(tensor) == images:
-        return Sides(tensor, tensor[:targets], (tensor, partner))
+        return Sides(tensor, tensor[:targets], None if partner is None else (tensor, partner))
     # Split, not sliced: the gradient of a split is one copy, that of each slice a tensor of zeros and a sum.
     sa, pwca = tensor.split((images, targets))
-    if stream == "own":
-        return Sides(sa, pwca, (sa, partner), tensor)
-    return Sides(sa, sa[:targets], (pwca, None))
+    if stream == "figure":
+        return Sides(sa, sa[:targets], (pwca, None))
+    return Sides(sa, pwca, None if partner is None else (sa, partner), tensor)
 
 
 def paired_block(
     block: Block,
     tokens: Tensor,
     images: int,
-    partner: Tensor,
-    stream: Stream,
+    partner: Tensor | None,
+    stream: Distractor,
     read: Read = queries_keys_values,
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """One encoder block for the self-attention stream and the PWCA stream together.
@@ -84,7 +92,8 @@ def paired_block(
     images: S. partner: (B,) indices into the S images; entry i is the distractor I_2 of target image i.
     stream: ``own``: Q, K1, V1 and the residual from the PWCA stream, K2, V2 from the partner's self-attention
         stream. ``figure``: Q, K1, V1 and the residual from image 1's self-attention stream, K2, V2 from the
-        previous PWCA output, which starts as the partner's tokens.
+        previous PWCA output, which starts as the partner's tokens. ``noise``: as ``own`` without a partner, K2 and V2
+        are noise like K1 and V1 (dcal/regularisers.py).
 
     Returns tokens (S + B, N+1, D), of each image as many as ``read`` queries for, and the self-attention stream's
     (Q, K) for the rollout.

@@ -26,9 +26,9 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from dcal.glca import GLCA
-from dcal.heads import Features
-from dcal.pwca import Pairs, sides_of
-from dcal.settings import GLCASettings, Stream
+from dcal.heads import Features, rows_from
+from dcal.pwca import Distractor, Pairs, sides_of
+from dcal.settings import GLCASettings
 
 
 class Swin(nn.Module):
@@ -97,8 +97,8 @@ class Swin(nn.Module):
     def features(self, images: Tensor, targets: int, glca: GLCA | None, pairs: Pairs | None) -> Features:
         """Each branch's pooled feature behind the final norm.
 
-        images: (S, 3, h, w), of which the first ``targets`` are classified; the others are distractors alone.
-        glca: None, ``make_glca`` gives none.
+        images: (S, 3, h, w), of which the first ``targets`` are classified; the others are distractors alone, or
+        without pairs the second stream. glca: None, ``make_glca`` gives none.
         """
         first_pwca = self.depth - pairs.blocks if pairs else self.depth
         streams = len(images)
@@ -114,7 +114,7 @@ class Swin(nn.Module):
                     x = _run(again, plain_block, block, x)
                 l += 1
         pooled = self.vit.forward_head(self.norm(x), pre_logits=True)
-        return Features(pooled[:targets], pwca=pooled[streams:] if pairs else None)
+        return Features(pooled[:targets], pwca=rows_from(pooled, streams if pairs else targets))
 
 
 def plain_block(block: SwinTransformerBlock, x: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ def plain_block(block: SwinTransformerBlock, x: Tensor) -> Tensor:
 
 
 def paired_block(
-    block: SwinTransformerBlock, x: Tensor, images: int, partner: Tensor, stream: Stream
+    block: SwinTransformerBlock, x: Tensor, images: int, partner: Tensor | None, stream: Distractor
 ) -> Tensor:
     """Eq. 4 window by window, for the self-attention stream and the PWCA stream together.
 

@@ -12,11 +12,10 @@ from timm.models.cait import LayerScaleBlock, TalkingHeadAttn
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from dcal.attention_rollout import SCORE_BYTES, rows_at_once
 from dcal.blocks import rest_of_block
 from dcal.class_attention import layer_scaled_rest
-from dcal.pwca import sides_of
-from dcal.rollout import SCORE_BYTES
-from dcal.settings import Stream
+from dcal.pwca import Distractor, sides_of
 
 # Rows of queries are taken together as long as one map of theirs fits in here; about five are alive in a backward pass.
 MAP_BYTES = 64 * 2**20
@@ -31,7 +30,7 @@ def talking_block(block: LayerScaleBlock, x: Tensor) -> tuple[Tensor, tuple[Tens
 
 
 def paired_talking_block(
-    block: LayerScaleBlock, x: Tensor, images: int, partner: Tensor, stream: Stream
+    block: LayerScaleBlock, x: Tensor, images: int, partner: Tensor | None, stream: Distractor
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """A block for the self-attention stream and the PWCA stream together, as ``pwca.paired_block``.
 
@@ -64,7 +63,7 @@ def talking_heads_attention(attn: TalkingHeadAttn, q: Tensor, k: Tensor, v: Tens
     q: (B, H, n, d); k, v: (B, H, n', d). Returns (B, H, n, d). With a gradient, the maps are made again in backward.
     """
     attended = []
-    for rows in q.split(_rows_at_once(q, k, MAP_BYTES), dim=2):
+    for rows in q.split(rows_at_once(q, k, MAP_BYTES), dim=2):
         if torch.is_grad_enabled():
             # Nothing in it is drawn at random.
             part = checkpoint(_attended, attn, rows, k, v, use_reentrant=False, preserve_rng_state=False)
@@ -75,14 +74,13 @@ def talking_heads_attention(attn: TalkingHeadAttn, q: Tensor, k: Tensor, v: Tens
 
 
 def row_times_maps(attn: TalkingHeadAttn, row: Tensor, q: Tensor, k: Tensor) -> Tensor:
-    """mean_h(r S^h) with S the softmax maps before the second mixing, of as many rows at a time as rollout.SCORE_BYTES
-    hold.
+    """mean_h(r S^h) with S the softmax maps before the second mixing, of as many rows at a time as SCORE_BYTES hold.
 
     row: (B, N); q, k: (B, H, N, d). Returns (B, N) in row's dtype.
     """
     total = torch.zeros_like(row)
     q, k = q.to(row.dtype), k.to(row.dtype)
-    at_once = _rows_at_once(q, k, SCORE_BYTES)
+    at_once = rows_at_once(q, k, SCORE_BYTES)
     for part, queries in zip(row.split(at_once, dim=1), q.split(at_once, dim=2), strict=True):
         maps = softmax_maps(attn, queries, k)
         total += (part[:, None, None, :] @ maps).squeeze(2).mean(dim=1)
@@ -108,10 +106,3 @@ def _mixed(mixing: nn.Linear, maps: Tensor) -> Tensor:
     weight = mixing.weight.to(maps.dtype).expand(batch, heads, heads)
     bias = mixing.bias.to(maps.dtype)[:, None]
     return torch.baddbmm(bias, weight, maps.flatten(2)).unflatten(2, sides)
-
-
-def _rows_at_once(q: Tensor, k: Tensor, size: int) -> int:
-    """Rows of queries whose map, over all images and heads, has at most ``size`` bytes, and at least one row."""
-    batch, heads, _, _ = q.shape
-    # Autocast's softmax makes float32 maps of bfloat16 scores.
-    return max(1, size // (batch * heads * k.shape[2] * max(4, q.element_size())))

@@ -63,7 +63,9 @@ def _google(file: Path, model: nn.Module) -> tuple[dict[str, Tensor], tuple[str,
     the other formats (timm's npz path would resize the position embedding bilinearly)."""
     if not isinstance(model, VisionTransformer):
         raise of_another_model(file, model, ["an .npz holds a ViT in Google's layout"])
-    native = timm.create_model(model.pretrained_cfg["architecture"], pretrained=False, num_classes=0)
+    # The weights drawn here are overwritten; what the run draws afterwards must not depend on the file's format.
+    with torch.random.fork_rng(devices=()):
+        native = timm.create_model(model.pretrained_cfg["architecture"], pretrained=False, num_classes=0)
     with np.load(file, allow_pickle=False) as arrays:
         names = arrays.files
         blocks = {part for name in names for part in name.split("/") if part.startswith("encoderblock_")}

@@ -26,6 +26,8 @@ class Setup:
     M: int = 0
     R: float = 0.25
     readout: str = "cls"
+    select: str = "rollout"
+    keys: str = "global"
     T: int = 0
     stream: str = "own"
     head: str = "linear"
@@ -131,6 +133,11 @@ def rollout(S: Sequence[Sequence[Tensor]]) -> Tensor:
     return product
 
 
+def response(S: Sequence[Sequence[Tensor]], select: str) -> Tensor:
+    """What local queries are selected by: the rollout of blocks 1 … i, or S of block i, the mean over its heads."""
+    return rollout(S) if select == "rollout" else sum(S[-1]) / len(S[-1])
+
+
 def top_patches(S_hat: Tensor, R: float) -> Tensor:
     """Token indices (1 … N) of the ⌊R·N⌋ highest responses in the class token's row."""
     response = S_hat.detach()[0, 1:]
@@ -166,6 +173,20 @@ def classify(p: Parameters, head: str, kind: str, features: Tensor) -> Tensor:
 # ---- the whole --------------------------------------------------------------------------------------------
 
 
+def sa_names(setup: Setup) -> list[str]:
+    return [f"backbone.vit.blocks.{l}" for l in range(setup.L)]
+
+
+def sa_stream(p: Parameters, image: Tensor, setup: Setup) -> tuple[list[Tensor], list[list[Tensor]]]:
+    """X_0 … X_L and S of every block and head."""
+    X, S = [embedded_tokens(p, image, setup.patch)], []
+    for name in sa_names(setup):
+        x, s = sa_block(p, name, X[-1], setup.heads)
+        X.append(x)
+        S.append(s)
+    return X, S
+
+
 def forward(
     p: Parameters,
     images: Tensor,
@@ -176,19 +197,10 @@ def forward(
 ) -> Result:
     """All branches in training mode. The distractor of image i is images[partner[i]] or partner_images[i]."""
     L, M, T = setup.L, setup.M, setup.T
-    sa_names = [f"backbone.vit.blocks.{l}" for l in range(L)]
-
-    def sa_stream(image: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
-        X, S = [embedded_tokens(p, image, setup.patch)], []
-        for name in sa_names:
-            x, s = sa_block(p, name, X[-1], setup.heads)
-            X.append(x)
-            S.append(s)
-        return X, S
-
-    streams = [sa_stream(image) for image in images]
+    names = sa_names(setup)
+    streams = [sa_stream(p, image, setup) for image in images]
     if partner_images is not None:
-        distractors = [sa_stream(image)[0] for image in partner_images]
+        distractors = [sa_stream(p, image, setup)[0] for image in partner_images]
     elif partner is not None:
         distractors = [streams[i][0] for i in partner]
 
@@ -198,11 +210,12 @@ def forward(
         sa.append(layer_norm(p, "backbone.vit.norm", X[L])[0])
 
         if M:
-            chosen = top_patches(rollout(S[: L - M]), setup.R)
+            chosen = top_patches(response(S[: L - M], setup.select), setup.R)
             result.selected.append(chosen)
             local = X[L - M][torch.cat([torch.tensor([0]), chosen])]
             for m in range(M):
-                local = glca_block(p, f"glca.blocks.{m}", local, X[L - M + m], setup.heads)
+                x = X[L - M + m] if setup.keys == "global" else local
+                local = glca_block(p, f"glca.blocks.{m}", local, x, setup.heads)
             local = layer_norm(p, "glca.norm", local)
             glca.append(local[0] if setup.readout == "cls" else local[1:].mean(dim=0))
 
@@ -211,9 +224,9 @@ def forward(
             z = X[L - T] if setup.stream == "own" else X_2[L - T]
             for l in range(L - T, L):
                 if setup.stream == "own":
-                    z = pwca_block(p, sa_names[l], z, X_2[l], setup.heads)
+                    z = pwca_block(p, names[l], z, X_2[l], setup.heads)
                 else:
-                    z = pwca_block(p, sa_names[l], X[l], z, setup.heads)
+                    z = pwca_block(p, names[l], X[l], z, setup.heads)
             pwca.append(layer_norm(p, "backbone.vit.norm", z)[0])
 
     for branch, rows, head in (("sa", sa, "sa_head"), ("glca", glca, "glca_head"), ("pwca", pwca, "sa_head")):

@@ -20,7 +20,7 @@ from reference import (
     heads_of,
     layer_norm,
     linear,
-    rollout,
+    response,
     softmax,
     top_patches,
 )
@@ -38,6 +38,8 @@ class CaitSetup:
     M: int = 0
     R: float = 0.25
     readout: str = "cls"
+    select: str = "rollout"
+    keys: str = "global"
     T: int = 0
     stream: str = "own"
     head: str = "linear"
@@ -202,11 +204,12 @@ def forward(
 
         if setup.M:
             before = setup.L - setup.M
-            chosen = top_patches(rollout(stream.S[:before]), setup.R)
+            chosen = top_patches(response(stream.S[:before], setup.select), setup.R)
             result.selected.append(chosen)
             local = stream.x[before][torch.cat([torch.tensor([0]), chosen])]
             for m in range(setup.M):
-                local, _ = class_attention(p, f"glca.blocks.{m}", local, [stream.x[before + m]], setup.heads)
+                x = stream.x[before + m] if setup.keys == "global" else local
+                local, _ = class_attention(p, f"glca.blocks.{m}", local, [x], setup.heads)
             local = layer_norm(p, "glca.norm", local)
             glca.append(local[0] if setup.readout == "cls" else local[1:].mean(dim=0))
 

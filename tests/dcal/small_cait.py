@@ -5,7 +5,7 @@ Blocks and heads differ in number, and none of them equals the number of patches
 
 import timm
 import torch
-from small_models import spread_out
+from small_models import small_cfg, spread_out
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.cait import Cait, checkpoint_filter_fn
 
@@ -15,19 +15,7 @@ from dcal.model import DCAL
 
 PATCH_BLOCKS, L, HEADS = 4, 6, 3
 
-default_cfgs = generate_default_cfgs(
-    {
-        "small_cait.test": {
-            "hf_hub_id": "timm/",
-            "num_classes": 0,
-            "input_size": (3, 32, 32),
-            "mean": (0.5, 0.5, 0.5),
-            "std": (0.5, 0.5, 0.5),
-            "first_conv": "patch_embed.proj",
-            "classifier": "head",
-        }
-    }
-)
+default_cfgs = generate_default_cfgs({"small_cait.test": small_cfg()})
 
 
 @register_model

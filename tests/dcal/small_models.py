@@ -15,26 +15,27 @@ from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_
 
 import dcal
 
+
+def small_cfg(
+    *, first_conv: str = "patch_embed.proj", classifier: str = "head", side: int = 32, **more
+) -> dict:
+    """What timm keeps of an architecture's weights. side: native input size; more: keys of a family's own."""
+    return {
+        "hf_hub_id": "timm/",
+        "num_classes": 0,
+        "input_size": (3, side, side),
+        "mean": (0.5, 0.5, 0.5),
+        "std": (0.5, 0.5, 0.5),
+        "first_conv": first_conv,
+        "classifier": classifier,
+        **more,
+    }
+
+
 default_cfgs = generate_default_cfgs(
     {
-        "small_vit.test": {
-            "hf_hub_id": "timm/",
-            "num_classes": 0,
-            "input_size": (3, 32, 32),
-            "mean": (0.5, 0.5, 0.5),
-            "std": (0.5, 0.5, 0.5),
-            "first_conv": "patch_embed.proj",
-            "classifier": "head",
-        },
-        "small_hybrid.test": {
-            "hf_hub_id": "timm/",
-            "num_classes": 0,
-            "input_size": (3, 64, 64),
-            "mean": (0.5, 0.5, 0.5),
-            "std": (0.5, 0.5, 0.5),
-            "first_conv": "patch_embed.backbone.stem.conv",
-            "classifier": "head",
-        },
+        "small_vit.test": small_cfg(),
+        "small_hybrid.test": small_cfg(side=64, first_conv="patch_embed.backbone.stem.conv"),
     }
 )
 

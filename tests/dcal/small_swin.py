@@ -10,7 +10,7 @@ What its maps show, stage by stage, at the input sizes of ``SIZES`` (patches are
 
 import timm
 import torch
-from small_models import spread_out
+from small_models import small_cfg, spread_out
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.swin_transformer import SwinTransformer, checkpoint_filter_fn
 
@@ -20,19 +20,7 @@ SIZES = {"whole": (32, 32), "filled": (28, 20), "tall": (36, 12)}
 DEPTHS, HEADS, WINDOW, PATCH = (2, 2, 2, 2), (2, 4, 8, 16), 4, 2
 
 default_cfgs = generate_default_cfgs(
-    {
-        "small_swin.test": {
-            "hf_hub_id": "timm/",
-            "num_classes": 0,
-            "input_size": (3, 32, 32),
-            "pool_size": (2, 2),
-            "fixed_input_size": True,
-            "mean": (0.5, 0.5, 0.5),
-            "std": (0.5, 0.5, 0.5),
-            "first_conv": "patch_embed.proj",
-            "classifier": "head.fc",
-        }
-    }
+    {"small_swin.test": small_cfg(classifier="head.fc", pool_size=(2, 2), fixed_input_size=True)}
 )
 
 

@@ -4,6 +4,7 @@ import gc
 
 import pytest
 import torch
+from blocks_again import assert_same_with_less_kept
 from small_cait import PATCH_BLOCKS, L, small_cait_dcal
 from small_models import random_images
 from timm.layers import DropPath
@@ -127,24 +128,4 @@ SETTINGS = {
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_caits_gradients_are_the_same_when_blocks_run_again_in_backward(settings):
     """With stochastic depth, drawn from the same state; bytes kept outside the blocks fall below 0.6."""
-    results = []
-    for again in (False, True):
-        model = small_cait_dcal(drop_path=0.3, **settings)
-        model.set_grad_checkpointing(again)
-        torch.manual_seed(3)
-        kept = {}
-
-        def keep(tensor: torch.Tensor, kept: dict = kept) -> torch.Tensor:
-            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            outputs = model(random_images(6))
-        loss = sum(branch.logits.square().mean() for branch in outputs.branches().values())
-        loss.backward()
-        gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-        results.append((loss.detach(), gradients, sum(kept.values())))
-    (loss, gradients, kept), (loss_again, gradients_again, kept_again) = results
-    torch.testing.assert_close(loss_again, loss)
-    torch.testing.assert_close(gradients_again, gradients)
-    assert kept_again < 0.6 * kept
+    assert_same_with_less_kept(lambda: small_cait_dcal(drop_path=0.3, **settings), random_images(6))

@@ -39,7 +39,7 @@ def test_a_ratio_outside_0_to_1_is_refused(ratio):
         dcal.GLCASettings(ratio=ratio)
 
 
-@pytest.mark.parametrize("option", ["init", "readout", "select"])
+@pytest.mark.parametrize("option", ["init", "readout", "select", "keys"])
 def test_an_unknown_glca_option_is_refused_with_its_choices(option):
     with pytest.raises(ValueError, match=f"{option} is 'other': expected one of"):
         dcal.GLCASettings(**{option: "other"})
@@ -126,12 +126,13 @@ def identical(one: dict, other: dict) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
+@pytest.mark.parametrize("select", ["random", "attention"])
 @pytest.mark.parametrize("blocks", [1, 2])
-def test_class_token_read_out_is_bit_for_bit_the_same_for_any_selection(blocks):
-    """Logits and gradients of rollout and random selection, stochastic depth on. Queries never meet: keys and values
+def test_class_token_read_out_is_bit_for_bit_the_same_for_any_selection(blocks, select):
+    """Logits and gradients of rollout and another selection, stochastic depth on. Queries never meet: keys and values
     are the self-attention stream's, so the class token's row sees no other local query, for any M."""
     logits, gradients, chosen = step(blocks=blocks, ratio=0.25, select="rollout")
-    other_logits, other_gradients, other_chosen = step(blocks=blocks, ratio=0.25, select="random")
+    other_logits, other_gradients, other_chosen = step(blocks=blocks, ratio=0.25, select=select)
     assert not torch.equal(chosen, other_chosen)
     assert identical(logits, other_logits)
     assert identical(gradients, other_gradients)
@@ -152,6 +153,16 @@ def test_mean_read_out_depends_on_the_selection(blocks):
     """Rollout against random selection: GLCA's logits differ by more than 0.01, SA's and PWCA's not at all."""
     logits, _, _ = step(blocks=blocks, ratio=0.25, readout="mean", select="rollout")
     other, _, _ = step(blocks=blocks, ratio=0.25, readout="mean", select="random")
+    assert (logits["glca"] - other["glca"]).abs().max() > 0.01
+    assert torch.equal(logits["sa"], other["sa"])
+    assert torch.equal(logits["pwca"], other["pwca"])
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_with_local_keys_the_class_token_depends_on_the_selection(blocks):
+    """It attends to the selected patches alone: GLCA's logits differ by more than 0.01, SA's and PWCA's not at all."""
+    logits, _, _ = step(blocks=blocks, ratio=0.25, keys="local", select="rollout")
+    other, _, _ = step(blocks=blocks, ratio=0.25, keys="local", select="random")
     assert (logits["glca"] - other["glca"]).abs().max() > 0.01
     assert torch.equal(logits["sa"], other["sa"])
     assert torch.equal(logits["pwca"], other["pwca"])

@@ -74,6 +74,17 @@ def test_every_format_loads_the_same_tensors(architecture, kind, tmp_path):
         assert torch.equal(value, expected[name]), name
 
 
+def test_what_is_drawn_behind_the_weights_does_not_depend_on_their_format(tmp_path):
+    """Two people with one set of weights, one as .npz and one as .safetensors, train the same run."""
+    source, heads = source_model("small_vit"), []
+    for name in ("weights.safetensors", "weights.npz"):
+        file = write(source, tmp_path / name)
+        torch.manual_seed(5)
+        heads.append(build("small_vit", file).sa_head.state_dict())
+    assert heads[0].keys() == heads[1].keys()
+    assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
+
+
 @pytest.mark.parametrize("size", [None, (128, 64), 96])
 @pytest.mark.parametrize("kind", ["safetensors", "npz"])
 @pytest.mark.parametrize("architecture", ["small_vit", "small_hybrid"])

@@ -114,10 +114,10 @@ def test_no_pairwise_blocks_are_refused():
         dcal.PWCASettings(blocks=0)
 
 
-@pytest.mark.parametrize("option", ["stream", "pairing"])
+@pytest.mark.parametrize("option", ["stream", "pairing", "regulariser"])
 def test_an_unknown_pwca_option_is_refused_with_its_choices(option):
-    with pytest.raises(ValueError, match=f"{option} is 'other': expected one of"):
-        dcal.PWCASettings(**{option: "other"})
+    with pytest.raises(ValueError, match=f"{option} is 'neither': expected one of"):
+        dcal.PWCASettings(**{option: "neither"})
 
 
 # ---- gone in inference ------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from small_models import random_images, small_dcal
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import dcal
-from dcal import rollout
+from dcal import attention_rollout
 
 
 def queries_keys(blocks, batch, heads, tokens, width=16, dtype=torch.float64, scale=1.5, seed=0):
@@ -44,7 +44,7 @@ def test_row_equals_the_first_row_of_the_matrix_product(blocks, batch, heads, to
 
 @pytest.mark.parametrize("budget", [0, 10**9])
 def test_row_is_the_same_head_by_head_and_all_heads_at_once(budget, monkeypatch):
-    monkeypatch.setattr(rollout, "SCORE_BYTES", budget)
+    monkeypatch.setattr(attention_rollout, "SCORE_BYTES", budget)
     pairs = queries_keys(3, 2, 4, 9)
     assert (dcal.rollout_row(pairs)[1] - literal_product(pairs, 1)[0]).abs().max() < 1e-12
 
@@ -74,7 +74,7 @@ def test_every_row_sums_to_one():
 
 def test_matrix_equals_the_literal_product():
     pairs = queries_keys(4, 2, 3, 21)
-    matrix = dcal.rollout_matrix([rollout.attention_map(q, k) for q, k in pairs])
+    matrix = dcal.rollout_matrix([attention_rollout.attention_map(q, k) for q, k in pairs])
     for image in range(2):
         assert (matrix[image] - literal_product(pairs, image)).abs().max() < 1e-12
 
@@ -128,7 +128,7 @@ def allocations_of_a_row(blocks: int, heads: int, tokens: int = 65, batch: int =
 
 
 def test_row_holds_one_heads_map_of_the_batch_however_many_heads_and_blocks(monkeypatch):
-    monkeypatch.setattr(rollout, "SCORE_BYTES", 0)  # as little as possible, as at 448²
+    monkeypatch.setattr(attention_rollout, "SCORE_BYTES", 0)  # as little as possible, as at 448²
     one_map = 4 * 65 * 65
     few, _ = allocations_of_a_row(blocks=2, heads=2, batch=4)
     many, _ = allocations_of_a_row(blocks=11, heads=12, batch=4)
@@ -139,7 +139,7 @@ def test_row_holds_one_heads_map_of_the_batch_however_many_heads_and_blocks(monk
 def test_row_takes_heads_together_only_within_its_budget(monkeypatch):
     one_map = 2 * 65 * 65
     budget = 7 * one_map
-    monkeypatch.setattr(rollout, "SCORE_BYTES", 4 * budget)
+    monkeypatch.setattr(attention_rollout, "SCORE_BYTES", 4 * budget)
     made, _ = allocations_of_a_row(blocks=2, heads=12)
     assert 0.8 * budget < made.peak <= budget
 

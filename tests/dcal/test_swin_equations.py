@@ -4,10 +4,10 @@ import pytest
 import reference
 import reference_swin
 import torch
+from literal_step import assert_as_literal, literal_parameters
 from reference_swin import Setup
 from small_models import random_images
 from small_swin import DEPTHS, HEADS, PATCH, SIZES, WINDOW, small_swin_dcal
-from test_equations import assert_same, literal_parameters
 from torch.nn import functional as F
 
 import dcal
@@ -67,12 +67,4 @@ def compare_step(case: tuple, dtype: torch.dtype, tolerance: float) -> None:
     expected = reference.uncertainty_loss(losses, torch.zeros(2)) if T else losses[0]
     expected.backward()
 
-    assert list(outputs.branches()) == list(result.logits)
-    for branch, output in outputs.branches().items():
-        assert_same(output.feature, result.features[branch], tolerance, f"{branch} feature")
-        assert_same(output.logits, result.logits[branch], tolerance, f"{branch} logits")
-    assert_same(loss, expected, tolerance, "total loss")
-    for parameter, value in model.named_parameters():
-        if value.requires_grad:
-            assert value.grad is not None, f"{parameter} got no gradient"
-            assert_same(value.grad, p[parameter].grad, tolerance, f"gradient of {parameter}")
+    assert_as_literal(model, outputs, loss, p, result, expected, tolerance)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from blocks_again import assert_same_with_less_kept
 from small_models import random_images
 from small_swin import SIZES, small_swin_backbone, small_swin_dcal
 from timm.layers import DropPath
@@ -100,30 +101,9 @@ def test_every_attention_is_fused_with_one_bias_for_all_images(monkeypatch):
     ids=["baseline", "own", "figure, T = 5"],
 )
 def test_swins_gradients_are_the_same_with_blocks_run_again_and_less_is_kept(settings):
-    loss, gradients, kept = step(settings, again=False)
-    loss_again, gradients_again, kept_again = step(settings, again=True)
-    torch.testing.assert_close(loss_again, loss)
-    torch.testing.assert_close(gradients_again, gradients)
-    assert kept_again < 0.6 * kept
-
-
-def step(settings: dict, *, again: bool) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
-    """Loss, gradients, and bytes kept for the backward pass, with stochastic depth drawing from the same state."""
-    model = small_swin_dcal(drop_path=0.3, **settings)
-    model.set_grad_checkpointing(again)
-    torch.manual_seed(3)
-    kept = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        outputs = model(random_images(6, SIZES["filled"]))
-    loss = sum(branch.logits.square().mean() for branch in outputs.branches().values())
-    loss.backward()
-    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    return loss.detach(), gradients, sum(kept.values())
+    assert_same_with_less_kept(
+        lambda: small_swin_dcal(drop_path=0.3, **settings), random_images(6, SIZES["filled"])
+    )
 
 
 # ---- stochastic depth ---------------------------------------------------------------------------------------

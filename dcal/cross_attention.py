@@ -1,0 +1,74 @@
+"""GLCA's and PWCA's attention as modules on given embeddings, to build on; the paper's model has them in its blocks
+(dcal/glca.py, dcal/pwca.py).
+
+Embeddings are taken as they come: in a pre-norm block they lie behind its first layer norm. The projections W_Q, W_K,
+W_V and W_O are those of ``attention``, a timm Attention, which may be replaced by a block's own: PWCA shares weights
+with self-attention, ``pwca.attention = vit.blocks[0].attn``.
+"""
+
+from __future__ import annotations
+
+from timm.layers import Attention
+from torch import Tensor, nn
+
+from dcal.attention import global_local_attention, pairwise_attention, self_attention
+from dcal.glca import gather_tokens
+from dcal.projections import keys_values, projected, queries, queries_keys_values
+from dcal.rolled_out import Rollout
+from dcal.top_tokens import local_queries
+
+
+class GlobalLocalCrossAttention(nn.Module):
+    """Eq. 3: the class token and the ⌊R·N⌋ patches with the highest response query all tokens.
+
+    embed_dim: D. num_heads: H, a divisor of D. ratio: R in (0, 1], 0.1 for FGVC and 0.3 for Re-ID in the paper.
+    """
+
+    def __init__(self, embed_dim: int, num_heads: int, ratio: float = 0.1) -> None:
+        super().__init__()
+        self.ratio = ratio
+        self.attention = Attention(embed_dim, num_heads, qkv_bias=True)
+
+    def forward(self, embeddings: Tensor, response: Rollout | Tensor) -> Tensor:
+        """embeddings: (B, P + N, D), the class token first. response: a rollout, or its row (B, 1 + N), P = 1.
+
+        Returns (B, 1 + ⌊R·N⌋, D): the class token, then the selected patches, best first.
+        Raises ValueError where ⌊R·N⌋ is 0, and for a response to another number of tokens.
+        """
+        row, prefix = (response.row, response.prefix) if isinstance(response, Rollout) else (response, 1)
+        if row.shape != embeddings.shape[:2]:
+            raise ValueError(
+                f"the response has shape {tuple(row.shape)}: expected (B, tokens) of the embeddings, "
+                f"{tuple(embeddings.shape[:2])}"
+            )
+        index = local_queries(row, self.ratio, prefix=prefix)
+        q = queries(self.attention, gather_tokens(embeddings, index))
+        k, v = keys_values(self.attention, embeddings)
+        return projected(self.attention, global_local_attention(q, k, v))
+
+
+class PairWiseCrossAttention(nn.Module):
+    """Eq. 4 in training mode: image 1 queries its own tokens and those of image 2, its distractor. In eval mode Eq. 1:
+    the self-attention of image 1 with the same weights, since the paper's PWCA exists in training only.
+
+    embed_dim: D. num_heads: H, a divisor of D.
+    """
+
+    def __init__(self, embed_dim: int, num_heads: int) -> None:
+        super().__init__()
+        self.attention = Attention(embed_dim, num_heads, qkv_bias=True)
+
+    def forward(self, first: Tensor, second: Tensor | None = None) -> Tensor:
+        """first, second: (B, N + 1, D), the embeddings of both images of each pair; second is not read in eval mode.
+
+        Returns (B, N + 1, D), image 1's. Raises ValueError in training mode without a second of the same shape.
+        """
+        q, k, v = queries_keys_values(self.attention, first)
+        if not self.training:
+            return projected(self.attention, self_attention(q, k, v))
+        if second is None or second.shape != first.shape:
+            found = "none" if second is None else tuple(second.shape)
+            raise ValueError(
+                f"PWCA pairs embeddings of shape {tuple(first.shape)} with as many in training, found {found}"
+            )
+        return projected(self.attention, pairwise_attention(q, k, v, *keys_values(self.attention, second)))

@@ -1,0 +1,40 @@
+"""The rollout of a model on given images, whatever family it is of."""
+
+from __future__ import annotations
+
+import torch
+from timm.models.cait import Cait
+from torch import Tensor, nn
+
+from dcal.cait import PatchThenClassViT
+from dcal.head_fusion import HeadFusion
+from dcal.inspection import inspect, inspect_vit
+from dcal.model import DCAL
+from dcal.plain_vit import PlainViT
+from dcal.rolled_out import Layers, Rollout
+from dcal.rollout_hooks import RolloutHooks
+
+
+@torch.no_grad()
+def rollout(
+    model: nn.Module, images: Tensor, layers: Layers | None = None, head_fusion: HeadFusion = "mean"
+) -> Rollout:
+    """Accumulated attention of the class token (Eq. 2) in one forward pass.
+
+    model: a DCAL model, a timm VisionTransformer or Cait, or whatever ``RolloutHooks`` knows, in eval mode.
+    images: (B, 3, h, w), normalised.
+    layers: (a, b), counted from 1; none: 1 … L−M, the blocks GLCA selects by, M = 1 in a model without GLCA.
+    head_fusion: ``mean`` (the method's), ``max`` or ``min``, as ``rollout_row``.
+    Raises ValueError for a model in training mode, and as ``inspect`` and ``RolloutHooks``.
+    """
+    if model.training:
+        raise ValueError(
+            "rollout looks at a model in eval mode, found one in training mode: call model.eval()"
+        )
+    if isinstance(model, DCAL | Cait | PlainViT | PatchThenClassViT):
+        look = inspect if isinstance(model, DCAL) else inspect_vit
+        seen = look(model, images, layers, head_fusion)
+        return Rollout(seen.rollout, seen.layers, grid=seen.grid)
+    with RolloutHooks(model) as hooks:
+        model(images)
+    return hooks.rollout(layers, head_fusion)
