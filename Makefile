@@ -6,6 +6,7 @@ DATA ?=
 WEIGHTS ?=
 RUNS ?= runs
 CELLS ?=
+TABLE ?=
 SEEDS ?= 0
 SET ?=
 JOBS ?=
@@ -26,7 +27,13 @@ BOX_SIDE ?=
 PICTURES ?=
 BACKBONES ?=
 MINUTES ?=
+MODEL ?=
+CORRUPT ?= noise=0.05,0.1,0.2 blur=1,2 jpeg=50,10 occlude=0.1,0.3
+GALLERY ?=
+OUT ?=
+TO ?=
 TUNE ?=
+TRACK ?=
 MIRROR ?=
 AGAIN ?=
 ONLY ?=
@@ -43,22 +50,30 @@ q = '$(subst ','\'',$(1))'
 PLACES = --profile $(call q,$(PROFILE)) --runs $(call q,$(RUNS)) --data $(call q,$(DATA)) \
 	--weights $(call q,$(WEIGHTS)) --set $(call q,$(SET))
 GRID = --cells $(call q,$(CELLS)) --seeds $(call q,$(SEEDS))
+# All tables' cells, or those of TABLE alone: the only way to patterns over the ablations' variants.
+FROM = $(if $(TABLE),--table $(call q,$(TABLE)))
 MACHINE = $(if $(JOBS),--jobs $(call q,$(JOBS))) $(if $(DEVICE),--device $(call q,$(DEVICE))) \
-	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(TUNE),--tune $(call q,$(TUNE))) \
+	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(TUNE),--tune $(call q,$(TUNE))) $(if $(TRACK),--track $(call q,$(TRACK))) \
 	$(if $(RERUN),--rerun $(call q,$(RERUN)))
 
 # What goes to a cluster: its file, and the machine's options that runs have there.
 SITE = $(if $(CLUSTER),--cluster $(call q,$(CLUSTER))) $(if $(DEVICE),--device $(call q,$(DEVICE))) \
-	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(TUNE),--tune $(call q,$(TUNE))) \
+	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(TUNE),--tune $(call q,$(TUNE))) $(if $(TRACK),--track $(call q,$(TRACK))) \
 	$(if $(RERUN),--rerun $(call q,$(RERUN))) $(if $(REHEARSED),--dry)
 REHEARSED = $(filter-out 0,$(DRY))
 LAUNCH = $(if $(filter slurm,$(EXECUTOR)),-m slurm submit,$(if $(filter local,$(EXECUTOR)),-m benchmark launch))
 
 refuse = $(if $(1),echo $(call q,error: $(strip $(1))) >&2; exit 2;)
+# What makes no sense of a verb that runs a table.
+define REFUSALS
+@$(call refuse,$(if $(LAUNCH),,EXECUTOR=$(EXECUTOR): expected local or slurm))
+@$(call refuse,$(and $(REHEARSED),$(filter local,$(EXECUTOR)),DRY shows what would go to a cluster: add EXECUTOR=slurm))
+@$(call refuse,$(and $(JOBS),$(filter slurm,$(EXECUTOR)),JOBS is for this machine; on a cluster the cluster file caps with parallel))
+endef
 
 .DEFAULT_GOAL := help
-.PHONY: help table1 table2 extras tables report heatmaps heatmap attention list settings check-data weights forecast bench \
-	bench-compare mini-data mini-weights optional submit status retry cancel logs test test-slurm lint format clean distclean
+.PHONY: help table1 table2 extras ablations tables report heatmaps heatmap attention list settings check-data weights forecast bench \
+	bench-compare mini-data mini-weights optional evaluate robustness predict export submit status retry cancel logs test test-slurm lint format clean distclean
 
 help: ## this list
 	@echo "make VERB [VARIABLE=value …]"
@@ -71,12 +86,14 @@ help: ## this list
 	@echo "  WEIGHTS=$(WEIGHTS)          folder of pretrained weights; none: the Hugging Face cache, else a download"
 	@echo "  RUNS=$(RUNS)         folder of run records and tables; make tables and make report also take several, 'mine theirs'"
 	@echo "  CELLS=$(CELLS)            patterns dataset/backbone/method, e.g. 'cub/deit_*/dcal cars'; none: all"
+	@echo "  TABLE=$(TABLE)            table1, table2, extras or ablations: only its cells, for list, status, submit, forecast and the like; none: the three tables"
 	@echo "  SEEDS=$(SEEDS)           seeds, e.g. '0 1 2'"
 	@echo "  SET=$(SET)              settings, e.g. 'train.epochs=3 model.glca_readout=mean'; make settings lists them"
 	@echo "  JOBS=$(JOBS)             runs at once; none: one a GPU, or one a core"
 	@echo "  DEVICE=$(DEVICE)           auto, cpu or cuda; none: as the profile says"
 	@echo "  WORKERS=$(WORKERS)          decoding processes a run; none: as the machine allows"
 	@echo "  TUNE=$(TUNE)             speed and memory, not the numbers: 'accumulate=2 recompute=true compile=true' (benchmark/README.md)"
+	@echo "  TRACK=$(TRACK)            tensorboard, wandb or both: show histories there, too (benchmark/trackers/README.md); needs make optional"
 	@echo "  RERUN=$(RERUN)            stale: set runs of other settings aside and run their cells anew"
 	@echo "  MIRROR=$(MIRROR)           folder that make weights copies from; none: the hub"
 	@echo "  AGAIN=$(AGAIN)            1: make forecast measures also what it measured before"
@@ -88,6 +105,9 @@ help: ## this list
 	@echo "  CELL=$(CELL)             for make logs and make heatmap: which cell, with SEEDS"
 	@echo "  PICK=$(PICK) LAYERS=$(LAYERS)     heatmaps: which test pictures (reports/README.md), which blocks, e.g. 1-11"
 	@echo "  IMAGE=$(IMAGE) TAG=$(TAG) CHECKPOINT=$(CHECKPOINT)   make heatmap: any picture, timm model, checkpoint file"
+	@echo "  MODEL=$(MODEL)            make evaluate and predict: a run like cub/deit_tiny/dcal, its folder, or a .safetensors file"
+	@echo "  CORRUPT=$(CORRUPT)   make robustness: kinds and levels"
+	@echo "  GALLERY=$(GALLERY) OUT=$(OUT) TO=$(TO)   make predict: pictures to find the nearest of; where to; make export: which file"
 	@echo "  BOX_SIDE=$(BOX_SIDE)         make attention: longest side of the pictures that the boxes were drawn on"
 	@echo "  PICTURES=$(PICTURES)         0: make report draws no heatmaps"
 	@echo "  PYTHON=$(PYTHON)    interpreter (3.11 to 3.13) the virtual environment is made with, once"
@@ -99,24 +119,30 @@ table2: $(VENV) ## run what is missing of Table 2 (re-identification), then writ
 extras: $(VENV) ## the same for the paper's further backbones, CaiT and Swin
 # The tables of one folder, even where its name has spaces: quoted once for the shell, once for who reads several.
 table1 table2 extras:
-	@$(call refuse,$(if $(LAUNCH),,EXECUTOR=$(EXECUTOR): expected local or slurm))
-	@$(call refuse,$(and $(REHEARSED),$(filter local,$(EXECUTOR)),DRY shows what would go to a cluster: add EXECUTOR=slurm))
-	@$(call refuse,$(and $(JOBS),$(filter slurm,$(EXECUTOR)),JOBS is for this machine; on a cluster the cluster file caps with parallel))
+	$(REFUSALS)
 	@$(PY) $(LAUNCH) --table $@ $(PLACES) $(GRID) $(if $(filter slurm,$(EXECUTOR)),$(SITE),$(MACHINE)); status=$$?; \
 	if [ $$status -eq 2 $(if $(REHEARSED),-o 1) ]; then exit $$status; fi; \
 	$(PY) -m tables $@ $(PLACES) --runs $(call q,$(call q,$(RUNS))) --seeds $(call q,$(SEEDS)) && exit $$status
 
+ablations: $(VENV) ## run what is missing of the paper's ablations, count GLCA's cost, write table, figures and page
+	$(REFUSALS)
+	@$(PY) $(LAUNCH) --table $@ $(PLACES) $(GRID) $(if $(filter slurm,$(EXECUTOR)),$(SITE),$(MACHINE)); status=$$?; \
+	if [ $$status -eq 2 $(if $(REHEARSED),-o 1) ]; then exit $$status; fi; \
+	$(PY) -m benchmark overhead $(PLACES) && \
+	$(PY) -m tables $@ $(PLACES) --runs $(call q,$(call q,$(RUNS))) --seeds $(call q,$(SEEDS)) && \
+	$(PY) -m reports $@ $(PLACES) --runs $(call q,$(call q,$(RUNS))) --seeds $(call q,$(SEEDS)) && exit $$status
+
 submit: $(VENV) ## submit what is missing to the cluster, of all tables or of CELLS; DRY=1 prints what would be sent
-	@$(PY) -m slurm submit $(PLACES) $(GRID) $(SITE)
+	@$(PY) -m slurm submit $(PLACES) $(GRID) $(FROM) $(SITE)
 
 status: $(VENV) ## every run with its state, progress and place, from run folders and SLURM; WATCH=1 repeats it
-	@$(PY) -m slurm status $(PLACES) $(GRID) $(if $(filter-out 0,$(WATCH)),--watch $(if $(filter 1,$(WATCH)),30,$(WATCH)))
+	@$(PY) -m slurm status $(PLACES) $(GRID) $(FROM) $(if $(filter-out 0,$(WATCH)),--watch $(if $(filter 1,$(WATCH)),30,$(WATCH)))
 
 retry: $(VENV) ## submit failed and preempted runs again
-	@$(PY) -m slurm retry $(PLACES) $(GRID) $(SITE)
+	@$(PY) -m slurm retry $(PLACES) $(GRID) $(FROM) $(SITE)
 
 cancel: $(VENV) ## take queued runs back and end running ones, which save first
-	@$(PY) -m slurm cancel $(PLACES) $(GRID)
+	@$(PY) -m slurm cancel $(PLACES) $(GRID) $(FROM)
 
 logs: $(VENV) ## the end of the log of CELL=dataset/backbone/method, and of its job's output
 	@$(call refuse,$(if $(CELL),,which run? make logs CELL=cub/deit_tiny/dcal))
@@ -143,20 +169,38 @@ attention: $(VENV) ## measure how concentrated attention is, and its share on th
 	$(if $(BOX_SIDE),--box-side $(call q,$(BOX_SIDE))) $(if $(DEVICE),--device $(call q,$(DEVICE))) \
 	$(if $(WORKERS),--workers $(call q,$(WORKERS)))
 
+evaluate: $(VENV) ## evaluate finished runs again, against their records: CELLS, or MODEL=run, folder or file; DATA=folder of your own
+	@$(PY) -m benchmark evaluate $(PLACES) $(GRID) $(FROM) $(if $(DEVICE),--device $(call q,$(DEVICE))) \
+	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(MODEL),$(call q,$(MODEL)))
+
+robustness: $(VENV) ## the same on pictures made worse, baseline against DCAL, as table and plot: CELLS='cub/deit_tiny/*', CORRUPT
+	@$(PY) -m benchmark evaluate $(PLACES) $(GRID) --corrupt $(call q,$(CORRUPT)) $(if $(DEVICE),--device $(call q,$(DEVICE))) \
+	$(if $(WORKERS),--workers $(call q,$(WORKERS))) $(if $(OUT),--out $(call q,$(OUT))) $(if $(MODEL),$(call q,$(MODEL)))
+
+predict: $(VENV) ## what MODEL=run, folder or file says of IMAGE, and where it looks; GALLERY for re-identification
+	@$(call refuse,$(if $(and $(IMAGE),$(MODEL)),,make predict IMAGE=bird.jpg MODEL=cub/deit_tiny/dcal))
+	@$(PY) -m benchmark predict $(PLACES) --seeds $(call q,$(SEEDS)) --image $(call q,$(IMAGE)) --model $(call q,$(MODEL)) \
+	$(if $(GALLERY),--gallery $(call q,$(GALLERY))) $(if $(OUT),--out $(call q,$(OUT))) $(if $(DEVICE),--device $(call q,$(DEVICE)))
+
+export: $(VENV) ## write the model of CELL's finished run to one file: TO=bird.safetensors, .onnx or .pt2
+	@$(call refuse,$(if $(CELL),,which run? make export CELL=cub/deit_tiny/dcal TO=bird.safetensors))
+	@$(call refuse,$(if $(TO),,into which file? TO=bird.safetensors, .onnx or .pt2))
+	@$(PY) -m benchmark export $(PLACES) --seeds $(call q,$(SEEDS)) $(call q,$(CELL)) --to $(call q,$(TO))
+
 list: $(VENV) ## every run of the grid with its state
-	@$(PY) -m benchmark list $(PLACES) $(GRID)
+	@$(PY) -m benchmark list $(PLACES) $(GRID) $(FROM)
 
 settings: $(VENV) ## every setting of the profile with its value
 	@$(PY) -m benchmark settings $(PLACES)
 
 check-data: $(VENV) ## compare the datasets in DATA with the official counts, open every picture
-	@$(PY) -m benchmark check-data $(PLACES) $(GRID)
+	@$(PY) -m benchmark check-data $(PLACES) $(GRID) $(FROM)
 
 weights: $(VENV) ## fetch the pretrained weights that CELLS need into WEIGHTS, verified and recorded; MIRROR=folder copies them
-	@$(PY) -m benchmark weights $(PLACES) $(GRID) $(if $(MIRROR),--mirror $(call q,$(MIRROR)))
+	@$(PY) -m benchmark weights $(PLACES) $(GRID) $(FROM) $(if $(MIRROR),--mirror $(call q,$(MIRROR)))
 
 forecast: $(VENV) ## measure a few steps of CELLS on this machine's DEVICE, and print what their runs will take
-	@$(PY) -m benchmark forecast $(PLACES) $(GRID) $(if $(JOBS),--jobs $(call q,$(JOBS))) \
+	@$(PY) -m benchmark forecast $(PLACES) $(GRID) $(FROM) $(if $(JOBS),--jobs $(call q,$(JOBS))) \
 	$(if $(DEVICE),--device $(call q,$(DEVICE))) $(if $(WORKERS),--workers $(call q,$(WORKERS))) \
 	$(if $(TUNE),--tune $(call q,$(TUNE))) $(if $(filter-out 0,$(AGAIN)),--again)
 

@@ -1,4 +1,6 @@
-"""`python -m benchmark VERB`: list, run, launch, check-data, mini-data, weights, settings. Only `run` loads torch."""
+"""`python -m benchmark VERB`: list, run, launch, check-data, mini-data, weights, settings, forecast, overhead,
+evaluate, predict, export. Of these `run` loads torch, what measures or counts, and the last three.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from benchmark import config, device, options, pool, shown_settings, status, tuning
+from benchmark import config, device, options, overhead, pool, shown_settings, status, trackers, tuning
 from benchmark.claim import Busy
 from benchmark.errors import SettingsError, SuiteError
-from benchmark.grid import select
+from benchmark.finished import evaluate_verb, export_verb, predict_verb
+from benchmark.meaning import require_free, require_meaning
 from benchmark.records import set_aside
 from benchmark.stop import Stopped, StopRequest
 from benchmark.view import LiveView
@@ -50,6 +53,8 @@ def list_runs(arguments: argparse.Namespace) -> int:
 def launch(arguments: argparse.Namespace) -> int:
     """Run what is missing, in JOBS slots; the exit status is 1 if a run failed or has no weights."""
     profile, tuned = config.load_profile(arguments.profile), tuning.parse(arguments.tune)
+    tracked = trackers.asked(arguments.track)
+    options.require_free(arguments)
     places = options.places(arguments)
     if places.generated:
         from benchmark.mini.sets import write
@@ -74,6 +79,7 @@ def launch(arguments: argparse.Namespace) -> int:
         "--profile", arguments.profile, "--runs", str(places.runs), "--device", chosen,
         "--threads", str(slots.threads), "--workers", str(workers), "--set", arguments.overrides,
         "--checkpoint-seconds", str(arguments.checkpoint_seconds), "--tune", str(tuned),
+        "--track", " ".join(tracked),
         "--data", str(options.absolute(arguments.data) or ""),
         "--weights", str(options.absolute(arguments.weights) or ""),
     ]  # fmt: skip
@@ -115,14 +121,11 @@ def _report(summary: pool.Summary) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """One run, in this process."""
-    (cell,) = select([arguments.cell]) if arguments.cell.count("/") == 2 else (None,)
-    if cell is None:
-        raise SettingsError(
-            f"{arguments.cell!r} is no cell: expected dataset/backbone/method, e.g. cub/deit_tiny/dcal"
-        )
-    overrides = config.parse_overrides(arguments.overrides)
+    cell, overrides = options.cell(arguments), options.overrides(arguments)
     if not arguments.parent:  # a launch of both tables passes all settings to all of its runs
-        config.require_meaning(overrides, [cell])
+        require_meaning(overrides, [cell])
+        require_free(overrides, [cell])
+    tracked = trackers.asked(arguments.track)
     stop = StopRequest()
     stop.listen()
     from benchmark.run import Infrastructure, run_cell
@@ -139,9 +142,11 @@ def run(arguments: argparse.Namespace) -> int:
             threads=arguments.threads or fitting,
             workers=arguments.workers or 0,
             checkpoint_seconds=arguments.checkpoint_seconds,
+            log_interval=arguments.log_interval,
             quiet=arguments.quiet,
             parent=arguments.parent,
             tuning=tuning.parse(arguments.tune),
+            trackers=tracked,
         ),
         stop=stop,
     )
@@ -184,6 +189,13 @@ def forecast(arguments: argparse.Namespace) -> int:
     return told(arguments)
 
 
+def count_overhead(arguments: argparse.Namespace) -> int:
+    """Count what GLCA adds to a baseline at the paper's sizes, and write it for the ablation table."""
+    path = overhead.path_of(options.places(arguments).runs, config.load_profile(arguments.profile).name)
+    print(overhead.text(overhead.complete(path)))
+    return 0
+
+
 def mini_data(arguments: argparse.Namespace) -> int:
     """Write the generated mini sets, if they are not there."""
     from benchmark.mini.sets import write_all
@@ -222,15 +234,15 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     verb("list", list_runs, options.add_grid)
-    launching = verb("launch", launch, options.add_grid, options.add_machine)
+    launching = verb("launch", launch, options.add_grid, options.add_machine, options.add_tracking)
     launching.add_argument(
         "--jobs", type=int, default=None, help="runs at once; none: one a GPU, or one a core"
     )
     launching.add_argument(
         "--rerun", choices=("", "stale"), default="", help="set stale runs aside and run anew"
     )
-    running = verb("run", run, options.add_machine)
-    running.add_argument("cell", help="dataset/backbone/method")
+    running = verb("run", run, options.add_machine, options.add_tracking, options.add_by_hand)
+    running.add_argument("cell", help="dataset/backbone/method; the dataset may be a folder of yours in DATA")
     running.add_argument("--seed", type=int, default=0)
     running.add_argument("--threads", type=int, default=None, help="CPU threads; none: all cores")
     running.add_argument("--quiet", action="store_true", help="log to the run folder only")
@@ -243,11 +255,15 @@ def _parser() -> argparse.ArgumentParser:
     telling = verb("forecast", forecast, options.add_grid, options.add_machine)
     telling.add_argument("--jobs", type=int, default=None, help="runs at once, as launch has it")
     telling.add_argument("--again", action="store_true", help="measure also what was measured before")
+    verb("overhead", count_overhead)
     verb("mini-data", mini_data)
     verb("weights", weights, options.add_grid).add_argument(
         "--mirror", default="", help="folder to copy files of weights from; none: the hub"
     )
     verb("settings", settings)
+    verb("evaluate", evaluate_verb.evaluate, options.add_grid, evaluate_verb.add_arguments)
+    verb("export", export_verb.export, export_verb.add_arguments)
+    verb("predict", predict_verb.predict, predict_verb.add_arguments)
     return parser
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import pickle
@@ -13,8 +12,10 @@ import torch
 
 from benchmark.atomic import explained, write_file
 from benchmark.records import RunFolder
+from dcal import tensors
 
 FORMAT = 1
+weights_sha256 = tensors.sha256
 logger = logging.getLogger("benchmark")
 
 
@@ -54,20 +55,12 @@ def newest(folder: RunFolder, config_hash: str) -> dict | None:
 
 
 def slim(folder: RunFolder, state: dict) -> None:
-    """Keep of a finished run what is needed to evaluate it again: weights and bookkeeping, no optimizer."""
+    """Keep of a finished run what is needed to evaluate it again: weights, bookkeeping, and what its evaluation drew
+    from; no optimizer.
+    """
     kept = {key: value for key, value in state.items() if key not in ("optimizer", "scaler", "rng")}
     write_file(folder.checkpoint, lambda stream: torch.save({"format": FORMAT, **kept}, stream))
     folder.previous_checkpoint.unlink(missing_ok=True)
-
-
-def weights_sha256(state_dict: dict[str, torch.Tensor]) -> str:
-    """Digest of all tensors, by name, bit for bit."""
-    digest = hashlib.sha256()
-    for name in sorted(state_dict):
-        tensor = state_dict[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _damage(path: Path) -> str | None:

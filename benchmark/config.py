@@ -13,12 +13,15 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from benchmark.backbones import BACKBONES
-from benchmark.data.registry import DATASETS
+from benchmark.data.registry import DATASETS, is_own
 from benchmark.errors import SettingsError
 from benchmark.grid import Cell
+from benchmark.meaning import belongs_to_other, is_glca_without, meant
 from benchmark.setting_checks import check_values
-from benchmark.settings import DCAL_ONLY, GLCA_ONLY, ONE_TASK, READINGS, Settings
+from benchmark.settings import CAME_LATER, DCAL_ONLY, GLCA_ONLY, PWCA_ONLY, READINGS, Settings
 from benchmark.typed import convert, entries, typed
+from benchmark.variants import VARIANTS, fixed
+from dcal.settings import GLCASettings, PWCASettings
 
 RECIPES = Path(__file__).parent / "recipes"
 # Part of every hash: raised when the code changes the numbers that the same settings give.
@@ -29,7 +32,8 @@ TASKS = ("fgvc", "reid")
 @dataclass(frozen=True)
 class Profile:
     """A profile file. ``tables`` holds the dotted settings and their values: by task; for one dataset alone, by
-    dataset; for one backbone alone, by backbone. Where they differ, the later of these three counts."""
+    dataset; for one backbone alone, by backbone; for one variant alone, by variant. Where they differ, the later of
+    these four counts."""
 
     name: str
     title: str
@@ -59,6 +63,16 @@ class Config:
         return f"{self.cell.id}/seed{self.seed}"
 
     @property
+    def glca(self) -> GLCASettings | None:
+        """GLCA of this run; None where it has none."""
+        return _glca(self.settings, self.cell)
+
+    @property
+    def pwca(self) -> PWCASettings | None:
+        """PWCA of this run, or what takes its place; None where it has none."""
+        return _pwca(self.settings, self.cell)
+
+    @property
     def hash(self) -> str:
         canonical = json.dumps(self.identity, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
@@ -76,18 +90,23 @@ def load_profile(name: str) -> Profile:
     _check_fields(header, Profile, f"recipe {name}, section [profile]", optional=("name", "tables"))
     tables: dict[str, dict[str, object]] = {}
     for owner, sections in document.items():
-        if owner not in (*TASKS, *DATASETS, *BACKBONES):
+        if owner not in (*TASKS, *DATASETS, *BACKBONES, *VARIANTS):
             raise SettingsError(
                 f"recipe {name}: unknown section [{owner}]; expected [profile], a task: {', '.join(TASKS)}, a "
-                f"dataset: {', '.join(DATASETS)}, or a backbone: {', '.join(BACKBONES)}"
+                f"dataset: {', '.join(DATASETS)}, a backbone: {', '.join(BACKBONES)}, or a variant of the ablations"
             )
         tables[owner] = {}
         for section, values in sections.items():
             for key, value in values.items():
                 dotted = f"{section}.{key}"
                 tables[owner][dotted] = typed(dotted, value, f"recipe {name}")
-        if owner in BACKBONES and (idle := [key for key in tables[owner] if _is_glca_without(key, owner)]):
+        if owner in BACKBONES and (idle := [key for key in tables[owner] if is_glca_without(key, owner)]):
             raise SettingsError(f"recipe {name}: [{owner}] sets {idle[0]}, but {owner} has no GLCA")
+        if owner in VARIANTS and (other := tables[owner].keys() - fixed(owner).keys()):
+            raise SettingsError(
+                f"recipe {name}: [{owner}] sets {min(other)}; a variant's section only says what it fixes to another "
+                f"value in this profile: {', '.join(fixed(owner))}"
+            )
     return Profile(name=name, tables=tables, **header)
 
 
@@ -132,7 +151,7 @@ def is_comparable(profile: str, changed: Iterable[str] = ()) -> bool:
 
 
 def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, object]) -> Config:
-    """The settings of one run; overrides that have no meaning for its cell are left out.
+    """The settings of one run; overrides that have no meaning for its cell, or that its variant fixes, are left out.
 
     Raises SettingsError where the profile lacks a value or a value makes no sense.
     """
@@ -145,8 +164,10 @@ def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, obj
         raise SettingsError(f"recipe {profile.name}: {foreign[0]} has no meaning in {cell.task}")
     values = {
         **recipe,
-        **_meant(profile.tables.get(cell.backbone, {}), cell),
-        **_meant(overrides, cell),
+        **meant(profile.tables.get(cell.backbone, {}), cell),
+        **meant(overrides, cell),
+        **meant(fixed(cell.method), cell),
+        **meant(profile.tables.get(cell.method, {}), cell),
     }
     sections: dict[str, dict[str, object]] = {}
     for dotted, value in values.items():
@@ -176,52 +197,30 @@ def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, obj
     return Config(cell, seed, profile.name, settings, tag, identity)
 
 
-def belongs_to_other(name: str, task: str) -> bool:
-    """Whether a setting belongs to another task than ``task`` alone."""
-    return any(name in names for other, names in ONE_TASK.items() if other != task)
-
-
-def _is_glca_without(name: str, backbone: str) -> bool:
-    return name in GLCA_ONLY and not BACKBONES[backbone].glca
-
-
-def _has_meaning(name: str, cell: Cell) -> bool:
-    """Whether a setting is one of the cell's task and backbone."""
-    return not belongs_to_other(name, cell.task) and not _is_glca_without(name, cell.backbone)
-
-
-def _meant(values: Mapping[str, object], cell: Cell) -> dict[str, object]:
-    return {name: value for name, value in values.items() if _has_meaning(name, cell)}
-
-
-def require_meaning(overrides: Iterable[str], cells: Iterable[Cell]) -> None:
-    """Raises SettingsError for an override that changes nothing in any of the cells."""
-    cells = tuple(cells)
-    for name in overrides:
-        if not cells or any(_has_meaning(name, cell) for cell in cells):
-            continue
-        if name in GLCA_ONLY:
-            backbones = ", ".join(dict.fromkeys(BACKBONES[cell.backbone].title for cell in cells))
-            raise SettingsError(
-                f"SET: {name} is a setting of GLCA, which {backbones} has not: DCAL is PWCA alone there; leave it out"
-            )
-        words = {"fgvc": "fine-grained classification", "reid": "re-identification"}
-        (owner,) = (task for task, names in ONE_TASK.items() if name in names)
-        raise SettingsError(
-            f"SET: {name} is a setting of {words[owner]} alone and has no meaning for the cells asked for; "
-            "leave it out"
-        )
-
-
 def _determining(settings: Settings, cell: Cell) -> dict[str, object]:
     flat = {
         f"{section}.{name}": list(value) if isinstance(value, tuple) else value
         for section, values in asdict(settings).items()
         for name, value in values.items()
     }
+    without = {name for name, value in CAME_LATER.items() if flat[name] == value}
     if cell.method == "baseline":
-        flat = {name: value for name, value in flat.items() if name not in DCAL_ONLY}
-    return _meant(flat, cell)
+        without |= set(DCAL_ONLY)
+    # Of a branch that is switched off only that counts.
+    if _glca(settings, cell) is None:
+        without |= set(GLCA_ONLY) - {"model.glca_blocks"}
+    if _pwca(settings, cell) is None:
+        without |= set(PWCA_ONLY) - {"model.pwca_blocks"}
+    return meant({name: value for name, value in flat.items() if name not in without}, cell)
+
+
+def _glca(settings: Settings, cell: Cell) -> GLCASettings | None:
+    without = cell.method == "baseline" or not BACKBONES[cell.backbone].glca
+    return None if without else settings.model.glca()
+
+
+def _pwca(settings: Settings, cell: Cell) -> PWCASettings | None:
+    return None if cell.method == "baseline" else settings.model.pwca()
 
 
 def _weights_identity(tag: str, profile: Profile) -> dict[str, object]:
@@ -234,6 +233,8 @@ def _weights_identity(tag: str, profile: Profile) -> dict[str, object]:
 
 
 def _pictures_identity(profile: Profile, dataset: str) -> str:
+    if is_own(dataset):
+        return "own"
     if profile.pictures == "official":
         return "official"
     from benchmark.mini.sets import version_of

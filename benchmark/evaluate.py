@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ def own(rows: Tensor) -> Tensor:
     return rows
 
 
+def digest(rows: Tensor) -> str:
+    """sha256 of the bytes of ``rows`` (n, …) as float32: two models that agree in it agree in every bit."""
+    return hashlib.sha256(rows.detach().float().cpu().contiguous().numpy()).hexdigest()
+
+
 @dataclass(frozen=True)
 class Predictions:
     """Per test image, in the split's order.
@@ -33,6 +39,7 @@ class Predictions:
     probability: branch → (n,) float32, what the branch gives the true class; of ``both`` the mean of SA's and GLCA's.
     classes: names of the classes, by index.
     Branches: ``both`` (the paper's prediction; SA alone for a baseline), and with GLCA ``sa`` and ``glca``.
+    digests: ``sa``, and with GLCA ``glca`` → ``digest`` of the branch's logits (n, classes).
     """
 
     labels: np.ndarray
@@ -40,6 +47,7 @@ class Predictions:
     probability: dict[str, np.ndarray]
     top5: np.ndarray
     classes: tuple[str, ...]
+    digests: dict[str, str]
 
     def metrics(self) -> dict[str, float]:
         """top1, top5, and with GLCA sa_top1 and glca_top1, in percent."""
@@ -92,9 +100,13 @@ def predict(
     labels, top5 = [], []
     predicted: dict[str, list[Tensor]] = {}
     probability: dict[str, list[Tensor]] = {}
+    logits: dict[str, list[Tensor]] = {}
     with evaluating(model):
         for batch in batches:
-            scores = class_scores(model(prepare(batch.images)))
+            outputs = model(prepare(batch.images))
+            for name, branch in outputs.branches().items():
+                logits.setdefault(name, []).append(branch.logits.float().cpu())
+            scores = class_scores(outputs)
             if len(scores) == 2:  # SA alone: both is the same
                 del scores["sa"]
             for branch, score in scores.items():
@@ -112,4 +124,5 @@ def predict(
         {branch: whole(torch.cat(parts)).numpy() for branch, parts in probability.items()},
         whole(torch.cat(top5)).numpy(),
         dataset.classes,
+        {name: digest(whole(torch.cat(parts))) for name, parts in logits.items()},
     )

@@ -61,8 +61,9 @@ class InParts:
         self, images: Tensor, partner_images: Tensor | None, labels: Tensor, counts: Sequence[int]
     ) -> Tensor:
         sizes = [size for size in self._cut.counts(len(images)) if size]
-        partners = partner_images.split(sizes) if partner_images is not None else (None,) * len(sizes)
-        *parts, last = zip(images.split(sizes), partners, strict=True)
+        own = self._step_loss.labels_to_pair_by(labels, counts, len(images))
+        given = (images, partner_images, own)
+        *parts, last = zip(*(_split(tensor, sizes) for tensor in given), strict=True)
         drawn, leaves = [], []
         for part in parts:
             drawn.append(self._randomness.state())
@@ -80,6 +81,10 @@ class InParts:
         self._randomness.restore(after)
         self._peers.average(self._step_loss.parameters())
         return losses
+
+
+def _split(tensor: Tensor | None, sizes: Sequence[int]) -> Sequence[Tensor | None]:
+    return (None,) * len(sizes) if tensor is None else tensor.split(sizes)
 
 
 def _by_name(features: Features) -> dict[str, Tensor]:

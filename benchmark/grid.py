@@ -1,21 +1,29 @@
-"""The grid: every backbone × dataset × method of the paper's tables, as cells with readable ids (no torch)."""
+"""The grid: every backbone × dataset × method of the paper's tables and ablations, as cells with readable ids (no
+torch).
+"""
 
 from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
 from benchmark.errors import SettingsError
+from benchmark.variants import VARIANTS, fixed_on
 
 METHODS = ("baseline", "dcal")
+ABLATIONS = "ablations"
 
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One number's place in a table: what is trained, on what, how. ``id`` is ``cub/deit_tiny/dcal``."""
+    """One number's place in a table: what is trained, on what, how. ``id`` is ``cub/deit_tiny/dcal``.
+
+    table: ``ablations`` where the method is a variant, ``own`` where the dataset is a user's own, which is in no table.
+    """
 
     table: str
     dataset: str
@@ -93,38 +101,90 @@ def all_cells() -> tuple[Cell, ...]:
     return tuple(cell for table in TABLES.values() for cell in table.cells)
 
 
+def ablation_cells() -> tuple[Cell, ...]:
+    """The ablations' cells: Table 1's and Table 2's own of two backbones, and all variants of the first one."""
+    variants = (Cell(ABLATIONS, "cub", "deit_tiny", key) for key in VARIANTS)
+    return (*select(["cub/deit_tiny"]), *variants, *select(["veri/vit_base"]))
+
+
 def select(patterns: Iterable[str] = (), table: str | None = None) -> tuple[Cell, ...]:
     """Cells whose id matches one of the patterns, in grid order.
 
     patterns: shell patterns over ``dataset/backbone/method``; a missing tail means "all", so ``cub``
         is ``cub/*/*``. No pattern selects everything.
-    table: keep only this table's cells.
+    table: keep only this table's cells. Without one, a variant is found by its exact id alone, on every pair of the
+        grid: patterns and no pattern mean the tables' cells.
 
-    Raises SettingsError for an unknown table and for a pattern that selects nothing.
+    Raises SettingsError for an unknown table, for a pattern that selects nothing, and for a variant of a branch that
+    the backbone has not.
     """
-    if table is not None and table not in TABLES:
-        raise SettingsError(f"unknown table {table!r}: expected one of {', '.join(TABLES)}")
-    cells = TABLES[table].cells if table else all_cells()
+    if table not in (None, ABLATIONS, *TABLES):
+        raise SettingsError(f"unknown table {table!r}: expected one of {', '.join((*TABLES, ABLATIONS))}")
     patterns = tuple(patterns)
+    cells = ablation_cells() if table == ABLATIONS else TABLES[table].cells if table else all_cells()
     if not patterns:
         return cells
+    variants: list[Cell] = []
     chosen: set[str] = set()
     for pattern in patterns:
         parts = pattern.strip("/").split("/")
+        if table is None and (variant := _variant(parts)):
+            variants.append(variant)
+            continue
         full = "/".join(parts + ["*"] * (3 - len(parts)))
         matched = {cell.id for cell in cells if fnmatch.fnmatchcase(cell.id, full)}
         if not matched:
             raise SettingsError(_no_match(pattern, full, cells, table))
         chosen |= matched
-    return tuple(cell for cell in cells if cell.id in chosen)
+    return (*(cell for cell in cells if cell.id in chosen), *dict.fromkeys(variants))
+
+
+def named(cell_id: str) -> Cell:
+    """The cell of exactly this id: one of the grid, or one of a user's own dataset that is registered.
+
+    Raises SettingsError for an id that is none.
+    """
+    dataset, _, rest = cell_id.partition("/")
+    backbone, _, method = rest.partition("/")
+    if dataset not in DATASETS or not DATASETS[dataset].own:
+        found = select([cell_id]) if "/" in rest else ()
+        if len(found) == 1:
+            return found[0]
+    elif backbone in BACKBONES and method in (*METHODS, *VARIANTS):
+        _require_branch(cell_id, backbone, method)
+        return Cell("own", dataset, backbone, method)
+    raise SettingsError(
+        f"{cell_id!r} is no cell: expected dataset/backbone/method, e.g. cub/deit_tiny/dcal; backbones are "
+        f"{', '.join(BACKBONES)}, methods {', '.join(METHODS)} and those of the ablations"
+    )
+
+
+def _variant(parts: Sequence[str]) -> Cell | None:
+    """The cell of a variant on a pair of the grid, named by its three parts; None for everything else."""
+    pairs = {(cell.dataset, cell.backbone) for cell in all_cells()}
+    if len(parts) != 3 or parts[2] not in VARIANTS or tuple(parts[:2]) not in pairs:
+        return None
+    cell = Cell(ABLATIONS, *parts)
+    _require_branch(cell.id, cell.backbone, cell.method)
+    return cell
+
+
+def _require_branch(cell_id: str, backbone: str, method: str) -> None:
+    """Raises SettingsError for a variant that is nothing, or nothing of its own, on a backbone without GLCA."""
+    if method in VARIANTS and not fixed_on(method, backbone):
+        raise SettingsError(
+            f"{cell_id}: {BACKBONES[backbone].title} has no GLCA, DCAL is PWCA alone there: run "
+            f"{cell_id.removesuffix(method)}dcal, or another backbone"
+        )
 
 
 def _no_match(pattern: str, full: str, cells: tuple[Cell, ...], table: str | None) -> str:
-    near = difflib.get_close_matches(full, sorted({cell.id for cell in cells}), n=3, cutoff=0.4)
-    where = f"{TABLES[table].title}" if table else "the grid"
+    known = (*cells, *ablation_cells()) if table is None else cells
+    near = difflib.get_close_matches(full, sorted({cell.id for cell in known}), n=3, cutoff=0.4)
+    where = "the ablations" if table == ABLATIONS else TABLES[table].title if table else "the grid"
     hint = f"; nearest: {', '.join(near)}" if near else ""
     return (
         f"pattern {pattern!r} matches none of the {len(cells)} cells of {where}{hint}. "
-        f"A pattern is dataset/backbone/method with shell wildcards, e.g. 'cub/deit_*/dcal'; "
-        f"`make list` prints every cell"
+        f"A pattern is dataset/backbone/method with shell wildcards, e.g. 'cub/deit_*/dcal'; `make list` prints every "
+        f"cell, `make list TABLE={ABLATIONS}` those of the ablations, which are found by their whole id or with TABLE"
     )

@@ -18,6 +18,8 @@ class Infrastructure:
     submitted: the code at submission, as provenance.code gives it, and when that was.
     world: this process among those that train the run together; none: it is alone.
     tuning: how a training step is computed.
+    log_interval: steps between two lines in the log, besides the one an epoch; 0 for none.
+    trackers: what shows the run's history elsewhere, by name.
     """
 
     device: str | None = None  # None: as the profile says
@@ -30,3 +32,5 @@ class Infrastructure:
     submitted: Mapping[str, object] | None = None
     world: World | None = None
     tuning: Tuning = field(default_factory=Tuning)
+    log_interval: int = 0
+    trackers: tuple[str, ...] = ()

@@ -7,9 +7,10 @@ import os
 import shlex
 from pathlib import Path
 
-from benchmark import config, status
+from benchmark import config, meaning, status
+from benchmark.data.own import register_own
 from benchmark.errors import SettingsError
-from benchmark.grid import Cell, select
+from benchmark.grid import Cell, named, select
 from benchmark.places import Places
 from benchmark.status import RunView
 
@@ -29,7 +30,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 def add_grid(parser: argparse.ArgumentParser) -> None:
     """Which runs: table, cell patterns, seeds."""
-    parser.add_argument("--table", default=None, help="table1, table2 or extras; none: all")
+    parser.add_argument(
+        "--table", default=None, help="table1, table2, extras or ablations; none: all three tables"
+    )
     parser.add_argument("--cells", default="", help="patterns dataset/backbone/method, separated by spaces")
     parser.add_argument("--seeds", default="0", help="whole numbers separated by spaces or commas")
 
@@ -44,6 +47,37 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint-seconds", type=float, default=60.0, help="least time between two checkpoints"
     )
+
+
+def add_tracking(parser: argparse.ArgumentParser) -> None:
+    """Where the runs' histories are shown beside their own files."""
+    parser.add_argument("--track", default="", help='"tensorboard wandb", one of them, or none')
+
+
+def add_by_hand(parser: argparse.ArgumentParser) -> None:
+    """What one looks at while a run goes on."""
+    parser.add_argument(
+        "--log-interval",
+        type=_steps,
+        default=0,
+        help="steps between two lines in the log; 0: a line an epoch",
+    )
+    parser.add_argument(
+        "--val-interval", type=int, default=None, help="epochs between two evaluations, SET evaluate.every"
+    )
+
+
+def overrides(arguments: argparse.Namespace) -> dict[str, object]:
+    """SET of ``run``, with --val-interval under its name there. Raises SettingsError where they contradict."""
+    found = config.parse_overrides(arguments.overrides)
+    if arguments.val_interval is None:
+        return found
+    if found.setdefault("evaluate.every", arguments.val_interval) != arguments.val_interval:
+        raise SettingsError(
+            f"--val-interval {arguments.val_interval} and SET evaluate.every={found['evaluate.every']} are one "
+            "setting: give one of them"
+        )
+    return found
 
 
 def seeds(text: str) -> tuple[int, ...]:
@@ -65,6 +99,18 @@ def patterns(text: str) -> tuple[str, ...]:
 def cells(arguments: argparse.Namespace) -> tuple[Cell, ...]:
     """The cells asked for, by table and patterns. Raises SettingsError as ``grid.select``."""
     return select(patterns(arguments.cells), arguments.table)
+
+
+def cell(arguments: argparse.Namespace) -> Cell:
+    """The one cell of ``run``; a dataset of the user's own is looked for in DATA. Raises SettingsError for no cell."""
+    if arguments.cell.count("/") == 2:
+        register_own(arguments.cell.partition("/")[0], absolute(arguments.data))
+    return named(arguments.cell)
+
+
+def require_free(arguments: argparse.Namespace) -> None:
+    """For verbs that start runs: raises SettingsError for a SET of what a variant among the cells asked for fixes."""
+    meaning.require_free(config.parse_overrides(arguments.overrides), cells(arguments))
 
 
 def collect(arguments: argparse.Namespace) -> list[RunView]:
@@ -142,6 +188,12 @@ def _runs(text: str) -> Path:
             "is empty: expected a folder of runs, or several separated by spaces"
         )
     return Path(text)
+
+
+def _steps(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of steps, 0 for none")
+    return int(text)
 
 
 def _workers(text: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -34,6 +34,11 @@ class Randomness:
             torch.cuda.set_rng_state(rng["cuda"])
         if self._selection:
             self._selection.set_state(rng["selection"])
+
+    def select_from(self, selections: Sequence[Tensor | None], rank: int) -> None:
+        """Draw local queries from there on, if a state is known for this rank."""
+        if self._selection and rank < len(selections):
+            self._selection.set_state(selections[rank])
 
     def begin(self, *place: int) -> None:
         """Streams of their own for these numbers, e.g. seed and rank."""

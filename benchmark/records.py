@@ -72,6 +72,8 @@ _RESULT_SCHEMA: dict[str, object] = {
     },
     "final_weights_sha256": str,
     "predictions_sha256": str,
+    # of the last evaluation's logits (Re-ID: features) by branch; records made before it was introduced lack it
+    "outputs_sha256?": {"sa?": str, "glca?": str, "both?": str},
     "provenance": dict,
 }
 

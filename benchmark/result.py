@@ -67,6 +67,7 @@ def make_result(
         },
         "final_weights_sha256": checkpoint.weights_sha256(trainer.model.state_dict()),
         "predictions_sha256": predictions_sha256,
+        "outputs_sha256": predictions.digests,
         "provenance": provenance,
     }
 

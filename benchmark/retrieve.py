@@ -11,7 +11,7 @@ import torch
 
 from benchmark.data.loader import Batch, Prepare
 from benchmark.data.reid import ReIDDataset
-from benchmark.evaluate import Whole, evaluating, own
+from benchmark.evaluate import Whole, digest, evaluating, own
 from benchmark.nearest import nearest
 from benchmark.ranking import Items, Ranking, rank_features
 from dcal.model import DCAL
@@ -33,12 +33,14 @@ class Retrieval:
     identities, cameras: (q,), of the queries, in the split's order.
     nearest: finds (q, NEAREST), of ``both``: places in the gallery of each query's first pictures, −1 where there are
         fewer. It takes as long as a ranking, and an evaluation in mid-training asks for metrics alone.
+    digests: branch → ``evaluate.digest`` of its features, those of the queries first.
     """
 
     identities: np.ndarray
     cameras: np.ndarray
     rankings: dict[str, Ranking]
     nearest: Callable[[], np.ndarray]
+    digests: dict[str, str]
 
     def metrics(self) -> dict[str, float]:
         """mAP, R1, R5, R10, and with GLCA each with ``sa_`` and ``glca_`` in front, in percent of valid queries."""
@@ -97,13 +99,14 @@ def retrieve(
                 features.setdefault(branch, []).append(feature)
         queries = len(dataset.query)
         asked, there = _items(dataset.query), _items(dataset.gallery)
-        rankings = {}
+        rankings, digests = {}, {}
         for branch in tuple(features):
             every = whole(torch.cat(features.pop(branch)))
+            digests[branch] = digest(every)
             rankings[branch] = rank_features(every[:queries], every[queries:], asked, there)
             if branch == "both":
                 first = partial(nearest, every[:queries], every[queries:], asked, there, NEAREST)
-    return Retrieval(asked.identities, asked.cameras, rankings, first)
+    return Retrieval(asked.identities, asked.cameras, rankings, first, digests)
 
 
 def _items(split: object) -> Items:

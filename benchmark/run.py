@@ -9,7 +9,9 @@ from benchmark import claim
 from benchmark.atomic import remove_leftovers
 from benchmark.config import Config, load_profile, resolve
 from benchmark.data import sources
+from benchmark.data.check import refuse_unreadable
 from benchmark.data.lists import missing_files
+from benchmark.data.registry import is_own
 from benchmark.errors import DataError, RunError
 from benchmark.grid import Cell
 from benchmark.infrastructure import Infrastructure
@@ -107,12 +109,14 @@ def _lead(attempt: Attempt, held: claim.Claim, beating: Heartbeat) -> dict:
             return result
         folder.outcome.unlink(missing_ok=True)
         remove_leftovers(folder.path)
+        if is_own(dataset.key) and not folder.checkpoint.exists():
+            _look_at(dataset, attempt)
         attempt.meeting.connect()
         return Work(attempt, dataset, fingerprint, held, beating).to_the_end()
 
 
 def _load_data(config: Config, places: Places) -> Dataset:
-    if places.generated:
+    if places.generates(config.cell.dataset):
         write(places.data, (config.cell.dataset,))
     dataset = sources.load_for(config.cell.dataset, places.data, config.settings.data)
     missing = missing_files(dataset.root, dataset.pictures, limit=5)
@@ -122,6 +126,14 @@ def _load_data(config: Config, places: Places) -> Dataset:
             "`make check-data` lists them; fetch the dataset again"
         )
     return dataset
+
+
+def _look_at(dataset: Dataset, attempt: Attempt) -> None:
+    """A user's own pictures, which no list describes, before the hours: what is left out, and whether all decode."""
+    for note in dataset.notes:
+        logger.warning("%s", note)
+    logger.info("decoding all %s pictures once, before training", f"{len(dataset.pictures):,}")
+    refuse_unreadable(dataset, attempt.infrastructure.threads, lambda: attempt.stop.reason)
 
 
 def _refuse_stale(config: Config, folder: RunFolder, result: dict | None, fingerprint: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmark.backbones import BACKBONES
 from benchmark.errors import SettingsError
 from benchmark.grid import Cell
 from benchmark.settings import Settings
@@ -15,7 +16,16 @@ def check_values(settings: Settings, cell: Cell) -> None:
             f"train.epochs={train.epochs}, train.batch_size={train.batch_size} and "
             f"evaluate.every={settings.evaluate.every}: each must be at least 1"
         )
-    if cell.method == "dcal" and train.batch_size == 1 and settings.model.pwca_pairing == "batch":
+    try:
+        glca, pwca = settings.model.glca(), settings.model.pwca()
+    except ValueError as error:
+        raise SettingsError(f"model settings: {error}") from error
+    if cell.method != "baseline" and pwca is None and (glca is None or not BACKBONES[cell.backbone].glca):
+        raise SettingsError(
+            f"model.pwca_blocks=0{'' if glca else ' and model.glca_blocks=0'} leave nothing of DCAL on "
+            f"{BACKBONES[cell.backbone].title}: run the baseline, or switch one on"
+        )
+    if cell.method != "baseline" and train.batch_size == 1 and pwca and pwca.pairs_in_batch:
         raise SettingsError(
             "train.batch_size=1 leaves PWCA nobody to pair an image with: use at least 2, or "
             "model.pwca_pairing=loader, which brings a second batch"
@@ -35,11 +45,6 @@ def check_values(settings: Settings, cell: Cell) -> None:
         raise SettingsError(f"data.crop={data.crop} does not fit into data.resize={data.resize}{padded}")
     if cell.task == "reid":
         _check_reid(settings)
-    try:
-        settings.model.glca()
-        settings.model.pwca()
-    except ValueError as error:
-        raise SettingsError(f"model settings: {error}") from error
 
 
 def _check_reid(settings: Settings) -> None:

@@ -11,7 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dcal.settings import GLCASettings, Init, Pairing, PWCASettings, Readout, Selection, Stream
+from dcal.settings import (
+    GLCASettings,
+    Init,
+    Keys,
+    Pairing,
+    PWCASettings,
+    Readout,
+    Regulariser,
+    Selection,
+    Stream,
+)
 
 Size = tuple[int, int]
 
@@ -50,24 +60,38 @@ class ModelSettings:
     glca_init: Init
     glca_readout: Readout
     glca_select: Selection
+    glca_keys: Keys
     pwca_blocks: int
     pwca_stream: Stream
     pwca_pairing: Pairing
+    pwca_regulariser: Regulariser
+    pwca_noise: float
     w_init: float  # start value of the uncertainty weights
 
-    def glca(self) -> GLCASettings:
-        """The method's own form of the GLCA settings."""
+    def glca(self) -> GLCASettings | None:
+        """The method's own form of the GLCA settings; None where glca_blocks = 0 switches it off."""
+        if self.glca_blocks == 0:
+            return None
         return GLCASettings(
             blocks=self.glca_blocks,
             ratio=self.glca_ratio,
             init=self.glca_init,
             readout=self.glca_readout,
             select=self.glca_select,
+            keys=self.glca_keys,
         )
 
-    def pwca(self) -> PWCASettings:
-        """The method's own form of the PWCA settings."""
-        return PWCASettings(blocks=self.pwca_blocks, stream=self.pwca_stream, pairing=self.pwca_pairing)
+    def pwca(self) -> PWCASettings | None:
+        """The method's own form of the PWCA settings; None where pwca_blocks = 0 switches it off."""
+        if self.pwca_blocks == 0:
+            return None
+        return PWCASettings(
+            blocks=self.pwca_blocks,
+            stream=self.pwca_stream,
+            pairing=self.pwca_pairing,
+            regulariser=self.pwca_regulariser,
+            noise=self.pwca_noise,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +140,17 @@ DCAL_ONLY = tuple(f"model.{name}" for name in ModelSettings.__dataclass_fields__
 
 # Settings of GLCA: backbones without it (benchmark.backbones) leave them out of their hash.
 GLCA_ONLY = tuple(name for name in DCAL_ONLY if name.startswith("model.glca_"))
+
+# The same of PWCA.
+PWCA_ONLY = tuple(name for name in DCAL_ONLY if name.startswith("model.pwca_"))
+
+# Settings that came after records of this version of the numbers were made, with what was done before there was a
+# choice: at that value they stay out of the hash, so that those records stay valid.
+CAME_LATER: dict[str, object] = {
+    "model.glca_keys": "global",
+    "model.pwca_regulariser": "pwca",
+    "model.pwca_noise": 0.1,
+}
 
 # Settings that have a meaning for one task alone: they stay out of the other's hash.
 ONE_TASK = {

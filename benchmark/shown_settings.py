@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from benchmark import config
 from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
-from benchmark.grid import all_cells, select
+from benchmark.grid import ABLATIONS, all_cells, select
+from benchmark.variants import VARIANTS
 
 WORDS = {"fgvc": "fine-grained classification (Table 1)", "reid": "re-identification (Table 2)"}
 PLAIN = "deit_tiny"  # a backbone that no recipe treats apart
@@ -29,6 +30,10 @@ def lines(profile: config.Profile, overrides: Mapping[str, object]) -> Iterator[
                 yield f"# {key} differs"
                 yield from own
         yield from _of_backbones(task, profile, overrides)
+    if "fgvc" in profile.tables:
+        yield ""
+        yield "# methods of the ablations: DCAL with these settings, which SET does not change"
+        yield from _of_variants(profile)
 
 
 def _of_backbones(task: str, profile: config.Profile, overrides: Mapping[str, object]) -> Iterator[str]:
@@ -42,6 +47,13 @@ def _of_backbones(task: str, profile: config.Profile, overrides: Mapping[str, ob
             yield from own
         if not BACKBONES[backbone].glca:
             yield f"# {backbone} has no GLCA: model.glca_* have no meaning there"
+
+
+def _of_variants(profile: config.Profile) -> Iterator[str]:
+    for cell in select([], ABLATIONS):
+        if cell.method in VARIANTS:
+            chosen = config.resolve(cell, 0, profile, {}).identity["settings"]
+            yield f"# {cell.method}: {' '.join(f'{name}={chosen[name]}' for name in VARIANTS[cell.method].fixed)}"
 
 
 def _shown(

@@ -18,11 +18,12 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from benchmark import claim
-from benchmark.config import Config, load_profile, require_meaning, resolve
+from benchmark.config import Config, load_profile, resolve
 from benchmark.data import sources
 from benchmark.data.registry import DATASETS
 from benchmark.errors import DataError
 from benchmark.grid import Cell, select
+from benchmark.meaning import require_meaning
 from benchmark.places import Places
 from benchmark.predictions import Predictions
 from benchmark.progress import read_progress
@@ -149,7 +150,7 @@ def began(handed: Submission, folder: RunFolder, outcome: dict | None) -> bool:
 
 def _not_started(config: Config, places: Places) -> tuple[str, str]:
     row = DATASETS[config.cell.dataset]
-    if not places.generated and sources.locate(row.key, places.data) is None:
+    if not places.generates(row.key) and sources.locate(row.key, places.data) is None:
         return "no-data", f"no {row.folders[0]} in {places.data or 'DATA, which is not set'}"
     if lacking := lacking_weights(config, places, download=not weight_files.hub_is_offline()):
         return "no-weights", lacking

@@ -25,7 +25,9 @@ Dataset = FGVCDataset | ReIDDataset
 
 
 class Evaluation(Protocol):
-    """What an evaluation found."""
+    """What an evaluation found. digests: branch → ``evaluate.digest`` of its logits, or of its features."""
+
+    digests: dict[str, str]
 
     def metrics(self) -> dict[str, float]:
         """In percent, by the names that records use."""
@@ -42,7 +44,8 @@ class Task:
     """A task.
 
     head: the model's. metric: the one that "best epoch" is about.
-    loss: L_b of one branch, a scalar from its output and (B,) labels.
+    loss: L_b of one branch, a scalar from its output and (B,) labels; noisy=True where some of these are wrong on
+        purpose.
     sampler: the training batches of a run from dataset, settings and seed.
     evaluate: everything the test split says about a model; batches are this rank's of the test split, in order, and
         its last argument puts all ranks' findings together.
@@ -51,18 +54,18 @@ class Task:
 
     head: str
     metric: str
-    loss: Callable[[Branch, Tensor], Tensor]
+    loss: Callable[..., Tensor]
     sampler: Callable[[Dataset, TrainSettings, int], Sampler]
     evaluate: Callable[[DCAL, Dataset, Iterable[Batch], Prepare, Whole], Evaluation]
     facts: Callable[[Dataset], dict[str, object]]
 
 
-def _cross_entropy(branch: Branch, labels: Tensor) -> Tensor:
+def _cross_entropy(branch: Branch, labels: Tensor, *, noisy: bool = False) -> Tensor:
     return F.cross_entropy(branch.logits.float(), labels)
 
 
-def _cross_entropy_and_triplet(branch: Branch, labels: Tensor) -> Tensor:
-    return _cross_entropy(branch, labels) + soft_margin_triplet(branch.feature, labels)
+def _cross_entropy_and_triplet(branch: Branch, labels: Tensor, *, noisy: bool = False) -> Tensor:
+    return _cross_entropy(branch, labels) + soft_margin_triplet(branch.feature, labels, noisy=noisy)
 
 
 def _shuffled(dataset: Dataset, train: TrainSettings, seed: int) -> Sampler:

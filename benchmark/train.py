@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import math
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
-from tqdm import tqdm
+from torch import Tensor
 
 from benchmark.book import Book, line
 from benchmark.config import Config
@@ -23,6 +22,7 @@ from benchmark.gradients import AtOnce, InParts
 from benchmark.optim import Schedule, load_optimizer, make_optimizer
 from benchmark.randomness import Randomness
 from benchmark.step import StepLoss
+from benchmark.step_log import StepLog
 from benchmark.stop import Stopped, StopRequest
 from benchmark.tasks import Evaluation, Task
 from benchmark.tuned import tune
@@ -42,7 +42,7 @@ class Trainer:
 
     loader: this rank's share of the batches. peers: the other ranks.
     save: called with the state to write a checkpoint; checkpoint_seconds: least time between two, by rank 0's clock.
-    record: called with the history after each epoch.
+    record: called with the history after each epoch. show_progress, log_interval: of ``StepLog``.
     task: its loss is each branch's own.
     evaluate: called at the epochs the settings name; its predictions go into the history only. It reads its batches
         through what it is given, so that a stop need not wait for its end.
@@ -64,6 +64,7 @@ class Trainer:
         stop: StopRequest,
         checkpoint_seconds: float,
         show_progress: bool,
+        log_interval: int = 0,
         tuning: Tuning = Tuning(),  # noqa: B008 - it cannot be changed
     ) -> None:
         self.config, self.model, self.loader, self.compute = config, model, loader, compute
@@ -71,7 +72,7 @@ class Trainer:
         self.transfer = Transfer(prepare, compute.device)
         self.evaluate, self.save, self.record, self.stop = evaluate, save, record, stop
         self.checkpoint_seconds = checkpoint_seconds
-        self.show_progress = show_progress
+        self.step_log = StepLog(model.branch_names, every=log_interval, bar=show_progress)
         self.weighting = UncertaintyWeighting(model.branch_names, initial=config.settings.model.w_init)
         self.weighting.to(compute.device)
         self.randomness = Randomness(model, compute.device)
@@ -83,6 +84,8 @@ class Trainer:
         self.schedule = Schedule(self.optimizer, self.train, self.epoch_steps)
         self.book = Book()
         self._sums = torch.zeros(len(model.branch_names), dtype=torch.float64, device=compute.device)
+        # What each rank's random selection drew its evaluation from.
+        self.selections: list[Tensor | None] = []
         self._saved_at = time.monotonic()
         if peers.rank:  # rank 0 goes on with the stream of a run that is alone
             self._seed_afresh()
@@ -123,20 +126,14 @@ class Trainer:
 
     def _train_epoch(self) -> None:
         book, steps = self.book, self.epoch_steps[self.book.epoch]
-        batches = self.loader.epoch(book.epoch, book.step)
-        bar = tqdm(
-            self.transfer(batches),
-            desc=f"epoch {book.epoch + 1}/{self.train.epochs}",
-            initial=book.step,
-            total=steps,
-            leave=False,
-            file=sys.stderr,
-            disable=not self.show_progress,
-        )
+        batches = self.transfer(self.loader.epoch(book.epoch, book.step))
+        taken = sum(self.epoch_steps[: book.epoch])
         before, started = book.epoch_seconds, time.monotonic()
-        for batch in bar:
+        for batch in self.step_log.epoch(batches, book, steps=steps, epochs=self.train.epochs):
             self._step(batch)
             book.step += 1
+            where = f"epoch {book.epoch + 1}/{self.train.epochs}, step {book.step}/{steps}"
+            self.step_log.tell(taken + book.step, where, self.optimizer.param_groups[0]["lr"])
             book.epoch_seconds = before + time.monotonic() - started
             stopping, due = self.peers.any(bool(self.stop.reason), self._save_is_due())
             if stopping:
@@ -154,6 +151,7 @@ class Trainer:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self._sums += losses * len(labels)
+        self.step_log.add(losses, len(labels))
         book.images += len(labels)
 
     def _finish_epoch(self) -> Evaluation | None:
@@ -202,7 +200,8 @@ class Trainer:
         what it drew. All ranks look together, also those that have fewer batches.
         """
         left, before = iter(batches), self.randomness.state()
-        for _ in range(rounds):
+        self.selections = self.peers.collect(before.get("selection"))
+        for _ in self.step_log.steps(range(rounds), "evaluation", total=rounds):
             (stopping,) = self.peers.any(bool(self.stop.reason))
             if stopping:
                 self.randomness.restore(before)
@@ -227,7 +226,8 @@ class Trainer:
         }
 
     def load_state(self, state: dict) -> None:
-        """Go on from a checkpoint's state. A finished run's slim one restores the weights and the book only.
+        """Go on from a checkpoint's state. A finished run's slim one restores the weights, the book and
+        what its evaluation drew from.
 
         It may be of another number of ranks: one that it knows nothing of draws from a fresh stream.
         """
@@ -236,6 +236,7 @@ class Trainer:
         # A book from before evaluations were timed does not say how long they took.
         self.book = Book(**({"evaluate_seconds": math.nan} | json.loads(state["book"])))
         if "optimizer" not in state:
+            self.randomness.select_from(state.get("selections", []), self.peers.rank)
             return
         load_optimizer(self.optimizer, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])

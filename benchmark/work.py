@@ -13,29 +13,31 @@ from torch import Tensor
 
 from benchmark import checkpoint, claim, device, provenance
 from benchmark.atomic import file_sha256, write_file, write_json
-from benchmark.backbones import BACKBONES
 from benchmark.config import Config, load_profile
 from benchmark.data import sources
 from benchmark.data.loader import Prepare, TestLoader, TrainLoader, normalise
+from benchmark.data.partners import partner_batches, require_other_classes
 from benchmark.data.registry import DATASETS
 from benchmark.device import Compute
 from benchmark.distributed import Alone
 from benchmark.errors import RunError
+from benchmark.evaluation import evaluated
 from benchmark.forecast import expected
 from benchmark.forecast.measured import Way, recorded_way
 from benchmark.forecast.store import Machine
 from benchmark.infrastructure import Infrastructure
 from benchmark.logs import write_history
 from benchmark.mini.sets import is_generated
+from benchmark.models import build_model
 from benchmark.places import Places
 from benchmark.records import RunFolder, write_result
 from benchmark.rendezvous import Meeting
 from benchmark.result import make_result
 from benchmark.stop import Heartbeat, StopRequest
 from benchmark.tasks import TASKS, Dataset, Evaluation
+from benchmark.trackers import Feed
 from benchmark.train import Trainer, Watched
 from benchmark.world import Shares, training_shares
-from dcal.builder import build
 from dcal.model import DCAL
 
 logger = logging.getLogger("benchmark")
@@ -70,6 +72,7 @@ class Work:
         self.world = self.meeting.world
         self.task = TASKS[self.config.cell.task]
         self.coverage = _coverage(dataset)
+        self.trackers = Feed(self.folder, self.infrastructure.trackers if held else ())
 
     def to_the_end(self) -> dict | None:
         """Returns the result, on rank 0."""
@@ -85,7 +88,7 @@ class Work:
         )  # fmt: skip
         with self.meeting.group(compute.device) as peers:
             self._require_same(peers)
-            return self._work(profile.backbones, compute, peers, started)
+            return self._work(compute, peers, started)
 
     def _require_same(self, peers: Alone) -> None:
         """A folder of the same name may hold something else on another machine."""
@@ -96,21 +99,28 @@ class Work:
                     "checkout must be the same on all machines of a run"
                 )
 
-    def _work(self, backbones: str, compute: Compute, peers: Alone, started: dict) -> dict | None:
+    def _work(self, compute: Compute, peers: Alone, started: dict) -> dict | None:
         settings = self.config.settings
         torch.manual_seed(self.config.seed)
-        model = self._build(backbones).to(compute.device)
+        weights = self.places.weights or "hub"
+        model = build_model(self.config, len(self.dataset.classes), weights=weights).to(compute.device)
         logger.info("%s", model.pretrained)
         data, seed, workers = settings.data, self.config.seed, self.infrastructure.workers
-        paired = self.config.cell.method == "dcal" and settings.model.pwca_pairing == "loader"
-        sampler = self.task.sampler(self.dataset, settings.train, seed)
+        sampler, labels = self.task.sampler(self.dataset, settings.train, seed), self.dataset.train.labels
+        partners = partner_batches(self.config.pwca, labels, sampler, seed)
+        require_other_classes(
+            self.config, labels, sampler, self.world.size, self.infrastructure.tuning.accumulate
+        )
         shares, sections = training_shares(self.config, self.world), Shares(self.world.rank, self.world.size)
         with (
+            self.trackers,
             closing(
                 TestLoader(self.dataset, data, settings.train.batch_size, workers=workers, shares=sections)
             ) as tests,
             closing(
-                TrainLoader(self.dataset, data, sampler, seed, paired=paired, workers=workers, shares=shares)
+                TrainLoader(
+                    self.dataset, data, sampler, seed, partners=partners, workers=workers, shares=shares
+                )
             ) as batches,
         ):
             return self._train(model, batches, tests, compute, peers, started)
@@ -141,10 +151,11 @@ class Work:
             prepare=prepare,
             evaluate=lambda watched: self._evaluated(model, tests, watched, prepare, compute, peers),
             save=self._save,
-            record=lambda history: write_history(self.folder, history) if self.held else None,
+            record=self._record,
             stop=self.stop,
             checkpoint_seconds=self.infrastructure.checkpoint_seconds,
             show_progress=bool(self.held) and not self.infrastructure.quiet and sys.stderr.isatty(),
+            log_interval=self.infrastructure.log_interval if self.held else 0,
             tuning=self.infrastructure.tuning,
         )
         state = None
@@ -156,6 +167,7 @@ class Work:
             trainer.load_state(state)
             logger.info("going on from epoch %d, step %d", trainer.book.epoch + 1, trainer.book.step)
         trainer.book.attempts += 1
+        self.trackers.start(trainer.book.history)
         if self.beating:
             self.beating.progress = trainer.progress
         forecast = self._forecast(compute) if self.held else None
@@ -200,24 +212,9 @@ class Work:
         )
         self.held.verify()
         write_result(self.folder, result)
-        checkpoint.slim(self.folder, trainer.state())
+        checkpoint.slim(self.folder, {**trainer.state(), "selections": trainer.selections})
         logger.info("done: %s", " ".join(f"{name} {value:.2f}" for name, value in result["metrics"].items()))
         return result
-
-    def _build(self, backbones: str) -> DCAL:
-        if backbones == "mini":
-            import benchmark.mini.backbones  # noqa: F401 - registers them with timm
-        settings, dcal = self.config.settings, self.config.cell.method == "dcal"
-        return build(
-            self.config.tag,
-            len(self.dataset.classes),
-            image_size=settings.data.crop,
-            head=self.task.head,
-            weights=self.places.weights or "hub",
-            drop_path=settings.model.drop_path,
-            glca=settings.model.glca() if dcal and BACKBONES[self.config.cell.backbone].glca else None,
-            pwca=settings.model.pwca() if dcal else None,
-        )
 
     def _write_start(self, started: dict, compute: Compute) -> None:
         way = Way(compute.device.type, str(self.infrastructure.tuning))
@@ -248,9 +245,13 @@ class Work:
             peers.meet()
             return peers.gather(rows, tests.counts)
 
-        with torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None):
-            batches = watched(tests, tests.rounds)
-            return self.task.evaluate(model, self.dataset, batches, prepare, whole)
+        batches = watched(tests, tests.rounds)
+        return evaluated(self.task, model, self.dataset, batches, prepare, compute, whole)
+
+    def _record(self, history: list[dict]) -> None:
+        if self.held:
+            write_history(self.folder, history)
+            self.trackers.tell()
 
     def _save(self, state: dict) -> None:
         self.held.verify()

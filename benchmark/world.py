@@ -89,7 +89,7 @@ def require_divisible(config: Config, ranks: int, parts: int = 1) -> None:
         return
     fitting = [number for number in range(1, whole + 1) if whole % number == 0 and whole // number >= least]
     pairing = (
-        f" and at least {least} of them, to pair within the share (model.pwca_pairing=batch)"
+        f" and at least {least} of them, to pair within the share (model.pwca_pairing={config.pwca.pairing})"
         if least > 1
         else ""
     )
@@ -102,7 +102,7 @@ def require_divisible(config: Config, ranks: int, parts: int = 1) -> None:
 
 
 def _pairs_in_batch(config: Config) -> bool:
-    return config.cell.method == "dcal" and config.settings.model.pwca_pairing == "batch"
+    return config.pwca is not None and config.pwca.pairs_in_batch
 
 
 def _or(numbers: Sequence[int]) -> str:

@@ -108,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, function in (("submit", submit), ("retry", retry)):
         launching = verb(name, function)
         options.add_machine(launching)
+        options.add_tracking(launching)
         launching.add_argument(
             "--cluster", type=Path, default=None, help="cluster file; none: slurm/cluster.toml"
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import UncompletedJobError
 
-from benchmark import tuning
+from benchmark import trackers, tuning
 from benchmark.atomic import write_json
 from benchmark.claim import Busy
 from benchmark.config import load_profile, parse_overrides, resolve
@@ -73,7 +73,7 @@ def _run(job: RunJob, place: World, owner: str, stop: StopRequest) -> None:
     from benchmark.run import Infrastructure, run_cell
 
     (cell,) = select([job.cell])
-    profile = load_profile(job.profile)
+    profile, tracked = load_profile(job.profile), trackers.asked(job.trackers)
     places = _places(job)
     if job.scratch and places.data is not None:
         places = replace(places, data=staged(job.scratch, cell.dataset, places.data))
@@ -94,6 +94,7 @@ def _run(job: RunJob, place: World, owner: str, stop: StopRequest) -> None:
             submitted=job.submitted,
             world=place,
             tuning=tuning.parse(job.tuning),
+            trackers=tracked,
         ),
         stop=stop,
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.errors import SettingsError
-from benchmark.grid import Cell, select
+from benchmark.grid import ABLATIONS, Cell, select
 
 DEFAULT_FILE = Path(__file__).parent / "cluster.toml"
 EXAMPLE = Path(__file__).parent / "cluster.example.toml"
@@ -149,7 +149,11 @@ def _class(section: dict[str, object], base: dict[str, object], path: Path) -> R
         raise SettingsError(
             f"{where}: {asked[0]} is the site's, not a class's: write it above the first [[class]]"
         )
-    select(cells)  # a pattern that matches no cell at all is a slip of the pen
+    for pattern in cells:  # one that matches no cell at all is a slip of the pen
+        try:
+            select([pattern], ABLATIONS)
+        except SettingsError:
+            select([pattern])
     patterns = tuple(
         "/".join(parts + ["*"] * (3 - len(parts))) for parts in (p.strip("/").split("/") for p in cells)
     )

@@ -14,7 +14,7 @@ class RunJob:
     has reached lies in its folder, and whatever it needs is imported where it runs.
 
     data, weights: folders, "" where the profile has its own or the hub's cache serves. overrides: as SET has them;
-    tuning: as TUNE has it.
+    tuning, trackers: as TUNE and TRACK have them.
     device: cpu or cuda, decided at submission. scratch: a node's own disk, variables unexpanded, or "".
     name: the job's own; submitted: the code at submission.
     """
@@ -35,6 +35,7 @@ class RunJob:
     checkpoint_seconds: float
     submitted: Mapping[str, object]
     tuning: str = ""
+    trackers: str = ""
 
     def __call__(self) -> None:
         """Work on the run until it is done, or saved for the job's next start."""

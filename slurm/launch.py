@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 
-from benchmark import config, device, options, provenance, status, tuning
+from benchmark import config, device, options, provenance, status, trackers, tuning
 from benchmark.errors import RunError
 from benchmark.mini.sets import write
 from benchmark.places import Places
@@ -35,13 +35,16 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
     """
     if arguments.rerun == "stale":
         states = (*states, "stale")
-    tuned = tuning.parse(arguments.tune)
+    tuned, tracked = tuning.parse(arguments.tune), trackers.parse(arguments.track)
+    options.require_free(arguments)
     cluster = load_cluster(options.absolute(arguments.cluster))
+    if not cluster.python:  # another Python's packages its jobs look at themselves
+        trackers.require_installed(tracked)
     places = options.places(arguments)
     wanted = device.wanted(arguments.device, config.load_profile(arguments.profile).device)
     order = Order(
         arguments.profile, places.runs, options.absolute(arguments.data), options.absolute(arguments.weights),
-        arguments.overrides, wanted, arguments.workers, arguments.checkpoint_seconds, tuned,
+        arguments.overrides, wanted, arguments.workers, arguments.checkpoint_seconds, tuned, tracked,
     )  # fmt: skip
     if arguments.dry:
         _rehearse(arguments, cluster, order, places, states)

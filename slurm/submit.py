@@ -41,6 +41,7 @@ class Order:
     workers: int | None
     checkpoint_seconds: float
     tuning: Tuning = field(default_factory=Tuning)
+    trackers: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -173,6 +174,7 @@ def _run_job(
         checkpoint_seconds=order.checkpoint_seconds,
         submitted=submitted,
         tuning=str(order.tuning),
+        trackers=" ".join(order.trackers),
     )
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from benchmark.data.registry import DATASETS
+
 # Nothing is timed: a busy machine must not fail a test.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
@@ -24,6 +26,15 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs real photographs and weights: no folder {folder} (set DCAL_SHARED)")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_datasets_are_forgotten() -> Iterator[None]:
+    """What a test registers as a user's own dataset ends with it."""
+    known = set(DATASETS)
+    yield
+    for key in set(DATASETS) - known:
+        del DATASETS[key]
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from benchmark.bench.rows import Row
 from benchmark.bench.steps import batch_of, classes_of, recipe_of
 from benchmark.bench.turns import in_turns, waiting_for
 from benchmark.device import prepare
+from benchmark.models import build_model
 from benchmark.pool import usable_cores
-from benchmark.tasks import TASKS
 
 STEM = "cub/r50_vit_base/baseline"
 BATCH = 2
@@ -90,15 +90,7 @@ def work_of_update(meter: Meter, cell: str, device: str, threads: int) -> Result
     settings = config.settings
     works = {}
     for name, fused in (("fused", True), ("plain", False)):
-        model = dcal.build(
-            config.tag,
-            classes_of(config),
-            image_size=settings.data.crop,
-            weights="random",
-            head=TASKS[config.cell.task].head,
-            glca=settings.model.glca(),
-            pwca=settings.model.pwca(),
-        ).to(compute.device)
+        model = build_model(config, classes_of(config), weights="random").to(compute.device)
         weighting = dcal.UncertaintyWeighting(model.branch_names).to(compute.device)
         optimizer = optim.make_optimizer(model, weighting, settings.train)
         for group in optimizer.param_groups:

@@ -16,7 +16,7 @@ from benchmark.bench.rows import MB, Row
 from benchmark.bench.turns import in_turns, waiting_for
 from benchmark.device import prepare
 from benchmark.pool import usable_cores
-from dcal.rollout import rollout_row
+from dcal.attention_rollout import rollout_row
 
 QueriesKeys = Sequence[tuple[Tensor, Tensor]]
 

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import dcal
-from benchmark.backbones import BACKBONES
 from benchmark.config import Config, load_profile, resolve
 from benchmark.data.registry import DATASETS
 from benchmark.device import Compute
 from benchmark.distributed import Alone
 from benchmark.grid import all_cells
+from benchmark.models import build_model
 from benchmark.optim import make_optimizer, scaled_lr
 from benchmark.settings import TrainSettings
 from benchmark.step import StepLoss
@@ -60,18 +60,10 @@ class Ours:
         self, config: Config, batch: Batch, compute: Compute, *, drop_path: float | None = None
     ) -> None:
         settings, self.batch, self.compute = config.settings, batch, compute
-        self.task, with_dcal = TASKS[config.cell.task], config.cell.method == "dcal"
+        self.task = TASKS[config.cell.task]
         torch.manual_seed(0)
-        self.model = dcal.build(
-            config.tag,
-            classes_of(config),
-            image_size=settings.data.crop,
-            weights="random",
-            head=self.task.head,
-            drop_path=settings.model.drop_path if drop_path is None else drop_path,
-            glca=settings.model.glca() if with_dcal and BACKBONES[config.cell.backbone].glca else None,
-            pwca=settings.model.pwca() if with_dcal else None,
-        ).to(compute.device)
+        model = build_model(config, classes_of(config), weights="random", drop_path=drop_path)
+        self.model = model.to(compute.device)
         self.weighting = dcal.UncertaintyWeighting(self.model.branch_names).to(compute.device)
         self.loss = StepLoss(self.model, self.weighting, self.task, compute, Alone())
         self.optimizer = make_optimizer(self.model, self.weighting, settings.train)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TextIO
 from benchmark.data import sources
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.images import read_image
-from benchmark.data.lists import Contradictions, first, missing_files
+from benchmark.data.lists import Contradictions, first, missing_files, refuse
 from benchmark.data.reid import ReIDDataset, unanswerable
 from benchmark.errors import SuiteError
 
@@ -197,6 +197,22 @@ def _unreadable(dataset: FGVCDataset | ReIDDataset, skip: set[str], jobs: int) -
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         return tuple(problem for problem in pool.map(_problem, files, chunksize=32) if problem)
+
+
+def refuse_unreadable(dataset: FGVCDataset | ReIDDataset, threads: int, stopping: Callable[[], str]) -> None:
+    """Decode every picture once, for it takes as long as an epoch's reading and may save days.
+
+    stopping: asked after each picture; once it answers with a reason, the others are not looked at.
+    Raises Contradictions that name those that do not decode.
+    """
+    problems = []
+    with ThreadPoolExecutor(threads) as pool:
+        for problem in pool.map(_problem, [dataset.root / file for file in dataset.pictures]):
+            problems += [problem] if problem else []
+            if stopping():
+                pool.shutdown(cancel_futures=True)
+                return
+    refuse(f"{dataset.key} at {dataset.root}", problems, "Nothing was trained.")
 
 
 def _problem(path: Path) -> str | None:

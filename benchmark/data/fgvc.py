@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.data.lists import Split, refuse
@@ -12,13 +12,17 @@ from benchmark.errors import DataError
 
 @dataclass(frozen=True)
 class FGVCDataset:
-    """A dataset as read from its official files; ``classes[i]`` is the official name of label i."""
+    """A dataset as read from its official files; ``classes[i]`` is the official name of label i.
+
+    notes: what was left out of a user's own folders, one sentence each.
+    """
 
     key: str
     root: Path
     classes: tuple[str, ...]
     train: Split
     test: Split
+    notes: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -88,7 +92,7 @@ def first_classes(dataset: FGVCDataset, count: int) -> FGVCDataset:
             f"{dataset.key} at {dataset.root}: the first {count} classes have no test images, expected some; "
             f"raise the class limit or set it to 0 for all classes"
         )
-    return FGVCDataset(dataset.key, dataset.root, dataset.classes[:count], train, test)
+    return replace(dataset, classes=dataset.classes[:count], train=train, test=test)
 
 
 def _below(split: Split, count: int) -> Split:

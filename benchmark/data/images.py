@@ -21,12 +21,13 @@ _EOI, _SOS = 0xD9, 0xDA
 _MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
 
 
-def read_image(path: Path) -> np.ndarray:
-    """The image at ``path`` as uint8 RGB (H, W, 3), contiguous.
+def read_image(path: Path, *, upright: bool = False) -> np.ndarray:
+    """The image at ``path`` as uint8 RGB (H, W, 3), contiguous; the first one of a file with several.
 
     Grey and palette become RGB, CMYK JPEGs are taken as inverted (as Adobe writes them), alpha is dropped,
     16 bits keep their upper 8, and an EXIF orientation is ignored: all as the image readers of published
     FGVC code do, whose numbers we compare with.
+    upright: turn it as its EXIF orientation says.
 
     Raises DataError for a missing, empty, truncated or undecodable file.
     """
@@ -45,8 +46,9 @@ def read_image(path: Path) -> np.ndarray:
             f"{path}: the image is truncated, found {len(data):,} bytes without the end-of-image marker that "
             f"a whole file has; {_AGAIN}"
         )
+    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
         image = None
     if image is None:

@@ -18,7 +18,7 @@ from benchmark.data.erasing import Erasure, random_erasing
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.pictures import TestPictures
 from benchmark.data.reid import ReIDDataset
-from benchmark.data.samplers import TARGETS, PartnerBatches, Sampler
+from benchmark.data.samplers import TARGETS, Sampler
 from benchmark.data.transforms import test_view, train_view, view_rng
 from benchmark.errors import DataError
 from benchmark.settings import DataSettings
@@ -96,7 +96,7 @@ class TrainLoader:
     """Training batches of any epoch from any step on.
 
     sampler: which pictures make up a batch.
-    paired: bring an independently shuffled second batch along (``pairing="loader"``).
+    partners: which pictures make up a second batch that comes along with each, where PWCA pairs through the loader.
     workers: decoding processes; 0 decodes in this one. The batches do not depend on it.
     shares: of every batch of the sampler's, with its partners, this rank takes its part.
     """
@@ -108,13 +108,11 @@ class TrainLoader:
         sampler: Sampler,
         seed: int,
         *,
-        paired: bool,
+        partners: Sampler | None = None,
         workers: int,
         shares: Shares = Shares(),  # noqa: B008 - it cannot be changed
     ) -> None:
-        self._streams: list[Sampler] = [sampler]
-        if paired:
-            self._streams.append(PartnerBatches(len(dataset.train), sampler, seed))
+        self._streams = [sampler, *([] if partners is None else [partners])]
         self._plan, self._shares = _Plan(), shares
         views = _Views(dataset, settings, seed, training=True)
         self._loader = _loader(views, self._plan, workers)

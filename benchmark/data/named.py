@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmark.data.reid import Layout, ReIDDataset, assemble, picture_names
@@ -27,21 +28,31 @@ def recognises(root: Path, layout: Layout) -> bool:
     return False
 
 
-def read(root: Path, layout: Layout, skip_unparsable: bool) -> ReIDDataset:
+def read(
+    root: Path,
+    layout: Layout,
+    skip_unparsable: bool = False,
+    *,
+    names: Callable[[Path], Sequence[str]] = picture_names,
+    notes: Sequence[str] = (),
+    untrained: bool = False,
+) -> ReIDDataset:
     """The dataset at ``root``, pictures in the order of their names. Junk is left out, distractors stay.
 
+    names: of the pictures in a folder. notes: read when all of them were. untrained: queries and gallery alone, nothing
+    to train on.
     Pictures are not opened. Raises DataError for a missing folder and Contradictions as ``reid.assemble`` does, and
     for junk and distractors outside the gallery.
     """
-    absent = [str(folder) for folder in annotation_files(root) if not folder.is_dir()]
+    folders = FOLDERS[1:] if untrained else FOLDERS
+    absent = [str(root / folder) for folder in folders if not (root / folder).is_dir()]
     if absent:
         raise DataError(
-            f"{layout.title}: missing {', '.join(absent)}; expected the official folder there. {layout.advice}"
+            f"{layout.title}: missing {', '.join(absent)}; expected such a folder there. {layout.advice}"
         )
     unparsable: list[str] = []
-    train, query, gallery = (
-        layout.pictures(folder, picture_names(root / folder), unparsable) for folder in FOLDERS
-    )
+    found = {folder: layout.pictures(folder, names(root / folder), unparsable) for folder in folders}
+    train, query, gallery = map(found.get, FOLDERS)
     return assemble(
         layout,
         root,
@@ -50,9 +61,10 @@ def read(root: Path, layout: Layout, skip_unparsable: bool) -> ReIDDataset:
         [picture for picture in gallery if picture.number != JUNK],
         problems=[
             f"{picture.file}: identity {picture.identity} is {NOBODY[picture.number]}, expected in {GALLERY} only"
-            for picture in (*train, *query)
+            for picture in (*(train or ()), *query)
             if picture.number in NOBODY
         ],
         unparsable=unparsable,
         skip_unparsable=skip_unparsable,
+        notes=notes,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.data.images import read_image
+from benchmark.data.registry import is_own
 from benchmark.data.transforms import ViewSettings, drop_banner, test_view
 from benchmark.settings import DataSettings
 
@@ -16,13 +17,16 @@ from benchmark.settings import DataSettings
 class TestPictures:
     """Reading, then the one view of evaluation; for the pictures of the test split and for any other one.
 
-    view: sizes and cropping. banner: whether Aircraft's copyright rows are cut off first.
+    view: sizes and cropping. banner: whether Aircraft's copyright rows are cut off first. upright: whether pictures are
+    turned as their EXIF orientation says: a user's own are, as they are seen; published sets are read as others read
+    them.
     """
 
     __test__ = False  # not a test class of pytest's
 
     view: ViewSettings
     banner: bool = False
+    upright: bool = False
 
     @classmethod
     def of(cls, key: str, settings: DataSettings) -> TestPictures:
@@ -35,11 +39,11 @@ class TestPictures:
             interpolation=settings.interpolation,
             pad=settings.pad,
         )
-        return cls(view, settings.drop_banner and key == "aircraft")
+        return cls(view, settings.drop_banner and key == "aircraft", is_own(key))
 
     def read(self, path: Path) -> np.ndarray:
         """The whole picture, uint8 RGB (H, W, 3). Raises DataError for one that cannot be read."""
-        image = read_image(path)
+        image = read_image(path, upright=self.upright)
         return drop_banner(image) if self.banner else image
 
     def __call__(self, path: Path) -> np.ndarray:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DatasetRow:
-    """A dataset of the grid.
+    """A dataset of the grid, or a user's own (``benchmark.data.own``).
 
     key: name in cell ids, e.g. ``cub``.
     title: its official name; column: its heading in the paper's tables.
     task: ``fgvc`` (top-1 accuracy) or ``reid`` (mAP and Rank-1).
     folders: folder names looked for below the data root, the first one is the official name.
     module: the module with ``annotation_files`` and ``read``.
-    official: official counts, e.g. train and test images and classes.
+    official: official counts, e.g. train and test images and classes; of a user's own there are none.
     """
 
     key: str
@@ -24,6 +24,11 @@ class DatasetRow:
     folders: tuple[str, ...]
     module: str
     official: dict[str, int]
+
+    @property
+    def own(self) -> bool:
+        """Whether it is a user's own dataset and none of the paper's."""
+        return not self.official
 
 
 DATASETS: dict[str, DatasetRow] = {
@@ -127,3 +132,12 @@ DATASETS: dict[str, DatasetRow] = {
         ),
     )
 }
+
+
+# Key of pictures of a user's that are no dataset with a name.
+OWN = "own"
+
+
+def is_own(key: str) -> bool:
+    """Whether a dataset's key is none of the paper's datasets."""
+    return key not in DATASETS or DATASETS[key].own

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmark.data.lists import Split, refuse
-from benchmark.data.registry import DATASETS
+from benchmark.data.registry import DATASETS, is_own
 
 PICTURES = (".jpg", ".jpeg", ".png")
 SUFFIX = r"\.(?i:jpg|jpeg|png)"  # the same, for patterns
@@ -127,8 +127,8 @@ class Layout:
 
     @property
     def title(self) -> str:
-        """The official name."""
-        return DATASETS[self.key].title
+        """The official name; of a user's own dataset its folder's."""
+        return self.key if is_own(self.key) else DATASETS[self.key].title
 
     def picture(self, folder: str, name: str) -> Picture | None:
         """The picture ``folder/name``, None if its name does not parse."""
@@ -145,7 +145,7 @@ class Layout:
 def assemble(
     layout: Layout,
     root: Path,
-    train: Sequence[Picture],
+    train: Sequence[Picture] | None,
     query: Sequence[Picture],
     gallery: Sequence[Picture],
     *,
@@ -159,14 +159,16 @@ def assemble(
 ) -> ReIDDataset:
     """A dataset from its pictures, order kept; training labels are places in the ascending official numbers.
 
-    problems: what the reader found wrong already. unparsable: files whose names do not parse; they are refused, or
-    with ``skip_unparsable`` left out and listed in the dataset.
+    train: None where nothing is to be trained. problems: what the reader found wrong already. unparsable: files whose
+    names do not parse; they are refused, or with ``skip_unparsable`` left out and listed in the dataset.
 
     Raises Contradictions for all of these, an empty split, a training set of one identity, a file that is listed
     twice, a camera out of the official range, an identity of one numbering in train and test, and queries of which
     none can be answered.
     """
-    splits = {"train": train, "query": query, "gallery": gallery}
+    splits = {} if train is None else {"train": train}
+    splits |= {"query": query, "gallery": gallery}
+    train = train or ()
     advice, problems = layout.advice, list(problems)
     if unparsable and not skip_unparsable:
         advice += (
@@ -178,7 +180,8 @@ def assemble(
         ]
     problems += [f"the {name} split has no pictures" for name, pictures in splits.items() if not pictures]
     problems += _listed_twice(splits)
-    problems += _cameras_out_of_range(splits, DATASETS[layout.key].official["cameras"])
+    if not is_own(layout.key):
+        problems += _cameras_out_of_range(splits, DATASETS[layout.key].official["cameras"])
     trained = {picture.number for picture in train}
     if len(trained) == 1:
         problems.append(f"the train split has only identity {train[0].identity}, expected 2 and more")

@@ -55,29 +55,6 @@ class ShuffledBatches:
             yield batch.tolist()
 
 
-class PartnerBatches:
-    """A second, independently shuffled stream over the same pictures, batch for batch as large as the first one's.
-
-    As many permutations of the training set as an epoch needs, one after the other.
-    """
-
-    def __init__(self, pictures: int, targets: Sampler, seed: int) -> None:
-        self.pictures, self.targets, self.seed = pictures, targets, seed
-
-    def length(self, epoch: int) -> int:
-        """Batches in this epoch: the targets'."""
-        return self.targets.length(epoch)
-
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[list[int]]:
-        """Indices of each batch from batch ``start`` on."""
-        ends = np.cumsum([len(batch) for batch in self.targets.epoch(epoch)])
-        rng = np.random.default_rng((self.seed, epoch, PARTNERS))
-        rounds = -(-int(ends[-1]) // self.pictures)
-        order = np.concatenate([rng.permutation(self.pictures) for _ in range(rounds)])[: ends[-1]]
-        for batch in np.split(order, ends[:-1])[start:]:
-            yield batch.tolist()
-
-
 class IdentityBatches:
     """P identities × K pictures a batch, for batch-hard triplets (Re-ID).
 

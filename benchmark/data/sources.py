@@ -11,7 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
+from benchmark.data import picture_files
 from benchmark.data.fgvc import FGVCDataset, first_classes
+from benchmark.data.own import own_folder
 from benchmark.data.registry import DATASETS, DatasetRow
 from benchmark.data.reid import ReIDDataset, picture_names
 from benchmark.errors import DataError, SettingsError
@@ -40,7 +42,7 @@ _SHOWN = {
 class Coverage:
     """How much of the official dataset is there; only ``full`` may be compared with the paper's numbers."""
 
-    kind: Literal["full", "subset", "generated"]
+    kind: Literal["full", "subset", "generated", "own"]
     text: str
 
 
@@ -54,7 +56,11 @@ def row_of(key: str) -> DatasetRow:
 def places(key: str, data_root: Path | None) -> tuple[Path, ...]:
     """The folders a dataset is looked for in: its known names below the data folder, and that itself."""
     row = row_of(key)
-    return () if data_root is None else (*(data_root / name for name in row.folders), data_root)
+    if data_root is None:
+        return ()
+    if row.own:
+        return (own_folder(key, data_root),)
+    return (*(data_root / name for name in row.folders), data_root)
 
 
 def locate(key: str, data_root: Path | None) -> Path | None:
@@ -126,6 +132,8 @@ def absent_text(row: DatasetRow, data_root: Path | None) -> str:
     """Why a dataset was not found and what to do about it, with every path looked for."""
     if data_root is None:
         return f"{row.title}: no data folder is set; set it to the folder that holds {row.folders[0]}"
+    if row.own:
+        return f"{row.title}: not found; looked for {own_folder(row.key, data_root)}"
     *folders, itself = places(row.key, data_root)
     unpack = "Unpack the official archive into one of these folders, or set another data folder"
     return (
@@ -137,7 +145,7 @@ def absent_text(row: DatasetRow, data_root: Path | None) -> str:
 def fingerprint(root: Path, key: str) -> str:
     """sha256 over the names and contents of the annotation files: equal if and only if these are.
 
-    A folder among them stands for the names of the pictures in it.
+    A folder among them stands for the names of the pictures in it, of a user's own dataset for their sizes, too.
     Raises DataError where an annotation file is missing.
     """
     row = row_of(key)
@@ -148,6 +156,8 @@ def fingerprint(root: Path, key: str) -> str:
             f"{row.title} at {root}: missing {', '.join(absent)}, expected the official ones; unpack the official "
             f"archive again"
         )
+    if row.own:
+        return picture_files.fingerprint(root, files)
     digest = hashlib.sha256()
     for file in files:
         content = os.fsencode("\0".join(picture_names(file))) if file.is_dir() else file.read_bytes()
@@ -162,6 +172,9 @@ def coverage(dataset: FGVCDataset | ReIDDataset, row: DatasetRow) -> Coverage:
     Where the dataset has versions, the text names the one found, and the lists it trains on. A validation list counts
     only where it is trained on.
     """
+    if row.own:
+        counts = {name: f"{count:,}" for name, count in dataset.counts.items()}
+        return Coverage("own", f"own data, not the paper's: {_SHOWN[row.task].format(**counts)}")
     found, official, named = dict(dataset.counts), dict(row.official), ""
     if isinstance(dataset, ReIDDataset):
         if not dataset.val_merged:

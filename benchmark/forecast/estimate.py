@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from benchmark.backbones import BACKBONES
 from benchmark.config import Config
 from benchmark.forecast import store
 from benchmark.forecast.counts import Counts
@@ -77,7 +76,7 @@ def _together(compute: float, reading: float, workers: int) -> float:
 
 def _brings_partners(config: Config) -> bool:
     """Whether every batch comes with a second one, of PWCA's partners."""
-    return config.cell.method == "dcal" and config.settings.model.pwca_pairing == "loader"
+    return config.pwca is not None and config.pwca.brings_partners
 
 
 def evaluations(epochs: int, every: int) -> int:
@@ -87,8 +86,7 @@ def evaluations(epochs: int, every: int) -> int:
 
 def ranked_widths(config: Config, width: int) -> Sequence[int]:
     """Widths of the features that the gallery is ranked by: SA's alone, or with GLCA SA's, GLCA's and both's."""
-    glca = config.cell.method == "dcal" and BACKBONES[config.cell.backbone].glca
-    return (width, width, 2 * width) if glca else (width,)
+    return (width, width, 2 * width) if config.glca else (width,)
 
 
 def from_stored(

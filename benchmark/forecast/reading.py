@@ -42,9 +42,7 @@ def read(
             text = f"generated, {width}×{height}"
         train = config.settings.train
         sampler = TASKS[asked.task].sampler(dataset, train, 0)
-        loader = TrainLoader(
-            dataset, config.settings.data, sampler, 0, paired=False, workers=0 if in_process else 1
-        )
+        loader = TrainLoader(dataset, config.settings.data, sampler, 0, workers=0 if in_process else 1)
         with closing(loader):
             batches = itertools.chain.from_iterable(map(loader.epoch, itertools.count()))
             next(batches)  # starts the worker

@@ -7,9 +7,9 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-from benchmark.backbones import BACKBONES
 from benchmark.config import Config
 from benchmark.settings import DataSettings
+from dcal.settings import GLCASettings, PWCASettings
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Shape:
         return replace(self, batch_size=self.batch_size // ranks)
 
     def __str__(self) -> str:
-        method = " + ".join(name.upper() for name in ("glca", "pwca") if getattr(self, name)) or "baseline"
+        branches = (_text("GLCA", self.glca, GLCASettings()), _text("PWCA", self.pwca, PWCASettings()))
+        method = " + ".join(filter(None, branches)) or "baseline"
         height, width = self.crop
         tuned = f", {self.tuning}" if self.tuning else ""
         return (
@@ -52,9 +53,17 @@ class Shape:
         )
 
 
+def _text(name: str, settings: dict[str, object] | None, usual: GLCASettings | PWCASettings) -> str:
+    """A branch and what of it differs from FGVC's: ``GLCA ratio=0.3``; "" for none."""
+    if settings is None:
+        return ""
+    differs = (f" {key}={value}" for key, value in settings.items() if value != getattr(usual, key))
+    return name + "".join(differs)
+
+
 def shape_of(config: Config, classes: int, tuning: str = "") -> Shape:
     """The shape of a run whose data have so many classes. tuning: its Tuning as text."""
-    settings, dcal = config.settings, config.cell.method == "dcal"
+    settings = config.settings
     return Shape(
         tag=config.tag,
         task=config.cell.task,
@@ -66,8 +75,8 @@ def shape_of(config: Config, classes: int, tuning: str = "") -> Shape:
         drop_path=settings.model.drop_path,
         erase=settings.data.erase,
         tuning=tuning,
-        glca=asdict(settings.model.glca()) if dcal and BACKBONES[config.cell.backbone].glca else None,
-        pwca=asdict(settings.model.pwca()) if dcal else None,
+        glca=asdict(config.glca) if config.glca else None,
+        pwca=asdict(config.pwca) if config.pwca else None,
     )
 
 

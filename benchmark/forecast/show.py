@@ -16,6 +16,7 @@ from benchmark.forecast.shapes import pictures_key
 from benchmark.forecast.store import Forecast, Machine
 from benchmark.grid import METHODS
 from benchmark.status import RunView
+from benchmark.variants import VARIANTS
 
 Pair = tuple[str, str]
 HEADINGS = (
@@ -55,20 +56,27 @@ def table(told: Told) -> str:
     from tabulate import tabulate
 
     headings = [heading.format(unit=told.unit) for heading in HEADINGS]
-    rows = [_row(told, pair, of) for pair, of in told.found.items()]
+    rows = [_row(told, pair, of, method) for pair, of in told.found.items() for method in _beside(of)]
     if told.published:
         headings.append(PAPER_HEADING)
     align = ("left", *("right",) * 9, "left", *(("right",) if told.published else ()))
     return tabulate(rows, headers=headings, tablefmt="github", disable_numparse=True, colalign=align)
 
 
-def _row(told: Told, pair: Pair, of: Mapping[str, Estimate]) -> list[str]:
-    both = [of.get(method) for method in METHODS]
+def _beside(of: Mapping[str, Estimate]) -> list[str]:
+    """The methods that have a row, with the baseline beside: DCAL, and the variants asked for."""
+    variants = [method for method in of if method not in METHODS]
+    return [*(["dcal"] if not of or of.keys() & set(METHODS) else []), *variants]
+
+
+def _row(told: Told, pair: Pair, of: Mapping[str, Estimate], method: str) -> list[str]:
+    variant = method in VARIANTS
+    both = [of.get("baseline"), of.get(method)]
     epochs = [one.epoch_seconds if one else None for one in both]
     ratio = f"{epochs[1] / epochs[0]:.2f}" if all(epochs) else "–"
     bounds = dict.fromkeys(one.bound for one in both if one)
     row = [
-        f"{DATASETS[pair[0]].title} · {BACKBONES[pair[1]].title}",
+        f"{DATASETS[pair[0]].title} · {BACKBONES[pair[1]].title}{': ' + VARIANTS[method].title if variant else ''}",
         *(duration(value) for value in epochs),
         ratio,
         *(duration(one and one.run_seconds) for one in both),
@@ -76,7 +84,9 @@ def _row(told: Told, pair: Pair, of: Mapping[str, Estimate]) -> list[str]:
         *(_hours(told.hours(one)) if one else "–" for one in both),
         ", ".join(bounds) or "–",
     ]
-    return [*row, _published(pair) if pair in told.published else ""] if told.published else row
+    return (
+        [*row, _published(pair) if pair in told.published and not variant else ""] if told.published else row
+    )
 
 
 def _published(pair: Pair) -> str:
@@ -88,7 +98,10 @@ def _published(pair: Pair) -> str:
 
 def totals(told: Told) -> list[str]:
     """Over all runs that can be forecast, times the seeds."""
-    of_method = {method: [of[method] for of in told.found.values() if method in of] for method in METHODS}
+    of_method: dict[str, list[Estimate]] = {}
+    for of in told.found.values():
+        for method, estimate in of.items():
+            of_method.setdefault("variants" if method in VARIANTS else method, []).append(estimate)
     runs = [estimate for found in of_method.values() for estimate in found]
     if not runs:
         return ["nothing can be forecast"]

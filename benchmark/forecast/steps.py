@@ -14,18 +14,18 @@ from pathlib import Path
 
 import torch
 
-import dcal
 from benchmark import device
-from benchmark.backbones import BACKBONES
 from benchmark.bench.measure import Meter
 from benchmark.config import Config, load_profile, parse_overrides, resolve
 from benchmark.data.loader import Batch, Prepare, TestLoader, TrainLoader, normalise
+from benchmark.data.partners import PartnerBatches
 from benchmark.device import Compute
 from benchmark.distributed import Alone
 from benchmark.evaluate import own
 from benchmark.forecast import sample_pictures
 from benchmark.forecast.clock import Clock
 from benchmark.grid import select
+from benchmark.models import build_model
 from benchmark.stop import Stopped, StopRequest
 from benchmark.tasks import TASKS, Evaluation
 from benchmark.train import Trainer, Watched
@@ -52,7 +52,7 @@ def rehearse(
     with tempfile.TemporaryDirectory(prefix="dcal forecast ") as folder:
         batches, test = _batches(config, Path(folder), classes)
         meter.start(device_type)  # from here on memory counts: weights, the optimizer's state, activations
-        model = _model(config, classes, load_profile(profile).backbones).to(compute.device)
+        model = build_model(config, classes, weights="random").to(compute.device)
         prepare = normalise(model, compute.device, config.settings.data.normalise)
         step_seconds = _train(config, model, batches, compute, prepare, tuning)
         batch_seconds = _evaluate(config, model, test, Path(folder), classes, compute, prepare, step_seconds)
@@ -77,31 +77,17 @@ def _go_first() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _model(config: Config, classes: int, backbones: str) -> DCAL:
-    if backbones == "mini":
-        import benchmark.mini.backbones  # noqa: F401 - registers them with timm
-    settings, with_dcal = config.settings, config.cell.method == "dcal"
-    return dcal.build(
-        config.tag,
-        classes,
-        image_size=settings.data.crop,
-        head=TASKS[config.cell.task].head,
-        weights="random",
-        drop_path=settings.model.drop_path,
-        glca=settings.model.glca() if with_dcal and BACKBONES[config.cell.backbone].glca else None,
-        pwca=settings.model.pwca() if with_dcal else None,
-    )
-
-
 def _batches(config: Config, folder: Path, classes: int) -> tuple[list[Batch], Batch]:
     """Training batches as the loader brings them, with erased boxes and partners, and one of a test split."""
     settings, size = config.settings, config.settings.train.batch_size
     shown = classes if config.cell.task == "fgvc" else size // settings.train.instances
     pictures = sample_pictures.dataset(config.cell.dataset, folder, classes=shown, train=2 * size, test=size)
-    paired = config.cell.method == "dcal" and settings.model.pwca_pairing == "loader"
     sampler = TASKS[config.cell.task].sampler(pictures, settings.train, 0)
+    # Of any class, whatever the pairing: it takes as long.
+    brought = config.pwca is not None and config.pwca.brings_partners
+    partners = PartnerBatches(len(pictures.train), sampler, 0) if brought else None
     with (
-        closing(TrainLoader(pictures, settings.data, sampler, 0, paired=paired, workers=0)) as loader,
+        closing(TrainLoader(pictures, settings.data, sampler, 0, partners=partners, workers=0)) as loader,
         closing(TestLoader(pictures, settings.data, size, workers=0)) as tests,
     ):
         return list(loader.epoch(0)), next(iter(tests))

@@ -18,6 +18,7 @@ from benchmark.forecast.measuring import complete, run
 from benchmark.forecast.shapes import shape_of
 from benchmark.forecast.store import Forecast, Machine
 from benchmark.forecast.wants import Setting, keys_of, wants
+from benchmark.meaning import require_free, require_meaning
 from benchmark.places import Places
 from benchmark.tuning import parse
 from benchmark.world import require_divisible
@@ -31,7 +32,8 @@ def told(arguments: argparse.Namespace) -> int:
     """Measure what is lacking and print the table; returns 1 if something could not be measured."""
     profile, overrides = config.load_profile(arguments.profile), config.parse_overrides(arguments.overrides)
     cells, seeds = options.cells(arguments), options.seeds(arguments.seeds)
-    config.require_meaning(overrides, cells)
+    require_meaning(overrides, cells)
+    require_free(overrides, cells)
     places = options.places(arguments)
     asked = [config.resolve(cell, seeds[0], profile, overrides) for cell in cells]
     setting = _setting(arguments, profile, places, len(cells) * len(seeds))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pickle
-import re
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +13,15 @@ import torch
 from torch import Tensor, nn
 
 import dcal
-from benchmark import checkpoint
-from benchmark.config import Config, load_profile
+from benchmark import checkpoint, trained
+from benchmark.config import Config
 from benchmark.data.loader import Prepare, normalise
 from benchmark.data.pictures import TestPictures
 from benchmark.errors import RunError, SettingsError
+from benchmark.final_weights import model_of
 from benchmark.status import RunView
-from benchmark.tasks import TASKS
 from dcal.inspection import Inspection, Layers
 from dcal.model import DCAL
-
-NAMED = 4  # tensors named in an error
-# The classifier of a branch; its rows are the classes.
-CLASSIFIER = "sa_head.classifier.weight"
 
 
 @dataclass(frozen=True)
@@ -67,19 +62,11 @@ class Network:
 
 def of_run(run: RunView, where: torch.device | str = "cpu") -> Network:
     """A finished run's final weights. Raises RunError where its checkpoint is missing, torn or of other weights."""
-    files, state = run.folder, checkpoint.newest(run.folder, run.config.hash)
-    if state is None:
-        found = "is torn or of other settings" if files.checkpoint.exists() else "is missing"
-        raise RunError(f"{files.checkpoint} {found}: copy the run folder again, or run {run.cell.id} anew")
-    found, recorded = checkpoint.weights_sha256(state["model"]), run.result["final_weights_sha256"]
-    if found != recorded:
-        raise RunError(
-            f"{files.checkpoint} holds weights {found[:12]}…, result.json was made with {recorded[:12]}…: they do not "
-            "belong together; copy the run folder again"
-        )
-    names = tuple(map(str, (run.predictions or {}).get("classes", ())))
+    found = trained.of_folder(run.folder)
     label = f"{run.cell.method} seed {run.seed}"
-    return _network(run.config, state["model"], str(files.checkpoint), label, found, names, where)
+    return _network(
+        found.model, run.config, label, found.result["final_weights_sha256"], found.classes, where
+    )
 
 
 def of_checkpoint(
@@ -91,82 +78,30 @@ def of_checkpoint(
     checkpoint, or of another architecture.
     """
     state = _read(path)
-    found = checkpoint.weights_sha256(state)
-    return _network(config, state, str(path), path.stem, found, tuple(classes), where)
+    if any(name.startswith("glca.") for name in state) != (config.glca is not None):
+        method = "baseline" if config.glca else "dcal"
+        config = replace(config, cell=replace(config.cell, method=method))
+    model = model_of(config, state, str(path))
+    return _network(model, config, path.stem, checkpoint.weights_sha256(state), tuple(classes), where)
 
 
 def _network(
+    model: DCAL,
     config: Config,
-    state: dict[str, Tensor],
-    path: str,
     label: str,
     weights: str,
     names: tuple[str, ...],
     where: torch.device | str,
 ) -> Network:
-    if CLASSIFIER not in state:
-        raise RunError(f"{path} has no {CLASSIFIER}: expected a checkpoint of this suite's DCAL or baseline")
-    count, settings = len(state[CLASSIFIER]), config.settings
-    if load_profile(config.profile).backbones == "mini":
-        import benchmark.mini.backbones  # noqa: F401 - registers them with timm
-    torch.manual_seed(config.seed)  # as the run does: random selection draws what it drew first
-    try:
-        model = dcal.build(
-            config.tag,
-            count,
-            image_size=settings.data.crop,
-            head=TASKS[config.cell.task].head,
-            weights="random",
-            glca=settings.model.glca() if any(name.startswith("glca.") for name in state) else None,
-        )
-    except ValueError as error:
-        raise RunError(
-            f"{config.cell.id} in profile {config.profile} cannot be looked into: {error}"
-        ) from error
-    _require_same(model.state_dict(), state, path, config)
-    model.load_state_dict(state, strict=True)
-    where = torch.device(where)
+    where, data = torch.device(where), config.settings.data
     return Network(
-        model.eval().to(where),
-        TestPictures.of(config.cell.dataset, settings.data),
-        normalise(model, where, settings.data.normalise),
+        model.to(where),
+        TestPictures.of(config.cell.dataset, data),
+        normalise(model, where, data.normalise),
         label,
         weights,
-        names if len(names) == count else (),
+        names if len(names) == model.sa_head.classifier.out_features else (),
     )
-
-
-def _require_same(expected: dict[str, Tensor], found: dict[str, Tensor], path: str, config: Config) -> None:
-    problems = [f"lacks {name}" for name in expected if name not in found]
-    problems += [f"has {name}, which it should not" for name in found if name not in expected]
-    problems += [
-        f"has {name} of shape {tuple(found[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in found and found[name].shape != tensor.shape
-    ]
-    if problems:
-        more = f" and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
-        height, width = config.settings.data.crop
-        raise RunError(
-            f"{path} is {_described(found)}; expected {config.tag} at {height}×{width}, {_described(expected)}: it "
-            f"{', '.join(problems[:NAMED])}{more}. Name the CELL and PROFILE it was trained as"
-        )
-
-
-def _described(state: dict[str, Tensor]) -> str:
-    """``12 blocks of width 192 on 784 patches, with GLCA``: what tells architectures apart."""
-    blocks = re.compile(r"backbone\.vit\.(layers\.\d+\.)?blocks(_token_only)?\.\d+\.norm1\.weight")
-    count = sum(blocks.fullmatch(name) is not None for name in state)
-    positions = state.get("backbone.vit.pos_embed")
-    # CaiT's class token comes in behind the patch blocks and has no position.
-    classes = not any(name.startswith("backbone.vit.blocks_token_only.") for name in state)
-    size = (
-        ""
-        if positions is None
-        else f" of width {positions.shape[2]} on {positions.shape[1] - classes} patches"
-    )
-    glca = "with" if any(name.startswith("glca.") for name in state) else "without"
-    return f"{count} blocks{size}, {glca} GLCA"
 
 
 def _read(path: Path) -> dict[str, Tensor]:

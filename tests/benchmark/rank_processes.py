@@ -6,11 +6,13 @@ import multiprocessing
 import signal
 from dataclasses import dataclass, field
 
+import pytest
 import torch
 from quick_runs import StopAfter
 from torch.nn import functional as F
 
-import benchmark.mini.backbones  # noqa: F401 - registers them with timm
+import benchmark.mini.backbones  # registers them with timm
+import benchmark.step
 import dcal.model
 from benchmark import checkpoint, run
 from benchmark.config import load_profile, resolve
@@ -157,7 +159,8 @@ def evaluate(world, folder, data, settings, key, batch_size):
 class Step:
     """A batch and a model for it. partners: of every picture, inside its rank's part; None: a baseline.
 
-    parts: into which each rank cuts its share.
+    parts: into which each rank cuts its share. hardest: partners are found by class and features.
+    wrong: how far each picture's label is moved for the branch in PWCA's place; None: there is no label noise.
     """
 
     head: str
@@ -165,10 +168,21 @@ class Step:
     classes: int = 3
     partners: tuple | None = None
     parts: int = 1
+    hardest: bool = False
+    wrong: tuple | None = None
 
     def at_once(self):
-        """The same without parts."""
-        return dataclasses.replace(self, parts=1)
+        """The same without parts, with the partners that they would find."""
+        found = _hardest(self) if self.hardest else self.partners
+        return dataclasses.replace(self, parts=1, hardest=False, partners=found)
+
+    def pwca(self):
+        """Settings of what runs in PWCA's place."""
+        if self.wrong is not None:
+            return PWCASettings(regulariser="label_noise")
+        if self.hardest:
+            return PWCASettings(pairing="hardest")
+        return PWCASettings() if self.partners is not None else None
 
     def batch(self):
         generator = torch.Generator().manual_seed(1)
@@ -185,39 +199,54 @@ def gradients(world, folder, step):
             return _gradients(step, peers)
 
 
+def _model(step):
+    pwca = step.pwca()
+    return build(
+        TINY, step.classes, image_size=32, weights="random", head=step.head, drop_path=0.0,
+        glca=GLCASettings(blocks=1, ratio=0.3) if pwca else None, pwca=pwca,
+    ).double()  # fmt: skip
+
+
 def _gradients(step: Step, peers: Alone):
     torch.manual_seed(peers.rank)  # all begin with the first one's parameters
-    crossed = step.partners is not None
-    model = build(
-        TINY, step.classes, image_size=32, weights="random", head=step.head, drop_path=0.0,
-        glca=GLCASettings(blocks=1, ratio=0.3) if crossed else None, pwca=PWCASettings() if crossed else None,
-    ).double()  # fmt: skip
+    model = _model(step)
     weighting = UncertaintyWeighting(model.branch_names, initial=0.3).double()
     loss = StepLoss(model, weighting, _in_float64(step.head), Compute(CPU, "", "float64", None, 1), peers)
-    cut = Shares(ranks=step.parts, least=2)
     if step.parts == 1:
         backward = AtOnce(loss, peers, _unscaled)
     else:
-        backward = InParts(loss, peers, _unscaled, cut=cut, randomness=Randomness(model, CPU))
+        backward = InParts(loss, peers, _unscaled, cut=_cut(step), randomness=Randomness(model, CPU))
     images, labels = step.batch()
     counts = step.counts if peers.size > 1 else (len(images),)
     start, count = sum(counts[: peers.rank]), counts[peers.rank]
     share = slice(start, start + count) if count else slice(0, 2)  # a stand-in
-    sizes = [size for size in cut.counts(len(images[share])) if size]
-    ends = itertools.accumulate(sizes, initial=share.start)
-    parts = [slice(first, last) for first, last in itertools.pairwise(ends)]
+    parts = _parts(step, share)
     once_and_again = iter([*parts, *parts[:-1]])
-    drawn = dcal.model.random_partners
-    try:
-        dcal.model.random_partners = lambda pictures: _partners(step, next(once_and_again), pictures)
+    with pytest.MonkeyPatch.context() as patch:
+        if step.partners is not None:
+            partners = lambda pictures: _partners(step, next(once_and_again), pictures)  # noqa: E731
+            patch.setattr(dcal.model, "random_partners", partners)
+        if step.wrong is not None:
+            moved = torch.tensor(step.wrong)[start : start + count]
+            wrong = lambda own, classes, noise: (own + moved) % classes  # noqa: E731
+            patch.setattr(benchmark.step, "noisy_labels", wrong)
         losses = backward(images[share], None, labels, counts)
-    finally:
-        dcal.model.random_partners = drawn
     found = {"losses": losses}
     for module in (model, weighting):
         found |= {f"gradient of {name}": p.grad for name, p in module.named_parameters() if p.requires_grad}
         found |= dict(module.named_buffers())
     return found
+
+
+def _cut(step):
+    return Shares(ranks=step.parts, least=2)
+
+
+def _parts(step, share):
+    """Where each part of a share lies in the batch."""
+    sizes = [size for size in _cut(step).counts(share.stop - share.start) if size]
+    ends = itertools.accumulate(sizes, initial=share.start)
+    return [slice(first, last) for first, last in itertools.pairwise(ends)]
 
 
 def _partners(step, part, pictures):
@@ -227,6 +256,23 @@ def _partners(step, part, pictures):
     return partners
 
 
+def _hardest(step):
+    """Each picture's nearest one of another class within its part, by the first rank's features in eval mode."""
+    torch.manual_seed(0)
+    images, labels = step.batch()
+    with torch.no_grad():
+        features = _model(step).eval()(images).sa.feature
+    found, start = [], 0
+    for count in step.counts:
+        for part in _parts(step, slice(start, start + count)) if count else ():
+            rows = range(part.start, part.stop)
+            for i in rows:
+                others = [j for j in rows if labels[j] != labels[i]]
+                found.append(min(others, key=lambda j, i=i: (features[i] - features[j]).norm().item()))
+        start += count
+    return tuple(found)
+
+
 def _unscaled(total):
     return total
 
@@ -234,7 +280,7 @@ def _unscaled(total):
 def _in_float64(head):
     """The tasks' losses without their casts to float32; every row meets every other, as in batch-hard triplets."""
 
-    def loss(branch, labels):
+    def loss(branch, labels, noisy=False):
         value = F.cross_entropy(branch.logits, labels)
         if head == "bnneck":
             distances = torch.cdist(

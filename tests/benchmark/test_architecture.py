@@ -54,7 +54,8 @@ def test_no_file_is_called_utils():
 @pytest.mark.parametrize("folder", sorted(ALLOWED))
 def test_every_folder_says_what_lives_in_it(folder):
     text = (ROOT / folder / "README.md").read_text(encoding="utf-8")
-    assert 5 <= len(text.splitlines()) <= 130
+    # dcal's is also the library's manual.
+    assert 5 <= len(text.splitlines()) <= (300 if folder == "dcal" else 130)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,7 @@ def test_every_folder_says_what_lives_in_it(folder):
     [
         ["benchmark", "list"],
         ["benchmark", "list", "--profile", "paper"],
+        ["benchmark", "list", "--table", "ablations"],
         ["benchmark", "settings"],
         ["tables", "table1"],
         ["slurm", "status"],

@@ -11,6 +11,7 @@ from benchmark import device
 from benchmark.config import load_profile, resolve
 from benchmark.data import sources
 from benchmark.data.loader import TestLoader, TrainLoader, normalise
+from benchmark.data.partners import PartnerBatches
 from benchmark.data.samplers import ShuffledBatches
 from benchmark.errors import RunError
 from benchmark.evaluate import predict
@@ -34,7 +35,8 @@ def settings():
 
 def train_loader(dataset, settings, seed=0, *, paired=False, workers=0):
     sampler = ShuffledBatches(len(dataset.train), 16, seed)
-    return TrainLoader(dataset, settings, sampler, seed, paired=paired, workers=workers)
+    partners = PartnerBatches(len(dataset.train), sampler, seed) if paired else None
+    return TrainLoader(dataset, settings, sampler, seed, partners=partners, workers=workers)
 
 
 def images_of(loader, epoch, start=0):

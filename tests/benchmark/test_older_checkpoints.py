@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
@@ -44,3 +45,13 @@ def test_going_on_with_another_tuning_is_said(places, caplog, tune, warned):
     with caplog.at_level(logging.WARNING, "benchmark"):
         run(places, tune)
     assert ("going on with TUNE recompute=true" in caplog.text) == warned
+
+
+def test_a_checkpoint_from_before_several_ranks_loads(places):
+    expected = run(replace(places, runs=places.runs / "whole"))
+    folder = stopped(places)
+    state = torch.load(folder.checkpoint, weights_only=True)
+    del state["rng_of_other_ranks"], state["format"]
+    torch.save(state, folder.checkpoint)
+    assert run(places)["final_weights_sha256"] == expected["final_weights_sha256"]
+    assert "ranks" not in folder.log.read_text()

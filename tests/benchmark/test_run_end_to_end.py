@@ -13,6 +13,7 @@ from benchmark.config import load_profile, resolve
 from benchmark.errors import RunError
 from benchmark.evaluate import Predictions, predict
 from benchmark.grid import select
+from benchmark.models import build_model
 from benchmark.records import folder_of, read_result
 from benchmark.stop import Stopped
 
@@ -241,16 +242,13 @@ def test_accuracy_does_not_depend_on_the_batch_size_of_evaluation(places):
 
     result = run_cell(places)
     files = folder(places)
-    settings = resolve(DCAL, 0, load_profile("mini"), QUICK).settings
-    model = work.build(
-        result["weights"]["tag"], 3, image_size=settings.data.crop, weights=places.weights,
-        glca=settings.model.glca(), pwca=settings.model.pwca(),
-    )  # fmt: skip
+    config = resolve(DCAL, 0, load_profile("mini"), QUICK)
+    model = build_model(config, 3, weights=places.weights)
     model.load_state_dict(checkpoint.newest(files, result["config_hash"])["model"])
     dataset = sources.load("cub", places.data, 3)
     prepare = normalise(model, torch.device("cpu"))
     for size in (1, 7, 60, 1000):
-        tests = TestLoader(dataset, settings.data, size, workers=0)
+        tests = TestLoader(dataset, config.settings.data, size, workers=0)
         predictions = predict(model, dataset, tests, prepare)
         assert predictions.metrics() == result["metrics"]
         with np.load(files.predictions) as stored:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.data.samplers import PartnerBatches, ShuffledBatches
+from benchmark.data.partners import PartnerBatches
+from benchmark.data.samplers import ShuffledBatches
 from benchmark.errors import DataError
 
 

@@ -25,6 +25,7 @@ from benchmark import checkpoint, claim
 from benchmark.config import load_profile, resolve
 from benchmark.data import sources
 from benchmark.data.loader import TrainLoader
+from benchmark.data.partners import PartnerBatches
 from benchmark.data.samplers import ShuffledBatches
 from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.grid import select
@@ -164,6 +165,12 @@ def test_a_run_that_another_process_holds_is_refused_by_rank_0_alone(places, ran
         (2, Step("bnneck", (4, 4), parts=4)),
         (2, Step("bnneck", (5, 4), partners=(1, 2, 0, 4, 3, 6, 5, 8, 7), parts=2)),
         (3, Step("linear", (2, 2, 0), partners=(1, 0, 3, 2), parts=2)),
+        (2, Step("linear", (5, 4), hardest=True)),
+        (2, Step("bnneck", (5, 4), hardest=True, parts=2)),
+        (3, Step("linear", (2, 2, 0), hardest=True)),
+        (2, Step("linear", (4, 3), wrong=(0, 2, 0, 1, 1, 0, 2))),
+        (2, Step("bnneck", (5, 4), wrong=(0, 1, 0, 0, 2, 0, 1, 0, 0), parts=2)),
+        (3, Step("linear", (2, 2, 0), wrong=(1, 0, 0, 2))),
     ],
     ids=str,
 )
@@ -265,9 +272,10 @@ def test_the_ranks_batches_are_together_those_of_one(uneven, paired):
 
     def batches(rank, count):
         sampler = ShuffledBatches(len(dataset.train), 16, 0)
+        partners = PartnerBatches(len(dataset.train), sampler, 0) if paired else None
         shares = Shares(rank, count, 2)
         return list(
-            TrainLoader(dataset, settings, sampler, 0, paired=paired, workers=0, shares=shares).epoch(1)
+            TrainLoader(dataset, settings, sampler, 0, partners=partners, workers=0, shares=shares).epoch(1)
         )
 
     whole = batches(0, 1)
@@ -285,15 +293,3 @@ def test_a_run_is_refused_before_anything_is_touched(places):
     with pytest.raises(SettingsError, match="by 3 processes"):
         run_cell(World(0, 3, 0, 3, "x"), Job(BASELINE, places, QUICK))
     assert not places.runs.exists()
-
-
-def test_a_checkpoint_from_before_several_ranks_loads(places):
-    job = Job(DCAL, beside(places, "old"), QUICK)
-    expected = run_cell(ALONE, Job(DCAL, beside(places, "whole"), QUICK))
-    with pytest.raises(Stopped):
-        run_cell(ALONE, Job(DCAL, job.places, QUICK, stop_after={0: 3}))
-    state = checkpoint.newest(folder(job), config_of(job).hash)
-    del state["rng_of_other_ranks"], state["format"]
-    checkpoint.save(folder(job), state)
-    assert run_cell(ALONE, job)["final_weights_sha256"] == expected["final_weights_sha256"]
-    assert "ranks" not in folder(job).log.read_text()

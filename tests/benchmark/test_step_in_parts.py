@@ -22,6 +22,7 @@ from benchmark.tuning import Tuning
 from benchmark.world import Shares
 from dcal.builder import build
 from dcal.losses import UncertaintyWeighting
+from dcal.regularisers import noisy_labels
 from dcal.settings import GLCASettings, PWCASettings
 
 BASELINE, DCAL = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
@@ -29,12 +30,12 @@ BASELINE, DCAL = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
 EXACT = {**QUICK, "train.epochs": 2, "train.optimizer": "sgd", "train.lr": 0.5, "model.drop_path": 0.0}
 
 
-def drawing_model():
-    """Every kind of draw: partners, paths, local queries (which a mean read-out depends on)."""
+def drawing_model(pwca=PWCASettings()):  # noqa: B008 - it cannot be changed
+    """Every kind of draw: partners or noise, paths, local queries (which a mean read-out depends on)."""
     torch.manual_seed(0)
     return build(
         TINY, 3, image_size=32, weights="random", drop_path=0.4,
-        glca=GLCASettings(select="random", readout="mean", ratio=0.3), pwca=PWCASettings(),
+        glca=GLCASettings(select="random", readout="mean", ratio=0.3), pwca=pwca,
     ).double()  # fmt: skip
 
 
@@ -43,26 +44,43 @@ def seeded(model):
     model.glca.generator.manual_seed(6)
 
 
-@pytest.mark.parametrize("tuning", [Tuning(), Tuning(recompute=True)], ids=["kept", "recomputed"])
-def test_the_second_pass_draws_what_the_first_drew(tuning):
+@pytest.mark.parametrize(
+    ("pwca", "tuning"),
+    [
+        (PWCASettings(), Tuning()),
+        (PWCASettings(), Tuning(recompute=True)),
+        (PWCASettings(pairing="mixed"), Tuning()),
+        (PWCASettings(regulariser="kv_noise"), Tuning(recompute=True)),
+        (PWCASettings(regulariser="image_noise", noise=0.5), Tuning()),
+        (PWCASettings(regulariser="label_noise", noise=0.5), Tuning()),
+    ],
+    ids=["kept", "recomputed", "mixed", "kv_noise, recomputed", "image_noise", "label_noise"],
+)
+def test_the_second_pass_draws_what_the_first_drew(pwca, tuning):
     generator = torch.Generator().manual_seed(1)
     images = torch.randn(7, 3, 32, 32, generator=generator, dtype=torch.float64)
     labels = torch.arange(7) % 3
 
     # One graph over all parts, each drawing for itself.
-    model = drawing_model()
+    model = drawing_model(pwca)
     seeded(model)
-    parts = [model.features(part) for part in images.split([3, 2, 2])]
+    sizes = [3, 2, 2]
+    given = zip(images.split(sizes), labels.split(sizes), strict=True)
+    parts = [model.features(part, labels=of_part) for part, of_part in given]
     branches = {
         "sa": model.sa_head(torch.cat([part.sa for part in parts])),
         "glca": model.glca_head(torch.cat([part.glca for part in parts])),
         "pwca": model.sa_head(torch.cat([part.pwca for part in parts])),
     }
-    expected = [F.cross_entropy(branch.logits, labels) for branch in branches.values()]
+    labels_of = dict.fromkeys(branches, labels)
+    if pwca.regulariser == "label_noise":  # drawn once, behind all parts
+        labels_of["pwca"] = noisy_labels(labels, 3, 0.5)
+        assert not torch.equal(labels_of["pwca"], labels)
+    expected = [F.cross_entropy(branch.logits, labels_of[name]) for name, branch in branches.items()]
     (0.5 * sum(expected)).backward()  # all w are 0
     after = torch.get_rng_state(), model.glca.generator.get_state()
 
-    ours = drawing_model()
+    ours = drawing_model(pwca)
     tune(ours, tuning)
     weighting = UncertaintyWeighting(ours.branch_names).double()
     step_loss = StepLoss(ours, weighting, TASKS["fgvc"], Compute(CPU, "", "float64", None, 1), Alone())

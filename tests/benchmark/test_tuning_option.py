@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from passed_options import passed_to_a_run
 
 from benchmark import __main__, pool, tuning
 from benchmark.config import load_profile, resolve
@@ -49,24 +50,7 @@ def test_a_launch_and_a_run_refuse_it_before_anything_is_touched(verb, tmp_path,
 
 
 def test_a_launch_passes_it_to_its_runs(tmp_path, monkeypatch):
-    passed = []
-
-    def launch(views, command, slots, *, show):
-        passed.extend(command(views[0]))
-        return pool.Summary(0, {}, {}, {}, False)
-
-    monkeypatch.setattr(pool, "launch", launch)
-    arguments = [
-        "--profile",
-        "quick",
-        "--data",
-        str(tmp_path),
-        "--runs",
-        str(tmp_path / "runs"),
-        "--cells",
-        DCAL,
-    ]
-    assert __main__.main(["launch", *arguments, "--tune", " recompute=true  accumulate=2"]) == 0
+    passed = passed_to_a_run(tmp_path, monkeypatch, "--tune", " recompute=true  accumulate=2")
     assert passed[passed.index("--tune") + 1] == "accumulate=2 recompute=true"
     assert passed[0] == sys.executable
 

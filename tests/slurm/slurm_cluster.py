@@ -1,7 +1,7 @@
 """A real SLURM of two nodes on this machine, for tests: brought up and torn down as root, without systemd.
 
 It never touches a SLURM that the machine may belong to: it has a SLURM_CONF, a munged with its own socket
-and key, and ports of its own, all bound to 127.0.0.1. Names, sizes and waiting times are in `_slurm_conf`.
+and key, and ports of its own, all bound to 127.0.0.1. Names, sizes and waiting times are in `slurm_conf.py`.
 
 What differs from a real site: both nodes are this machine (`hostname` is the same, only SLURMD_NODENAME
 tells them apart, and `n1` does not resolve); CPUs are declared and not bound; there is no accounting, so
@@ -9,10 +9,8 @@ tells them apart, and `n1` does not resolve); CPUs are declared and not bound; t
 """
 
 import os
-import random
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -22,7 +20,10 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-NODES = ("n1", "n2")
+import cluster_processes
+from slurm_clients import Clients, clean_environment
+from slurm_conf import NODES, settings_of, slurm_conf
+
 PROGRAMS = (
     "munged",
     "slurmctld",
@@ -38,8 +39,6 @@ _FAKE_GPUS = ("/dev/null", "/dev/zero")
 _SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/local/sbin"])
 # A unix socket's path ends at 107 characters; slurmd adds `/spool/n1/n1_4294967295.4294967295`.
 _LONGEST_FOLDER = 60
-# Set outside when the tests themselves run in a job; inside they would steer this cluster's clients.
-_FOREIGN = ("SLURM_", "SLURMD_", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SCANCEL_", "SINFO_", "SCONTROL_")
 
 
 def missing_programs() -> list[str]:
@@ -56,7 +55,7 @@ def reason_not_possible() -> str:
     return ""
 
 
-class SlurmCluster:
+class SlurmCluster(Clients):
     """Two nodes, n1 and n2, of 2 CPUs and 2 GPUs each (device files stand in for the GPUs).
 
     Partitions: `main` (default), `graceful` (20 s between the warning and the end) and `urgent`, whose
@@ -89,8 +88,8 @@ class SlurmCluster:
         try:
             self._write_folder()
             self._guard = subprocess.Popen(
-                [sys.executable, __file__, str(self.folder)],
-                env=_clean_environment(),
+                [sys.executable, cluster_processes.__file__, str(self.folder)],
+                env=clean_environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -112,7 +111,7 @@ class SlurmCluster:
         for name in sorted(self._daemons, key=lambda name: not name.startswith("slurmd ")):
             self._kill(name)
         if self._guard is not None:
-            _kill_all_of(self.folder)
+            cluster_processes.kill_all_of(self.folder)
             self._guard.kill()
             self._guard.wait()
             self._guard.stdin.close()
@@ -157,46 +156,7 @@ class SlurmCluster:
             "nodes known",
         )
 
-    # --- asking it ---
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What the clients (sbatch, squeue, submitit) need: to be merged into os.environ."""
-        return {"SLURM_CONF": str(self.folder / "slurm.conf")}
-
-    @property
-    def whole_environment(self) -> dict[str, str]:
-        """os.environ for a subprocess: this cluster's, and nothing of a job in which the tests may run."""
-        return _clean_environment() | self.environment
-
-    def run(self, *argv, **options) -> str:
-        """A client's standard output; AssertionError with its standard error if it fails."""
-        argv = [str(word) for word in argv]
-        done = subprocess.run(
-            argv, env=self.whole_environment, capture_output=True, text=True, timeout=120, **options
-        )
-        if done.returncode:
-            raise AssertionError(
-                f"{' '.join(argv)}: exit status {done.returncode}\n{done.stderr or done.stdout}"
-            )
-        return done.stdout
-
-    def jobs(self, finished: bool = False) -> list[dict[str, str]]:
-        """squeue's rows, one an array element (id 12_3); `finished`: also those ended in the last 5 minutes."""
-        names = ("id", "state", "reason", "partition", "node", "name")
-        more = ["--states=all"] if finished else []
-        text = self.run("squeue", "--noheader", "--array", "--all", *more, "--format=%i|%T|%r|%P|%N|%j")
-        return [dict(zip(names, line.split("|", len(names) - 1), strict=True)) for line in text.splitlines()]
-
-    def job(self, job_id: str | int) -> dict[str, str]:
-        """`scontrol show job`: JobState, Reason, Restarts, PreemptTime, ...; values end at a space."""
-        text = self.run("scontrol", "--oneliner", "show", "job", job_id).splitlines()[0]
-        return dict(word.split("=", 1) for word in text.split() if "=" in word)
-
-    def node_states(self) -> dict[str, str]:
-        """Of each node: idle, mixed, allocated, down, ...; with * where it does not respond."""
-        text = self.run("sinfo", "--noheader", "--Node", "--format=%N %T")
-        return dict(line.split() for line in text.splitlines())
+    # --- waiting for it ---
 
     def wait_for(self, condition: Callable[[], object], seconds: float, what: str):
         """Poll until the condition holds and return its value; AssertionError with `what` if it never does."""
@@ -239,7 +199,7 @@ class SlurmCluster:
         # Stand-ins for GPUs must be device files, and these are everywhere; then CUDA_VISIBLE_DEVICES is set.
         gpus = [f"NodeName={node} Name=gpu File={file}\n" for node in NODES for file in _FAKE_GPUS]
         (self.folder / "gres.conf").write_text("".join(gpus))
-        (self.folder / "slurm.conf").write_text(_slurm_conf(self.folder, self._settings))
+        (self.folder / "slurm.conf").write_text(slurm_conf(self.folder, self._settings))
 
     def _start_munged(self) -> None:
         own = self.folder / "munge"
@@ -253,7 +213,7 @@ class SlurmCluster:
     def _start_slurmctld(self) -> None:
         self._start("slurmctld", [_program("slurmctld"), "-D"])
         # `scontrol ping` would do, but takes seconds to notice a port that nobody listens on.
-        port = int(_settings_of(self.folder)["SlurmctldPort"])
+        port = int(settings_of(self.folder)["SlurmctldPort"])
         self._wait_until_listening(port, "slurmctld")
         self.run("squeue")
 
@@ -308,99 +268,12 @@ class SlurmCluster:
                 raise AssertionError(f"{name} does not run\n{self.last_lines()}")
 
 
-def _slurm_conf(folder: Path, settings: dict) -> str:
-    """slurm.conf, one Name=value a line. What is slow at a site is as quick here as SLURM lets it be."""
-    host = socket.gethostname().split(".")[0]
-    controller_port, *node_ports = _free_ports(1 + len(NODES))
-    values = {
-        "ClusterName": "dcal",
-        "SlurmctldHost": f"{host}(127.0.0.1)",
-        "SlurmctldPort": controller_port,
-        "AuthType": "auth/munge",
-        # A requeued job waits for cred_expire + 1 s before it may start again. Below 5 it stays at 120.
-        "AuthInfo": f"socket={folder}/munge/socket,cred_expire=5",
-        "CommunicationParameters": "NoCtldInAddrAny,NoInAddrAny",
-        "SlurmUser": "root",
-        "SlurmdUser": "root",
-        "StateSaveLocation": folder / "state",
-        "SlurmdSpoolDir": folder / "spool/%n",
-        "SlurmctldPidFile": folder / "slurmctld.pid",
-        "SlurmdPidFile": folder / "slurmd-%n.pid",
-        "SlurmctldLogFile": folder / "log/slurmctld.log",
-        "SlurmdLogFile": folder / "log/slurmd-%n.log",
-        "MailProg": "/bin/true",
-        "MpiDefault": "none",
-        # No cgroups: they need systemd or rights that a container lacks.
-        "ProctrackType": "proctrack/linuxproc",
-        "TaskPlugin": "task/none",
-        "JobAcctGatherType": "jobacct_gather/none",
-        "AccountingStorageType": "accounting_storage/none",
-        "SelectType": "select/cons_tres",
-        "SelectTypeParameters": "CR_Core",
-        "GresTypes": "gpu",
-        # The declared CPUs and memory count, whatever this machine has.
-        "SlurmdParameters": "config_overrides",
-        "MaxArraySize": 1001,
-        "JobRequeue": 1,
-        "PreemptType": "preempt/partition_prio",
-        "PreemptMode": "REQUEUE",
-        "SchedulerType": "sched/backfill",
-        "SchedulerParameters": "batch_sched_delay=0,sched_interval=1,bf_interval=1",
-        "KillWait": 5,
-        "MinJobAge": 300,
-        "ReturnToService": 2,
-        "SlurmctldTimeout": 30,
-        # A lost node is down, and its jobs go elsewhere, about 20 s after its slurmd's end.
-        "SlurmdTimeout": 10,
-        # Preemption is tried again every KillWait + MessageTimeout, which is when a grace time ends.
-        "MessageTimeout": 5,
-    } | settings
-    lines = [f"{name}={value}" for name, value in values.items()]
-    for node, port in zip(NODES, node_ports, strict=True):
-        lines.append(
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2 RealMemory=8000"
-            " Gres=gpu:2 State=UNKNOWN"
-        )
-    lines += [
-        f"PartitionName=main Nodes={','.join(NODES)} Default=YES PriorityTier=1 PreemptMode=REQUEUE",
-        f"PartitionName=graceful Nodes={','.join(NODES)} PriorityTier=1 PreemptMode=REQUEUE GraceTime=20",
-        f"PartitionName=urgent Nodes={','.join(NODES)} PriorityTier=10 PreemptMode=OFF",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _settings_of(folder: Path) -> dict[str, str]:
-    lines = (folder / "slurm.conf").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines)
-
-
 def _stderr_of(daemon: str) -> str:
     return f"{daemon.replace(' ', '-')}-stderr.log"
 
 
 def _program(name: str) -> str | None:
     return shutil.which(name, path=_SEARCH_PATH)
-
-
-def _clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-
-
-def _free_ports(number: int) -> list[int]:
-    """Ports below those from which the kernel serves outgoing connections: a restarted daemon finds its own."""
-    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
-        end = int(file.read().split()[0])
-    ports = []
-    for port in random.SystemRandom().sample(range(10_000, max(end, 20_000)), 200):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("", port))
-            except OSError:
-                continue
-            ports.append(port)
-        if len(ports) == number:
-            return ports
-    raise RuntimeError("no free ports")
 
 
 def _listens(at: Path | int) -> bool:
@@ -410,67 +283,3 @@ def _listens(at: Path | int) -> bool:
     with socket.socket(family) as client:
         client.settimeout(1)
         return client.connect_ex(address) == 0
-
-
-def _kill_all_of(folder: Path) -> None:
-    """SIGKILL every process of the cluster in `folder`, until there is none left."""
-    for _ in range(200):
-        if not (found := _processes_of(folder)):
-            return
-        for pid in found:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        time.sleep(0.05)
-    raise RuntimeError(f"processes of {folder} do not end: {sorted(found)}")
-
-
-def _processes_of(folder: Path) -> set[int]:
-    """Daemons, steps and jobs, told by their environment or open files, with all of their descendants.
-
-    A step belongs to no daemon once that is killed, and a job's process may have left its step's session.
-    """
-    marker = f"SLURM_CONF={folder}/slurm.conf".encode()
-    parents, found = {}, set()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-            if state in "ZX":
-                continue
-            parents[int(entry.name)] = int(parent)
-            if marker in (entry / "environ").read_bytes().split(b"\0") or (
-                (entry / "comm").read_text().startswith(("slurm", "munge")) and _holds_file_in(entry, folder)
-            ):
-                found.add(int(entry.name))
-        except OSError:  # it has ended meanwhile
-            continue
-    grown = True
-    while grown:
-        more = {pid for pid, parent in parents.items() if parent in found} - found
-        found |= more
-        grown = bool(more)
-    above = os.getpid()
-    while above:
-        found.discard(above)
-        above = parents.get(above, 0)
-    return found
-
-
-def _holds_file_in(process: Path, folder: Path) -> bool:
-    for link in (process / "fd").iterdir():
-        try:
-            if os.readlink(link).startswith(f"{folder}/"):
-                return True
-        except OSError:
-            continue
-    return False
-
-
-if __name__ == "__main__":
-    # The guard of a cluster: its standard input ends when the process that started it does, however
-    # that ended, and then no daemon or job may stay.
-    sys.stdin.buffer.read()
-    _kill_all_of(Path(sys.argv[1]))

@@ -1,31 +1,21 @@
 """TUNE on its way to a job: unchanged, checked at submission, and nothing of it in the batch script."""
 
-import pickle
 import re
 
 import pytest
-
-from slurm.job import RunJob
-
-
-def jobs(tmp_path):
-    pickles = sorted((tmp_path / "runs/mini/slurm").glob("*_submitted.pkl"))
-    return [pickle.loads(path.read_bytes()).function for path in pickles]
+from submitted_runs import job_from_before, submitted_jobs
 
 
 def test_a_job_gets_what_was_asked_for(launch, slurm_says, tmp_path):
     status, _, _ = launch("submit", tune="recompute=true  accumulate=2")
     assert status == 0
-    assert [job.tuning for job in jobs(tmp_path)] == ["accumulate=2 recompute=true"] * 2
+    assert [job.tuning for job in submitted_jobs(tmp_path)] == ["accumulate=2 recompute=true"] * 2
     assert "recompute" not in slurm_says.script(101)
 
 
 def test_a_job_queued_before_there_was_such_an_option_has_none(launch, tmp_path):
     launch("submit")
-    old = jobs(tmp_path)[0]
-    del old.__dict__["tuning"]
-    assert pickle.loads(pickle.dumps(old)).tuning == ""
-    assert isinstance(old, RunJob)
+    assert job_from_before(tmp_path, "tuning").tuning == ""
 
 
 @pytest.mark.parametrize(

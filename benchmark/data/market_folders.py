@@ -1,0 +1,60 @@
+"""A user's own re-identification dataset in Market-1501's layout (no torch).
+
+Three folders, ``bounding_box_train``, ``query`` and ``bounding_box_test``, with pictures whose names begin as Market's
+do, ``<identity>_c<camera>``, and go on as they like: ``0002_c1s1_000451_03.jpg``, ``17_c3.png``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from benchmark.data import named
+from benchmark.data.lists import refuse
+from benchmark.data.named import FOLDERS
+from benchmark.data.named import annotation_files as annotation_files
+from benchmark.data.picture_files import find, notes_of, problems_of
+from benchmark.data.registry import OWN
+from benchmark.data.reid import Layout, ReIDDataset
+
+EXAMPLE = "0002_c1s1_000451_03.jpg"
+EXPECTED = f"{', '.join(FOLDERS[:-1])} and {FOLDERS[-1]} with names like {EXAMPLE}, <identity>_c<camera>…"
+# Records hold identities and cameras as 32-bit numbers.
+_PATTERN = re.compile(r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{1,9})[^\d/][^/]*", re.ASCII)
+
+
+def recognises(root: Path) -> bool:
+    """Whether ``root`` is meant as such a dataset; ``query`` alone may be a class."""
+    return any((root / folder).is_dir() for folder in FOLDERS if folder != named.QUERY)
+
+
+def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -> ReIDDataset:
+    """The dataset at ``root``, its key the folder's name; merge_val has no meaning here.
+
+    Identity -1 is junk and left out, 0 a distractor, as in Market-1501; cameras are any numbers. Pictures are not
+    opened. Raises as ``named.read`` does, and Contradictions for a picture in a format that is not read.
+    """
+    return _read(root, root.name, skip_unparsable=skip_unparsable)
+
+
+def read_as_test(root: Path) -> ReIDDataset:
+    """The queries and the gallery at ``root``, for a model trained elsewhere; its key is no dataset's.
+
+    Nothing is trained, so bounding_box_train need not be there. Raises as ``read``.
+    """
+    return _read(root, OWN, untrained=True)
+
+
+def _read(root: Path, key: str, **how: bool) -> ReIDDataset:
+    layout = Layout(key, _PATTERN, EXAMPLE, f"Expected {EXPECTED}")
+    others: list[str] = []
+    notes: list[str] = []
+
+    def names(folder: Path) -> tuple[str, ...]:
+        found, below = find(folder), f"{folder.name}/"
+        refuse(f"{root.name} at {root}", problems_of(below, found), layout.advice)
+        others.extend(below + name for name in found.others)
+        notes[:] = notes_of(root, others)
+        return found.pictures
+
+    return named.read(root, layout, names=names, notes=notes, **how)

@@ -1,0 +1,134 @@
+"""`python -m benchmark predict`: what a trained model says of any picture, and where it looks.
+
+predict --image bird.jpg --model cub/deit_tiny/dcal          the five most probable classes of each branch
+predict --image a.jpg b.jpg --model model.safetensors        several pictures, a model that `export` wrote
+predict --image car.jpg --model veri/vit_base/dcal --gallery FOLDER    re-identification: the nearest pictures of it
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark import options
+from benchmark.backbones import BACKBONES
+from benchmark.errors import DataError, SettingsError
+from benchmark.finished import asked, drawing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from benchmark.device import Compute
+    from benchmark.trained import Trained
+
+TITLES = {"both": "both", "sa": "SA", "glca": "GLCA"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which pictures, which model, where the figures go."""
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, __doc__.partition("\n\n")[2]
+    parser.add_argument("--image", nargs="+", required=True, help="any pictures")
+    parser.add_argument("--model", required=True, metavar="RUN_OR_FILE", help=asked.RUN_OR_FILE)
+    parser.add_argument("--seeds", default="0", help="the run's seed, where --model does not end with one")
+    parser.add_argument("--top", type=asked.whole_number(1), default=5, help="how many classes, or pictures")
+    parser.add_argument(
+        "--gallery", type=Path, default=None, help="folder of pictures, for re-identification"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=None,
+        help="overlay.png, or a folder for several pictures; none: RUNS/PROFILE/figures",
+    )  # fmt: skip
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Say what a trained model sees in pictures, and draw where it looks."""
+    images = [_picture(text) for text in arguments.image]
+    source = asked.one_model(arguments, arguments.model)
+    from benchmark.finished.again import Machine, compute_for
+    from benchmark.finished.predict import pictures_of
+    from benchmark.trained import load_trained
+
+    trained = load_trained(source)
+    figures, gallery = _figures(arguments, images, trained.config.run_id), _gallery(arguments, trained)
+    for image in images:
+        pictures_of(trained)(image)  # an unreadable one is refused before anything is said of the others
+    compute = compute_for(trained, Machine(arguments.device))
+    for image in images:
+        print(f"{image}: {trained.config.run_id}, {source}")
+        lines = _nearest(arguments, trained, image, gallery, compute) if gallery else _classes(
+            arguments, trained, image, compute
+        )  # fmt: skip
+        print("\n".join(lines), flush=True)
+    if not BACKBONES[trained.config.cell.backbone].glca:
+        title = BACKBONES[trained.config.cell.backbone].title
+        print(f"no overlay: {title} has no class token, where a rollout would start")
+        return 0
+    asks = ["overlay", "--model", str(source)]
+    for image, figure in zip(images, figures, strict=True):
+        asks += ["--image", str(image), "--out", str(figure)]
+    return drawing.by_reports(asks)
+
+
+def _picture(text: str) -> Path:
+    path = options.absolute(Path(text))
+    if not path.is_file():
+        found = "is a folder" if path.is_dir() else "is not there"
+        raise DataError(f"{path} {found}, expected a picture's file")
+    return path
+
+
+def _figures(arguments: argparse.Namespace, images: Sequence[Path], run: str) -> list[Path]:
+    """Where the overlay of each picture goes. Raises SettingsError where two would take one place."""
+    out = options.absolute(arguments.out)
+    if out is not None and out.suffix:
+        if out.suffix != ".png" or len(images) > 1:
+            raise SettingsError(
+                f"--out {arguments.out}: expected a file .png for one picture, or a folder for several"
+            )
+        return [out]
+    folder = out or options.one_folder(arguments.runs) / arguments.profile / "figures"
+    figures = [folder / f"{image.name}_{run.replace('/', '_')}.png" for image in images]
+    if twice := [image for image, place in zip(images, figures, strict=True) if figures.count(place) > 1]:
+        raise SettingsError(f"two pictures are called {twice[0].name}: ask for them one by one")
+    return figures
+
+
+def _gallery(arguments: argparse.Namespace, trained: Trained) -> Path | None:
+    run, reid = trained.config.run_id, trained.config.cell.task == "reid"
+    if reid and arguments.gallery is None:
+        raise SettingsError(
+            f"{run} is of re-identification: it names no classes of pictures it was not trained on, but finds the same "
+            "one among others; --gallery FOLDER lists the nearest pictures of a folder"
+        )
+    if arguments.gallery and not reid:
+        raise SettingsError(f"{run} names classes: --gallery is for re-identification, leave it out")
+    return options.absolute(arguments.gallery)
+
+
+def _nearest(
+    arguments: argparse.Namespace, trained: Trained, image: Path, gallery: Path, compute: Compute
+) -> list[str]:
+    from benchmark.finished.predict import nearest
+
+    found = nearest(trained, image, gallery, arguments.top, compute)
+    return [f"  {'cosine':>7}  nearest of {gallery}", *(f"  {value:7.4f}  {name}" for name, value in found)]
+
+
+def _classes(arguments: argparse.Namespace, trained: Trained, image: Path, compute: Compute) -> list[str]:
+    """The most probable classes, a column a branch; of a baseline its prediction alone."""
+    from benchmark.finished.predict import probabilities
+
+    found = probabilities(trained, image, compute)
+    titles = TITLES if len(found) > 1 else {"both": "prediction"}
+    columns = [_column(trained, title, found[branch], arguments.top) for branch, title in titles.items()]
+    return ["  " + "  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
+
+
+def _column(trained: Trained, title: str, scores: np.ndarray, top: int) -> list[str]:
+    best = (-scores).argsort(kind="stable")[:top].tolist()
+    cells = [f"{scores[k]:7.2%}  {trained.classes[k] if trained.classes else f'class {k}'}" for k in best]
+    width = max(len(cell) for cell in (*cells, title))
+    return [f"{'':9}{title}".ljust(width), *(cell.ljust(width) for cell in cells)]

@@ -1,0 +1,17 @@
+"""What a launch gives to the runs it starts."""
+
+from benchmark import __main__, pool
+
+
+def passed_to_a_run(tmp_path, monkeypatch, *options):
+    """Command line of the run of one cell as a launch with these options would start it; none is started."""
+    passed = []
+
+    def launch(views, command, slots, *, show):
+        passed.extend(command(views[0]))
+        return pool.Summary(0, {}, {}, {}, False)
+
+    monkeypatch.setattr(pool, "launch", launch)
+    places = ["--profile", "quick", "--data", str(tmp_path), "--runs", str(tmp_path / "runs")]
+    assert __main__.main(["launch", *places, "--cells", "cub/deit_tiny/dcal", *options]) == 0
+    return passed

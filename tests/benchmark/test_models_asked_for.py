@@ -1,0 +1,104 @@
+"""Which trained models a command line means."""
+
+import argparse
+import shutil
+
+import pytest
+
+from benchmark.errors import RunError, SettingsError
+from benchmark.finished import asked
+
+
+def arguments(runs, **other):
+    given = {"profile": "mini", "runs": runs, "seeds": "0", "cells": "", "table": None, "overrides": ""}
+    return argparse.Namespace(**(given | other))
+
+
+def ids(paths):
+    return ["/".join(path.parts[-4:]) for path in paths]
+
+
+def test_a_run_is_found_by_its_id_with_and_without_its_seed(sweep):
+    expected = [sweep / "mini" / "cub" / "deit_tiny" / "dcal" / "seed0"]
+    for name in ("cub/deit_tiny/dcal", "cub/deit_tiny/dcal/seed0", "cub/deit_tiny/dcal/"):
+        assert asked.models(arguments(sweep), [name]) == expected
+    assert asked.models(arguments(sweep), [str(expected[0])]) == expected
+    assert asked.one_model(arguments(sweep), "cub/deit_tiny/dcal") == expected[0]
+
+
+def test_no_name_means_every_finished_run_of_the_cells_and_seeds(sweep):
+    every = ids(asked.models(arguments(sweep), []))
+    assert "cub/deit_tiny/dcal/seed0" in every
+    assert all(name.endswith("/seed0") for name in every)
+    some = ids(asked.models(arguments(sweep, cells="cub/deit_*/dcal, market"), []))
+    assert set(some) < set(every)
+    assert {name.split("/")[0] for name in some} == {"cub", "market"}
+    assert all(name.split("/")[2] == "dcal" for name in some if name.startswith("cub"))
+    table = {name.split("/")[0] for name in ids(asked.models(arguments(sweep, table="table2"), []))}
+    assert table <= {"veri", "msmt17", "market", "duke"}
+
+
+def test_a_pattern_leaves_out_what_is_not_finished_and_says_so(sweep, capsys):
+    (sweep / "mini" / "cub" / "deit_tiny" / "dcal" / "seed0" / "result.json").unlink()
+    found = ids(asked.models(arguments(sweep), ["cub/deit_tiny"]))
+    assert found == ["cub/deit_tiny/baseline/seed0"]
+    assert "1 of 2 runs are left out, first" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_is_refused_by_id_and_by_folder(sweep):
+    folder = sweep / "mini" / "cub" / "deit_tiny" / "dcal" / "seed0"
+    (folder / "result.json").unlink()
+    (folder / "checkpoint.pt").write_bytes(b"a checkpoint")
+    for name in ("cub/deit_tiny/dcal", str(folder)):
+        with pytest.raises(RunError, match="not finished, it has a checkpoint and no result"):
+            asked.models(arguments(sweep), [name])
+
+
+def test_a_damaged_result_is_named(sweep):
+    folder = sweep / "mini" / "cub" / "deit_tiny" / "dcal" / "seed0"
+    (folder / "result.json").write_text("{")
+    with pytest.raises(RunError, match=r"result\.json is not readable JSON"):
+        asked.models(arguments(sweep), [str(folder)])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("cub/deit_tyni/dcal", "nearest: cub/deit_tiny/dcal"),
+        ("cub/deit_tiny/dcal/seed7", "no run of this name with seed 7"),
+        ("/nowhere/seed0", "no such run folder or file"),
+        ("./nowhere", "no such run folder or file"),
+        ("model.safetensors", "no such run folder or file"),
+        ("", "expected a run's folder"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_what_would_be(sweep, monkeypatch, name, said):
+    monkeypatch.chdir(sweep.parent)
+    with pytest.raises(RunError, match=said):
+        asked.models(arguments(sweep), [name])
+
+
+def test_a_folder_that_holds_no_run_is_refused(sweep, tmp_path):
+    with pytest.raises(RunError, match=r"no finished run, it has no result\.json"):
+        asked.models(arguments(sweep), [str(tmp_path)])
+
+
+def test_one_model_is_one_and_no_model_is_meant_twice(sweep):
+    with pytest.raises(SettingsError, match="is 2 models"):
+        asked.one_model(arguments(sweep), "cub/deit_tiny")
+    with pytest.raises(SettingsError, match="is named twice"):
+        asked.models(arguments(sweep), ["cub/deit_tiny/dcal", "cub/deit_tiny"])
+
+
+def test_settings_of_a_finished_model_cannot_be_set(sweep):
+    with pytest.raises(SettingsError, match="keeps the settings that it was trained with"):
+        asked.models(arguments(sweep, overrides="train.epochs=3"), ["cub/deit_tiny/dcal"])
+
+
+def test_a_run_on_a_users_own_dataset_is_found_without_its_pictures(sweep):
+    folder = sweep / "mini" / "my_birds" / "deit_tiny" / "dcal" / "seed0"
+    shutil.copytree(sweep / "mini" / "cub" / "deit_tiny" / "dcal" / "seed0", folder)
+    for name in ("result.json", "config.json"):
+        text = (folder / name).read_text().replace("cub/deit_tiny", "my_birds/deit_tiny")
+        (folder / name).write_text(text.replace("generated, version 2", "own"))
+    assert asked.models(arguments(sweep), ["my_birds/deit_tiny/dcal"]) == [folder]
