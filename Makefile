@@ -149,7 +149,7 @@ logs: $(VENV) ## the end of the log of CELL=dataset/backbone/method, and of its 
 	@$(PY) -m slurm logs $(PLACES) --cells $(call q,$(CELL)) --seeds $(call q,$(SEEDS))
 
 tables: $(VENV) ## write and print all tables from what is there; starts no run
-	@for table in table1 table2 extras; do $(PY) -m tables $$table $(PLACES) --seeds $(call q,$(SEEDS)) || exit $$?; done
+	@for table in table1 table2 extras ablations; do $(PY) -m tables $$table $(PLACES) --seeds $(call q,$(SEEDS)) || exit $$?; done
 
 report: $(VENV) ## write the pages: tables, verdicts, curves, heatmaps, costs, of all seeds there are; PICTURES=0: records alone
 	@$(PY) -m reports page $(PLACES) $(if $(filter file,$(origin SEEDS)),,--seeds $(call q,$(SEEDS))) $(if $(filter 0,$(PICTURES)),--no-pictures)

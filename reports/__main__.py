@@ -1,4 +1,4 @@
-"""``python -m reports page``, ``heatmaps``, ``heatmap`` and ``attention``."""
+"""``python -m reports page``, ``ablations``, ``heatmaps``, ``heatmap``, ``overlay``, ``attention``, ``robustness``."""
 
 from __future__ import annotations
 
@@ -20,9 +20,21 @@ VERBS = {
         "reports.looking.heatmap_verb",
         "draw the heatmap of any picture with any checkpoint or timm weights",
     ),
+    "overlay": (
+        "reports.looking.overlay_verb",
+        "draw where a trained model looks in pictures, as benchmark predict shows them",
+    ),
     "attention": (
         "reports.looking.attention_verb",
         "measure how concentrated attention is over the whole test set",
+    ),
+    "ablations": (
+        "reports.ablations.ablations_verb",
+        "write the page of the ablations, from the run records",
+    ),
+    "robustness": (
+        "reports.robustness.robustness_verb",
+        "draw table and plot of what benchmark evaluate --corrupt found",
     ),
 }
 

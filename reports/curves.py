@@ -6,13 +6,12 @@ mean over seeds a thick one.
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.status import RunView
+from reports import drawing
 from reports.histories import METRICS, Curve, History, read_history
 from tables.records_view import seeds_text
 
@@ -20,37 +19,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_GREY = "#808080"  # readable on white and on black
-# Okabe and Ito's colours, which colour-blind people tell apart; each stands out on white and on black.
-_COLOURS = {"sa": "#0072B2", "glca": "#D55E00", "pwca": "#009E73", "both": "#CC79A7", "": _GREY}
+_COLOURS = {
+    "sa": drawing.BLUE,
+    "glca": drawing.ORANGE,
+    "pwca": drawing.GREEN,
+    "both": drawing.PINK,
+    "": drawing.GREY,
+}
 _NAMES = {"sa": "DCAL: SA", "glca": "GLCA", "pwca": "PWCA", "both": "prediction"}
 # Where branches are equal, each still shows: the narrower line is drawn later.
 _WIDTHS = {"both": 2.8, "sa": 2.2, "pwca": 1.7, "": 1.7, "glca": 1.1}
 _THIN = 0.7
-_STYLES = {"dcal": "-", "baseline": (0, (4, 1.6))}
+_STYLES = {"dcal": "-", "baseline": drawing.DASHES}
 _METHODS = {"baseline": "baseline", "dcal": "DCAL"}
 _FEW = 12  # points of a curve that are marked one by one
-_PARAMETERS = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "dcal",
-    "pdf.fonttype": 42,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9,
-    "text.parse_math": False,
-    "text.color": _GREY,
-    "axes.edgecolor": _GREY,
-    "axes.labelcolor": _GREY,
-    "axes.titlecolor": _GREY,
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": _GREY,
-    "ytick.color": _GREY,
-    "grid.color": _GREY,
-    "grid.alpha": 0.25,
-    "grid.linewidth": 0.5,
-}
 
 
 Drawing = tuple[str, Mapping[str, Curve]]  # method, and curves by branch
@@ -82,14 +64,10 @@ def curves(runs: Iterable[RunView], *, pdf: bool = False) -> Curves:
     histories = [history for history in histories if not history.empty]
     if not histories:
         return Curves(None, None, "", notes)
-    from matplotlib import rc_context, rcdefaults, rcParams
-
-    with rc_context():
-        rcdefaults()  # whatever matplotlibrc a user has
-        rcParams.update(_PARAMETERS)
+    with drawing.style():
         figure = _figure(histories, METRICS[runs[0].cell.task])
-        svg = _compact(_saved(figure, "svg", {"Date": None, "Creator": None}))
-        document = _saved(figure, "pdf", {"CreationDate": None}) if pdf else None
+        svg = drawing.saved(figure, "svg")
+        document = drawing.saved(figure, "pdf") if pdf else None
     return Curves(svg, document, _drawn(histories), notes)
 
 
@@ -137,7 +115,9 @@ def _panel(axes: Axes, title: str, found: Sequence[Drawing]) -> None:
                 for branch, curve in curves.items():
                     by_branch.setdefault(branch, []).append(curve)
         for branch in (branch for branch in _WIDTHS if branch in by_branch):
-            colour, width = (_COLOURS[branch], _WIDTHS[branch]) if method == "dcal" else (_GREY, _WIDTHS[""])
+            colour, width = (
+                (_COLOURS[branch], _WIDTHS[branch]) if method == "dcal" else (drawing.GREY, _WIDTHS[""])
+            )
             _draw(axes, by_branch[branch], colour, _STYLES[method], width)
     if not axes.lines:
         axes.text(0.5, 0.5, "not recorded", ha="center", va="center", transform=axes.transAxes)
@@ -173,10 +153,12 @@ def _legend(figure: Figure, histories: Sequence[History]) -> None:
             handles.append(Line2D([], [], color=_COLOURS[branch], linewidth=_WIDTHS[branch]))
             labels.append(name)
     if "baseline" in methods:
-        handles.append(Line2D([], [], color=_GREY, linestyle=_STYLES["baseline"], linewidth=_WIDTHS[""]))
+        handles.append(
+            Line2D([], [], color=drawing.GREY, linestyle=_STYLES["baseline"], linewidth=_WIDTHS[""])
+        )
         labels.append("baseline")
     if len(histories) > len(methods):
-        handles.append(Line2D([], [], color=_GREY, linewidth=_THIN, alpha=0.55))
+        handles.append(Line2D([], [], color=drawing.GREY, linewidth=_THIN, alpha=0.55))
         labels.append("single seeds")
     figure.legend(
         handles,
@@ -195,19 +177,3 @@ def _drawn(histories: Sequence[History]) -> str:
         for method, name in _METHODS.items()
     }
     return "; ".join(f"{name} {seeds_text(numbers)}" for name, numbers in seeds.items() if numbers)
-
-
-def _saved(figure: Figure, kind: str, metadata: Mapping[str, None]) -> bytes:
-    stream = io.BytesIO()
-    figure.savefig(stream, format=kind, metadata=dict(metadata))
-    return stream.getvalue()
-
-
-def _compact(svg: bytes) -> bytes:
-    """Coordinates of paths to a tenth of a point, without the line breaks: half the size."""
-
-    def rounded(path: re.Match[bytes]) -> bytes:
-        short = re.sub(rb"-?\d+\.\d+", lambda number: b"%.5g" % round(float(number[0]), 1), path[1])
-        return b' d="' + re.sub(rb"\s*([A-Za-z])\s*", rb"\1", short).strip() + b'"'
-
-    return re.sub(rb' d="([^"]*)"', rounded, svg)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark import options
 from benchmark.errors import SuiteError
-from benchmark.grid import TABLES, select
+from benchmark.grid import ABLATIONS, TABLES, select
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
         description="Print a table of the runs on disk beside the paper's numbers, and write it as Markdown, "
         "LaTeX, CSV and HTML. Starts no run.",
     )
-    made.add_argument("table", choices=list(TABLES))
+    made.add_argument("table", choices=[*TABLES, ABLATIONS])
     options.add_common(made)
     made.add_argument(
         "--out", type=Path, help="folder of the written files; none: <first runs folder>/<profile>/tables"
@@ -40,8 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Late imports: --help and a mistyped option answer at once.
     from benchmark import merge
     from benchmark.config import parse_overrides
-    from tables import text, write
+    from tables import ablation_csv, ablation_layout, text, write
+    from tables.ablation_rows import was_started
     from tables.layout import build
+    from tables.overhead_table import counted_in
 
     try:
         select(options.patterns(" ".join(asked.cells)), table=asked.table)
@@ -56,16 +58,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             data_dir=options.absolute(asked.data),
             weights_dir=options.absolute(asked.weights),
         )
-        layout = build(
-            asked.table,
-            asked.profile,
-            found.runs,
-            shlex.split(asked.overrides),
-            conflicts=found.conflicts,
-            folders=map(str, folders),
-        )
+        around = {"conflicts": found.conflicts, "folders": [str(folder) for folder in folders]}
+        changed = shlex.split(asked.overrides)
+        exports = write.EXPORTS
+        if asked.table == ABLATIONS:
+            if not was_started(found.runs):
+                print("no ablation is run there: make ablations runs them and prints their table")
+                return 0
+            counted = counted_in(folders, asked.profile)
+            made = ablation_layout.build(asked.profile, found.runs, changed, overheads=counted, **around)
+            layout, exports = (
+                made.layout,
+                exports | {"csv": lambda _: ablation_csv.render(made.found, counted)},
+            )
+        else:
+            layout = build(asked.table, asked.profile, found.runs, changed, **around)
         # Files first: a reader that closes the pipe early must not cost them.
-        paths = write.write_layout(layout, asked.out or folders[0] / asked.profile / "tables")
+        paths = write.write_layout(layout, asked.out or folders[0] / asked.profile / "tables", exports)
     except SuiteError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from benchmark import paper
 from benchmark.grid import Cell
 from tables import records_view as records
 from tables.records_view import RunView
@@ -81,12 +80,13 @@ def minus(a: float | None, b: float | None) -> float | None:
     return None if a is None or b is None else a - b
 
 
-def summarize_cell(cell: Cell, metric: str, runs: Iterable[RunView], recipe: bool) -> CellSummary:
+def summarize_cell(
+    cell: Cell, metric: str, runs: Iterable[RunView], recipe: bool, published: float | None
+) -> CellSummary:
     """The numbers of one cell. recipe: whether the runs' recipe may be compared with the paper's."""
     runs = tuple(runs)
     found = ((run.seed, records.metric(run, metric)) for run in runs)
     measured = measure({seed: value for seed, value in found if value is not None})
-    published = paper.published(cell.dataset, cell.backbone, cell.method, metric)
     with_number = [run for run in runs if run.seed in measured.by_seed]
     coverage = tuple(records.distinct(records.coverage(run) for run in with_number))
     difference = minus(measured.mean, published) if recipe and coverage == ("full",) else None

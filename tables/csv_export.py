@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tables import records_view as records
@@ -42,16 +42,22 @@ COLUMNS = (
 
 
 def render(layout: Layout) -> str:
+    summary = layout.summary
+    rows = [cell_line(summary, cell) for cell in summary.cells.values()]
+    rows += [gain_line(summary, gain) for gain in summary.gains.values()]
+    return written(rows, COLUMNS)
+
+
+def written(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> str:
+    """The lines as CSV; a value that a line lacks stays empty."""
     import pandas as pd
 
-    summary = layout.summary
-    rows = [_cell(summary, cell) for cell in summary.cells.values()]
-    rows += [_gain(summary, gain) for gain in summary.gains.values()]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame(list(rows), columns=list(columns))
     return frame.to_csv(index=False, lineterminator="\r\n")
 
 
-def _cell(summary: TableSummary, found: CellSummary) -> dict[str, Any]:
+def cell_line(summary: TableSummary, found: CellSummary) -> dict[str, Any]:
+    """A cell's values by column."""
     done = [run for run in found.runs if records.is_done(run)]
     states = list(found.states)
     return _numbers(summary, found) | {
@@ -68,7 +74,8 @@ def _cell(summary: TableSummary, found: CellSummary) -> dict[str, Any]:
     }
 
 
-def _gain(summary: TableSummary, found: GainSummary) -> dict[str, Any]:
+def gain_line(summary: TableSummary, found: GainSummary) -> dict[str, Any]:
+    """A gain's values by column."""
     return _numbers(summary, found) | {
         "dataset": found.dataset,
         "backbone": found.backbone,

@@ -29,8 +29,11 @@ class Evidence:
     detail: str = ""
 
 
-def evidence(compared: str, metric: str, pairs: Mapping[int, tuple[RunView, RunView]]) -> Evidence:
-    """The evidence for a gain. pairs: by seed, baseline and DCAL; compared: ``dataset/backbone/metric``.
+def evidence(
+    compared: str, metric: str, pairs: Mapping[int, tuple[RunView, RunView]], after_metric: str = ""
+) -> Evidence:
+    """The evidence for a gain. pairs: by seed, baseline and DCAL; compared: ``dataset/backbone/metric``. after_metric:
+    as in ``pairs.paired``.
 
     One unusable pair takes the interval away: it would be of another gain than the one shown beside it.
     """
@@ -39,7 +42,7 @@ def evidence(compared: str, metric: str, pairs: Mapping[int, tuple[RunView, RunV
     try:
         if len({records.fingerprint(run) for pair in pairs.values() for run in pair}) > 1:
             raise PairError(OTHER_IMAGES, "the data of the seeds have different fingerprints")
-        found = {seed: paired(*pairs[seed], metric) for seed in sorted(pairs)}
+        found = {seed: paired(*pairs[seed], metric, after_metric) for seed in sorted(pairs)}
         total = _total(found)
     except PairError as error:
         return Evidence(reason=error.reason, detail=str(error))

@@ -46,8 +46,13 @@ class GainSummary:
         return self.coverage == ("full",)
 
 
-def summarize_gain(baseline: CellSummary, dcal: CellSummary, recipe: bool) -> GainSummary:
-    """The gain between two cells in one metric. recipe: as in ``summarize_cell``."""
+def summarize_gain(
+    baseline: CellSummary, dcal: CellSummary, recipe: bool, names: tuple[str, str] = verdicts.NAMES
+) -> GainSummary:
+    """The gain between two cells in the first one's metric; the second's may be that of one branch alone.
+
+    recipe: as in ``summarize_cell``. names: what the two are called in words.
+    """
     before, after = baseline.measured.by_seed, dcal.measured.by_seed
     common = before.keys() & after.keys()
     runs = {seed: (_run(baseline, seed), _run(dcal, seed)) for seed in sorted(common)}
@@ -58,8 +63,8 @@ def summarize_gain(baseline: CellSummary, dcal: CellSummary, recipe: bool) -> Ga
     published = None if gain is None else round(gain, 1)
     coverage = tuple(records.distinct(records.coverage(pair[0]) for pair in pairs.values()))
     cell = baseline.cell
-    found = evidence(f"{cell.dataset}/{cell.backbone}/{baseline.metric}", baseline.metric, pairs)
-    open_because = verdicts.why_open(before, after, pairs, found.reason)
+    found = evidence(f"{cell.dataset}/{cell.backbone}/{baseline.metric}", baseline.metric, pairs, dcal.metric)
+    open_because = verdicts.why_open(before, after, pairs, found.reason, names)
     return GainSummary(
         dataset=cell.dataset,
         backbone=cell.backbone,
@@ -68,7 +73,7 @@ def summarize_gain(baseline: CellSummary, dcal: CellSummary, recipe: bool) -> Ga
         measured=measured,
         difference=minus(measured.mean, published) if recipe and coverage == ("full",) else None,
         coverage=coverage,
-        note=_pairing_note(set(before), set(after), set(pairs)),
+        note=_pairing_note(set(before), set(after), set(pairs), names),
         complete=measured.n == max(len(baseline.runs), len(dcal.runs)),
         interval=found.interval,
         p_values=found.p_values,
@@ -85,14 +90,14 @@ def _data(run: RunView) -> tuple[str, str, str]:
     return records.coverage(run), records.data_text(run), records.fingerprint(run)
 
 
-def _pairing_note(before: set[int], after: set[int], paired: set[int]) -> str:
+def _pairing_note(before: set[int], after: set[int], paired: set[int], names: tuple[str, str]) -> str:
     if not before or not after or before == after == paired:
         return ""
     different = (before & after) - paired
     parts = [f"gain over {seeds_text(paired)} only" if paired else "no gain"]
     for seeds, words in (
-        (before - after, "only the baseline has"),
-        (after - before, "only DCAL has"),
+        (before - after, f"only {names[0]} has"),
+        (after - before, f"only {names[1]} has"),
         (different, "the two methods saw different data in"),
     ):
         if seeds:

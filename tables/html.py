@@ -44,7 +44,7 @@ td.state { color: var(--soft); font-style: italic; }
 <dl>
 {% for label, text in layout.header %}<dt>{{ label }}</dt><dd>{{ text }}</dd>
 {% endfor %}</dl>
-<div class="scroll" role="region" aria-label="{{ layout.title }}" tabindex="0">
+{% if layout.rows %}<div class="scroll" role="region" aria-label="{{ layout.title }}" tabindex="0">
 <table>
 <thead>
 <tr><th scope="col" rowspan="2">Backbone and method</th>
@@ -60,7 +60,7 @@ td.state { color: var(--soft); font-style: italic; }
 {% endfor %}</tbody>
 </table>
 </div>
-{% for side in layout.side_tables %}<h2>{{ side.title }}</h2>
+{% endif %}{% for side in layout.side_tables %}<h2>{{ side.title }}</h2>
 <div class="scroll" role="region" aria-label="{{ side.title }}" tabindex="0">
 <table>
 <thead><tr>{% for heading in side.headings %}<th scope="col" class="

@@ -69,7 +69,7 @@ def render(layout: Layout) -> str:
     lines = [f"% {layout.warning or layout.title}", r"% Needs \usepackage{booktabs}."]
     # Each float stands alone on its page, so each says what its numbers are not.
     warning = rf"\textbf{{{escape(layout.warning)}}} " if layout.warning else ""
-    main = [_main_table(panel) for panel in _fitting(layout)]
+    main = [_main_table(panel) for panel in _fitting(layout)] if layout.rows else []
     lines += _floats(f"{warning}The paper's {escape(layout.title)}", layout.summary.key, main)
     for place, table in enumerate(layout.side_tables, start=1):
         parts = [_side_table(panel) for panel in table.panels(LETTERS)]

@@ -57,8 +57,9 @@ class Row:
 class Layout:
     """A table to render. ``warning`` comes first, before anything else; the rest in this order.
 
-    states: cells without a number, ``cell — state: reason``; partial: cells with only some seeds done. conflicts:
-    where several folders of runs say different things of a run.
+    columns, rows: of the main table; none where the side tables are all. states: cells without a number, ``cell —
+    state: reason``; partial: cells with only some seeds done. conflicts: where several folders of runs say different
+    things of a run. more: side tables besides verdicts and branches; findings: what stands before the notes, by title.
     """
 
     warning: str
@@ -73,16 +74,19 @@ class Layout:
     states: tuple[str, ...]
     conflicts: tuple[str, ...]
     summary: TableSummary
+    more: tuple[SideTable, ...] = ()
+    findings: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def side_tables(self) -> tuple[SideTable, ...]:
         """The small tables below the main one."""
-        return tuple(table for table in (self.verdicts, self.branches) if table is not None)
+        return (*(table for table in (self.verdicts, self.branches) if table is not None), *self.more)
 
     @property
     def lists(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The lists at the end, by title; none is empty."""
         every = (
+            *self.findings,
             ("Notes", self.notes),
             ("Conflicts between records", self.conflicts),
             ("Cells with some seeds done", self.partial),
@@ -178,7 +182,7 @@ def _entry(found: CellSummary | GainSummary, heading: str, recipe: bool) -> Entr
     is_gain = isinstance(found, GainSummary)
     if heading == MEASURED:
         if found.measured.mean is not None:
-            return _same(_measured(found, recipe, signed if is_gain else percent))
+            return _same(measured_text(found, recipe, signed if is_gain else percent))
         if is_gain:
             return _same("")
         text = states.in_table(found)
@@ -189,7 +193,8 @@ def _entry(found: CellSummary | GainSummary, heading: str, recipe: bool) -> Entr
     return _same(signed(number) if is_gain or heading == DIFFERENCE else percent(number))
 
 
-def _measured(found: CellSummary | GainSummary, recipe: bool, show: Callable[[float], str]) -> str:
+def measured_text(found: CellSummary | GainSummary, recipe: bool, show: Callable[[float], str]) -> str:
+    """``84.6 ± 0.2 (n = 2) [subset]`` of what has a mean, written by ``show``."""
     text = with_spread(show(found.measured.mean), found.measured.std)
     if not found.complete:
         text += f" (n = {found.measured.n})"

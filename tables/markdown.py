@@ -21,9 +21,10 @@ def render(layout: Layout) -> str:
     blocks = [f"**{escape(layout.warning)}**"] if layout.warning else []
     blocks.append(f"# {escape(layout.title)}")
     blocks.append("\n".join(f"- {escape(label)}: {escape(text)}" for label, text in layout.header))
-    headings = ["Backbone", "Method", *(f"{column.group} {column.heading}" for column in layout.columns)]
-    rows = [[row.backbone, row.label, *(entry.text for entry in row.entries)] for row in layout.rows]
-    blocks.append(_pipe(headings, rows, "ll" + "r" * len(layout.columns)))
+    if layout.rows:
+        headings = ["Backbone", "Method", *(f"{column.group} {column.heading}" for column in layout.columns)]
+        rows = [[row.backbone, row.label, *(entry.text for entry in row.entries)] for row in layout.rows]
+        blocks.append(_pipe(headings, rows, "ll" + "r" * len(layout.columns)))
     for table in layout.side_tables:
         blocks += [f"## {escape(table.title)}", _pipe(table.headings, table.rows, table.align)]
     for title, lines in layout.lists:

@@ -14,6 +14,7 @@ from tables import verdicts
 from tables.formats import one_line
 from tables.gains import GainSummary
 from tables.headline import headline
+from tables.pairs import plain
 from tables.summary import TableSummary, shown_metrics
 from tables.weights_note import weights_note
 
@@ -27,6 +28,11 @@ MSMT17_VERSIONS = (
     "The paper does not say which version it used; V2 differs by blurred faces, "
     "which changes mAP by 1.7 to 3.9 points"
 )
+MEASURED = (
+    "measured: mean ± std over n seeds (ddof = 1; no ± where n = 1; n is given where not every "
+    "seed is done), last epoch of each run; best-epoch numbers are never used"
+)
+DIFFERENCE = "difference: measured minus paper, from unrounded means"
 CUB_IN_IMAGENET = (
     "ImageNet, on which backbones are pretrained, contains some of CUB's photographs: "
     "read accuracy on CUB with that in mind"
@@ -85,7 +91,7 @@ def header(
     overridden = one_line(", ".join(overrides))
     if overridden:
         lines.append(("settings changed", overridden))
-    for dataset in TABLES[summary.key].datasets:
+    for dataset in summary.datasets:
         texts = records.distinct(records.data_text(run) for run in done if run.cell.dataset == dataset)
         lines.append((f"data, {DATASETS[dataset].column}", "; ".join(texts) or "no finished run"))
     seeds = sorted({run.seed for run in summary.runs})
@@ -104,12 +110,23 @@ def header(
 
 def notes(summary: TableSummary) -> list[str]:
     """How to read the numbers, and what is special about this table's."""
-    metrics = {metric for *_, metric in summary.gains}
-    lines = [
-        "measured: mean ± std over n seeds (ddof = 1; no ± where n = 1; n is given where not every "
-        "seed is done), last epoch of each run; best-epoch numbers are never used",
-        "gain: DCAL minus baseline, paired by seed",
-    ]
+    lines = [MEASURED, "gain: DCAL minus baseline, paired by seed", *of_metrics(summary)]
+    lines += _without_glca(summary.key)
+    lines += _unpublished(summary.key)
+    lines += weights_note(summary.runs)
+    if any(cell.difference is not None for cell in summary.cells.values()):
+        lines.append(DIFFERENCE)
+    lines += [f"{gain.dataset}/{gain.backbone}: {gain.note}" for gain in _unequal(summary)]
+    lines += _verdicts(summary)
+    if shows_real_cub(summary):
+        lines.append(CUB_IN_IMAGENET)
+    return lines
+
+
+def of_metrics(summary: TableSummary) -> list[str]:
+    """What the metrics of a table are, and how Re-ID was evaluated."""
+    metrics = {plain(metric) for *_, metric in summary.cells}
+    lines = []
     if "top1" in metrics:
         lines.append(
             "top-1 accuracy: share of test images classified correctly; for DCAL the class probabilities "
@@ -121,15 +138,6 @@ def notes(summary: TableSummary) -> list[str]:
             "tokens of SA and GLCA are concatenated"
         )
         lines += _retrieval(summary)
-    lines += _without_glca(summary.key)
-    lines += _unpublished(summary.key)
-    lines += weights_note(summary.runs)
-    if any(cell.difference is not None for cell in summary.cells.values()):
-        lines.append("difference: measured minus paper, from unrounded means")
-    lines += [f"{gain.dataset}/{gain.backbone}: {gain.note}" for gain in _unequal(summary)]
-    lines += _verdicts(summary)
-    if shows_real_cub(summary):
-        lines.append(CUB_IN_IMAGENET)
     return lines
 
 
@@ -175,7 +183,7 @@ def _retrieval(summary: TableSummary) -> list[str]:
     done = [run for run in summary.runs if records.is_done(run)]
     protocols = records.distinct(records.protocol(run) for run in done)
     lines = [f"evaluation: {protocol}" for protocol in protocols]
-    for dataset in TABLES[summary.key].datasets:
+    for dataset in summary.datasets:
         own = [run for run in done if run.cell.dataset == dataset]
         column = DATASETS[dataset].column
         versions = records.distinct(records.version(run) for run in own)

@@ -15,8 +15,8 @@ from tables.formats import one_line
 if TYPE_CHECKING:
     from tables.records_view import RunView
 
-# Of a metric: the array of its outcomes. A metric that is not here has no predictions to compare.
-OUTCOMES = {"top1": "both_correct", "mAP": "both_ap", "R1": "both_rank1_correct"}
+# Of a metric: what its branch's array of outcomes is called. A metric that is not here has no predictions to compare.
+OUTCOMES = {"top1": "correct", "mAP": "ap", "R1": "rank1_correct"}
 KINDS = {"top1": "b", "mAP": "f", "R1": "b"}  # numpy's letters of bool and float
 AGREEMENT = 1e-6  # points between the record's metric and the one recomputed from the predictions
 
@@ -46,19 +46,23 @@ class Outcomes:
     values: np.ndarray
 
 
-def paired(before: RunView, after: RunView, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """The outcomes of the baseline and of DCAL on the images that count, each (n,) bool or float in 0 to 1.
+def paired(
+    before: RunView, after: RunView, metric: str, after_metric: str = ""
+) -> tuple[np.ndarray, np.ndarray]:
+    """The outcomes of two methods on the images that count, each (n,) bool or float in 0 to 1.
 
-    Re-ID leaves out queries that have nothing to find, as its metrics do. Raises PairError where predictions are
-    missing, torn or without an array, do not give the record's metric, or are of other images than their partner's.
+    after_metric: the second one's, where it is read from one branch alone: ``sa_top1`` beside ``top1``. Re-ID leaves
+    out queries that have nothing to find, as its metrics do. Raises PairError where predictions are missing, torn or
+    without an array, do not give the record's metric, or are of other images than their partner's.
     """
     if records.fingerprint(before) != records.fingerprint(after):
         raise PairError(OTHER_IMAGES, "the two methods' data have different fingerprints")
-    first, second = outcomes(before, metric), outcomes(after, metric)
+    first, second = outcomes(before, metric), outcomes(after, after_metric or metric)
     if first.counted.size != second.counted.size:
         raise PairError(
             OTHER_IMAGES,
-            f"the baseline was tested on {first.counted.size:,} images and DCAL on {second.counted.size:,}",
+            f"{before.cell.method} was tested on {first.counted.size:,} images and {after.cell.method} on "
+            f"{second.counted.size:,}",
         )
     together = zip((*first.images, first.counted), (*second.images, second.counted), strict=True)
     if not all(np.array_equal(one, other) for one, other in together):
@@ -80,7 +84,7 @@ def outcomes(run: RunView, metric: str) -> Outcomes:
         raise PairError(LACKING, f"{who}: {one_line(error)}") from None
     shapes = {array.shape for array in (*found.images, found.counted, found.values)}
     kind = found.values.dtype.kind
-    if len(shapes) > 1 or found.values.ndim != 1 or kind != KINDS[metric] or not found.counted.any():
+    if len(shapes) > 1 or found.values.ndim != 1 or kind != KINDS[plain(metric)] or not found.counted.any():
         raise PairError(
             DIFFERING, f"{who}: its predictions are of shapes {sorted(shapes)} and dtype {found.values.dtype}"
         )
@@ -93,9 +97,15 @@ def outcomes(run: RunView, metric: str) -> Outcomes:
     return found
 
 
+def plain(metric: str) -> str:
+    """The metric whatever its branch: ``top1`` of ``sa_top1``."""
+    return metric.rpartition("_")[2]
+
+
 def _read(predictions: Mapping[str, np.ndarray], metric: str) -> Outcomes:
-    values = predictions[OUTCOMES[metric]]
-    if metric == "top1":
+    branch, _, name = metric.rpartition("_")
+    values = predictions[f"{branch or 'both'}_{OUTCOMES[name]}"]
+    if name == "top1":
         labels = predictions["labels"]
         return Outcomes((labels,), np.ones(labels.shape, dtype=bool), values)
     images = (predictions["identities"], predictions["cameras"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import textwrap
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class SideTable:
         itself still comes, alone.
         """
         columns = zip(self.headings, *self.rows, strict=True)
-        widths = [max([len(heading) + gap, *map(len, cells)]) + gap for heading, *cells in columns]
+        widths = [max([len(heading) + gap, *map(_width, cells)]) + gap for heading, *cells in columns]
         names = list(range(self.names))
         room = width + gap - sum(widths[: self.names])
         panels: list[list[int]] = [[]]
@@ -44,3 +45,15 @@ class SideTable:
             panels[-1].append(column)
             used += widths[column]
         return [self.only(names + columns) for columns in panels]
+
+    def wrapped(self, width: int) -> SideTable:
+        """The table with names at most ``width`` letters wide, on several lines where they need them."""
+        rows = tuple(
+            (*(textwrap.fill(name, width) for name in row[: self.names]), *row[self.names :])
+            for row in self.rows
+        )
+        return replace(self, rows=rows)
+
+
+def _width(cell: str) -> int:
+    return max(map(len, cell.splitlines()), default=0)

@@ -27,6 +27,10 @@ class TableSummary:
     cells: Mapping[tuple[str, str, str, str], CellSummary]  # dataset, backbone, method, metric
     gains: Mapping[tuple[str, str, str], GainSummary]  # dataset, backbone, metric
 
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(dataset for dataset, *_ in self.cells))
+
 
 def shown_metrics(table: str, dataset: str) -> tuple[str, ...]:
     """The paper's metrics, and R1 where it gives mAP alone: what is measured is shown, beside nothing."""
@@ -49,7 +53,11 @@ def summarize(
         by_cell[run.cell].append(run)
     cells = {
         (cell.dataset, cell.backbone, cell.method, metric): summarize_cell(
-            cell, metric, by_cell[cell], comparable
+            cell,
+            metric,
+            by_cell[cell],
+            comparable,
+            paper.published(cell.dataset, cell.backbone, cell.method, metric),
         )
         for cell in grid.cells
         for metric in shown_metrics(table, cell.dataset)

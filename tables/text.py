@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from tables.layout import FULL_PAPER, Layout
 
 WIDTH = 110
+NAME_WIDTH = 32  # of what a row of a side table is about
 MARKED_PAPER = "paper*"
 
 
@@ -16,11 +17,15 @@ def render(layout: Layout, width: int = WIDTH) -> str:
     blocks = [textwrap.fill(layout.warning, width)] if layout.warning else []
     blocks.append(layout.title)
     blocks.append("\n".join(_filled(f"{label}: {text}", width) for label, text in layout.header))
-    blocks += _fitting(layout, width)
+    if layout.rows:
+        blocks += _fitting(layout, width)
     if any(column.heading == FULL_PAPER for column in layout.columns):
         blocks.append(f"* {FULL_PAPER}")
     for table in layout.side_tables:
-        panels = [_simple(panel.headings, panel.rows, panel.align) for panel in table.panels(width)]
+        panels = [
+            _simple(panel.headings, panel.rows, panel.align)
+            for panel in table.wrapped(NAME_WIDTH).panels(width)
+        ]
         blocks.append("\n".join([table.title, "\n\n".join(panels)]))
     for title, lines in layout.lists:
         blocks.append("\n".join([title, *(_filled(f"- {line}", width) for line in lines)]))

@@ -10,7 +10,7 @@ from tables.formats import METRIC_WORDS, p_value, signed, with_spread
 from tables.gains import GainSummary
 from tables.side_table import SideTable
 from tables.summary import TableSummary
-from tables.verdicts import NOT_COMPARED
+from tables.verdicts import NOT_COMPARED, Verdict
 
 TITLE = "Verdicts on DCAL's gain, in points"
 NAMES = ("Dataset", "Backbone", "Metric")
@@ -50,15 +50,12 @@ def _row(
         METRIC_WORDS.get(gain.metric, gain.metric),
     )
     mean = gain.measured.mean
-    # Of a subset in the paper's profile: the heading speaks of the method, this number does not.
-    subset = gain.measured.n and not gain.comparable_data
-    only = ", in these runs" if summary.comparable and subset else ""
     numbers = (
         "" if mean is None else with_spread(signed(mean), gain.measured.std),
         str(gain.measured.n),
         interval_text(gain.interval),
         ", ".join(map(p_value, gain.p_values.values())),
-        gain.verdict.text + only,
+        told(gain, gain.verdict, summary.comparable),
     )
     if not compared:
         return (*names, *numbers)
@@ -66,6 +63,14 @@ def _row(
     hidden = gain.published is None or (gain.measured.n and not gain.compared)
     published = "" if hidden else signed(gain.published)
     return (*names, published, *numbers, before.reached, after.reached)
+
+
+def told(gain: GainSummary, verdict: Verdict, comparable: bool) -> str:
+    """A verdict on the gain. comparable: whether the recipe is the paper's: then the heading speaks of the method, and
+    the number of a subset does not.
+    """
+    subset = gain.measured.n and not gain.comparable_data
+    return f"{verdict.text}, in these runs" if comparable and subset else verdict.text
 
 
 def interval_text(interval: Interval | None) -> str:

@@ -10,6 +10,7 @@ from tables.bootstrap import LEVEL, Interval
 YES, NO_DIFFERENCE, HURTS, OPEN = "yes", "no difference shown", "hurts", "open"
 REPRODUCED, BELOW, ABOVE, NOT_COMPARED = "reproduced", "below", "above", "not compared"
 DISAGREE = "seeds disagree"
+NAMES = ("the baseline", "DCAL")  # of the two that a gain is between, where nothing else is said
 TOLERANCE = 1.0  # points
 # Of five images that differ all five fall on one side in 6 % of cases by chance, of six in 3 %. An interval of so few
 # excludes zero too often: with four in 12 % of cases.
@@ -24,12 +25,13 @@ P_RULE = (
     "McNemar p: exact, two-sided, where an image or query is either right or wrong; one a seed in the order of the "
     "seeds, never pooled, because the seeds share their test images"
 )
-HELPS_RULE = (
-    f"DCAL helps: yes if the whole {LEVEL} % interval of the gain, unrounded, lies above 0, hurts if below, no "
+HELPS_WHEN = (
+    f"yes if the whole {LEVEL} % interval of the gain, unrounded, lies above 0, hurts if below, no "
     f"difference shown if it contains 0 or fewer than {FEWEST} images or queries tell the methods apart, open where "
     "there is no interval or the two methods are done with different seeds; seeds disagree: the gains of single seeds "
     "differ in sign. Where there is no difference, one verdict in twenty still says yes or hurts, by chance"
 )
+HELPS_RULE = f"DCAL helps: {HELPS_WHEN}"
 HELPS_IN_THESE_RUNS = "this verdict is about these runs only and says nothing of the paper's claim"
 REACHED_RULE = (
     f"reached: reproduced if the measured mean is within {TOLERANCE:.1f} point of the paper's number, else below or "
@@ -83,15 +85,21 @@ def reached(difference: float | None) -> str:
     return BELOW if difference < 0 else ABOVE
 
 
-def why_open(before: Collection[int], after: Collection[int], paired: Collection[int], lacking: str) -> str:
+def why_open(
+    before: Collection[int],
+    after: Collection[int],
+    paired: Collection[int],
+    lacking: str,
+    names: tuple[str, str] = NAMES,
+) -> str:
     """Why there is no verdict, or "".
 
-    before, after: seeds of which the baseline and DCAL have a number; paired: those whose data agree too. lacking: why
-    the predictions give no interval.
+    before, after: seeds of which the baseline and DCAL, or the two that ``names`` calls them, have a number; paired:
+    those whose data agree too. lacking: why the predictions give no interval.
     """
     if not before or not after:
         if before or after:
-            return f"only {'the baseline' if before else 'DCAL'} is done"
+            return f"only {names[0] if before else names[1]} is done"
         return "neither method is done"
     if set(before) != set(after):
         return "unequal seeds"

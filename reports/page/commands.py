@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,20 +23,46 @@ def run(asked: Asked, pair: Pair, lacking: Iterable[RunView]) -> list[str]:
     """``make table1 PROFILE=paper CELLS=cub/deit_tiny/dcal SEEDS=2``: lines that run these and no others, with what
     their states need besides. With several folders, what is done in another one would else be run again.
     """
-    by_method: dict[str, list[RunView]] = {}
+
+    def cells(methods: Sequence[str]) -> str:
+        return "/".join((*pair, "*" if len(methods) == len(METHODS) else methods[0]))
+
+    return _lines(asked, table_of(pair), lacking, lambda lacks: lacks.cell.method, cells)
+
+
+def ablations(asked: Asked, lacking: Iterable[RunView], count: int) -> list[str]:
+    """``make ablations CELLS='cub/deit_tiny/glca cub/deit_tiny/pwca'``, as ``run``.
+
+    count: of the ablations' cells; where all of them lack, none is named.
+    """
+
+    def cells(ids: Sequence[str]) -> str:
+        return " ".join(ids) if len(ids) < count else ""
+
+    return _lines(asked, "ablations", lacking, lambda lacks: lacks.cell.id, cells)
+
+
+def _lines(
+    asked: Asked,
+    verb: str,
+    lacking: Iterable[RunView],
+    name: Callable[[RunView], str],
+    cells: Callable[[Sequence[str]], str],
+) -> list[str]:
+    """A line for what lacks the same seeds. name: of what a run belongs to; cells: CELLS from such names."""
+    by_name: dict[str, list[RunView]] = {}
     for lacks in lacking:
-        by_method.setdefault(lacks.cell.method, []).append(lacks)
+        by_name.setdefault(name(lacks), []).append(lacks)
     by_seeds: dict[tuple[int, ...], list[str]] = {}
-    for method, runs in by_method.items():
-        by_seeds.setdefault(tuple(sorted(lacks.seed for lacks in runs)), []).append(method)
+    for named, runs in by_name.items():
+        by_seeds.setdefault(tuple(sorted(lacks.seed for lacks in runs)), []).append(named)
     lines = []
-    for seeds, methods in by_seeds.items():
+    for seeds, names in by_seeds.items():
         needed: dict[str, str] = {}
-        for lacks in (lacks for method in methods for lacks in by_method[method]):
+        for lacks in (lacks for named in names for lacks in by_name[named]):
             needed |= _NEEDS.get(lacks.state, {})
-        cells = "/".join((*pair, "*" if len(methods) == len(METHODS) else methods[0]))
-        variables = _variables(replace(asked, seeds=seeds), cells, needed, asked.folders[:1])
-        lines.append(_line([table_of(pair), *variables]))
+        variables = _variables(replace(asked, seeds=seeds), cells(names), needed, asked.folders[:1])
+        lines.append(_line([verb, *variables]))
     return lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from reports.ablations.gathered import PLACE, Gathered
 from reports.page import cost_sheets, readings, render
 from reports.page.comparisons import table_sheet
 from reports.page.headline import in_short
@@ -19,8 +20,8 @@ NAMES = {"table1": "Table 1", "table2": "Table 2", "extras": "More backbones"}
 EXPORTS = {"html": "HTML", "md": "Markdown", "tex": "LaTeX", "csv": "CSV"}
 
 
-def index(material: Material, written: str) -> str:
-    """index.html. written: when, in words."""
+def index(material: Material, written: str, ablations: Gathered | None) -> str:
+    """index.html. written: when, in words. ablations: None where none is run."""
     layouts, costs = material.layouts, material.costs
     comparable = any(layout.summary.comparable for layout in layouts.values())
     return render.page(
@@ -34,12 +35,14 @@ def index(material: Material, written: str) -> str:
         sections=[
             ("headline", "In short"),
             *NAMES.items(),
+            *([("ablations", "Ablations")] if ablations else []),
             ("costs", "What it cost"),
             ("open-readings", "Open readings"),
         ],
         headline=in_short(layouts),
         conflicts=material.merged.conflicts,
         tables=[_table(layout, material.asked) for layout in layouts.values()],
+        ablations=_ablations(ablations) if ablations else None,
         costs={
             "lines": cost_sheets.sentences(costs),
             "pairs": cost_sheets.pair_rows(costs, material.pairs),
@@ -51,6 +54,18 @@ def index(material: Material, written: str) -> str:
         },
         readings=readings.sheet(material.asked.profile, material.merged.runs),
     )
+
+
+def _ablations(found: Gathered) -> dict[str, object]:
+    """Where their page lies, and how far they are."""
+    runs = found.merged.runs
+    return {
+        "href": "/".join((os.pardir, *PLACE)),
+        "done": sum(run.state == "done" for run in runs),
+        "total": len(runs),
+        "seeds": seeds_text(found.asked.seeds),
+        "rows": len(found.laid_out.found.rows),
+    }
 
 
 def _warnings(material: Material) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -84,13 +84,15 @@ def gather(asked: Asked) -> Material:
     return Material(asked, merged, layouts)
 
 
-def seeds_on_disk(folders: tuple[Path, ...], profile: str) -> tuple[int, ...]:
-    """Every seed that a run folder of the profile has; (0,) where there is none."""
+def seeds_on_disk(
+    folders: tuple[Path, ...], profile: str, methods: Container[str] | None = None
+) -> tuple[int, ...]:
+    """Every seed that a run folder of the profile, of these methods or of any, has; (0,) where there is none."""
     names = (
         path.name
         for folder in folders
         for path in (folder / profile).glob("*/*/*/seed*")
-        if re.fullmatch(r"seed\d+", path.name)
+        if re.fullmatch(r"seed\d+", path.name) and (methods is None or path.parent.name in methods)
     )
     return tuple(sorted({int(name.removeprefix("seed")) for name in names})) or (0,)
 

@@ -7,14 +7,16 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from benchmark import options
-from reports.page.material import Asked, gather, seeds_on_disk
+from benchmark.variants import VARIANTS
+from reports.ablations.gathered import Gathered
+from reports.ablations.gathered import gather as gather_ablations
+from reports.page import page_options
+from reports.page.material import gather
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Profile, places, seeds, and whether heatmaps are drawn."""
-    options.add_common(parser)
-    parser.add_argument("--seeds", default="", help="whole numbers; none: every seed that has a run folder")
+    page_options.add_arguments(parser)
     parser.add_argument(
         "--pictures",
         action=argparse.BooleanOptionalAction,
@@ -25,29 +27,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the report and say where it lies and what it lacks. Runs that failed are shown, not an error."""
+    from reports.ablations import ablation_site
     from reports.page import pages, pictures
     from reports.page.site import write_site
 
-    folders = options.folders(str(arguments.runs))
-    asked = Asked(
-        profile=arguments.profile,
-        folders=folders,
-        seeds=options.seeds(arguments.seeds)
-        if arguments.seeds.strip()
-        else seeds_on_disk(folders, arguments.profile),
-        overrides=arguments.overrides,
-        data=options.absolute(arguments.data),
-        weights=options.absolute(arguments.weights),
-    )
+    asked = page_options.asked_for(arguments)
     material = gather(asked)
     reasons = pictures.reasons(material, draw=arguments.pictures)
     gaps: list[str] = []
     folder = asked.root / "report"
+    ablations = _ablations(arguments)
 
     def fill(beside: Path) -> None:
-        gaps.extend(pages.write_pages(material, reasons, beside, thumbnails=arguments.pictures))
+        gaps.extend(pages.write_pages(material, reasons, beside, ablations, thumbnails=arguments.pictures))
 
     write_site(folder, fill)
+    if ablations is not None:
+        ablation_site.write(ablations)
     states = Counter(run.state for run in material.merged.runs)
     print(
         f"{sum(states.values())} runs: {', '.join(f'{count} {state}' for state, count in states.most_common())}"
@@ -56,3 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"not filled: {line}", file=sys.stderr)
     print(f"written: {folder / 'index.html'}")
     return 0
+
+
+def _ablations(arguments: argparse.Namespace) -> Gathered | None:
+    """The ablations, where any is run; of the seeds that they have."""
+    found = gather_ablations(page_options.asked_for(arguments, VARIANTS))
+    return found if found.started else None

@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmark.grid import METHODS
 from benchmark.provenance import now
 from benchmark.status import RunView
+from reports.ablations.gathered import Gathered
 from reports.page import attention_sheet, cell_page, example_pairs, figures, mistake_sheets, render
 from reports.page.cell_page import Figures
 from reports.page.comparisons import page_of, pair_title
@@ -19,10 +20,15 @@ from reports.page.material import Material, Pair
 
 
 def write_pages(
-    material: Material, heatmaps: Mapping[Pair, str], folder: Path, *, thumbnails: bool
+    material: Material,
+    heatmaps: Mapping[Pair, str],
+    folder: Path,
+    ablations: Gathered | None = None,
+    *,
+    thumbnails: bool,
 ) -> list[str]:
-    """Write the index, a page a pair, and their files. heatmaps: pair → why it has none, or "". thumbnails: show
-    pictures of confused classes, from the datasets.
+    """Write the index, a page a pair, and their files. heatmaps: pair → why it has none, or "". ablations: what the
+    index says of them, None where none is run. thumbnails: show pictures of confused classes, from the datasets.
 
     Returns one line for each section that could not be filled on the page of a pair with a finished run.
     """
@@ -53,7 +59,7 @@ def write_pages(
             finished += 1
             for section, reason in _unfilled(made):
                 gaps.setdefault(section, []).append(f"{pair_title(*pair)}: {reason}")
-    _write(folder / "index.html", index(material, written))
+    _write(folder / "index.html", index(material, written, ablations))
     return [f"{section} on {len(of)} of {finished} pages, first {of[0]}" for section, of in gaps.items()]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from benchmark.config import TASKS, load_profile
 from benchmark.data.registry import DATASETS
+from benchmark.settings import CAME_LATER
 from benchmark.status import RunView
 from reports.page.sheets import Column, Entry, Sheet, word
 
@@ -46,7 +47,12 @@ QUESTIONS: dict[str, Reading] = {
     ),
     "model.glca_select": Reading(
         "Which tokens become local queries?",
-        "rollout, the highest accumulated attention (Eq. 2); random, the paper's ablation",
+        "rollout, the highest accumulated attention (Eq. 2); random and attention, that of the class token in the "
+        "penultimate block: the paper's ablations",
+    ),
+    "model.glca_keys": Reading(
+        "What do local queries attend to?",
+        "global, all tokens (Eq. 3); local, the selected tokens alone, the paper's ablation “local self-attention”",
     ),
     "model.pwca_blocks": Reading(
         "In how many blocks (T) do pairs attend to each other?",
@@ -59,7 +65,17 @@ QUESTIONS: dict[str, Reading] = {
     ),
     "model.pwca_pairing": Reading(
         "Where does an image's partner come from?",
-        "batch, a random derangement of the batch; loader, a second batch shuffled on its own",
+        "batch, a random derangement of the batch; loader, a second batch shuffled on its own; by class: same, other, "
+        "half of each; by feature distance: hardest, mixed",
+    ),
+    "model.pwca_regulariser": Reading(
+        "What is the second stream in training?",
+        "pwca; in its place image_noise, label_noise or kv_noise, the paper's comparison",
+    ),
+    "model.pwca_noise": Reading(
+        "How strong is the noise of a regulariser in PWCA's place? The paper gives no strength.",
+        "0.1 of the normalised pixels' standard deviation, or of the labels; any share in (0, 1]. Without meaning for "
+        "pwca itself",
     ),
     "model.w_init": Reading(
         "At which value do the uncertainty weights w start?",
@@ -141,10 +157,21 @@ def _used(name: str, done: list[RunView]) -> str:
     """
     by_task: dict[str, dict[str, None]] = {}
     for run in done:
-        settings = run.config.identity["settings"]
+        settings = run.config.identity["settings"] | _left_out(run)
         if name in settings:
             by_task.setdefault(TASK_WORDS[run.cell.task], {})[_shown(settings[name])] = None
     return _told({task: " and ".join(values) for task, values in by_task.items()})
+
+
+def _left_out(run: RunView) -> dict[str, object]:
+    """Settings that a run has and its identity does not name, because they came later and have their first value."""
+    branches = {"glca": run.config.glca, "pwca": run.config.pwca}
+    return {
+        name: value
+        for name, value in CAME_LATER.items()
+        if branches[name.removeprefix("model.").partition("_")[0]] is not None
+        and name not in run.config.identity["settings"]
+    }
 
 
 def _told(given: Mapping[str, str]) -> str:

@@ -76,7 +76,7 @@ def test_another_number_of_images_is_refused(pair):
     smaller = with_answers(done(AFTER, 0, 84.5), images=200)
     assert refused(pair[0], smaller) == (
         "different test images",
-        "the baseline was tested on 1,000 images and DCAL on 200",
+        "baseline was tested on 1,000 images and dcal on 200",
     )
 
 

@@ -1,0 +1,126 @@
+"""Accuracy against R, M or T: points with their intervals, the baseline as a line with its own (matplotlib).
+
+The paper's numbers are drawn beside runs that may be compared with them, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from reports import drawing
+from tables.bootstrap import LEVEL
+from tables.formats import METRIC_WORDS
+from tables.sweeps import Curve, Point
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SIZE = (5.2, 3.8)  # inches
+SHOWN = (499, 365)  # pixels that a page gives it
+KINDS = ("svg", "pdf", "png")
+_DPI = 200  # of the PNG
+_DOTS = (0, (1, 1.5))
+
+
+def draw(curve: Curve, limits: tuple[float, float], warning: str) -> dict[str, bytes]:
+    """The figure's files by kind. limits: of the y axis, in percent. warning: stands above it; "" for none."""
+    with drawing.style():
+        figure = _figure(curve, limits, warning)
+        # An SVG is shown on light and dark pages, a PNG is pasted anywhere.
+        files = {kind: drawing.saved(figure, kind) for kind in ("svg", "pdf")}
+        files["png"] = drawing.saved(figure, "png", dpi=_DPI, facecolor="white")
+    return files
+
+
+def common_limits(curves: Iterable[Curve]) -> tuple[float, float]:
+    """Of the y axis, wide enough for all curves, so that they can be compared by eye."""
+    points = [point for curve in curves for point in (*curve.points, curve.baseline) if point is not None]
+    ends = [end for point in points for end in _ends(point)]
+    low, high = min(ends), max(ends)
+    margin = max(0.05 * (high - low), 0.5)
+    return max(0.0, low - margin), min(100.0, high + margin)
+
+
+def _ends(point: Point) -> list[float]:
+    ends = [point.mean, *point.by_seed.values()]
+    ends += [point.interval.low, point.interval.high] if point.interval else []
+    return ends if point.published is None else [*ends, point.published]
+
+
+def _figure(curve: Curve, limits: tuple[float, float], warning: str) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=SIZE, layout="constrained")
+    figure.patch.set_alpha(0)
+    if warning:
+        figure.suptitle(warning, fontsize=8, fontweight="bold")
+    axes = figure.subplots()
+    axes.set_facecolor("none")
+    axes.grid(True)
+    axes.set_xlabel(curve.sweep.label)
+    axes.set_ylabel(f"{METRIC_WORDS.get(curve.sweep.metric, curve.sweep.metric)}, %")
+    axes.set_ylim(*limits)
+    axes.set_xticks([point.x for point in curve.points], [f"{point.x:g}" for point in curve.points])
+    if curve.baseline is not None:
+        _baseline(axes, curve.baseline)
+    _points(axes, curve.points)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    return figure
+
+
+def _baseline(axes: Axes, found: Point) -> None:
+    axes.axhline(found.mean, color=drawing.GREY, linestyle=drawing.DASHES, linewidth=1.4, label="baseline")
+    if found.interval is not None:
+        axes.axhspan(
+            found.interval.low, found.interval.high, color=drawing.GREY, alpha=0.15, linewidth=0,
+            label=f"its {LEVEL} % interval",
+        )  # fmt: skip
+    if found.published is not None:
+        axes.axhline(
+            found.published, color=drawing.ORANGE, linestyle=_DOTS, linewidth=1.2, label="paper's baseline"
+        )
+
+
+def _points(axes: Axes, points: Sequence[Point]) -> None:
+    axes.plot(
+        [point.x for point in points], [point.mean for point in points], color=drawing.BLUE, linewidth=1.0
+    )
+    bars = [_bar(point) for point in points]
+    axes.errorbar(
+        [point.x for point in points], [point.mean for point in points],
+        [[below for below, _ in bars], [above for _, above in bars]],
+        fmt="o", color=drawing.BLUE, markersize=4.5, capsize=3, linewidth=1.2,
+        label=f"measured, {LEVEL} % interval",
+    )  # fmt: skip
+    single = [
+        (point.x, value) for point in points if len(point.by_seed) > 1 for value in point.by_seed.values()
+    ]
+    if single:
+        axes.plot(
+            *zip(*single, strict=True),
+            "o",
+            color=drawing.BLUE,
+            markersize=2,
+            alpha=0.55,
+            label="single seeds",
+        )
+    published = [(point.x, point.published) for point in points if point.published is not None]
+    if published:
+        axes.plot(
+            *zip(*published, strict=True),
+            "D",
+            color=drawing.ORANGE,
+            markersize=5,
+            fillstyle="none",
+            label="paper",
+        )
+
+
+def _bar(point: Point) -> tuple[float, float]:
+    """How far the interval reaches below and above; nothing where there is none."""
+    if point.interval is None:
+        return 0.0, 0.0
+    return max(0.0, point.mean - point.interval.low), max(0.0, point.interval.high - point.mean)

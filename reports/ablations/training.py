@@ -1,0 +1,79 @@
+"""How the rows were trained: what each cell sets otherwise than DCAL, and what all of a pair share (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+from benchmark.ablations import ROWS
+from benchmark.backbones import BACKBONES
+from benchmark.config import Config
+from benchmark.data.registry import DATASETS
+from benchmark.status import RunView
+from reports.page.sheets import Column, Sheet, word
+from tables import states
+from tables.records_view import seeds_text
+
+
+def settings_sheet(runs: Sequence[RunView]) -> Sheet:
+    """A row a cell: which rows of the table read it, what it sets otherwise than DCAL of its pair, and its runs."""
+    by_cell: dict[str, list[RunView]] = {}
+    for run in runs:
+        by_cell.setdefault(run.cell.id, []).append(run)
+    rows = tuple(
+        (
+            word(cell_id, "code"),
+            word("; ".join(_titles(cell_id)), "prose"),
+            word(_otherwise(of_cell[0], by_cell), "prose"),
+            word(_states(of_cell), "prose"),
+        )
+        for cell_id, of_cell in by_cell.items()
+    )
+    columns = (Column("Cell"), Column("Rows"), Column("Otherwise than DCAL"), Column("Runs"))
+    return Sheet("ablation-settings", "What each cell trains", columns, rows, sortable=False)
+
+
+def _titles(cell_id: str) -> list[str]:
+    return list(dict.fromkeys(row.title for row in ROWS if row.cell == cell_id))
+
+
+def _otherwise(run: RunView, by_cell: dict[str, list[RunView]]) -> str:
+    """``model.pwca_blocks = 0, model.glca_select = random``."""
+    method = run.cell.method
+    if method == "baseline":
+        return "neither cross-attention"
+    if method == "dcal":
+        return "nothing"
+    dcal = by_cell[f"{run.cell.dataset}/{run.cell.backbone}/dcal"][0]
+    own, usual = _flat(run.config), _flat(dcal.config)
+    return ", ".join(f"{name} = {value}" for name, value in own.items() if value != usual[name])
+
+
+def _flat(config: Config) -> dict[str, object]:
+    return {
+        f"{section}.{name}": value
+        for section, values in asdict(config.settings).items()
+        for name, value in values.items()
+    }
+
+
+def _states(runs: Iterable[RunView]) -> str:
+    """``seeds 0, 1 done; seed 2 failed``."""
+    by_state: dict[str, list[int]] = {}
+    for run in runs:
+        by_state.setdefault(run.state, []).append(run.seed)
+    return "; ".join(f"{seeds_text(seeds)} {states.word(state)}" for state, seeds in by_state.items())
+
+
+def shared(runs: Iterable[RunView]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Of each pair of dataset and backbone, its title and every setting of DCAL's, as (name, value)."""
+    found = {}
+    for run in runs:
+        if run.cell.method == "dcal":
+            title = f"{DATASETS[run.cell.dataset].column}, {BACKBONES[run.cell.backbone].title}"
+            found[title] = [(name, _plain(value)) for name, value in _flat(run.config).items()]
+    return list(found.items())
+
+
+def _plain(value: object) -> str:
+    return "×".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

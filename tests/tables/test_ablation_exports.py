@@ -1,0 +1,148 @@
+"""The ablations' files: their exact text, what LaTeX makes of them, the command that writes them.
+
+After an intended change: ``TABLES_WRITE_GOLDEN=1 python -m pytest tests/tables/test_ablation_exports.py``, then read
+the difference before committing it. Whether the numbers are right is tested in test_ablation_rows.py.
+"""
+
+import csv
+import io
+import os
+import subprocess
+import sys
+from functools import cache
+from html import unescape
+from pathlib import Path
+
+import pytest
+from ablation_runs import ablation, grid, some_of_each
+from test_latex_compiles import check, log  # noqa: F401 (a fixture)
+
+from benchmark import merge, overhead
+from benchmark.overhead import GLCACost, Overheads
+from tables import ablation_csv, html, latex, markdown, text
+from tables.__main__ import main
+from tables.ablation_layout import build
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = Path(__file__).parent / "golden"
+REGENERATE = "TABLES_WRITE_GOLDEN=1 python -m pytest tests/tables/test_ablation_exports.py"
+COUNTED = Overheads(
+    {
+        ("cub", "deit_tiny"): GLCACost(5_000_000, 400_000, 4_000_000_000, 60_000_000, 700_000_000),
+        ("veri", "vit_base"): GLCACost(86_000_000, 7_000_000, 22_000_000_000, 750_000_000, 500_000_000),
+    },
+    {},
+)
+KINDS = {"paper": "full", "mini": "generated"}
+
+
+@cache
+def built(profile):
+    runs = some_of_each(profile, KINDS[profile])
+    return build(
+        profile, runs, overheads=COUNTED, conflicts=("cub/deit_tiny/glca/seed0: two records differ",)
+    )
+
+
+GOLDEN_FILES = {
+    ("mini", "md"): lambda made: markdown.render(made.layout),
+    ("mini", "tex"): lambda made: latex.render(made.layout),
+    ("paper", "csv"): lambda made: ablation_csv.render(made.found, made.overheads),
+    ("paper", "txt"): lambda made: text.render(made.layout),
+}
+
+
+@pytest.mark.parametrize(("profile", "suffix"), GOLDEN_FILES)
+def test_the_export_equals_its_golden_file(profile, suffix):
+    rendered = GOLDEN_FILES[profile, suffix](built(profile)).replace("\r\n", "\n")
+    path = GOLDEN / f"ablations_{profile}.{suffix}"
+    if os.environ.get("TABLES_WRITE_GOLDEN"):
+        path.write_text(rendered, encoding="utf-8")
+    golden = path.read_text(encoding="utf-8") if path.exists() else ""
+    assert rendered == golden, f"{path.name} differs; if that is intended: {REGENERATE}"
+
+
+def test_the_latex_compiles_and_fits(log):  # noqa: F811
+    check(log(latex.render(built("mini").layout)))
+
+
+@pytest.mark.parametrize("render", [markdown.render, latex.render, html.render, text.render])
+def test_every_export_warns_first_and_marks_the_paper_s_columns(render):
+    shown = render(built("mini").layout)
+    assert "NOT comparable" in shown[:900]
+    assert "paper*" in shown.replace("\\", "")
+    assert "difference" not in [cell.strip() for line in shown.splitlines() for cell in line.split("|")]
+
+
+def test_the_html_has_every_group_once():
+    shown = unescape(html.render(built("paper").layout))
+    for title in built("paper").found.groups:
+        assert shown.count(f"<h2>{title}</h2>") == 1
+
+
+def test_a_column_that_the_paper_leaves_empty_is_left_out():
+    tables = {table.title: table for table in built("paper").layout.side_tables}
+    assert tables["Sweep: PWCA blocks T, PWCA alone"].headings == (
+        "top-1, in %", "measured", "gain", "95 % interval", "helps?",
+    )  # fmt: skip
+    assert tables["Components: CUB, DeiT-Tiny"].headings == (
+        "top-1, in %", "paper", "measured", "difference", "paper's gain", "gain", "95 % interval", "helps?", "reached?",
+    )  # fmt: skip
+
+
+def test_the_csv_has_a_line_a_number_and_a_line_a_gain():
+    lines = list(csv.DictReader(io.StringIO(ablation_csv.render(built("paper").found, COUNTED))))
+    own = [line for line in lines if line["row"] == "random local queries"]
+    assert [line["compared_with"] for line in own] == ["", "cub/deit_tiny/baseline", "cub/deit_tiny/glca"]
+    assert [float(line["published"]) for line in own] == [82.6, 0.5, -0.5]
+    assert [float(line["measured_mean"]) for line in own] == [100 * 318.5 / 400, 4.5, 0.0]
+    counted = [float(line["measured_mean"]) for line in lines if line["group"].startswith("GLCA's overhead")]
+    assert counted == pytest.approx([8.0, 1.5, 100 * 7 / 86, 100 * 0.75 / 22])
+
+
+@pytest.fixture
+def collected(monkeypatch):
+    """What merge.collect gives: set by the test."""
+    given = {"runs": tuple(some_of_each())}
+    monkeypatch.setattr(
+        merge,
+        "collect",
+        lambda folders, **asked: merge.Merged(given["runs"], (), {}) if asked["table"] else None,
+    )
+    return given
+
+
+def test_the_command_prints_the_table_and_writes_its_files(tmp_path, collected, capsys):
+    assert main(["ablations", "--runs", str(tmp_path), "--seeds", "0 1"]) == 0
+    assert "GLCA against its alternatives" in capsys.readouterr().out
+    files = sorted(path.name for path in (tmp_path / "mini" / "tables").iterdir())
+    assert files == ["ablations.csv", "ablations.html", "ablations.md", "ablations.tex"]
+
+
+def test_without_an_ablation_run_nothing_is_written_and_nothing_fails(tmp_path, collected, capsys):
+    collected["runs"] = tuple(grid(ablation("baseline", 300), ablation("dcal", 320)))
+    assert main(["ablations", "--runs", str(tmp_path)]) == 0
+    assert (
+        capsys.readouterr().out
+        == "no ablation is run there: make ablations runs them and prints their table\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_overhead_is_the_first_folder_s_that_has_one(tmp_path, collected, capsys, monkeypatch):
+    for name in ("mine", "hers"):
+        (tmp_path / name).mkdir()
+    found = {overhead.path_of(tmp_path / "hers", "mini"): COUNTED}
+    monkeypatch.setattr("tables.overhead_table.read", found.get)
+    assert main(["ablations", "--runs", f"{tmp_path}/mine {tmp_path}/hers"]) == 0
+    assert "multiply-adds        2       1.50" in capsys.readouterr().out
+
+
+def test_the_command_reads_run_folders_without_torch(tmp_path):
+    code = (
+        "import sys; from tables.__main__ import main; "
+        f"status = main(['ablations', '--profile', 'paper', '--runs', {str(tmp_path)!r}]); "
+        "sys.exit(status or 10 * ('torch' in sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, "")
