@@ -48,6 +48,7 @@ def glca_cost(
     """
     baseline, model = on_meta(tag, classes, size, settings)
     heads = [model.glca_head] if classifier else []
+    whole = baseline if classifier else baseline.features
     patches, width = model.glca.patches, model.backbone.width
     tokens = torch.empty(1, patches + 1, width, device="meta")
     local = torch.empty(1, 1 + model.glca.count, width, device="meta")
@@ -64,7 +65,7 @@ def glca_cost(
     return GLCACost(
         parameters=parameters(baseline if classifier else baseline.backbone),
         added_parameters=parameters(model.glca, *heads),
-        multiply_adds=multiply_adds(lambda: baseline(images)),
+        multiply_adds=multiply_adds(lambda: whole(images)),
         added_multiply_adds=multiply_adds(glca),
         rollout_multiply_adds=multiply_adds(lambda: dcal.rollout_row(rolled)),
     )

@@ -114,7 +114,7 @@ def _say(grid: Grid, sent: str, states: tuple[str, ...]) -> None:
             more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
             print(f"{state}: {runs[0].view.id}{more}: {reason}")
     if "failed" in left:
-        print("make retry submits failed runs again")
+        print(f"{show.retry(grid)} submits failed runs again")
     for line in show.warnings(grid):
         print(line, file=sys.stderr)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from benchmark import claim, provenance
+from benchmark.grid import ABLATIONS
 from benchmark.progress import Progress, read_progress
 from benchmark.records import last_log_lines, read_json
 from benchmark.status import STATES, began
@@ -33,9 +34,15 @@ def status_text(grid: Grid, profile: str) -> str:
     if counts["failed"] or counts["preempted"]:
         lines += [
             "",
-            "make retry submits failed and preempted runs again; make logs CELL=… shows a run's log",
+            f"{retry(grid)} submits failed and preempted runs again; make logs CELL=… shows a run's log",
         ]
     return "\n".join(lines)
+
+
+def retry(grid: Grid) -> str:
+    """The command for these runs: without a table, patterns mean the tables' cells and no variant."""
+    variants = any(run.view.cell.table == ABLATIONS for run in grid.runs)
+    return f"make retry TABLE={ABLATIONS}" if variants else "make retry"
 
 
 def counted(counts: Counter[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from benchmark.grid import ABLATIONS
 from benchmark.overhead import Overheads
 from benchmark.paper_ablations import OVERHEADS
 from tables.ablation_rows import Ablations, RowSummary
@@ -21,17 +22,15 @@ def render(found: Ablations, overheads: Overheads | None) -> str:
 
 def _lines(found: Ablations, row: RowSummary) -> Iterator[dict[str, Any]]:
     name = {"group": row.row.group, "row": row.title}
-    own = row.row.published is not None
-    yield cell_line(found.table, row.cell) | name | ({} if own else {"published": None, "reached": ""})
+    # A cell's published number stands in the row alone that the paper gives it for.
+    told = row.row.published is not None
+    hidden = {} if told else {"published": None, "difference": None, "reached": ""}
+    yield cell_line(found.table, row.cell) | name | hidden
     baseline = row.row.cell.rpartition("/")[0] + "/baseline"
     for gain, over in ((row.gain, baseline), (row.against, row.row.reference)):
         if gain is not None:
-            line = gain_line(found.table, gain)
-            yield (
-                line
-                | name
-                | {"method": row.cell.cell.method, "metric": row.cell.metric, "compared_with": over}
-            )
+            of = {"method": row.cell.cell.method, "metric": row.cell.metric, "compared_with": over}
+            yield gain_line(found.table, gain) | name | hidden | of
 
 
 def _overheads(found: Overheads | None) -> Iterator[dict[str, Any]]:
@@ -40,10 +39,12 @@ def _overheads(found: Overheads | None) -> Iterator[dict[str, Any]]:
         for what, published, counted in (
             ("parameters", told.parameters, cost.parameters_percent),
             ("multiply-adds", told.multiply_adds, cost.multiply_adds_percent),
+            ("multiply-adds of the rollout besides", None, cost.rollout_percent),
         ):
             yield {
                 "group": "GLCA's overhead, in % of the baseline",
                 "row": what,
+                "table": ABLATIONS,
                 "dataset": told.dataset,
                 "backbone": told.backbone,
                 "published": published,

@@ -18,6 +18,22 @@ from tables.side_table import SideTable
 from tables.weights_note import weights_note
 
 TITLE = "Ablations of DCAL: CUB with DeiT-Tiny, VeRi-776 with ViT-Base"
+TERMS = (
+    ("SA", "self-attention: the backbone itself; a baseline is SA alone"),
+    (
+        "GLCA",
+        "global-local cross-attention: M blocks and a classifier of its own, in which the class token and the R % of "
+        "the patches that the attention rollout ranks highest, the local queries, attend to the whole image",
+    ),
+    (
+        "PWCA",
+        "pair-wise cross-attention, in training only: in the last T blocks an image attends to a second one as well",
+    ),
+    (
+        "both",
+        "DCAL: SA, GLCA and PWCA trained together; in the paper R is 10 % (VeRi-776: 30 %), M is 1 and T is 12",
+    ),
+)
 SWEEP_NOTE = (
     "sweeps: R and M with GLCA alone, T with PWCA alone; the paper does not say what else was on in its own"
 )
@@ -85,7 +101,8 @@ def _in_order(
 
 def _notes(found: Ablations, overheads: Overheads | None) -> list[str]:
     table = found.table
-    lines = [] if table.comparable else [ablation_table.STAR_NOTE]
+    lines = [f"{name}: {meaning}" for name, meaning in TERMS]
+    lines += [] if table.comparable else [ablation_table.STAR_NOTE]
     lines += [notes.MEASURED, *notes.of_metrics(table)]
     lines.append("gain: the row minus the baseline of its dataset and backbone, paired by seed")
     if any(cell.difference is not None for cell in table.cells.values()):
@@ -100,10 +117,13 @@ def _notes(found: Ablations, overheads: Overheads | None) -> list[str]:
 
 
 def remarks(found: Ablations) -> list[str]:
-    """What has to be known of single rows: the registry's notes, and what pairing left out."""
+    """What has to be known of single rows: the registry's notes, what pairing left out, why an interval is lacking."""
     by_text: dict[str, dict[str, None]] = {}
     for row in found.rows:
-        texts = [row.row.note, *(gain.note for gain in (row.gain, row.against) if gain is not None)]
+        gains = [gain for gain in (row.gain, row.against) if gain is not None]
+        texts = [row.row.note, *(gain.note for gain in gains)]
+        texts += [f"no interval: {one_line(gain.no_interval)}" for gain in gains if gain.no_interval]
         for text in filter(None, texts):
             by_text.setdefault(text, {})[row.title] = None
-    return [f"{', '.join(titles)}: {text}" for text, titles in by_text.items()]
+    # Titles have commas of their own.
+    return [f"{'; '.join(titles)}: {text}" for text, titles in by_text.items()]

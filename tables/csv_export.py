@@ -52,7 +52,8 @@ def written(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> str:
     """The lines as CSV; a value that a line lacks stays empty."""
     import pandas as pd
 
-    frame = pd.DataFrame(list(rows), columns=list(columns))
+    # As objects: a count stays a whole number beside lines that have none.
+    frame = pd.DataFrame(list(rows), columns=list(columns), dtype=object)
     return frame.to_csv(index=False, lineterminator="\r\n")
 
 
@@ -82,7 +83,7 @@ def gain_line(summary: TableSummary, found: GainSummary) -> dict[str, Any]:
         "method": "gain",
         "interval_low": found.interval.low if found.interval else None,
         "interval_high": found.interval.high if found.interval else None,
-        "p": _joined(map(repr, found.p_values.values())),
+        "p": " ".join(map(repr, found.p_values.values())),  # one a seed, equal ones too
         "verdict": found.verdict.text,
         "reason": "; ".join(text for text in (found.note, one_line(found.no_interval)) if text),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from tables import records_view as records
@@ -15,8 +16,8 @@ FINDING = (
     "a block acts row by row: GLCA's class token never sees which patches were selected. Selection by rollout, at "
     "random, and by the penultimate layer's attention therefore give the same logits and gradients, bit for bit; "
     "another R gives matrix products of another size, so the same up to rounding. What the paper reports between "
-    "them cannot come from the selection if its read-out is this one. The selection matters with the mean read- "
-    "out, and where keys and values are those of the selected tokens alone"
+    "them cannot come from the selection if its read-out is this one. The selection matters with the mean "
+    "read-out, and where keys and values are those of the selected tokens alone"
 )
 LIST_TITLE = "Finding: which local queries are selected cannot matter"
 TITLE = "Selection of local queries: each run beside its rollout run"
@@ -57,16 +58,16 @@ def _bits(same: bool) -> str:
 
 
 def sentences(found: Iterable[Identity]) -> list[str]:
-    """What was measured, the same outcomes together; what could not be compared, with the reason."""
+    """What was measured, the same outcomes together; then what could not be compared, with the reason."""
     outcomes: dict[str, list[Identity]] = {}
-    for identity in found:
+    for identity in sorted(found, key=lambda one: bool(one.problem)):
         outcomes.setdefault(_outcome(identity), []).append(identity)
-    return [f"{_names(alike)}: {outcome}" for outcome, alike in outcomes.items()]
+    return [f"{_names(alike)}: {outcome}{_apart(alike)}" for outcome, alike in outcomes.items()]
 
 
 def paragraphs(found: Sequence[Identity]) -> list[str]:
     """The finding, what was measured of it, and the digests of what is the same."""
-    lines = [FINDING, *(f"measured: {text}" for text in sentences(found))]
+    lines = [FINDING, *(f"in these runs, {text}" for text in sentences(found))]
     lines += [LEGEND] if found else []
     if shared := digests(found):
         lines.append(
@@ -87,27 +88,28 @@ def digests(found: Iterable[Identity]) -> str:
 
 
 def _names(alike: Sequence[Identity]) -> str:
-    seeds: dict[str, list[int]] = {}
+    # A SET may give two cells the same settings, so a seed may come twice.
+    seeds: dict[str, dict[int, None]] = {}
     for identity in alike:
-        seeds.setdefault(label(identity), []).append(identity.run.seed)
+        seeds.setdefault(label(identity), {})[identity.run.seed] = None
     return "; ".join(f"{name} ({records.seeds_text(numbers)})" for name, numbers in seeds.items())
 
 
 def _outcome(found: Identity) -> str:
+    """Without the numbers, which are told of all that are alike together."""
     if found.problem:
         return f"not compared with the rollout's run: {found.problem}"
     if found.identical:
         return f"the rollout's run again, bit for bit: {_told(found)}"
-    what = f"largest difference of a probability {_largest(found)}, {_changed(found)}"
     if found.can_matter:
-        return f"another prediction than the rollout's run, as expected of this read-out: {what}"
+        return "other probabilities than the rollout's run, as expected of this read-out"
     if found.machine:
-        return f"not bit for bit the rollout's run, computed otherwise ({found.machine}): {what}"
+        return f"not bit for bit the rollout's run, computed otherwise ({found.machine})"
     if found.largest is not None and found.largest <= ROUNDING:
-        return f"the rollout's run up to rounding: {what}"
+        return "the rollout's run up to rounding"
     return (
-        f"farther from the rollout's run than one step's rounding: {what}. Training amplifies rounding, and on GPUs "
-        "sums are not added in a fixed order; two runs of one cell and seed show how much that is there"
+        "farther from the rollout's run than one step's rounding (training amplifies rounding, and on GPUs sums are "
+        "not added in a fixed order; two runs of one cell and seed show how much that is there)"
     )
 
 
@@ -117,9 +119,13 @@ def _told(found: Identity) -> str:
     return f"final weights, {logits}, {probabilities}"
 
 
-def _largest(found: Identity) -> str:
-    return UNKNOWN if found.largest is None else f"{found.largest:.2g}"
-
-
-def _changed(found: Identity) -> str:
-    return f"{found.changed:,} of {found.images:,} predictions differ"
+def _apart(alike: Sequence[Identity]) -> str:
+    """``: largest difference of a probability 1e-06, 0 to 2 of 240 predictions differ``; nothing of what is not."""
+    if any(one.problem or one.identical for one in alike):
+        return ""
+    gaps = [one.largest for one in alike if one.largest is not None]
+    # A NaN is the largest: plain max() would pass over one that does not come first.
+    largest = f"{max(gaps, key=lambda gap: (math.isnan(gap), gap)):.2g}" if gaps else UNKNOWN
+    counts = sorted({one.changed for one in alike})
+    changed = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    return f": largest difference of a probability {largest}, {changed} of {alike[0].images:,} predictions differ"

@@ -49,7 +49,10 @@ class SideTable:
     def wrapped(self, width: int) -> SideTable:
         """The table with names at most ``width`` letters wide, on several lines where they need them."""
         rows = tuple(
-            (*(textwrap.fill(name, width) for name in row[: self.names]), *row[self.names :])
+            (
+                *(textwrap.fill(name, width, break_on_hyphens=False) for name in row[: self.names]),
+                *row[self.names :],
+            )
             for row in self.rows
         )
         return replace(self, rows=rows)

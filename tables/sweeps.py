@@ -91,6 +91,7 @@ def accuracy_interval(cell: CellSummary) -> tuple[Interval | None, str]:
         return None, one_line(error, 200)
     values = [one.values[one.counted] for one in found]
     total = np.sum([one.astype(np.int16) if one.dtype == bool else one for one in values], axis=0)
-    interval = mean_interval(total, f"{cell.cell.id}/{cell.metric}")
+    # One draw for all points: equal outcomes get equal intervals.
+    interval = mean_interval(total, cell.metric)
     point = 100 / len(found)
     return Interval(point * interval.low, point * interval.high), ""

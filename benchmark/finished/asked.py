@@ -17,6 +17,7 @@ from benchmark.data.own import register_recorded
 from benchmark.errors import RunError, SettingsError
 from benchmark.grid import select
 from benchmark.records import RunFolder, read_json, read_result
+from benchmark.variants import VARIANTS
 
 RUN_OR_FILE = (
     "a run's folder, a saved .safetensors file, or a run of --runs and --profile like cub/deit_tiny/dcal"
@@ -92,7 +93,11 @@ def _runs(text: str, arguments: argparse.Namespace) -> list[Path]:
         for path in sorted(root.glob("*/*/*/seed*"))
         if (path / "config.json").is_file()
     }
-    found = [path for path, cell in there.items() if fnmatch.fnmatchcase(cell, full) and _seed(path) in seeds]
+    found = [
+        path
+        for path, cell in there.items()
+        if fnmatch.fnmatchcase(cell, full) and _seed(path) in seeds and _meant(cell, pattern, full, arguments)
+    ]
     if not found:
         near = difflib.get_close_matches(pattern, sorted(set(there.values())), n=3, cutoff=0.4)
         hint = f"; nearest: {', '.join(near)}" if near else ""
@@ -109,6 +114,12 @@ def _runs(text: str, arguments: argparse.Namespace) -> list[Path]:
             file=sys.stderr,
         )
     return [path for path in found if path not in unfinished]
+
+
+def _meant(cell: str, pattern: str, full: str, arguments: argparse.Namespace) -> bool:
+    """As everywhere, a pattern means a variant of the ablations only where --table says so; ``*`` is every run."""
+    is_variant = cell.rpartition("/")[2] in VARIANTS
+    return not is_variant or bool(arguments.table) or pattern == "*" or cell == full
 
 
 def _root(arguments: argparse.Namespace) -> Path:

@@ -16,6 +16,7 @@ from reports.page.paper_layout import side_sheet
 from reports.page.sheets import Sheet
 from reports.page.site import MARK
 from tables import selection_table, states
+from tables.ablation_layout import TERMS
 from tables.formats import one_line, percent
 from tables.layout import Layout
 from tables.overhead_table import NOTE, overhead_table
@@ -62,6 +63,7 @@ def _values(gathered: Gathered, folder: Path) -> dict[str, object]:
         "profile": asked.profile,
         "seeds": seeds_text(asked.seeds),
         "warning": layout.warning,
+        "terms": TERMS,
         "report": _UP + "report/index.html" if (asked.root / "report" / "index.html").is_file() else "",
         "done": len(runs) - len(lacking),
         "total": len(runs),
@@ -83,7 +85,7 @@ def _values(gathered: Gathered, folder: Path) -> dict[str, object]:
         "runs": run_sheet.sheet(gathered.costs) if gathered.costs.runs else None,
         "lacking": states.listed(layout.summary),
         "commands": commands.ablations(asked, to_run, len({run.cell for run in runs})),
-        "notes": layout.notes,
+        "notes": layout.notes[len(TERMS) :],  # the terms stand on top
         "conflicts": layout.conflicts,
         "header": layout.header,
         "files": _files(gathered),
@@ -101,7 +103,7 @@ def _groups(gathered: Gathered, folder: Path) -> list[Group]:
         sheets = tuple(_sheet(layout, table, title, f"{key}-{place}") for place, table in enumerate(tables))
         figure, downloads, notes = None, (), ()
         if title in curves:
-            figure, downloads, notes = _figure(curves[title], limits, bool(layout.warning), gathered, folder)
+            figure, downloads, notes = _figure(curves[title], limits, gathered, folder)
         selects = _selects(gathered, title)
         groups.append(Group(key, title, sheets, figure, downloads, notes, selects, selects and not explained))
         explained = explained or selects
@@ -129,16 +131,14 @@ def _selects(gathered: Gathered, title: str) -> bool:
 
 
 def _figure(
-    curve: Curve, limits: tuple[float, float], warned: bool, gathered: Gathered, folder: Path
+    curve: Curve, limits: tuple[float, float], gathered: Gathered, folder: Path
 ) -> tuple[Figure | None, tuple[tuple[str, str], ...], tuple[str, ...]]:
     """The figure on the page, its files, and what it lacks."""
     lacking = (f"Not done: {', '.join(curve.lacking)}.",) if curve.lacking else ()
     if not curve.points:
         return None, (), ("No run of this sweep is done.",)
-    profile = one_line(gathered.asked.profile)
-    warning = f"profile {profile}: NOT comparable with the paper's numbers" if warned else ""
     stem = f"accuracy-{curve.sweep.name}"
-    for kind, content in sweep_figure.draw(curve, limits, warning).items():
+    for kind, content in sweep_figure.draw(curve, limits, _warning(curve, gathered)).items():
         (folder / FIGURES / f"{stem}.{kind}").write_bytes(content)
     shown = "; ".join(f"{point.x:g}: {percent(point.mean)} %" for point in curve.points)
     baseline = (
@@ -149,14 +149,37 @@ def _figure(
     reasons = dict.fromkeys(
         point.reason for point in (*curve.points, curve.baseline) if point and point.reason
     )
-    notes = (*lacking, *(f"A point without interval: {reason}." for reason in reasons))
+    notes = (*lacking, *_unequal(curve), *(f"A point without interval: {reason}." for reason in reasons))
     figure = Figure(f"{FIGURES}/{stem}.svg", alt, caption, *sweep_figure.SHOWN)
     downloads = tuple((kind.upper(), f"{FIGURES}/{stem}.{kind}") for kind in sweep_figure.KINDS)
     return figure, downloads, notes
 
 
+def _warning(curve: Curve, gathered: Gathered) -> str:
+    """What has to stand in the figure itself, which is pasted elsewhere without the page's warning; "" for nothing."""
+    summary, dataset = gathered.laid_out.layout.summary, curve.sweep.baseline.partition("/")[0]
+    own = [cell for cell in summary.cells.values() if cell.cell.dataset == dataset and cell.measured.n]
+    if not summary.comparable or not all(cell.comparable_data for cell in own):
+        return f"profile {one_line(gathered.asked.profile)}: NOT comparable with the paper's numbers"
+    changed = one_line(gathered.asked.overrides)
+    return f"another reading of the paper's recipe: {changed}" if changed else ""
+
+
 def _seeds(curve: Curve) -> Sequence[int]:
     return sorted({seed for point in curve.points for seed in point.by_seed})
+
+
+def _unequal(curve: Curve) -> tuple[str, ...]:
+    """Which points are of which seeds, where not all are of the same: then a step between two may be the seeds'."""
+    found = [(f"{curve.sweep.name} = {point.x:g}", tuple(point.by_seed)) for point in curve.points]
+    found += [("the baseline", tuple(curve.baseline.by_seed))] if curve.baseline else []
+    names: dict[tuple[int, ...], list[str]] = {}
+    for name, seeds in found:
+        names.setdefault(seeds, []).append(name)
+    if len(names) < 2:
+        return ()
+    told = "; ".join(f"{', '.join(of)} of {seeds_text(seeds)}" for seeds, of in names.items())
+    return (f"Not all of the same seeds, so differences may be those of the seeds: {told}.",)
 
 
 def _files(gathered: Gathered) -> list[tuple[str, str]]:

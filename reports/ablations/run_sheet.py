@@ -37,8 +37,8 @@ def sheet(costs: Costs) -> Sheet:
         Column("Commit"),
         Column("Settings", group="sha256, the first digits"),
         Column("Final weights", group="sha256, the first digits"),
-        Column("SA logits", group="sha256, the first digits"),
-        Column("GLCA logits", group="sha256, the first digits"),
+        Column("SA logits", group="sha256, the first digits", note="Re-ID: features"),
+        Column("GLCA logits", group="sha256, the first digits", note="Re-ID: features"),
     )
     return Sheet("ablation-runs", "Every finished run", columns, rows)
 

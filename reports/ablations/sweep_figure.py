@@ -101,10 +101,10 @@ def _points(axes: Axes, points: Sequence[Point]) -> None:
     if single:
         axes.plot(
             *zip(*single, strict=True),
-            "o",
+            "x",
             color=drawing.BLUE,
-            markersize=2,
-            alpha=0.55,
+            markersize=5,
+            markeredgewidth=1.0,
             label="single seeds",
         )
     published = [(point.x, point.published) for point in points if point.published is not None]

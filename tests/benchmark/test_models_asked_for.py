@@ -38,6 +38,22 @@ def test_no_name_means_every_finished_run_of_the_cells_and_seeds(sweep):
     assert table <= {"veri", "msmt17", "market", "duke"}
 
 
+def test_a_pattern_means_a_variant_only_where_the_ablations_are_meant(sweep):
+    pair = sweep / "mini" / "cub" / "deit_tiny"
+    shutil.copytree(pair / "dcal", pair / "glca_r30")
+    result = pair / "glca_r30" / "seed0" / "result.json"
+    result.write_text(result.read_text().replace("cub/deit_tiny/dcal/seed0", "cub/deit_tiny/glca_r30/seed0"))
+    two = ["cub/deit_tiny/baseline/seed0", "cub/deit_tiny/dcal/seed0"]
+    variant = "cub/deit_tiny/glca_r30/seed0"
+    assert ids(asked.models(arguments(sweep, cells="cub/deit_tiny"), [])) == two
+    assert ids(asked.models(arguments(sweep, cells="cub/deit_tiny", table="ablations"), [])) == [
+        *two,
+        variant,
+    ]
+    assert ids(asked.models(arguments(sweep), ["cub/deit_tiny/glca_r30"])) == [variant]
+    assert variant in ids(asked.models(arguments(sweep), []))
+
+
 def test_a_pattern_leaves_out_what_is_not_finished_and_says_so(sweep, capsys):
     (sweep / "mini" / "cub" / "deit_tiny" / "dcal" / "seed0" / "result.json").unlink()
     found = ids(asked.models(arguments(sweep), ["cub/deit_tiny"]))

@@ -26,6 +26,7 @@ from benchmark.grid import ablation_cells
 from benchmark.overhead import OVERHEADS, path_of
 from benchmark.records import read_json
 from reports.__main__ import main
+from tables.ablation_layout import TERMS
 
 ROOT = Path(__file__).resolve().parents[2]
 CELLS = len(ablation_cells())
@@ -224,6 +225,30 @@ def test_the_seeds_are_those_of_ablations_not_of_the_tables(sweep):
         f"{CUB}/baseline/seed1",
         f"{CUB}/dcal/seed1",
     ]
+
+
+def test_points_of_other_seeds_are_named_below_their_figure(sweep):
+    leave_ablations(sweep, "paper", seeds=(0, 1))
+    shutil.rmtree(sweep / "paper" / CUB / "pwca_t1" / "seed1")
+    assert ablations("--profile", "paper", "--runs", sweep) == 0
+    page = Page(site(sweep, "paper") / "index.html")
+    told = "differences may be those of the seeds: T = 1 of seed 0; T = 12, the baseline of seeds 0, 1."
+    assert page.text.count("Not all of the same seeds") == 1
+    assert told in page.text
+
+
+def test_another_reading_of_the_recipe_is_named_in_the_figure_and_not_called_incomparable(sweep):
+    leave_ablations(sweep, "paper")
+    changed = "model.glca_readout=mean"  # of which PWCA alone is independent
+    assert ablations("--profile", "paper", "--runs", sweep, "--set", changed) == 0
+    words = (site(sweep, "paper") / "figures" / "accuracy-T.svg").read_text()
+    assert f"another reading of the paper's recipe: {changed}" in words
+    assert "NOT comparable" not in words
+
+
+def test_the_terms_stand_above_the_tables(made):
+    first = made.mini.source.split('id="group-0"')[0]
+    assert [name for name, _ in TERMS if f"<dt>{name}</dt>" in first] == ["SA", "GLCA", "PWCA", "both"]
 
 
 def test_records_alone_never_load_torch(made):

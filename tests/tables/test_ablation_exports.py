@@ -97,7 +97,18 @@ def test_the_csv_has_a_line_a_number_and_a_line_a_gain():
     assert [float(line["published"]) for line in own] == [82.6, 0.5, -0.5]
     assert [float(line["measured_mean"]) for line in own] == [100 * 318.5 / 400, 4.5, 0.0]
     counted = [float(line["measured_mean"]) for line in lines if line["group"].startswith("GLCA's overhead")]
-    assert counted == pytest.approx([8.0, 1.5, 100 * 7 / 86, 100 * 0.75 / 22])
+    assert counted == pytest.approx([8.0, 1.5, 17.5, 100 * 7 / 86, 100 * 0.75 / 22, 100 * 0.5 / 22])
+    assert {line["n"] for line in lines} == {"0", "1", "2", ""}
+
+
+def test_the_csv_has_the_paper_s_number_in_the_row_alone_that_it_is_given_for():
+    lines = list(csv.DictReader(io.StringIO(ablation_csv.render(built("paper").found, COUNTED))))
+    own = [line for line in lines if line["row"] in ("GLCA only", "R = 10 %")]
+    assert {line["method"] for line in own} == {"glca"}
+    told = [tuple(line[name] for name in ("published", "difference", "reached")) for line in own]
+    assert all(told[0])
+    assert told[1][:2] == ("1.0", "3.5")
+    assert told[2:] == [("", "", "")] * 2
 
 
 @pytest.fixture

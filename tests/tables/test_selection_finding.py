@@ -155,6 +155,23 @@ def test_what_cannot_be_compared_says_why(glca, spoil, why):
     assert selection_table([found]).rows[0][3:] == ("", "", "", "")
 
 
+def test_what_is_alike_is_told_once_with_the_largest_difference_and_what_is_not_done_last(glca):
+    def near(method, gap, flipped):
+        predicted = glca.predictions["both_predicted"].copy()
+        predicted[:flipped] += 1
+        values = glca.predictions["sa_probability"].astype(np.float64) + gap
+        return changed(same_as(glca, method), both_predicted=predicted, sa_probability=values)
+
+    found = identities(
+        [glca, missing("cub/deit_tiny/glca_r1"), near("glca_r5", 2e-6, 0), near("glca_r50", 3e-5, 2)]
+    )
+    assert sentences(found) == [
+        "rollout, R = 5 % (seed 0); rollout, R = 50 % (seed 0): the rollout's run up to rounding: "
+        "largest difference of a probability 3e-05, 0 to 2 of 400 predictions differ",
+        "rollout, R = 1.6 % (seed 0): not compared with the rollout's run: one of the two is not done",
+    ]
+
+
 def test_seeds_are_compared_each_with_its_own(glca):
     second = ablation("glca", 318, seed=1, drawn=1, weights="e")
     found = identities([glca, second, same_as(glca, "glca_random"), same_as(second, "glca_random")])
