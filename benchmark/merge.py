@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from pathlib import Path
 from benchmark import status
 from benchmark.places import Places
 from benchmark.status import STATES, RunView
+
+logger = logging.getLogger("benchmark")
 
 
 @dataclass(frozen=True)
@@ -35,15 +38,25 @@ def collect(
     """As ``status.collect``, over several folders of runs.
 
     A valid record of the settings asked for beats every other state, the one finished last beats older ones, and of
-    copies of one record the most complete folder counts. Raises as ``status.collect``.
+    copies of one record the most complete folder counts. Cells that the overrides make no sense for are left out, with
+    a warning. Raises as ``status.collect``.
     """
+    refused: dict[str, str] = {}
     places = [Places.of(profile, folder, data_dir, weights_dir) for folder in folders]
     found = [
         status.collect(
-            profile=profile, runs_dir=folder, data_dir=data_dir, weights_dir=weights_dir, **selection
+            profile=profile,
+            runs_dir=folder,
+            data_dir=data_dir,
+            weights_dir=weights_dir,
+            refused=refused,
+            **selection,
         )
         for folder in folders
     ]
+    for why in dict.fromkeys(refused.values()):
+        cells = [cell for cell, reason in refused.items() if reason == why]
+        logger.warning("left out, as these settings make no sense for it: %s: %s", ", ".join(cells), why)
     runs, conflicts, chosen_places = [], [], {}
     for views in zip(*found, strict=True):
         order = sorted(range(len(views)), key=lambda place: _rank(views[place]), reverse=True)

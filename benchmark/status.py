@@ -21,7 +21,7 @@ from benchmark import claim
 from benchmark.config import Config, load_profile, resolve
 from benchmark.data import sources
 from benchmark.data.registry import DATASETS
-from benchmark.errors import DataError
+from benchmark.errors import DataError, SettingsError
 from benchmark.grid import Cell, select
 from benchmark.meaning import require_meaning
 from benchmark.places import Places
@@ -82,18 +82,30 @@ def collect(
     overrides: Mapping[str, object] | None = None,
     data_dir: Path | None = None,
     weights_dir: Path | None = None,
+    refused: dict[str, str] | None = None,
 ) -> list[RunView]:
-    """Every run of the selected cells with its state, in grid order."""
+    """Every run of the selected cells with its state, in grid order.
+
+    refused: where given, cells that the overrides make no sense for are left out, and why goes there by cell id.
+
+    Raises SettingsError as ``grid.select`` and ``config.resolve``; with ``refused``, only if no cell is left.
+    """
     places = Places.of(profile, runs_dir, data_dir, weights_dir)
     loaded = load_profile(profile)
-    fingerprint = cache(lambda dataset: _fingerprint(dataset, places))  # or why there is none
+    fingerprint = cache(lambda dataset: data_fingerprint(dataset, places))
     cells = select(patterns, table)
-    require_meaning(overrides or {}, cells)
+    if refused is None:  # one SET for all tables may be meant for one of them
+        require_meaning(overrides or {}, cells)
     views = []
     for cell in cells:
-        for seed in seeds:
-            config = resolve(cell, seed, loaded, overrides or {})
-            views.append(view(config, places, *fingerprint(cell.dataset)))
+        try:
+            configs = [resolve(cell, seed, loaded, overrides or {}) for seed in seeds]
+        except SettingsError as error:
+            if refused is None or (cell is cells[-1] and not views):
+                raise
+            refused[cell.id] = str(error)
+            continue
+        views += [view(config, places, *fingerprint(cell.dataset)) for config in configs]
     return views
 
 
@@ -245,7 +257,7 @@ def _progress(folder: RunFolder) -> str:
     return str(read_progress(folder) or "starting")
 
 
-def _fingerprint(dataset: str, places: Places) -> tuple[str | None, str]:
+def data_fingerprint(dataset: str, places: Places) -> tuple[str | None, str]:
     """The fingerprint and "", or None and what is wrong with the data: one broken dataset must not stop the others."""
     root = sources.locate(dataset, places.data)
     try:

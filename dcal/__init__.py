@@ -48,3 +48,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'dcal' has no attribute {name!r}")
     return getattr(importlib.import_module(f"dcal.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace ``path`` by content: written beside it, flushed, renamed. Raises OSError; the old file stays then."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Replace ``path``, a link itself and not what it points to, by content: written beside it, flushed, renamed.
+
+    Of several writers at once, threads or machines too, one's content stays. Raises OSError; the old file stays then.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as stream:
+        with open(temporary, "xb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

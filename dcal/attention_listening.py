@@ -40,12 +40,21 @@ def listen_to_outputs(
 
 
 def listen_to_input(read: Read, attention: nn.Module, keep: Keep) -> list[RemovableHandle]:
-    """To what an attention is given as its first argument, from which ``read`` makes queries and keys."""
+    """To what an attention is given as its first argument, from which ``read`` makes queries and keys.
+
+    In the forward pass, ValueError for what ``read`` makes of it, if that is not (Q, K), each (B, H, tokens, d).
+    """
 
     def given(module: nn.Module, args: tuple, kwargs: dict) -> None:
         with torch.no_grad():
-            q, k = read(module, next(_given(args, kwargs)))
-        keep(q, k)
+            made = read(module, next(given_values(args, kwargs)))
+        pair = () if made is None else tuple(made)
+        if [part.ndim for part in pair] != [4, 4]:
+            raise ValueError(
+                f"read has to give (Q, K) of {type(module).__name__}, each (B, heads, tokens, width of a head), "
+                f"found {' and '.join(str(tuple(part.shape)) for part in pair) or 'nothing'}"
+            )
+        keep(*pair)
 
     return [attention.register_forward_pre_hook(given, with_kwargs=True)]
 
@@ -71,7 +80,7 @@ def _multihead(attention: nn.MultiheadAttention, x: Tensor) -> tuple[Tensor, Ten
 
 
 def _refuse_masks(attention: nn.Module, args: tuple, kwargs: dict) -> None:
-    first, *more = _given(args, kwargs)
+    first, *more = given_values(args, kwargs)
     if any(isinstance(value, Tensor) and value is not first for value in more):
         raise ValueError(
             f"{type(attention).__name__} is given another tensor beside its tokens, such as a mask: the rollout is "
@@ -79,6 +88,7 @@ def _refuse_masks(attention: nn.Module, args: tuple, kwargs: dict) -> None:
         )
 
 
-def _given(args: tuple, kwargs: dict) -> Iterator[object]:
+def given_values(args: tuple, kwargs: dict) -> Iterator[object]:
+    """All that a module is called with, in order."""
     yield from args
     yield from kwargs.values()

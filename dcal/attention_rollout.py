@@ -38,7 +38,9 @@ def rollout_row(queries_keys: Sequence[tuple[Tensor, Tensor]], head_fusion: Head
         raise ValueError("rollout needs the queries and keys of at least one block")
     require_choice("head_fusion", head_fusion, HeadFusion)
     q, _ = queries_keys[-1]
-    row = torch.zeros(q.shape[0], q.shape[2], dtype=_at_least_float32(q.dtype), device=q.device)
+    row = torch.zeros(
+        q.shape[0], q.shape[2], dtype=torch.promote_types(q.dtype, torch.float32), device=q.device
+    )
     row[:, 0] = 1.0
     with torch.autocast(q.device.type, enabled=False):
         for q, k in reversed(queries_keys):
@@ -62,7 +64,7 @@ def row_times_scores(row: Tensor, q: Tensor, k: Tensor) -> Tensor:
     # For each map: scores, their softmax, and what is made of its queries and keys.
     of_each_map = 2 * of_one + 3 * tokens * width * row.element_size()
     at_once = max(1, max(SCORE_BYTES, batch * of_one) // of_each_map)
-    images, of_each = min(batch, at_once), min(heads, max(1, at_once // batch))
+    images, of_each = max(1, min(batch, at_once)), min(heads, max(1, at_once // max(1, batch)))
     # Made once: new pages of memory cost as much as the products.
     scores, maps = row.new_empty(2, images * of_each, tokens, tokens)
     total = torch.zeros_like(row)
@@ -103,16 +105,17 @@ def rollout_matrix(attention_maps: Iterable[Tensor], head_fusion: HeadFusion = "
     """The whole Ŝ_i from explicit maps, to look at: O(N³) a block.
 
     attention_maps: S of blocks 1 … i, each (B, H, N+1, N+1), rows summing to 1; a generator's are held one at a time.
-    Returns (B, N+1, N+1), rows summing to 1 with any fusion. Errors as ``rollout_row``.
+    Returns (B, N+1, N+1), rows summing to 1 with any fusion. dtype and errors as ``rollout_row``.
     """
     require_choice("head_fusion", head_fusion, HeadFusion)
     product = None
     for maps in attention_maps:
-        s_bar = 0.5 * fuse_heads(maps, head_fusion)
+        s_bar = 0.5 * fuse_heads(maps.to(torch.promote_types(maps.dtype, torch.float32)), head_fusion)
         s_bar.diagonal(dim1=-2, dim2=-1).add_(0.5)
         if head_fusion != "mean":
             s_bar /= s_bar.sum(dim=-1, keepdim=True)
-        product = s_bar if product is None else s_bar @ product
+        with torch.autocast(s_bar.device.type, enabled=False):
+            product = s_bar if product is None else s_bar @ product
     if product is None:
         raise ValueError("rollout needs the attention map of at least one block")
     return product
@@ -130,8 +133,4 @@ def rows_at_once(q: Tensor, k: Tensor, size: int) -> int:
         return q.shape[2]
     batch, heads, _, _ = q.shape
     # Autocast's softmax makes float32 maps of bfloat16 scores.
-    return max(1, size // (batch * heads * k.shape[2] * max(4, q.element_size())))
-
-
-def _at_least_float32(dtype: torch.dtype) -> torch.dtype:
-    return dtype if dtype in (torch.float32, torch.float64) else torch.float32
+    return max(1, size // max(1, batch * heads * k.shape[2] * max(4, q.element_size())))

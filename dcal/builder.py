@@ -27,13 +27,16 @@ def build(
     """A baseline (glca and pwca None) or a DCAL model.
 
     tag: timm model, with the name of its pretrained weights: ``deit_tiny_patch16_224.fb_in1k``.
+    classes: number of classes (FGVC) or of training identities (Re-ID).
     image_size: height and width of the input, in pixels.
     weights: ``hub``, a folder, a file, or ``random`` for an untrained backbone, which has to be asked for by name.
+    head: ``linear`` (FGVC) or ``bnneck`` (Re-ID).
     drop_path: stochastic depth rate of the last block, linear over depth.
 
     The model's ``pretrained`` attribute says what was loaded (a LoadReport, or None for ``random``), ``mean`` and
     ``std`` how its input is normalised (the weights' own values, RGB in 0…1).
-    Raises ValueError for an unknown tag, WeightsError for missing or wrong weights.
+    Raises ValueError for an unknown tag, a model DCAL is not defined on and settings that do not fit it, WeightsError
+    for missing or wrong weights.
     """
     _require_known(tag)
     backbone = timm.create_model(

@@ -113,7 +113,7 @@ class PatchThenClassViT(ClassTokenBackbone):
         """
         require_choice("head_fusion", head_fusion, HeadFusion)
         q, k = queries_keys[-1]
-        dtype = q.dtype if q.dtype in (torch.float32, torch.float64) else torch.float32
+        dtype = torch.promote_types(q.dtype, torch.float32)
         row = torch.zeros(k.shape[0], k.shape[2], dtype=dtype, device=k.device)
         row[:, 0] = 1.0
         last = first + len(queries_keys) - 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import timm
 import torch
@@ -29,6 +30,8 @@ class Configuration:
     glca, pwca: the settings' fields by name, None for a branch that is off.
     mean, std: normalisation of the input, RGB in 0…1. dtype: of all weights, as torch names it.
     class_names: by index; () where none were given. about: whatever its maker says of it.
+
+    Raises ValueError for a value of another kind than its field's, and for names that are not one a class.
     """
 
     tag: str
@@ -40,10 +43,20 @@ class Configuration:
     dtype: str
     glca: dict[str, Any] | None
     pwca: dict[str, Any] | None
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
     class_names: tuple[str, ...] = ()
     about: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, kind in get_type_hints(Configuration).items():
+            value = getattr(self, name)
+            if not _is_of(kind, value):
+                raise ValueError(f"{name} is {value!r}: expected {kind if get_args(kind) else kind.__name__}")
+        if self.class_names and len(self.class_names) != self.classes:
+            raise ValueError(
+                f"{len(self.class_names)} class names for {self.classes} classes: expected one for each"
+            )
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Configuration:
@@ -65,29 +78,45 @@ class Configuration:
             )
         glca = None if self.glca is None else _made(GLCASettings, self.glca, "GLCA settings")
         pwca = None if self.pwca is None else _made(PWCASettings, self.pwca, "PWCA settings")
-        with torch.random.fork_rng(devices=[]):
-            model = build(
-                self.tag,
-                self.classes,
-                image_size=self.image_size,
-                weights="random",
-                head=self.head,
-                drop_path=self.drop_path,
-                glca=glca,
-                pwca=pwca,
+        dtype = getattr(torch, self.dtype, None)
+        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+            raise ValueError(
+                f"its dtype is {self.dtype}: expected one that torch has for weights, such as float32"
             )
+        try:
+            with torch.random.fork_rng(devices=[]):
+                model = build(
+                    self.tag,
+                    self.classes,
+                    image_size=self.image_size,
+                    weights="random",
+                    head=self.head,
+                    drop_path=self.drop_path,
+                    glca=glca,
+                    pwca=pwca,
+                )
+        except (RuntimeError, TypeError) as error:  # torch's and timm's of impossible sizes
+            raise ValueError(f"no model can be built from its configuration: {error}") from error
         model.mean, model.std = self.mean, self.std
-        return model.to(getattr(torch, self.dtype))
+        return model.to(dtype)
 
 
 def configuration_of(
     model: DCAL, class_names: tuple[str, ...] = (), about: dict[str, Any] | None = None
 ) -> Configuration:
-    """What ``model`` says of itself. Raises ValueError for names that are not one a class."""
+    """What ``model`` says of itself.
+
+    Raises ValueError for what is no DCAL model, and for names that are not one a class.
+    """
+    if not isinstance(model, DCAL):
+        raise ValueError(
+            f"found a {type(model).__name__}: expected a model as dcal.build makes it; of one that was compiled or "
+            "made parallel give the model inside"
+        )
     vit = model.backbone.vit
     cfg = vit.pretrained_cfg
     classifier = model.sa_head.classifier
-    found = Configuration(
+    return Configuration(
         tag=f"{cfg['architecture']}.{cfg['tag']}" if cfg.get("tag") else cfg["architecture"],
         registered_by=timm.model_entrypoint(cfg["architecture"]).__module__,
         classes=classifier.out_features,
@@ -102,9 +131,6 @@ def configuration_of(
         class_names=class_names,
         about=about or {},
     )
-    if class_names and len(class_names) != found.classes:
-        raise ValueError(f"{len(class_names)} class names for {found.classes} classes: expected one for each")
-    return found
 
 
 def require_buildable(model: DCAL, configuration: Configuration) -> None:
@@ -141,6 +167,17 @@ def _attributes(model: nn.Module) -> dict[str, object]:
 def _drop_path(vit: nn.Module) -> float:
     rate = max((part.drop_prob for part in vit.modules() if isinstance(part, DropPath)), default=0.0)
     return float(f"{rate:.7g}")  # timm computes the rates in float32
+
+
+def _is_of(kind: Any, value: object) -> bool:
+    """Whether a value is of a field's kind; a whole number is a float, too."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return any(_is_of(part, value) for part in parts)
+    if origin is tuple and isinstance(value, tuple):
+        parts = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
+        return len(parts) == len(value) and all(map(_is_of, parts, value))
+    return isinstance(value, int | float if kind is float else origin or kind)
 
 
 def _made(kind: type, values: Mapping[str, Any], what: str) -> Any:

@@ -100,6 +100,7 @@ def _checked(
     path = Path(path)
     if path.suffix != suffix:
         raise ValueError(f"{path}: the name of such a file ends in {suffix}")
+    configuration = configuration_of(model, tuple(class_names) or getattr(model, "class_names", ()), about)
     if model.training:
         raise ValueError("a model in training mode cannot be exported: call model.eval()")
     weight = model.sa_head.classifier.weight
@@ -111,7 +112,7 @@ def _checked(
         raise ValueError(
             "GLCA selects its queries at random here, anew in every call: a file cannot give the same outputs"
         )
-    return path, configuration_of(model, tuple(class_names) or getattr(model, "class_names", ()), about)
+    return path, configuration
 
 
 def _traced(inference: Inference, configuration: Configuration) -> tuple[ExportedProgram, list[str]]:

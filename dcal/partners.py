@@ -54,6 +54,8 @@ def _by_distance(pairing: Pairing, labels: Tensor, features: Tensor | None) -> T
     with torch.autocast(features.device.type, enabled=False):
         wide = features.to(torch.promote_types(features.dtype, torch.float32))
         distances = torch.cdist(wide, wide, compute_mode="donot_use_mm_for_euclid_dist")
+    # Features that overflowed are as far as can be, yet nearer than who may not be a partner.
+    distances = distances.nan_to_num(nan=torch.finfo(distances.dtype).max)
     nearest_first = distances.masked_fill(~others, torch.inf).argsort(dim=1, stable=True)
     count = others.sum(dim=1, keepdim=True)
     places = torch.zeros_like(count)

@@ -28,7 +28,7 @@ class PlainViT(ClassTokenBackbone):
     vit: the timm model, built with ``num_classes=0``. Token 0 must be the class token, the only prefix token.
 
     Raises ValueError for variants the method is not defined on (no class token, register or distillation
-    tokens, gated or non-standard attention).
+    tokens, gated or non-standard attention, dropout on it).
     """
 
     def __init__(self, vit: VisionTransformer) -> None:
@@ -40,10 +40,12 @@ class PlainViT(ClassTokenBackbone):
                 "one class token (rollout row, GLCA query, classifier); choose a class-token ViT"
             )
         for l, block in enumerate(vit.blocks, start=1):
-            if type(block) is not Block or type(block.attn) is not Attention or block.attn.gate is not None:
+            attn = block.attn
+            plain = type(block) is Block and type(attn) is Attention
+            if not plain or attn.gate is not None or attn.attn_drop.p:
                 raise ValueError(
-                    f"block {l} of {name} is a {type(block).__name__} with {type(block.attn).__name__}: "
-                    "expected timm's pre-norm Block with plain multi-head attention"
+                    f"block {l} of {name} is a {type(block).__name__} with {type(attn).__name__}: expected timm's "
+                    "pre-norm Block with plain multi-head attention, without dropout on it"
                 )
         if isinstance(vit.patch_embed, HybridEmbed):
             # Convolutions read all channels of a place at once; pictures arrive in this order, too.

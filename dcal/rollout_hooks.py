@@ -16,7 +16,7 @@ from typing import Self
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from dcal.attention_listening import Read, listen_to_input
+from dcal.attention_listening import Read, given_values, listen_to_input
 from dcal.attention_rollout import rollout_row
 from dcal.head_fusion import HeadFusion
 from dcal.rolled_out import Layers, Rollout, legal_layers
@@ -31,7 +31,8 @@ class RolloutHooks:
     layout: where to listen; none: as is known of such a model.
 
     Raises ValueError for a model whose attention is not known, for one without class token, for several of them, and
-    for models of dcal (``dcal.rollout`` looks into these). An attention that is given a mask raises it, too.
+    for models of dcal (``dcal.rollout`` looks into these). So does an attention that is given a mask, and a ``with``
+    block inside another of the same hooks.
     """
 
     def __init__(self, model: nn.Module, *, layout: Layout | None = None) -> None:
@@ -49,11 +50,24 @@ class RolloutHooks:
         attentions: the attention modules of block 1 … L, each of which runs once in a forward pass.
         read: from such a module and the first argument it is given, its (Q, K), each (B, H, tokens, d), unscaled.
         prefix: tokens in front of the patches, of which the class token is the first.
+
+        Raises ValueError for attentions that are not one module a block; of what ``read`` gives, in the forward pass.
         """
+        attentions = list(attentions)
+        modules = {id(part) for part in attentions if isinstance(part, nn.Module)}
+        if not attentions or len(modules) < len(attentions):
+            raise ValueError(
+                f"by_hand listens to one attention module a block, found {len(modules)} different modules in a list of "
+                f"{len(attentions)}"
+            )
         listen = partial(listen_to_input, read)
-        return cls(model, layout=Layout(list(attentions), listen, entry=model, prefix=prefix, grid=None))
+        return cls(model, layout=Layout(attentions, listen, entry=model, prefix=prefix, grid=None))
 
     def __enter__(self) -> Self:
+        if self._handles:
+            raise ValueError(
+                f"these RolloutHooks listen to {self._name} already: make others for a `with` block inside this one"
+            )
         layout = self._layout
         self._handles = [layout.entry.register_forward_pre_hook(self._begin, with_kwargs=True)]
         for l, attention in enumerate(layout.attentions):
@@ -76,7 +90,8 @@ class RolloutHooks:
         if missing:
             what = "no forward pass" if len(missing) == depth else f"no attention of block {missing[0]}"
             raise ValueError(
-                f"{what} of {self._name} was seen: run model(images) inside `with dcal.RolloutHooks(model) as hooks:`"
+                f"{what} of {self._name} was seen: run model(images) inside `with dcal.RolloutHooks(model) as hooks:`; "
+                "in place of one that torch.compile made, run the model it was made of"
             )
         pairs = [self._seen[l] for l in range(depth)]
         shapes = {tuple(tensor.shape[i] for i in (0, 2)) for pair in pairs for tensor in pair}
@@ -111,8 +126,9 @@ class RolloutHooks:
 
     def _begin(self, _module: nn.Module, args: tuple, kwargs: dict) -> None:
         self._seen = {}
-        images = args[0] if args else next(iter(kwargs.values()))
-        self._grid = self._layout.grid and self._layout.grid(tuple(images.shape[-2:]))
+        if self._layout.grid:
+            images = next(given_values(args, kwargs))
+            self._grid = self._layout.grid(tuple(images.shape[-2:]))
 
     def _keep(self, l: int, q: Tensor, k: Tensor) -> None:
         self._seen[l] = (q, k)

@@ -43,7 +43,7 @@ def save(
 ) -> None:
     """Write a model to ``path``, whole or not at all.
 
-    class_names: by index; none: those it was loaded with. about: anything JSON can hold, e.g. what it was trained on;
+    class_names: by index; none: those it was loaded with. about: by name what JSON can hold, as what it was trained on;
     a loaded model finds it in ``about``. It is not handed on when a loaded model is saved again: training may have made
     it untrue.
     Raises ValueError for a path without the suffix .safetensors, for names that are not one a class, for a model that

@@ -52,8 +52,8 @@ def layout_of(model: nn.Module) -> Layout:
     name = type(model).__name__
     if any(isinstance(module, ClassTokenBackbone | Swin) for module in model.modules()):
         raise ValueError(
-            f"{name} is a model of dcal, which runs its blocks by functions of its own: no hooks are needed, call "
-            "dcal.rollout(model, images) or dcal.inspect(model, images)"
+            f"{name} is or holds a model of dcal, which runs its blocks by functions of its own: no hooks are needed, "
+            "give that model itself to dcal.rollout(model, images) or dcal.inspect(model, images)"
         )
     found = [layout for module in model.modules() if (layout := _layout(module))]
     if len(found) > 1:

@@ -8,6 +8,7 @@ import pytest
 from result_example import RESULT
 
 from benchmark import config, merge
+from benchmark.errors import SettingsError
 from benchmark.grid import select
 from benchmark.records import folder_of
 
@@ -162,3 +163,24 @@ def test_each_run_is_chosen_by_itself(put, tmp_path):
     assert states.pop(f"{CELL}/seed0") == "done"
     assert len(states) == 3
     assert "done" not in states.values()
+
+
+def test_cells_that_the_settings_make_no_sense_for_are_left_out_and_named(tmp_path, caplog):
+    """Two epochs are fewer than re-identification's warm-up: what classification has stays readable."""
+    overrides = {"train.epochs": 2}
+    found = merge.collect(
+        [tmp_path], profile="mini", patterns=["cub/deit_tiny", "market"], overrides=overrides
+    )
+    assert {run.cell.id for run in found.runs} == {"cub/deit_tiny/baseline", "cub/deit_tiny/dcal"}
+    assert "market/deit_tiny/baseline, market/deit_tiny/dcal" in caplog.text
+    assert "warmup_epochs=3 does not fit" in caplog.text
+
+
+def test_settings_that_make_no_sense_for_any_cell_are_refused(tmp_path):
+    with pytest.raises(SettingsError, match="warmup_epochs=3 does not fit"):
+        merge.collect([tmp_path], profile="mini", patterns=["market"], overrides={"train.epochs": 2})
+
+
+def test_a_setting_of_one_task_does_not_keep_the_others_table_from_being_read(tmp_path):
+    found = merge.collect([tmp_path], profile="mini", table="table2", overrides={"data.class_limit": 3})
+    assert len(found.runs) == 32

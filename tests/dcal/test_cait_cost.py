@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 import dcal
+from benchmark.counting import multiply_adds, parameters
 
 SIZE, CLASSES, N, WIDTH, HEADS = 448, 200, 784, 288, 6
 
@@ -14,13 +13,6 @@ def built(**settings) -> dcal.DCAL:
     """Without storage: shapes are all that counting needs."""
     with torch.device("meta"):
         return dcal.build("cait_xs24_384", CLASSES, image_size=SIZE, weights="random", **settings)
-
-
-def multiply_adds(call) -> float:
-    """The counter counts a multiply-add as two; the math kernel shows it the attention."""
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        call()
-    return counter.get_total_flops() / 2
 
 
 def step(model: dcal.DCAL) -> None:
@@ -36,9 +28,6 @@ def test_what_glca_rollout_and_a_training_step_of_dcal_cost_on_cait_xs24():
         built().train(),
         built(glca=dcal.GLCASettings(), pwca=dcal.PWCASettings(blocks=26)).train(),
     )
-
-    def parameters(*modules) -> int:
-        return sum(value.numel() for module in modules for value in module.parameters())
 
     added = parameters(model.glca, model.glca_head) / parameters(baseline)
     assert 100 * added == pytest.approx(3.99, abs=0.005)

@@ -35,7 +35,8 @@ def test_settings_are_reached_from_the_package_without_torch():
     assert subprocess.run([sys.executable, "-c", code], cwd=FOLDER.parent, check=False).returncode == 0
 
 
-def test_every_public_name_is_there():
+def test_every_public_name_is_there_and_listed():
+    assert dir(dcal) == dcal.__all__
     for name in dcal.__all__:
         assert getattr(dcal, name).__name__ == name
 

@@ -56,6 +56,15 @@ def test_row_equals_the_first_row_of_the_literal_product(fusion, budget, monkeyp
         assert (row[image] - literal(pairs, image, fusion)[0]).abs().max() < 1e-14
 
 
+def test_matrix_of_bfloat16_maps_is_made_in_float32_also_under_autocast():
+    maps = [torch.stack(heads_maps(q[0], k[0]))[None].bfloat16() for q, k in queries_keys()]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = dcal.rollout_matrix(maps)
+    expected = dcal.rollout_matrix([one.double() for one in maps])
+    assert found.dtype == torch.float32
+    assert (found - expected).abs().max() < 1e-6
+
+
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_matrix_of_explicit_maps_equals_the_literal_product(fusion):
     pairs = queries_keys()

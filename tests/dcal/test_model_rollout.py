@@ -51,6 +51,16 @@ def test_torchvisions_vit_is_heard_by_hooks():
     assert torch.equal(dcal.rollout(model, images, (1, 2)).row, hooks.rollout((1, 2)).row)
 
 
+@pytest.mark.parametrize("fusion", ["mean", "max"])
+@pytest.mark.parametrize(
+    "model",
+    [vit(), small_dcal(glca=dcal.GLCASettings()), small_cait_dcal()],
+    ids=["vit", "dcal", "cait"],
+)
+def test_a_batch_of_no_pictures_has_no_rows(model, fusion):
+    assert dcal.rollout(model.eval(), random_images(0), head_fusion=fusion).row.shape == (0, 17)
+
+
 @pytest.mark.parametrize(
     "model", [vit(), small_dcal(), small_cait_dcal().backbone.vit], ids=["vit", "dcal", "cait"]
 )

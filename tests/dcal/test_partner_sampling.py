@@ -41,6 +41,13 @@ def test_every_partner_that_is_allowed_is_drawn_as_often_as_it_should(pairing):
         assert len(counts) == 1 or chisquare(counts, shares).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_features_that_overflowed_pair_no_image_with_itself_or_its_class(value):
+    labels = torch.tensor([0, 0, 1, 1])
+    found = dcal.sample_partners("hardest", labels, torch.full((4, 3), value))
+    assert (labels[found] != labels).all()
+
+
 def test_the_hardest_is_the_nearest_image_of_another_class_and_nothing_is_drawn():
     before = torch.get_rng_state()
     found = dcal.sample_partners("hardest", LABELS, FEATURES)

@@ -121,6 +121,22 @@ CHANGES = {
         lambda header, tensors: header["model"].update(tag="small_vit.tets"),
         "timm has no model 'small_vit.tets'; nearest: small_vit.test",
     ),
+    "names of too few classes": (
+        lambda header, tensors: header["model"].update(class_names=["crow"]),
+        "1 class names for 5 classes",
+    ),
+    "a value of another kind": (
+        lambda header, tensors: header["model"].update(mean=[0.5, 0.5]),
+        r"mean is \(0.5, 0.5\): expected tuple\[float, float, float\]",
+    ),
+    "a dtype of no weights": (
+        lambda header, tensors: header["model"].update(dtype="int64"),
+        "its dtype is int64: expected one that torch has for weights",
+    ),
+    "an impossible size": (
+        lambda header, tensors: header["model"].update(image_size=[32, -32]),
+        "no model can be built from its configuration: Trying to create tensor with negative dimension",
+    ),
     "missing tensor": (
         lambda header, tensors: tensors.pop("glca.norm.weight"),
         "does not fit its own configuration: it lacks glca.norm.weight",

@@ -57,6 +57,32 @@ def test_attention_that_is_not_known_is_read_by_hand():
         seen.heatmap()
 
 
+@pytest.mark.parametrize(
+    "attentions",
+    [lambda layers: [], lambda layers: [layers[0], None], lambda layers: [layers[0], layers[0]]],
+    ids=["none", "no module", "one twice"],
+)
+def test_what_is_not_one_attention_a_block_is_refused_before_any_hook_is_set(attentions):
+    vit = OtherViT()
+    with pytest.raises(ValueError, match="one attention module a block"):
+        dcal.RolloutHooks.by_hand(vit, attentions=attentions(vit.layers), read=other_queries_keys)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("read", "found"),
+    [(lambda *_: None, "nothing"), (lambda _, x: (x, x), r"\(1, 7, 12\) and \(1, 7, 12\)")],
+    ids=["nothing", "no heads"],
+)
+def test_what_is_read_by_hand_has_to_be_queries_and_keys_of_heads(read, found):
+    vit = OtherViT()
+    with (
+        dcal.RolloutHooks.by_hand(vit, attentions=vit.layers, read=read),
+        pytest.raises(ValueError, match=rf"\(Q, K\) of OtherAttention, .* found {found}"),
+    ):
+        vit(torch.rand(1, 7, 12))
+
+
 def test_an_unknown_model_is_refused_with_what_was_found_what_is_known_and_the_way_by_hand():
     with pytest.raises(ValueError) as refused:
         dcal.RolloutHooks(OtherViT())
@@ -102,6 +128,14 @@ def test_a_pass_that_ended_half_way_is_not_mixed_with_the_one_before():
             vit(images)
     with pytest.raises(ValueError, match="no attention of block 3"):
         hooks.rollout()
+
+
+def test_a_second_with_block_of_the_same_hooks_is_refused_and_the_first_lets_go():
+    vit = timm_vit()
+    hooks = dcal.RolloutHooks(vit)
+    with hooks, pytest.raises(ValueError, match="listen to VisionTransformer already"), hooks:
+        pass
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in vit.modules())
 
 
 @torch.no_grad()

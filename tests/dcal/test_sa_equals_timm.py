@@ -54,9 +54,10 @@ def test_sa_branch_of_dcal_equals_timms_forward(family, mode):
         ({"reg_tokens": 2}, "prefix tokens"),
         ({"class_token": False, "global_pool": "avg"}, "class token"),
         ({"global_pool": "avg"}, "pooling"),
+        ({"attn_drop_rate": 0.1}, "block 1 .*without dropout on it"),
     ],
 )
-def test_variants_without_a_class_token_read_out_are_refused(refused, why):
+def test_variants_that_the_method_is_not_defined_on_are_refused(refused, why):
     with pytest.raises(ValueError, match=why):
         adapter_for(small_backbone(**refused))
 

@@ -12,6 +12,7 @@ from saved_families import SAVED, glca, trained_like
 from small_models import random_images, small_backbone, small_dcal
 
 import dcal
+from dcal.atomic import write_bytes
 from dcal.backbones import adapter_for
 from dcal.model import DCAL
 
@@ -145,6 +146,29 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path, 
         dcal.save(trained_like("baseline")[0], path)
     assert [file.name for file in tmp_path.iterdir()] == ["bird.safetensors"]
     assert path.read_text() == "old"
+
+
+def test_of_two_that_write_at_once_the_last_to_end_leaves_its_whole_file(tmp_path, monkeypatch):
+    path = tmp_path / "bird.safetensors"
+    flush = os.fsync
+
+    def another_writes_meanwhile(stream):
+        monkeypatch.setattr(os, "fsync", flush)
+        write_bytes(path, b"the other's")
+        assert path.read_bytes() == b"the other's"
+        flush(stream)
+
+    monkeypatch.setattr(os, "fsync", another_writes_meanwhile)
+    write_bytes(path, b"ours")
+    assert path.read_bytes() == b"ours"
+    assert [file.name for file in tmp_path.iterdir()] == ["bird.safetensors"]
+
+
+@pytest.mark.parametrize("write", [dcal.save, dcal.export_program])
+def test_what_is_no_dcal_model_is_refused(tmp_path, write):
+    path = tmp_path / ("a.safetensors" if write is dcal.save else "a.pt2")
+    with pytest.raises(ValueError, match="found a VisionTransformer: expected a model as"):
+        write(small_backbone().eval(), path)
 
 
 def test_a_model_that_could_not_be_built_again_is_not_saved(tmp_path):
