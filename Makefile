@@ -18,6 +18,7 @@ CLUSTER ?=
 DRY ?=
 WATCH ?=
 CELL ?=
+LOG ?=
 IMAGE ?=
 TAG ?=
 CHECKPOINT ?=
@@ -73,7 +74,7 @@ endef
 
 .DEFAULT_GOAL := help
 .PHONY: help table1 table2 extras ablations tables report heatmaps heatmap attention list settings check-data weights forecast bench \
-	bench-compare mini-data mini-weights optional evaluate robustness predict export submit status retry cancel logs test test-slurm lint format clean distclean
+	bench-compare mini-data mini-weights optional run evaluate robustness predict export submit status retry cancel logs test test-slurm lint format clean distclean
 
 help: ## this list
 	@echo "make VERB [VARIABLE=value …]"
@@ -102,10 +103,10 @@ help: ## this list
 	@echo "  CLUSTER=$(CLUSTER)          cluster file; none: slurm/cluster.toml (slurm/README.md)"
 	@echo "  DRY=$(DRY)              1: with submit, retry and EXECUTOR=slurm, print what would be sent, and send nothing"
 	@echo "  WATCH=$(WATCH)            1 or a number of seconds: make status repeats itself"
-	@echo "  CELL=$(CELL)             for make logs and make heatmap: which cell, with SEEDS"
+	@echo "  CELL=$(CELL) LOG=$(LOG)        make run, logs, heatmap and export: which cell, with SEEDS; make run: steps between two lines of its log"
 	@echo "  PICK=$(PICK) LAYERS=$(LAYERS)     heatmaps: which test pictures (reports/README.md), which blocks, e.g. 1-11"
-	@echo "  IMAGE=$(IMAGE) TAG=$(TAG) CHECKPOINT=$(CHECKPOINT)   make heatmap: any picture, timm model, checkpoint file"
-	@echo "  MODEL=$(MODEL)            make evaluate and predict: a run like cub/deit_tiny/dcal, its folder, or a .safetensors file"
+	@echo "  IMAGE=$(IMAGE) TAG=$(TAG) CHECKPOINT=$(CHECKPOINT)   make heatmap: any picture (make predict, too), timm model, checkpoint file"
+	@echo "  MODEL=$(MODEL)            make evaluate, robustness and predict: a run like cub/deit_tiny/dcal, its folder, or a .safetensors file"
 	@echo "  CORRUPT=$(CORRUPT)   make robustness: kinds and levels"
 	@echo "  GALLERY=$(GALLERY) OUT=$(OUT) TO=$(TO)   make predict: pictures to find the nearest of; where to; make export: which file"
 	@echo "  BOX_SIDE=$(BOX_SIDE)         make attention: longest side of the pictures that the boxes were drawn on"
@@ -131,6 +132,12 @@ ablations: $(VENV) ## run what is missing of the paper's ablations, count GLCA's
 	$(PY) -m benchmark overhead $(PLACES) && \
 	$(PY) -m tables $@ $(PLACES) --runs $(call q,$(call q,$(RUNS))) --seeds $(call q,$(SEEDS)) && \
 	$(PY) -m reports $@ $(PLACES) --runs $(call q,$(call q,$(RUNS))) --seeds $(call q,$(SEEDS)) && exit $$status
+
+run: $(VENV) ## one run by hand with its log: CELL=dataset/backbone/method, the dataset also a folder of your own in DATA; LOG=steps
+	@$(call refuse,$(if $(CELL),,which run? make run CELL=cub/deit_tiny/dcal))
+	@$(call refuse,$(if $(word 2,$(SEEDS)),one run has one seed: SEEDS=0))
+	@$(call refuse,$(if $(JOBS),JOBS is for several runs: make table1))
+	@$(PY) -m benchmark run $(call q,$(CELL)) $(PLACES) --seed $(call q,$(SEEDS)) $(MACHINE) $(if $(LOG),--log-interval $(call q,$(LOG)))
 
 submit: $(VENV) ## submit what is missing to the cluster, of all tables or of CELLS; DRY=1 prints what would be sent
 	@$(PY) -m slurm submit $(PLACES) $(GRID) $(FROM) $(SITE)

@@ -22,7 +22,7 @@ from benchmark.view import LiveView
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
         return arguments.verb(arguments)
     except Busy as error:
@@ -54,17 +54,14 @@ def launch(arguments: argparse.Namespace) -> int:
     """Run what is missing, in JOBS slots; the exit status is 1 if a run failed or has no weights."""
     profile, tuned = config.load_profile(arguments.profile), tuning.parse(arguments.tune)
     tracked = trackers.asked(arguments.track)
-    options.require_free(arguments)
+    options.require_startable(arguments)
     places = options.places(arguments)
     if places.generated:
         from benchmark.mini.sets import write
 
         write(places.data, dict.fromkeys(cell.dataset for cell in options.cells(arguments)))
     views = options.collect(arguments)
-    if arguments.rerun == "stale":
-        for view in views:
-            if view.state == "stale":
-                print(f"set aside: {set_aside(view.folder.path, 'stale')}", file=sys.stderr)
+    if arguments.rerun == "stale" and _set_stale_aside(views):
         views = options.collect(arguments)
     asked = any(view.state in status.TO_RUN for view in views)
     chosen = device.choose(arguments.device, profile.name, profile.device) if asked else "cpu"
@@ -88,6 +85,14 @@ def launch(arguments: argparse.Namespace) -> int:
     for reason, runs in unready.items():
         print(f"no-weights, {runs} runs not started: {reason}", file=sys.stderr)
     return _report(summary) or (1 if unready else 0)
+
+
+def _set_stale_aside(views: Sequence[status.RunView]) -> int:
+    """How many there were."""
+    stale = [view for view in views if view.state == "stale"]
+    for view in stale:
+        print(f"set aside: {set_aside(view.folder.path, 'stale')}", file=sys.stderr)
+    return len(stale)
 
 
 def _report(summary: pool.Summary) -> int:
@@ -125,7 +130,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.parent:  # a launch of both tables passes all settings to all of its runs
         require_meaning(overrides, [cell])
         require_free(overrides, [cell])
-    tracked = trackers.asked(arguments.track)
+    tracked, places = trackers.asked(arguments.track), options.places(arguments)
+    if arguments.rerun == "stale":
+        resolved = config.resolve(cell, arguments.seed, config.load_profile(arguments.profile), overrides)
+        _set_stale_aside([status.view(resolved, places, *status.data_fingerprint(cell.dataset, places))])
     stop = StopRequest()
     stop.listen()
     from benchmark.run import Infrastructure, run_cell
@@ -135,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
         cell,
         arguments.seed,
         arguments.profile,
-        options.places(arguments),
+        places,
         overrides=overrides,
         infrastructure=Infrastructure(
             device=arguments.device,
@@ -221,9 +229,10 @@ def settings(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmark", description=__doc__)
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+def parser() -> argparse.ArgumentParser:
+    """All verbs with their options."""
+    top = argparse.ArgumentParser(prog="python -m benchmark", description=__doc__)
+    verbs = top.add_subparsers(required=True, metavar="VERB")
 
     def verb(name: str, function: object, *adders: object) -> argparse.ArgumentParser:
         made = verbs.add_parser(name, help=function.__doc__, description=function.__doc__)
@@ -238,13 +247,16 @@ def _parser() -> argparse.ArgumentParser:
     launching.add_argument(
         "--jobs", type=int, default=None, help="runs at once; none: one a GPU, or one a core"
     )
-    launching.add_argument(
-        "--rerun", choices=("", "stale"), default="", help="set stale runs aside and run anew"
-    )
     running = verb("run", run, options.add_machine, options.add_tracking, options.add_by_hand)
+    for made in (launching, running):
+        made.add_argument(
+            "--rerun", choices=("", "stale"), default="", help="set stale runs aside and run anew"
+        )
     running.add_argument("cell", help="dataset/backbone/method; the dataset may be a folder of yours in DATA")
-    running.add_argument("--seed", type=int, default=0)
-    running.add_argument("--threads", type=int, default=None, help="CPU threads; none: all cores")
+    running.add_argument("--seed", type=options.whole_number(0), default=0)
+    running.add_argument(
+        "--threads", type=options.whole_number(1), default=None, help="CPU threads; none: all cores"
+    )
     running.add_argument("--quiet", action="store_true", help="log to the run folder only")
     running.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
     checking = verb("check-data", check_data, options.add_grid)
@@ -264,7 +276,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("evaluate", evaluate_verb.evaluate, options.add_grid, evaluate_verb.add_arguments)
     verb("export", export_verb.export, export_verb.add_arguments)
     verb("predict", predict_verb.predict, predict_verb.add_arguments)
-    return parser
+    return top
 
 
 if __name__ == "__main__":

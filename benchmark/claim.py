@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,6 +53,7 @@ class Claim:
         self.folder = folder
         self.number = number
         self._descriptor = descriptor
+        _held.add(self)
 
     def verify(self) -> None:
         """Raises RunError if somebody took the run over, taking this process for dead."""
@@ -64,8 +66,25 @@ class Claim:
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):
                 _path(self.folder, self.number).unlink()
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Close the locked file. In a fork that leaves the lock with the holder, and lets it end with the holder."""
+        if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+_held: weakref.WeakSet[Claim] = weakref.WeakSet()
+
+
+def _let_go_of_all() -> None:
+    for held in _held:
+        held.let_go()
+
+
+# A killed run's decoding processes live on for seconds, and would keep its lock.
+os.register_at_fork(after_in_child=_let_go_of_all)
 
 
 def acquire(folder: Path, owner: str = "") -> Claim:

@@ -183,6 +183,9 @@ def _no_match(pattern: str, full: str, cells: tuple[Cell, ...], table: str | Non
     near = difflib.get_close_matches(full, sorted({cell.id for cell in known}), n=3, cutoff=0.4)
     where = "the ablations" if table == ABLATIONS else TABLES[table].title if table else "the grid"
     hint = f"; nearest: {', '.join(near)}" if near else ""
+    dataset = pattern.partition("/")[0]
+    if dataset not in DATASETS and not set(dataset) & set("*?["):
+        hint += f"; a dataset of your own is no part of it: `make run CELL={dataset}/deit_tiny/dcal` runs one"
     return (
         f"pattern {pattern!r} matches none of the {len(cells)} cells of {where}{hint}. "
         f"A pattern is dataset/backbone/method with shell wildcards, e.g. 'cub/deit_*/dcal'; `make list` prints every "

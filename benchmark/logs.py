@@ -14,13 +14,18 @@ from benchmark.records import RunFolder
 
 @contextlib.contextmanager
 def logged(folder: RunFolder, *, quiet: bool) -> Iterator[None]:
-    """Log to the run folder's log.txt, and unless quiet to stderr. Appends: every attempt stays on record."""
+    """Log to the run folder's log.txt, and unless quiet to stderr. Appends: every attempt stays on record.
+
+    Errors go to the file alone: each of them is raised, too, and shown by who called.
+    """
     logger = logging.getLogger("benchmark")
     logger.setLevel(logging.INFO)
     with explained(folder.log):
         handlers: list[logging.Handler] = [logging.FileHandler(folder.log, encoding="utf-8")]
     if not quiet:
-        handlers.append(logging.StreamHandler(sys.stderr))
+        shown = logging.StreamHandler(sys.stderr)
+        shown.addFilter(lambda record: record.levelno < logging.ERROR)
+        handlers.append(shown)
     for handler in handlers:
         handler.setFormatter(
             logging.Formatter("%(asctime)s %(levelname).1s %(message)s", "%Y-%m-%d %H:%M:%S")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmark import config, meaning, status
@@ -58,13 +59,24 @@ def add_by_hand(parser: argparse.ArgumentParser) -> None:
     """What one looks at while a run goes on."""
     parser.add_argument(
         "--log-interval",
-        type=_steps,
+        type=whole_number(0),
         default=0,
         help="steps between two lines in the log; 0: a line an epoch",
     )
     parser.add_argument(
         "--val-interval", type=int, default=None, help="epochs between two evaluations, SET evaluate.every"
     )
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """What argparse reads a number with that may not be smaller than ``least``."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from {least} on")
+        return int(text)
+
+    return read
 
 
 def overrides(arguments: argparse.Namespace) -> dict[str, object]:
@@ -108,9 +120,17 @@ def cell(arguments: argparse.Namespace) -> Cell:
     return named(arguments.cell)
 
 
-def require_free(arguments: argparse.Namespace) -> None:
-    """For verbs that start runs: raises SettingsError for a SET of what a variant among the cells asked for fixes."""
-    meaning.require_free(config.parse_overrides(arguments.overrides), cells(arguments))
+def require_startable(arguments: argparse.Namespace) -> None:
+    """For verbs that start runs, before anything is written: raises SettingsError for SEEDS that are none, and for a
+    SET that means nothing, makes no sense for a cell asked for, or is fixed by a variant among them.
+    """
+    seeds(arguments.seeds)
+    profile, given = config.load_profile(arguments.profile), config.parse_overrides(arguments.overrides)
+    asked = cells(arguments)
+    meaning.require_meaning(given, asked)
+    meaning.require_free(given, asked)
+    for cell in asked:
+        config.resolve(cell, 0, profile, given)
 
 
 def collect(arguments: argparse.Namespace) -> list[RunView]:
@@ -188,12 +208,6 @@ def _runs(text: str) -> Path:
             "is empty: expected a folder of runs, or several separated by spaces"
         )
     return Path(text)
-
-
-def _steps(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of steps, 0 for none")
-    return int(text)
 
 
 def _workers(text: str) -> int:

@@ -141,6 +141,6 @@ def _refuse_stale(config: Config, folder: RunFolder, result: dict | None, finger
     why = stale_reason(config, folder, result, fingerprint)
     if why:
         raise RunError(
-            f"{folder.path} holds a run {why}. It is kept: RERUN=stale sets it aside and runs the cell anew; "
-            "another RUNS folder leaves it where it is"
+            f"{folder.path} holds a run {why}. It is kept: RERUN=stale (--rerun stale) sets it aside and runs the cell "
+            "anew; another RUNS folder leaves it where it is"
         )

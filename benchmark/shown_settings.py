@@ -8,6 +8,7 @@ from benchmark import config
 from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
 from benchmark.grid import ABLATIONS, all_cells, select
+from benchmark.settings import CAME_LATER, GLCA_ONLY
 from benchmark.variants import VARIANTS
 
 WORDS = {"fgvc": "fine-grained classification (Table 1)", "reid": "re-identification (Table 2)"}
@@ -61,7 +62,12 @@ def _shown(
 ) -> list[str]:
     """``name=value`` of every setting of a pair's DCAL runs."""
     (cell,) = select([f"{dataset}/{backbone}/dcal"])
-    chosen = config.resolve(cell, 0, profile, overrides).identity["settings"]
+    resolved = config.resolve(cell, 0, profile, overrides)
+    chosen = dict(resolved.identity["settings"])
+    # With this value they are in no identity, and can be set all the same.
+    for name, value in CAME_LATER.items():
+        if resolved.glca or name not in GLCA_ONLY:
+            chosen.setdefault(name, value)
     shown = []
     for name, value in chosen.items():
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -87,13 +87,14 @@ def load_trained(path: Path) -> Trained:
 
 def of_folder(folder: RunFolder) -> Trained:
     """A finished run's final model. Raises as ``load_trained``."""
-    result, damage = read_result(folder)
     started = read_json(folder.config)
-    if result is None or started is None:
-        raise RunError(
-            f"{folder.path} holds no finished run: {damage or 'result.json or config.json is missing or no JSON'}"
-        )
+    if started is None:
+        raise RunError(f"{folder.path} holds no finished run: {folder.config.name} is missing or no JSON")
+    # First of all: it makes a dataset of the user's own known, without which a result of it is none.
     config = config_of(started, str(folder.config))
+    result, damage = read_result(folder)
+    if result is None:
+        raise RunError(f"{folder.path} holds no finished run: {damage or f'{folder.result.name} is missing'}")
     if config.hash != result["config_hash"]:
         raise RunError(
             f"{folder.path}: config.json is of other settings than result.json; copy the run folder again"

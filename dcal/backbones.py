@@ -12,6 +12,7 @@ from dcal.plain_vit import PlainViT
 from dcal.swin import Swin
 
 Backbone = PlainViT | PatchThenClassViT | Swin
+EXPECTED = "a timm VisionTransformer (ViT, DeiT, hybrid), Cait or SwinTransformer"
 
 
 def adapter_for(model: nn.Module) -> Backbone:
@@ -23,6 +24,6 @@ def adapter_for(model: nn.Module) -> Backbone:
     if isinstance(model, Cait):
         return PatchThenClassViT(model)
     raise ValueError(
-        f"DCAL has no adapter for {type(model).__name__}: expected a timm VisionTransformer (ViT, DeiT, hybrid), "
-        "Cait or SwinTransformer. To add a family, write its adapter beside dcal/plain_vit.py"
+        f"DCAL has no adapter for {type(model).__name__}: expected {EXPECTED}. To add a family, write its adapter "
+        "beside dcal/plain_vit.py"
     )

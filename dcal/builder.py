@@ -7,7 +7,7 @@ from pathlib import Path
 
 import timm
 
-from dcal.backbones import adapter_for
+from dcal.backbones import EXPECTED, adapter_for
 from dcal.model import DCAL
 from dcal.settings import GLCASettings, PWCASettings
 from dcal.weights import load_pretrained, locate
@@ -39,9 +39,14 @@ def build(
     for missing or wrong weights.
     """
     _require_known(tag)
-    backbone = timm.create_model(
-        tag, pretrained=False, num_classes=0, img_size=image_size, drop_path_rate=drop_path
-    )
+    if classes < 1:
+        raise ValueError(f"classes is {classes}, expected the number of classes or training identities")
+    try:
+        backbone = timm.create_model(
+            tag, pretrained=False, num_classes=0, img_size=image_size, drop_path_rate=drop_path
+        )
+    except TypeError as error:  # a convolutional network knows no img_size
+        raise ValueError(f"{tag} cannot be built on ({error}): expected {EXPECTED}") from error
     report = None if weights == "random" else load_pretrained(backbone, locate(tag, weights))
     model = DCAL(adapter_for(backbone), classes, head=head, glca=glca, pwca=pwca)
     model.pretrained = report

@@ -27,7 +27,7 @@ class GlobalLocalCrossAttention(nn.Module):
     def __init__(self, embed_dim: int, num_heads: int, ratio: float = 0.1) -> None:
         super().__init__()
         self.ratio = ratio
-        self.attention = Attention(embed_dim, num_heads, qkv_bias=True)
+        self.attention = _attention(embed_dim, num_heads)
 
     def forward(self, embeddings: Tensor, response: Rollout | Tensor) -> Tensor:
         """embeddings: (B, P + N, D), the class token first. response: a rollout, or its row (B, 1 + N), P = 1.
@@ -56,7 +56,7 @@ class PairWiseCrossAttention(nn.Module):
 
     def __init__(self, embed_dim: int, num_heads: int) -> None:
         super().__init__()
-        self.attention = Attention(embed_dim, num_heads, qkv_bias=True)
+        self.attention = _attention(embed_dim, num_heads)
 
     def forward(self, first: Tensor, second: Tensor | None = None) -> Tensor:
         """first, second: (B, N + 1, D), the embeddings of both images of each pair; second is not read in eval mode.
@@ -72,3 +72,9 @@ class PairWiseCrossAttention(nn.Module):
                 f"PWCA pairs embeddings of shape {tuple(first.shape)} with as many in training, found {found}"
             )
         return projected(self.attention, pairwise_attention(q, k, v, *keys_values(self.attention, second)))
+
+
+def _attention(embed_dim: int, num_heads: int) -> Attention:
+    if num_heads < 1 or embed_dim % num_heads:
+        raise ValueError(f"{num_heads} heads for embeddings of {embed_dim}: expected a divisor of it")
+    return Attention(embed_dim, num_heads, qkv_bias=True)

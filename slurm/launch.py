@@ -36,7 +36,7 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
     if arguments.rerun == "stale":
         states = (*states, "stale")
     tuned, tracked = tuning.parse(arguments.tune), trackers.parse(arguments.track)
-    options.require_free(arguments)
+    options.require_startable(arguments)
     cluster = load_cluster(options.absolute(arguments.cluster))
     if not cluster.python:  # another Python's packages its jobs look at themselves
         trackers.require_installed(tracked)

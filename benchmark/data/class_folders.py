@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.data.fgvc import FGVCDataset, assemble
-from benchmark.data.lists import Split, refuse
-from benchmark.data.picture_files import SUFFIXES, Found, find, normal, notes_of, problems_of, top
+from benchmark.data.lists import Split, first, refuse
+from benchmark.data.picture_files import SHOWN, SUFFIXES, Found, find, normal, notes_of, problems_of, top
 from benchmark.data.registry import OWN
 from benchmark.errors import DataError
 
@@ -100,7 +100,10 @@ def read_as_test(root: Path, classes: Sequence[str]) -> FGVCDataset:
         problems.append(f"folder {name!r} is none of the {len(label)} classes of the model{hint}")
     if not rows:
         problems.append("there are no pictures")
-    refuse(str(root), problems, f"{ADVICE} A folder's name must be the name of one of the model's classes.")
+    known = (
+        f"A folder's name must be the name of one of the model's classes: {', '.join(first(classes, SHOWN))}."
+    )
+    refuse(str(root), problems, f"{ADVICE} {known}")
     test = Split(tuple(file for file, _ in rows), tuple(label[name] for _, name in rows))
     return FGVCDataset(OWN, root, tuple(classes), Split((), ()), test, notes_of(root, others))
 

@@ -18,7 +18,8 @@ from benchmark.data.registry import OWN
 from benchmark.data.reid import Layout, ReIDDataset
 
 EXAMPLE = "0002_c1s1_000451_03.jpg"
-EXPECTED = f"{', '.join(FOLDERS[:-1])} and {FOLDERS[-1]} with names like {EXAMPLE}, <identity>_c<camera>…"
+_NAMES = f"with names like {EXAMPLE}, <identity>_c<camera>…"
+EXPECTED = f"{', '.join(FOLDERS[:-1])} and {FOLDERS[-1]} {_NAMES}"
 # Records hold identities and cameras as 32-bit numbers.
 _PATTERN = re.compile(r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{1,9})[^\d/][^/]*", re.ASCII)
 
@@ -46,13 +47,14 @@ def read_as_test(root: Path) -> ReIDDataset:
 
 
 def _read(root: Path, key: str, **how: bool) -> ReIDDataset:
-    layout = Layout(key, _PATTERN, EXAMPLE, f"Expected {EXPECTED}")
+    expected = f"{' and '.join(FOLDERS[1:])} {_NAMES}" if how.get("untrained") else EXPECTED
+    layout = Layout(key, _PATTERN, EXAMPLE, f"Expected {expected}", folder=root.name)
     others: list[str] = []
     notes: list[str] = []
 
     def names(folder: Path) -> tuple[str, ...]:
         found, below = find(folder), f"{folder.name}/"
-        refuse(f"{root.name} at {root}", problems_of(below, found), layout.advice)
+        refuse(f"{layout.title} at {root}", problems_of(below, found), layout.advice)
         others.extend(below + name for name in found.others)
         notes[:] = notes_of(root, others)
         return found.pictures

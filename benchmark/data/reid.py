@@ -116,7 +116,7 @@ class Layout:
 
     pattern: a whole name, with the groups ``identity`` and ``camera``; example: such a name.
     one_numbering: whether train and test identities are numbered together, so that none may be in both.
-    advice: what to do about a copy that is not as it should be.
+    advice: what to do about a copy that is not as it should be. folder: the name of a user's own, which has no title.
     """
 
     key: str
@@ -124,11 +124,12 @@ class Layout:
     example: str
     advice: str
     one_numbering: bool = True
+    folder: str = ""
 
     @property
     def title(self) -> str:
         """The official name; of a user's own dataset its folder's."""
-        return self.key if is_own(self.key) else DATASETS[self.key].title
+        return self.folder or DATASETS[self.key].title
 
     def picture(self, folder: str, name: str) -> Picture | None:
         """The picture ``folder/name``, None if its name does not parse."""
@@ -171,9 +172,9 @@ def assemble(
     train = train or ()
     advice, problems = layout.advice, list(problems)
     if unparsable and not skip_unparsable:
-        advice += (
-            f' Names that do not parse: {len(unparsable):,}; SET="data.skip_unparsable=true" leaves them out.'
-        )
+        # Where nothing is trained no setting counts but those of the model's run.
+        leave = '; SET="data.skip_unparsable=true" leaves them out' if "train" in splits else ""
+        advice += f" Names that do not parse: {len(unparsable):,}{leave}."
         problems += [
             f"{file!r}: the name says neither identity nor camera, expected one like {layout.example}"
             for file in unparsable

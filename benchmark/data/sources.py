@@ -131,9 +131,15 @@ def _need_located(key: str, task: str, data_root: Path | None) -> Path:
 def absent_text(row: DatasetRow, data_root: Path | None) -> str:
     """Why a dataset was not found and what to do about it, with every path looked for."""
     if data_root is None:
-        return f"{row.title}: no data folder is set; set it to the folder that holds {row.folders[0]}"
+        return (
+            f"{row.title}: no data folder is set; set DATA (--data) to the folder that holds {row.folders[0]}"
+        )
     if row.own:
-        return f"{row.title}: not found; looked for {own_folder(row.key, data_root)}"
+        folder = own_folder(row.key, data_root)
+        absent = [file.name for file in _reader(row).annotation_files(folder) if not file.exists()]
+        if folder.is_dir():
+            return f"{row.title}: {folder} lacks {', '.join(absent)}"
+        return f"{row.title}: not found; looked for {folder}"
     *folders, itself = places(row.key, data_root)
     unpack = "Unpack the official archive into one of these folders, or set another data folder"
     return (

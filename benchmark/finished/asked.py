@@ -8,7 +8,7 @@ import difflib
 import fnmatch
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import options
@@ -22,17 +22,6 @@ from benchmark.variants import VARIANTS
 RUN_OR_FILE = (
     "a run's folder, a saved .safetensors file, or a run of --runs and --profile like cub/deit_tiny/dcal"
 )
-
-
-def whole_number(least: int) -> Callable[[str], int]:
-    """What argparse reads a number with that may not be smaller than ``least``."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from {least} on")
-        return int(text)
-
-    return read
 
 
 def models(arguments: argparse.Namespace, named: Sequence[str]) -> list[Path]:
@@ -144,6 +133,8 @@ def _unfinished(path: Path) -> str:
     result, damage = read_result(folder)
     if result is not None:
         return ""
+    if damage and read_json(folder.config) is None:  # a result of a user's own data cannot be read without it
+        return f"{path}: {folder.config.name} is missing or no JSON; copy the run folder again"
     if damage:
         return f"{path}: {damage}"
     if folder.checkpoint.exists():

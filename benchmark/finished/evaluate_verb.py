@@ -30,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", nargs="*", metavar="RUN_OR_FILE", help=asked.RUN_OR_FILE)
     parser.add_argument("--device", default=None, help="auto, cpu or cuda; none: as the run had it")
     parser.add_argument(
-        "--threads", type=asked.whole_number(1), default=None, help="CPU threads; none: as the run had them"
+        "--threads", type=options.whole_number(1), default=None, help="CPU threads; none: as the run had them"
     )
-    parser.add_argument("--workers", type=asked.whole_number(0), default=0, help="decoding processes")
+    parser.add_argument("--workers", type=options.whole_number(0), default=0, help="decoding processes")
     parser.add_argument("--json", type=Path, default=None, help="write the numbers to this file")
     parser.add_argument(
         "--corrupt", default="", help='kinds and levels, "noise=0.05,0.1 blur=2 jpeg=10 occlude=0.3"'
@@ -49,6 +49,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         from benchmark.data import corruptions as kinds
 
         corruptions = kinds.parse(arguments.corrupt)
+        if arguments.json:
+            raise SettingsError("--json is for an evaluation without --corrupt, which writes robustness.json")
     elif arguments.out:
         raise SettingsError("--out is the folder for --corrupt; --json writes the numbers of an evaluation")
     paths = asked.models(arguments, arguments.models)

@@ -10,7 +10,7 @@ from benchmark.config import load_profile
 from benchmark.data import class_folders, market_folders, sources
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.lists import Split, first
-from benchmark.data.registry import is_own
+from benchmark.data.registry import DATASETS, is_own
 from benchmark.errors import DataError
 from benchmark.mini.sets import write
 from benchmark.tasks import Dataset
@@ -39,8 +39,13 @@ def find(trained: Trained, data: Path | None, runs: Path) -> Pictures:
     config, recorded, key = trained.config, trained.result["data"], trained.config.cell.dataset
     if data is None and load_profile(config.profile).pictures == "generated" and not is_own(key):
         data = _generated(trained, runs)
+    if data is not None and not data.is_dir():
+        found = "is a file" if data.exists() else "is not there"
+        raise DataError(
+            f"{data} {found}, expected the folder that holds {DATASETS[key].folders[0]}, or one of your own"
+        )
     root = sources.locate(key, data)
-    if root is None and data is not None and data.is_dir():
+    if root is None and data is not None:
         return _users_own(trained, data)
     dataset = sources.load_for(key, data, config.settings.data)
     fingerprint = sources.fingerprint(dataset.root, key)

@@ -40,19 +40,23 @@ def probabilities(trained: Trained, path: Path, compute: Compute) -> Mapping[str
 
 
 def nearest(
-    trained: Trained, path: Path, gallery: Path, count: int, compute: Compute
-) -> list[tuple[str, float]]:
-    """The pictures below a folder that are most like one, best first: name, and cosine of the paper's features.
+    trained: Trained, paths: Sequence[Path], gallery: Path, count: int, compute: Compute
+) -> list[list[tuple[str, float]]]:
+    """Of each picture those below a folder that are most like it, best first: name, and cosine of the paper's features.
 
     Raises DataError for a picture that cannot be read and a folder without pictures.
     """
     names = find(gallery).pictures
     if not names:
         raise DataError(f"{gallery}: no pictures in it, expected those to look for the same one in")
-    (query,) = _features(trained, [path], compute)
-    similar = _features(trained, [gallery / name for name in names], compute) @ query
-    best = similar.argsort(descending=True, stable=True)[:count]
-    return [(names[place], float(similar[place])) for place in best.tolist()]
+    similar = (
+        _features(trained, paths, compute) @ _features(trained, [gallery / name for name in names], compute).T
+    )
+    best = similar.argsort(dim=1, descending=True, stable=True)[:, :count]
+    return [
+        [(names[place], float(row[place])) for place in places]
+        for row, places in zip(similar, best.tolist(), strict=True)
+    ]
 
 
 def _features(trained: Trained, paths: Sequence[Path], compute: Compute) -> Tensor:

@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", nargs="+", required=True, help="any pictures")
     parser.add_argument("--model", required=True, metavar="RUN_OR_FILE", help=asked.RUN_OR_FILE)
     parser.add_argument("--seeds", default="0", help="the run's seed, where --model does not end with one")
-    parser.add_argument("--top", type=asked.whole_number(1), default=5, help="how many classes, or pictures")
+    parser.add_argument(
+        "--top", type=options.whole_number(1), default=5, help="how many classes, or pictures"
+    )
     parser.add_argument(
         "--gallery", type=Path, default=None, help="folder of pictures, for re-identification"
     )
@@ -52,15 +54,15 @@ def predict(arguments: argparse.Namespace) -> int:
     from benchmark.trained import load_trained
 
     trained = load_trained(source)
-    figures, gallery = _figures(arguments, images, trained.config.run_id), _gallery(arguments, trained)
+    figures, gallery = _figures(arguments, images, trained), _gallery(arguments, trained)
     for image in images:
         pictures_of(trained)(image)  # an unreadable one is refused before anything is said of the others
     compute = compute_for(trained, Machine(arguments.device))
-    for image in images:
+    said = _nearest(arguments, trained, images, gallery, compute) if gallery else (
+        _classes(arguments, trained, image, compute) for image in images
+    )  # fmt: skip
+    for image, lines in zip(images, said, strict=True):
         print(f"{image}: {trained.config.run_id}, {source}")
-        lines = _nearest(arguments, trained, image, gallery, compute) if gallery else _classes(
-            arguments, trained, image, compute
-        )  # fmt: skip
         print("\n".join(lines), flush=True)
     if not BACKBONES[trained.config.cell.backbone].glca:
         title = BACKBONES[trained.config.cell.backbone].title
@@ -80,17 +82,19 @@ def _picture(text: str) -> Path:
     return path
 
 
-def _figures(arguments: argparse.Namespace, images: Sequence[Path], run: str) -> list[Path]:
-    """Where the overlay of each picture goes. Raises SettingsError where two would take one place."""
-    out = options.absolute(arguments.out)
+def _figures(arguments: argparse.Namespace, images: Sequence[Path], trained: Trained) -> list[Path]:
+    """Where the overlay of each picture goes. Raises SettingsError where two would take one place, or a picture's."""
+    out, config = options.absolute(arguments.out), trained.config
     if out is not None and out.suffix:
         if out.suffix != ".png" or len(images) > 1:
             raise SettingsError(
                 f"--out {arguments.out}: expected a file .png for one picture, or a folder for several"
             )
+        if out.resolve() == images[0].resolve():
+            raise SettingsError(f"--out {arguments.out} is the picture itself, which it would overwrite")
         return [out]
-    folder = out or options.one_folder(arguments.runs) / arguments.profile / "figures"
-    figures = [folder / f"{image.name}_{run.replace('/', '_')}.png" for image in images]
+    folder = out or options.one_folder(arguments.runs) / config.profile / "figures"
+    figures = [folder / f"{image.name}_{config.run_id.replace('/', '_')}.png" for image in images]
     if twice := [image for image, place in zip(images, figures, strict=True) if figures.count(place) > 1]:
         raise SettingsError(f"two pictures are called {twice[0].name}: ask for them one by one")
     return figures
@@ -109,12 +113,15 @@ def _gallery(arguments: argparse.Namespace, trained: Trained) -> Path | None:
 
 
 def _nearest(
-    arguments: argparse.Namespace, trained: Trained, image: Path, gallery: Path, compute: Compute
-) -> list[str]:
+    arguments: argparse.Namespace, trained: Trained, images: Sequence[Path], gallery: Path, compute: Compute
+) -> list[list[str]]:
     from benchmark.finished.predict import nearest
 
-    found = nearest(trained, image, gallery, arguments.top, compute)
-    return [f"  {'cosine':>7}  nearest of {gallery}", *(f"  {value:7.4f}  {name}" for name, value in found)]
+    head = f"  {'cosine':>7}  nearest of {gallery}"
+    return [
+        [head, *(f"  {value:7.4f}  {name}" for name, value in found)]
+        for found in nearest(trained, images, gallery, arguments.top, compute)
+    ]
 
 
 def _classes(arguments: argparse.Namespace, trained: Trained, image: Path, compute: Compute) -> list[str]:

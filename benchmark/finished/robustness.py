@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,11 +13,13 @@ import numpy as np
 
 from benchmark import options
 from benchmark.atomic import explained, write_file, write_json
+from benchmark.config import Config
 from benchmark.data.corruptions import KINDS, Corruption
-from benchmark.errors import SettingsError
+from benchmark.errors import SettingsError, SuiteError
 from benchmark.finished import again, drawing, pictures
 from benchmark.finished.again import Machine
 from benchmark.finished.finding import against_record
+from benchmark.settings import DCAL_ONLY
 from benchmark.trained import Trained, load_trained
 
 NAME = "robustness"
@@ -51,22 +54,37 @@ class Group:
 def told(arguments: argparse.Namespace, paths: Sequence[Path], corruptions: Sequence[Corruption]) -> int:
     """Evaluate, and write a folder for each dataset and backbone with its table and plot.
 
-    Returns 1 where pictures as they are do not give the recorded numbers, else the exit status of the drawing.
+    Returns 1 where pictures as they are do not give the recorded numbers, and where one of several models could not be
+    evaluated, which stops no other; else the exit status of the drawing. A single one's error is raised.
     """
     groups: dict[Path, Group] = {}
-    different = False
+    wrong = False
     for path in paths:
-        trained = load_trained(path)
-        folder = _folder(arguments, trained)
-        run, images, outcomes, about = _evaluated(arguments, trained, corruptions)
-        group = groups.setdefault(folder, Group(about, images))
-        require_fitting(group, run, images, about)
-        group.runs.append(run)
-        group.outcomes.append(outcomes)
-        group.write(folder)
-        different |= run["recorded"] == "different"
-    status = drawing.by_reports([NAME, *map(str, groups)])
-    return 1 if different else status
+        try:
+            wrong |= _add(groups, arguments, path, corruptions) == "different"
+        except SuiteError as error:
+            if len(paths) == 1:
+                raise
+            wrong = True
+            print(f"{path}: left out: {error}", file=sys.stderr)
+    status = drawing.by_reports([NAME, *map(str, groups)]) if groups else 1
+    return 1 if wrong else status
+
+
+def _add(
+    groups: dict[Path, Group], arguments: argparse.Namespace, path: Path, corruptions: Sequence[Corruption]
+) -> str:
+    """Evaluate a model into its group, which is written; returns what came of the comparison with its record."""
+    trained = load_trained(path)
+    folder = _folder(arguments, trained)
+    run, images, outcomes, about = _evaluated(arguments, trained, corruptions)
+    group = groups.get(folder, Group(about, images))
+    require_fitting(group, run, images, about)
+    group.runs.append(run)
+    group.outcomes.append(outcomes)
+    group.write(folder)
+    groups[folder] = group
+    return str(run["recorded"])
 
 
 def _folder(arguments: argparse.Namespace, trained: Trained) -> Path:
@@ -112,11 +130,19 @@ def _evaluated(
         "task": task,
         "pictures": shown.text,
         "input": list(config.settings.data.crop),
+        "training": _training(config),
         "conditions": [{"kind": "", "level": 0.0, "unit": "as they are"}]
         + [{"kind": one.kind, "level": one.level, "unit": KINDS[one.kind].unit} for one in corruptions],
     }
     images = {name: arrays[0][name] for name in IMAGES[task]}
     return run, images, {name: np.stack([of[name] for of in arrays]) for name in OUTCOMES[task]}, about
+
+
+def _training(config: Config) -> dict[str, object]:
+    """By name what a model was trained by, its branches and how often it was evaluated aside."""
+    settings = config.identity["settings"].items()
+    shared = {name: value for name, value in settings if name not in (*DCAL_ONLY, "evaluate.every")}
+    return {**shared, "pretrained weights": config.identity["weights"]}
 
 
 def require_fitting(
@@ -128,6 +154,14 @@ def require_fitting(
             raise SettingsError(
                 f"{run['source']}: {name} {about[name]}, but {group.runs[0]['source']}: {group.about[name]}; only "
                 "models with the same test pictures can stand side by side: name them apart, each with its --out"
+            )
+    first = group.about["training"]
+    for name in first.keys() | about["training"].keys():
+        found, expected = about["training"].get(name), first.get(name)
+        if found != expected:
+            raise SettingsError(
+                f"{run['source']} was trained with {name} {found}, {group.runs[0]['source']} with {expected}: only "
+                "models of the same training can stand side by side; name them apart, each with its --out"
             )
     if any(other["run"] == run["run"] for other in group.runs):
         raise SettingsError(f"{run['source']} is {run['run']}, which is there already from another source")

@@ -1,4 +1,4 @@
-"""``python -m benchmark.trackers NAME FOLDER EPOCHS``: one tracker of one run; ``feed.py`` starts it (no torch)."""
+"""``python -m benchmark.trackers NAME FOLDER EPOCHS RUN``: one tracker of one run; ``feed.py`` starts it (no torch)."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Tracker(Protocol):
         """Nothing more comes."""
 
 
-def main(name: str, folder: RunFolder, epochs: int) -> None:
-    """Follow a run to its end. epochs: how many finished ones it went on from."""
+def main(name: str, folder: RunFolder, epochs: int, run: int) -> None:
+    """Follow a run to its end. epochs: how many finished ones it went on from; run: its process."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)  # a cluster's notice comes to every process of a job
-    threading.Thread(target=_end_after, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_after, args=(run,), daemon=True).start()
     tracker, shown, told = _made(name, folder, epochs), 0, b""
     while True:
         history = facts.history(folder)
@@ -61,7 +61,7 @@ def _made(name: str, folder: RunFolder, epochs: int) -> Tracker:
 
 
 def _end_after(run: int) -> None:
-    """End this process soon after its run's, also where it hangs. run: process id."""
+    """End this process soon after its run's, also where it hangs, or the run was killed before this began."""
     while os.getppid() == run:
         time.sleep(1)
     time.sleep(CLOSE_SECONDS)
@@ -70,6 +70,6 @@ def _end_after(run: int) -> None:
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1], RunFolder(Path(sys.argv[2])), int(sys.argv[3]))
+        main(sys.argv[1], RunFolder(Path(sys.argv[2])), int(sys.argv[3]), int(sys.argv[4]))
     except Exception as error:  # whatever it is: its last line is what the run's log says
         sys.exit(" ".join(f"{type(error).__name__}: {error}".split()))

@@ -79,8 +79,9 @@ class _Tracker:
     def __init__(self, name: str, folder: RunFolder, epochs: int) -> None:
         self.name = name
         self._errors = tempfile.TemporaryFile()
+        arguments = (name, str(folder.path.absolute()), str(epochs), str(os.getpid()))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmark.trackers", name, str(folder.path.absolute()), str(epochs)],
+            [sys.executable, "-m", "benchmark.trackers", *arguments],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

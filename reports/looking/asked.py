@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,17 +32,6 @@ def add_layers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layers", default="", help="blocks of the rollout, 1-11; none: those before GLCA's own"
     )
-
-
-def whole_number(least: int) -> Callable[[str], int]:
-    """What argparse reads a number with that may not be smaller than ``least``."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from {least} on")
-        return int(text)
-
-    return read
 
 
 def layers(text: str) -> tuple[int, int] | None:

@@ -27,13 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     asked.add_pairs(parser)
     parser.add_argument(
         "--box-side",
-        type=asked.whole_number(1),
+        type=options.whole_number(1),
         default=None,
         help="longest side of CUB's official pictures (500), where these are smaller",
     )
     parser.add_argument("--device", default=None, help="auto, cpu or cuda; none: as the profile says")
-    parser.add_argument("--threads", type=asked.whole_number(1), default=1, help="of torch, on a CPU")
-    parser.add_argument("--workers", type=asked.whole_number(0), default=0, help="decoding processes")
+    parser.add_argument("--threads", type=options.whole_number(1), default=1, help="of torch, on a CPU")
+    parser.add_argument("--workers", type=options.whole_number(0), default=0, help="decoding processes")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=picks.DEFAULT,
         help="random=2,gain=1,loss=1, or list= of places or files of the test split",
     )
-    parser.add_argument("--pick-seed", type=asked.whole_number(0), default=0, help="of the random pictures")
-    parser.add_argument("--jobs", type=asked.whole_number(1), default=2, help="pairs drawn at once")
+    parser.add_argument("--pick-seed", type=options.whole_number(0), default=0, help="of the random pictures")
+    parser.add_argument("--jobs", type=options.whole_number(1), default=2, help="pairs drawn at once")
 
 
 def run(arguments: argparse.Namespace) -> int:

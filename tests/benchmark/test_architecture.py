@@ -1,13 +1,16 @@
 """Imports run one way, and listing never loads torch."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+LOCKS = (ROOT / "requirements.lock", ROOT / "requirements.extras.lock")
 ALLOWED = {  # folder → project folders it may import
     "dcal": {"dcal"},
     "benchmark": {"benchmark", "dcal"},
@@ -33,6 +36,35 @@ def test_imports_run_one_way(folder):
         for file in (ROOT / folder).rglob("*.py")
         for name in imports(file)
         if name in ALLOWED and name not in ALLOWED[folder]
+    ]
+    assert not wrong
+
+
+OPTIONAL = {"onnx", "onnxruntime", "onnxscript", "tensorboard", "transformers", "wandb"}
+
+
+def loaded_with(file):
+    """Modules that are imported as soon as a file is."""
+    body = [ast.parse(file.read_text(encoding="utf-8"))]
+    while body:
+        node = body.pop()
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            body += ast.iter_child_nodes(node)
+
+
+def test_what_only_some_uses_need_is_not_imported_before_they_come():
+    """Everything else works where `make optional` was not called."""
+    late = "benchmark.trackers.to_tensorboard"  # itself imported by TensorBoard's own process alone
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for folder in ALLOWED
+        for file in (ROOT / folder).rglob("*.py")
+        for name in loaded_with(file)
+        if name == late or (name.split(".")[0] in OPTIONAL and file.stem != late.rpartition(".")[2])
     ]
     assert not wrong
 
@@ -65,7 +97,11 @@ def test_every_folder_says_what_lives_in_it(folder):
         ["benchmark", "list", "--profile", "paper"],
         ["benchmark", "list", "--table", "ablations"],
         ["benchmark", "settings"],
+        ["benchmark", "evaluate", "--help"],
+        ["benchmark", "predict", "--help"],
+        ["benchmark", "export", "--help"],
         ["tables", "table1"],
+        ["tables", "ablations"],
         ["slurm", "status"],
         ["slurm", "submit", "--dry", "--cluster", "tests/slurm/clusters/cpu.toml"],
     ],
@@ -88,9 +124,9 @@ def test_listing_and_tables_never_load_torch(arguments, tmp_path):
 
 def test_no_index_address_and_no_machine_path_in_any_file():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-    lock = (ROOT / "requirements.lock").read_text()
-    assert "://" not in lock
-    assert "--" not in lock
+    for lock in LOCKS:
+        assert "://" not in lock.read_text()
+        assert "--" not in lock.read_text()
     for name in listed.stdout.splitlines():
         if name.endswith((".py", ".md", ".toml", ".lock", "Makefile", "run")):
             text = (ROOT / name).read_text(encoding="utf-8")
@@ -99,6 +135,14 @@ def test_no_index_address_and_no_machine_path_in_any_file():
 
 
 def test_every_locked_package_is_pinned_exactly():
-    for line in (ROOT / "requirements.lock").read_text().splitlines():
+    for line in "".join(lock.read_text() for lock in LOCKS).splitlines():
         requirement = line.split(";")[0].strip()
         assert requirement.count("==") == 1, line
+
+
+def test_what_only_some_uses_need_is_locked_apart():
+    usual, extras = ({line.partition("==")[0] for line in lock.read_text().splitlines()} for lock in LOCKS)
+    assert OPTIONAL <= extras
+    assert not extras & usual  # `make optional` would change what runs were made with
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert {re.match(r"[\w-]+", line)[0] for lines in groups.values() for line in lines} == OPTIONAL

@@ -50,6 +50,39 @@ def test_a_released_run_can_be_claimed_again(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+FORK_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from benchmark import claim
+held = claim.acquire(Path(sys.argv[1]))
+if os.fork() == 0:
+    print("forked", flush=True)
+    sys.stdin.read()
+    os._exit(0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_processes_that_a_killed_holder_leaves_behind_do_not_hold_for_it(tmp_path):
+    """A run's decoding processes, which notice its end seconds later."""
+    command = [sys.executable, "-c", FORK_AND_DIE, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "forked\n"
+        assert holder.wait() == -signal.SIGKILL
+        assert claim.was_started(tmp_path)
+        assert claim.holder(tmp_path) is None
+
+
+def test_a_fork_of_a_living_holder_takes_nothing_from_it(tmp_path):
+    held = claim.acquire(tmp_path)
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert claim.holder(tmp_path).pid == os.getpid()
+    held.release()
+
+
 def test_a_killed_holder_is_dead_at_once(tmp_path, holding):
     holding.send_signal(signal.SIGKILL)
     holding.wait()

@@ -272,6 +272,11 @@ def test_the_extras_have_their_pretrained_weights_in_every_profile(profile, cell
     assert resolve(cell, profile=profile).identity["weights"]["tag"] == tag
 
 
+def test_the_settings_verb_lists_every_setting():
+    shown = "\n".join(shown_settings.lines(config.load_profile("paper"), {}))
+    assert [name for name in known_settings() if f"\n{name}=" not in shown] == []
+
+
 def test_the_settings_verb_says_what_differs_by_backbone():
     shown = list(shown_settings.lines(config.load_profile("paper"), {}))
     at = shown.index("# cait_xs24 differs")

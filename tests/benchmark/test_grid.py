@@ -54,6 +54,15 @@ def test_the_nearest_cell_is_named():
         select(["cub/deit_tinny/dcal"])
 
 
+@pytest.mark.parametrize("pattern", ["my_birds/deit_tiny/dcal", "my-birds"])
+def test_who_asks_the_grid_for_a_dataset_of_their_own_is_told_how_it_is_run(pattern):
+    with pytest.raises(SettingsError, match=r"make run CELL=my.birds/deit_tiny/dcal"):
+        select([pattern], "table1")
+    with pytest.raises(SettingsError) as caught:
+        select(["cub/deit_tinny"])
+    assert "make run" not in str(caught.value)
+
+
 def test_an_unknown_table_is_refused():
     with pytest.raises(SettingsError, match="expected one of table1, table2, extras"):
         select([], "table3")

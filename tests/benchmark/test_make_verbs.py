@@ -1,5 +1,6 @@
 """`make` from a checkout whose path has spaces: the everyday commands as a user types them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from benchmark.__main__ import parser
 
 ROOT = Path(__file__).resolve().parents[2]
 SET = "SET=train.epochs=1 data.class_limit=3 evaluate.every=1"
@@ -38,9 +41,17 @@ def make(checkout, *arguments):
     )
 
 
-def test_table1_runs_what_is_missing_and_nothing_the_second_time(checkout):
-    arguments = ["table1", "CELLS=cub/deit_tiny/*", "RUNS=my runs", SET]
-    first = make(checkout, *arguments)
+TABLE1 = ["table1", "CELLS=cub/deit_tiny/*", "RUNS=my runs", SET]
+
+
+@pytest.fixture(scope="module")
+def table1(checkout):
+    """Baseline and DCAL on CUB, trained by make."""
+    return make(checkout, *TABLE1)
+
+
+def test_table1_runs_what_is_missing_and_nothing_the_second_time(checkout, table1):
+    first = table1
     assert first.returncode == 0, first.stdout + first.stderr
     assert first.stderr.count("] start ") == 2
     assert "NOT comparable with the paper" in first.stdout
@@ -49,11 +60,61 @@ def test_table1_runs_what_is_missing_and_nothing_the_second_time(checkout):
         f"table1.{suffix}" for suffix in ("md", "tex", "csv", "html")
     }
     before = (checkout / "my runs/mini/cub/deit_tiny/dcal/seed0/result.json").read_bytes()
-    second = make(checkout, *arguments)
+    second = make(checkout, *TABLE1)
     assert second.returncode == 0
     assert " start " not in second.stderr
     assert "2 runs: 2 done" in second.stderr
     assert (checkout / "my runs/mini/cub/deit_tiny/dcal/seed0/result.json").read_bytes() == before
+
+
+def test_finished_runs_are_evaluated_again(checkout, table1):
+    again = make(checkout, "evaluate", "RUNS=my runs", "CELLS=cub/deit_tiny/*")
+    assert "2 models: 2 equal, bit for bit" in again.stdout, again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "passed"),
+    [
+        (["evaluate", "MODEL=a bird's.safetensors"], {"models": ["a bird's.safetensors"], "corrupt": ""}),
+        (["evaluate", "TABLE=ablations"], {"models": [], "table": "ablations", "workers": 0}),
+        (["robustness", "OUT=my tables"], {"out": Path("my tables"), "models": []}),
+        (
+            ["robustness", "CORRUPT=jpeg=10 blur=2", "DEVICE=cpu", "WORKERS=2"],
+            {"corrupt": "jpeg=10 blur=2", "device": "cpu", "workers": 2},
+        ),
+        (
+            ["predict", "IMAGE=a bird's.jpg", "MODEL=my runs/x", "GALLERY=my cars", "OUT=my figures"],
+            {
+                "image": ["a bird's.jpg"], "model": "my runs/x", "gallery": Path("my cars"),
+                "out": Path("my figures"),
+            },
+        ),
+        (
+            ["export", "CELL=cub/deit_tiny/dcal", "TO=a bird.onnx", "SEEDS=3"],
+            {"model": "cub/deit_tiny/dcal", "to": Path("a bird.onnx"), "seeds": "3"},
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)  # fmt: skip
+def test_what_is_asked_of_finished_runs_reaches_the_program(checkout, arguments, passed):
+    said = make(checkout, "PY=printf '%s\\n'", "RUNS=my runs", *arguments)
+    assert said.returncode == 0, said.stderr
+    flag, module, *words = said.stdout.splitlines()
+    assert (flag, module) == ("-m", "benchmark")
+    asked = vars(parser().parse_args(words))
+    assert asked["runs"] == Path("my runs")
+    assert passed == {name: asked[name] for name in passed}
+
+
+def test_ablations_count_train_and_write_table_and_page(checkout):
+    """With a SET that makes no sense for the table's VeRi-776, whose warm-up takes three epochs."""
+    made = make(checkout, "ablations", "CELLS=cub/deit_tiny/glca", "RUNS=ablation runs", SET)
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert made.stderr.count("] start ") == 1
+    folder = checkout / "ablation runs/mini"
+    assert (folder / "tables/ablations.md").exists()
+    assert (folder / "ablations/report/index.html").exists()
+    assert len(json.loads((folder / "ablations/overhead.json").read_text())["costs"]) == 2
 
 
 def test_table2_runs_what_is_missing_and_nothing_the_second_time(checkout):
@@ -80,6 +141,7 @@ def test_a_setting_of_the_other_table_is_refused(checkout):
     done = make(checkout, "table2", "SET=data.class_limit=3")
     assert done.returncode == 2
     assert "data.class_limit is a setting of fine-grained classification alone" in done.stderr
+    assert not (checkout / "runs").exists()
 
 
 OWN_PROFILE = """base = "mini"
@@ -111,9 +173,9 @@ def test_one_torn_picture_fails_its_run_the_other_goes_on_and_the_exit_status_sa
     assert mended.stderr.count("] start ") == 1
 
 
-def test_stale_runs_are_kept_until_told_otherwise(checkout):
-    arguments = ["table1", "CELLS=aircraft/deit_tiny/baseline", "RUNS=stale runs"]
-    assert make(checkout, *arguments, SET).returncode == 0
+def test_stale_runs_are_kept_until_told_otherwise(checkout, table1):
+    shutil.copytree(checkout / "my runs", checkout / "stale runs")
+    arguments = ["table1", "CELLS=cub/deit_tiny/baseline", "RUNS=stale runs"]
     other = SET.replace("epochs=1", "epochs=2")
     kept = make(checkout, *arguments, other)
     assert "train.epochs: 1 then, 2 now" in kept.stderr
@@ -121,7 +183,7 @@ def test_stale_runs_are_kept_until_told_otherwise(checkout):
     assert "stale" in kept.stdout
     again = make(checkout, *arguments, other, "RERUN=stale")
     assert again.returncode == 0, again.stdout + again.stderr
-    folder = checkout / "stale runs/mini/aircraft/deit_tiny/baseline"
+    folder = checkout / "stale runs/mini/cub/deit_tiny/baseline"
     assert len(list(folder.glob("seed0.stale-*/result.json"))) == 1
     assert (folder / "seed0/result.json").exists()
 
@@ -132,6 +194,23 @@ def test_a_mistake_is_refused_before_anything_runs(checkout):
         assert done.returncode == 2
         assert "error: " in done.stderr
         assert " start " not in done.stderr
+    assert not (checkout / "runs").exists()
+
+
+def test_one_run_by_hand_is_one(checkout):
+    for arguments, words in (
+        ([], "which run? make run CELL=cub/deit_tiny/dcal"),
+        (["CELL=cub/deit_tiny/dcal", "SEEDS=0 1"], "one run has one seed"),
+        (["CELL=cub/deit_tiny/dcal", "JOBS=2"], "JOBS is for several runs"),
+        (
+            ["CELL=cub/deit_tinny/dcal", "DATA=my data", "SEEDS=3", "LOG=5"],
+            "error: pattern 'cub/deit_tinny/dcal'",
+        ),
+        (["CELL=my_birds/deit_tiny/dcal", "DATA=my data"], "my data/my_birds with"),
+    ):
+        done = make(checkout, "run", *arguments)
+        assert done.returncode == 2
+        assert words in done.stderr
 
 
 def test_what_has_no_meaning_here_is_refused(checkout):
@@ -147,7 +226,13 @@ def test_what_has_no_meaning_here_is_refused(checkout):
         assert "error: " in done.stderr
         assert words in done.stderr
         assert not done.stdout
-    assert "which run?" in make(checkout, "logs").stderr
+    for verb, words in (
+        ("logs", "which run?"),
+        ("export", "which run?"),
+        ("predict", "IMAGE=bird.jpg MODEL="),
+        ("heatmap", "which picture?"),
+    ):
+        assert words in make(checkout, verb).stderr
 
 
 def test_what_would_be_sent_is_printed_without_a_cluster(checkout):

@@ -118,3 +118,13 @@ def test_a_run_on_a_users_own_dataset_is_found_without_its_pictures(sweep):
         text = (folder / name).read_text().replace("cub/deit_tiny", "my_birds/deit_tiny")
         (folder / name).write_text(text.replace("generated, version 2", "own"))
     assert asked.models(arguments(sweep), ["my_birds/deit_tiny/dcal"]) == [folder]
+
+
+def test_without_its_config_a_run_on_a_users_own_dataset_is_no_finished_one(sweep):
+    folder = sweep / "mini" / "unheard_of" / "deit_tiny" / "dcal" / "seed0"
+    shutil.copytree(sweep / "mini" / "cub" / "deit_tiny" / "dcal" / "seed0", folder)
+    result = (folder / "result.json").read_text().replace("cub/deit_tiny", "unheard_of/deit_tiny")
+    (folder / "result.json").write_text(result)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(RunError, match=r"config\.json is missing or no JSON; copy the run folder again"):
+        asked.models(arguments(sweep), [str(folder)])

@@ -42,6 +42,27 @@ def test_it_holds_the_published_models_at_the_papers_sizes(written):
     assert round(found.costs["cub", "deit_tiny"].rollout_percent, 1) == 18.6  # at 448², not at quick's 224²
 
 
+@pytest.mark.parametrize(
+    ("pair", "patches", "queries", "width", "classes"),
+    [(("cub", "deit_tiny"), 784, 78, 192, 200), (("veri", "vit_base"), 256, 76, 768, 0)],
+)
+def test_it_is_what_the_layers_sizes_give(written, pair, patches, queries, width, classes):
+    """classes: 0 where no classifier counts."""
+    tokens, square, head = patches + 1, width * width, classes * width
+    block = (
+        12 * tokens * square + 2 * tokens * tokens * width
+    )  # q, k, v, out and the MLP's 4 + 4; scores and sum
+    glca = (10 * (queries + 1) + 2 * tokens) * square + 2 * (queries + 1) * tokens * width
+    block_parameters, norm = 12 * square + 13 * width, 2 * width
+    assert overhead.read(written).costs[pair] == overhead.GLCACost(
+        parameters=12 * block_parameters + norm + (768 + 1 + tokens + 1) * width + head + classes,
+        added_parameters=block_parameters + norm + head + classes,
+        multiply_adds=12 * block + patches * 768 * width + head,
+        added_multiply_adds=glca + head,
+        rollout_multiply_adds=11 * (tokens * tokens * width + tokens * tokens * width // 64),
+    )
+
+
 def test_it_says_which_code_and_versions_counted(written):
     made = overhead.read(written).made
     assert {"commit", "dirty", "versions", "started", "code", "torch", "timm"} <= made.keys()

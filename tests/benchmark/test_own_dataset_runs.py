@@ -7,7 +7,9 @@ import pytest
 from own_folders import write_class_picture, write_people
 
 from benchmark.__main__ import main
+from benchmark.data.registry import DATASETS
 from benchmark.records import RunFolder, read_result
+from benchmark.trained import load_trained
 
 COLOURS = {"#1 Ä .b": (230, 20, 20), "0.5 zwölf": (20, 230, 20), "-x" + "y" * 150: (20, 20, 230)}
 # Suffix, mode and EXIF orientation of each picture of a class.
@@ -73,7 +75,32 @@ def test_a_finished_one_is_not_run_again_and_a_changed_folder_is_noticed(data, t
     assert read_result(folder)[0] == before
     write_class_picture(data / "my_birds" / "0.5 zwölf" / "new.png", (1, 2, 3), 5)
     assert run(*command) == 2
-    assert "made from other data than the folder holds now" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "made from other data than the folder holds now" in said
+    assert "(--rerun stale) sets it aside" in said
+    assert run(*command, "--rerun", "stale") == 0
+    after, folder = result_of(tmp_path / "runs", "my_birds/deit_tiny/baseline/seed0")
+    assert after["data"]["train_images"] + after["data"]["test_images"] == 37
+    (aside,) = folder.path.parent.glob("seed0.stale-*")
+    assert json.loads((aside / "result.json").read_text()) == before
+
+
+def test_what_is_wrong_is_said_once_on_the_terminal_and_stays_in_the_log(data, tmp_path, capsys):
+    (data / "my_birds" / "empty").mkdir()
+    asked = ("--profile", "mini", "--data", str(data), "--runs", str(tmp_path / "runs"), "--threads", "1")
+    assert main(["run", "my_birds/deit_tiny/dcal", *asked]) == 2
+    assert capsys.readouterr().err.count("a class folder without pictures") == 1
+    log = tmp_path / "runs/mini/my_birds/deit_tiny/dcal/seed0/log.txt"
+    assert log.read_text("utf-8").count("a class folder without pictures") == 1
+
+
+def test_a_trained_model_is_loaded_in_a_process_that_has_not_heard_of_its_dataset(
+    data, tmp_path, monkeypatch
+):
+    assert run("my_birds/deit_tiny/dcal", data, tmp_path / "runs") == 0
+    monkeypatch.delitem(DATASETS, "my_birds")  # as it is in a new process
+    found = load_trained(tmp_path / "runs/mini/my_birds/deit_tiny/dcal/seed0")
+    assert set(found.classes) == set(COLOURS)
 
 
 def test_a_torn_picture_is_named_before_anything_is_trained(data, tmp_path, capsys):

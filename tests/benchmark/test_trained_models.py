@@ -106,7 +106,10 @@ def test_what_is_no_finished_run_is_refused(tmp_path):
     ):
         load_trained(folder.checkpoint)
     folder.result.unlink()
-    with pytest.raises(RunError, match=r"holds no finished run: result.json or config.json is missing"):
+    with pytest.raises(RunError, match=r"holds no finished run: result\.json is missing"):
+        load_trained(folder.path)
+    folder.config.write_text("{")
+    with pytest.raises(RunError, match=r"holds no finished run: config\.json is missing or no JSON"):
         load_trained(folder.path)
 
 

@@ -5,9 +5,10 @@ import shutil
 import pytest
 from own_folders import write_people, write_tiny
 
-from benchmark.data import market_folders
+from benchmark.data import market_folders, sources
 from benchmark.data.lists import Contradictions
 from benchmark.data.market_folders import read, read_as_test
+from benchmark.data.own import register_own
 from benchmark.errors import DataError
 
 
@@ -82,3 +83,18 @@ def test_queries_and_gallery_alone_for_a_model_trained_elsewhere(people):
     assert len(dataset.train) == 0
     assert (len(dataset.query), len(dataset.gallery)) == (4, 9)
     assert dataset.key == "own"
+
+
+def test_what_is_wrong_with_a_folder_for_evaluation_is_said_under_its_name(people):
+    shutil.rmtree(people / "bounding_box_train")
+    write_tiny(people / "query", ["anna_c1.jpg"])
+    with pytest.raises(Contradictions, match=r"^shop\.people at ") as caught:
+        read_as_test(people)
+    assert "SET=" not in str(caught.value)  # a finished model keeps its settings
+
+
+def test_one_without_training_pictures_is_refused_by_what_it_lacks(people):
+    register_own("shop.people", people.parent)
+    shutil.rmtree(people / "bounding_box_train")
+    with pytest.raises(DataError, match=r"shop\.people lacks bounding_box_train"):
+        sources.load_reid("shop.people", people.parent)

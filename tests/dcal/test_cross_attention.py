@@ -95,3 +95,10 @@ def test_pwca_without_its_second_image_is_refused_in_training(second):
 def test_a_response_to_other_tokens_is_refused():
     with pytest.raises(ValueError, match=r"\(2, 5\): expected .*\(2, 6\)"):
         module(dcal.GlobalLocalCrossAttention)(tokens(6, seed=0), torch.rand(2, 5))
+
+
+@pytest.mark.parametrize("kind", [dcal.GlobalLocalCrossAttention, dcal.PairWiseCrossAttention])
+@pytest.mark.parametrize("heads", [5, 0])
+def test_heads_that_do_not_divide_the_embeddings_are_refused(kind, heads):
+    with pytest.raises(ValueError, match=f"{heads} heads for embeddings of 12: expected a divisor"):
+        kind(12, heads)

@@ -25,6 +25,7 @@ from test_page_markup import (  # noqa: F401 (the same checks, on this page)
 from benchmark.grid import ablation_cells
 from benchmark.overhead import OVERHEADS, path_of
 from benchmark.records import read_json
+from reports import drawing
 from reports.__main__ import main
 from tables.ablation_layout import TERMS
 
@@ -62,6 +63,15 @@ def made(tmp_path_factory):
             assert ablations("--profile", profile, "--runs", runs) == 0
     return SimpleNamespace(
         runs=runs, **{name: Page(site(runs, name) / "index.html") for name in mini_sweep.PROFILES}
+    )
+
+
+@pytest.fixture(autouse=True)
+def only_svg(monkeypatch):
+    """Of what a test draws for itself; ``made`` has every kind, and fonts in a PDF take half a page's time."""
+    saved = drawing.saved
+    monkeypatch.setattr(
+        drawing, "saved", lambda figure, kind, **how: saved(figure, kind, **how) if kind == "svg" else b""
     )
 
 

@@ -134,6 +134,20 @@ def test_official_data_with_other_classes_are_refused_by_name(trained, tmp_path,
     assert "the model tells 3 apart, 001.Plain_Hedgeling" in said
 
 
+def test_a_folder_that_is_not_there_and_a_file_in_its_place_are_named(trained, tmp_path, capsys):
+    (tmp_path / "file").write_text("x")
+    for name, said in (("nowhere", "is not there"), ("file", "is a file")):
+        assert evaluate(trained, CUB, "--data", tmp_path / name) == 2
+        expected = f"{tmp_path / name} {said}, expected the folder that holds CUB_200_2011"
+        assert expected in capsys.readouterr().err
+
+
+def test_numbers_of_corrupted_pictures_are_in_a_file_of_their_own(trained, tmp_path, capsys):
+    asked = ("--corrupt", "noise=0.1", "--json", tmp_path / "numbers.json")
+    assert evaluate(trained, CUB, *asked) == 2
+    assert "--json is for an evaluation without --corrupt" in capsys.readouterr().err
+
+
 def test_queries_and_gallery_in_markets_layout_are_enough(trained, tmp_path, capsys):
     data = trained / "mini" / "data" / "Market-1501-v15.09.15"
     for part in ("query", "bounding_box_test"):

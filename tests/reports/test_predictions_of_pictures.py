@@ -101,6 +101,13 @@ def test_re_identification_asks_for_a_gallery_and_finds_the_picture_itself_first
     assert len(lines) == 3
     assert lines[0] == ["1.0000", names[7]]
     assert float(lines[1][0]) >= float(lines[2][0])
+    two = ("--image", people / names[11], people / names[7], "--model", MARKET, "--out", tmp_path / "two")
+    assert predict(*two, "--gallery", tmp_path / "gallery", "--top", "3") == 0
+    found = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert found[1] == ["1.0000", names[11]]
+    assert [line[-1] for line in found[5:]] == [line[-1] for line in lines]
+    assert predict(*two, "--gallery", tmp_path / "nowhere") == 2
+    assert capsys.readouterr().out == ""
 
 
 def torn(picture, folder):
@@ -146,6 +153,15 @@ def test_what_is_no_picture_is_refused_before_anything_is_said(
 def test_what_makes_no_sense_is_refused(predict, pictures, capsys, more, said):
     assert predict("--image", pictures[0], *more) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_picture_is_not_overwritten_by_its_figure(predict, pictures, tmp_path, capsys):
+    picture = tmp_path / "bird.png"
+    Image.open(pictures[0]).save(picture)
+    before = picture.read_bytes()
+    assert predict("--image", picture, "--model", DCAL, "--out", tmp_path / "." / "bird.png") == 2
+    assert "is the picture itself, which it would overwrite" in capsys.readouterr().err
+    assert picture.read_bytes() == before
 
 
 def test_two_pictures_of_one_name_are_not_drawn_over_each_other(predict, pictures, tmp_path, capsys):

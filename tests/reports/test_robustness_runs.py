@@ -81,6 +81,20 @@ def test_re_identification_counts_average_precision_and_rank_1(corrupt, tmp_path
     assert table in capsys.readouterr().out
 
 
+def test_a_model_that_cannot_be_loaded_is_left_out_and_what_the_others_found_is_drawn(
+    runs, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(drawing, "by_reports", reports)
+    (runs / "mini" / PAIR[0] / "seed0" / "checkpoint.pt").unlink()
+    asked = ("evaluate", "--runs", str(runs), "--corrupt", "blur=3", "--out", str(tmp_path / "out"))
+    assert main([*asked, *PAIR]) == 1
+    assert "checkpoint.pt is missing" in capsys.readouterr().err
+    table = (tmp_path / "out" / "cub" / "deit_tiny" / "robustness.md").read_text()
+    assert "DCAL top-1" in table
+    assert "baseline top-1" not in table
+    assert main([*asked, PAIR[0]]) == 2
+
+
 def test_a_run_twice_or_a_wrong_kind_is_refused_before_anything_is_evaluated(corrupt, tmp_path, capsys):
     assert corrupt(PAIR[0], "cub/deit_tiny", how="blur=3") == 2
     assert corrupt(*PAIR, how="fog=3") == 2
@@ -89,12 +103,19 @@ def test_a_run_twice_or_a_wrong_kind_is_refused_before_anything_is_evaluated(cor
 
 
 def test_models_of_other_pictures_do_not_stand_side_by_side():
-    about = {"profile": "mini", "pictures": "a", "input": [8, 8]}
+    training = {"train.epochs": 2, "data.crop": [8, 8]}
+    about = {"profile": "mini", "pictures": "a", "input": [8, 8], "training": training}
     group = robustness.Group(about, {"labels": np.arange(3)}, [{"run": "x", "source": "A"}])
     for run, labels, other, said in (
         ({"run": "x", "source": "B"}, np.arange(3), {}, "is there already from another source"),
         ({"run": "y", "source": "B"}, np.arange(4), {}, "tested on other pictures"),
         ({"run": "y", "source": "B"}, np.arange(3), {"profile": "quick"}, "profile quick, but A: mini"),
+        (
+            {"run": "y", "source": "B"},
+            np.arange(3),
+            {"training": {**training, "train.epochs": 3}},
+            "B was trained with train.epochs 3, A with 2",
+        ),
     ):
         with pytest.raises(robustness.SettingsError, match=said):
             robustness.require_fitting(group, run, {"labels": labels}, about | other)

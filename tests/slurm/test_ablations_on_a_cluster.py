@@ -1,5 +1,7 @@
 """The ablations' cells on a cluster: sent with their table, found again by whole ids or with the table."""
 
+import json
+
 import pytest
 from submitted_runs import SITE, folder, submitted_jobs
 
@@ -31,6 +33,15 @@ def test_a_variant_is_sent_and_its_job_knows_it_by_its_whole_id(launch, slurm_sa
     _, out, _ = launch("cancel", cells=RANDOM)
     assert "cancelled: 1 jobs" in out
     assert slurm_says.calls[-1].split() == ["scancel", "101_1"]
+
+
+def test_the_advice_on_a_failed_variant_names_its_table(launch, slurm_says, tmp_path):
+    failed = folder(tmp_path, RANDOM)
+    failed.path.mkdir(parents=True)
+    failed.outcome.write_text(json.dumps({"state": "failed", "message": "no luck"}))
+    (failed.path / "claim.1").write_text("{}")
+    for options in ({"cells": RANDOM}, {"cells": "cub/deit_tiny/glca*", "table": "ablations"}):
+        assert "\nmake retry TABLE=ablations submits failed" in launch("status", **options)[1]
 
 
 def test_a_set_of_what_a_variant_fixes_is_refused_before_anything_is_sent(launch, slurm_says, tmp_path):
