@@ -198,3 +198,15 @@ def test_a_number_of_workers_that_is_none_is_refused(command, verb, workers, cap
         command([*verb.split(), "--workers", workers])
     assert refused.value.code == 2
     assert f"WORKERS={workers}: expected a whole number of processes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "least"),
+    [("seed", "-1", 0), ("threads", "0", 1), ("threads", "all", 1), ("log-interval", "2.5", 0)],
+)
+def test_a_number_of_run_that_makes_no_sense_is_refused(tmp_path, capsys, option, value, least):
+    with pytest.raises(SystemExit):
+        main(["run", "cub/deit_tiny/dcal", "--runs", str(tmp_path / "runs"), f"--{option}={value}"])
+    said = capsys.readouterr().err
+    assert f"argument --{option}: found {value!r}, expected a whole number from {least} on" in said
+    assert not (tmp_path / "runs").exists()
