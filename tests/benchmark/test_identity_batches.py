@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.samplers import IdentityBatches, PartnerBatches
+from benchmark.data.partners import PartnerBatches
+from benchmark.data.samplers import IdentityBatches
 from benchmark.errors import DataError
 from benchmark.world import Shares
 
