@@ -9,7 +9,8 @@ import textbook
 import torch
 from quick_runs import StopAfter
 
-from benchmark import checkpoint, run, work
+import dcal
+from benchmark import checkpoint, run
 from benchmark.config import load_profile, resolve
 from benchmark.data import sources
 from benchmark.data.images import read_image
@@ -72,10 +73,12 @@ def literal_features(model, root, split, size):
 
 
 def test_the_recorded_numbers_are_the_textbooks_on_the_final_weights(finished):
+    import benchmark.mini.backbones  # noqa: F401 - registers them with timm
+
     places, result = finished
     settings = resolve(DCAL, 0, load_profile("mini"), QUICK).settings
     dataset = sources.load_reid("market", places.data)
-    model = work.build(
+    model = dcal.build(
         result["weights"]["tag"], 32, image_size=settings.data.crop, weights=places.weights, head="bnneck",
         glca=settings.model.glca(), pwca=settings.model.pwca(),
     ).eval()  # fmt: skip
@@ -170,10 +173,11 @@ def test_half_precision_keeps_the_triplet_and_the_ranking_in_float32(places):
 
 def test_running_statistics_of_the_neck_are_those_of_the_self_attention_branch_alone(places):
     """One step from given weights: the neck's running mean moved by SA's batch mean and by nothing else."""
+    import benchmark.mini.backbones  # noqa: F401 - registers them with timm
     from benchmark.tasks import TASKS
 
     torch.manual_seed(0)
-    model = work.build(
+    model = dcal.build(
         "mini_deit_tiny_patch8_48.generic", 8, image_size=(64, 32), weights=places.weights, head="bnneck",
         drop_path=0.0, pwca=resolve(DCAL, 0, load_profile("mini"), QUICK).settings.model.pwca(),
     ).train()  # fmt: skip
