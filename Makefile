@@ -256,6 +256,6 @@ $(VENV): requirements.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	@touch $(VENV)
 
-$(OPTIONAL): $(VENV) requirements.extras.lock
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.extras.lock
+$(OPTIONAL): $(VENV) tests/optional.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r tests/optional.lock
 	@touch $(OPTIONAL)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = (ROOT / "requirements.lock", ROOT / "requirements.extras.lock")
+LOCKS = (ROOT / "requirements.lock", ROOT / "tests" / "optional.lock")
 ALLOWED = {  # folder → project folders it may import
     "dcal": {"dcal"},
     "benchmark": {"benchmark", "dcal"},
