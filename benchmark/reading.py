@@ -1,0 +1,121 @@
+"""Reading of files that anybody may have put there: regular files of a bounded size, or words that say why not.
+
+Opening never waits: a named pipe, a socket or a device is refused. Errors stay OSErrors, so that a caller may go on
+without the file, or ValueErrors of content; ``explained`` turns them into the suite's own errors (no torch).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from benchmark.errors import RunError, SuiteError
+
+MIB = 2**20
+JSON_LIMIT = 64 * MIB
+TEXT_LIMIT = 256 * MIB
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_ADVICE = {
+    errno.EACCES: "this user may not read it; ask its owner for permission, or name another",
+    errno.EPERM: "this user may not read it; ask its owner for permission, or name another",
+    errno.ENAMETOOLONG: "the name is too long for this file system; name a shorter one",
+    errno.ELOOP: "it is a link that leads back to itself; remove the link, or name another",
+    errno.ENOENT: "it does not exist",
+    errno.ENOTDIR: "a part of its path is a file, not a folder",
+    errno.EIO: "the disk or the network file system reports an error (EIO); check it, then try again",
+    errno.ESTALE: "the network file system lost it (ESTALE); mount it again, then try again",
+}
+
+
+def open_file(path: Path, limit: int | None = None) -> IO[bytes]:
+    """Open a regular file for reading, without ever waiting for another process.
+
+    limit: the most bytes it may have; None for any size.
+    Raises OSError: as ``open`` does; EINVAL for what is no regular file, EFBIG for one larger than the limit.
+    """
+    _require_regular(path, os.stat(path))  # before opening: to open a device may already change it
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        _require_regular(path, status)
+        if limit is not None and status.st_size > limit:
+            raise too_large(path, status.st_size, limit)
+        os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bytes(path: Path, limit: int | None = None) -> bytes:
+    """All bytes of a regular file. Raises OSError as ``open_file``."""
+    with open_file(path, limit) as stream:
+        if limit is None:
+            return stream.read()
+        content = stream.read(limit + 1)  # it may grow meanwhile
+    if len(content) > limit:
+        raise too_large(path, len(content), limit)
+    return content
+
+
+def read_text(path: Path, limit: int | None = TEXT_LIMIT, encoding: str = "utf-8") -> str:
+    """The text of a regular file. Raises OSError as ``open_file``, UnicodeDecodeError for bytes that are no text."""
+    return read_bytes(path, limit).decode(encoding)
+
+
+def read_json_value(path: Path, limit: int = JSON_LIMIT) -> object:
+    """The JSON value in a file. Raises OSError as ``open_file``, ValueError for what is not JSON."""
+    try:
+        return json.loads(read_text(path, limit))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def list_folder(path: Path) -> list[Path]:
+    """The entries of a folder by name. Raises OSError."""
+    return sorted(path.iterdir())
+
+
+def too_large(path: Path, size: int, limit: int) -> OSError:
+    """The error of a file that is larger than anything expected there."""
+    return OSError(errno.EFBIG, f"it has {size:,} bytes, expected at most {limit:,}", str(path))
+
+
+def explanation(path: Path, error: OSError) -> str:
+    """Why a file or folder cannot be read, and what to do."""
+    name = Path(os.fsdecode(error.filename)) if error.filename else path
+    return f"cannot read {shortened(name)}: {_ADVICE.get(error.errno, error.strerror or error)}"
+
+
+@contextlib.contextmanager
+def explained(path: Path, kind: type[SuiteError] = RunError) -> Iterator[None]:
+    """Turn the operating system's refusals to read into errors of ``kind`` that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(explanation(path, error)) from error
+
+
+def shortened(path: Path, length: int = 300) -> str:
+    """A path as text; of one that no file system could hold, its beginning and its length."""
+    text = str(path)
+    return text if len(text) <= length else f"{text[:100]}… ({len(text):,} characters)"
+
+
+def _require_regular(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
+        number = errno.EISDIR if stat.S_ISDIR(status.st_mode) else errno.EINVAL
+        raise OSError(number, f"it is {kind}, expected a file", str(path))
