@@ -5,7 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from benchmark.records import RunFolder, read_json
+from benchmark.errors import RunError
+from benchmark.records import RunFolder, read_checked
+
+_COUNTS = ("epoch", "epochs", "step", "steps")
+_MOST = 10**9  # of epochs and steps
+_SCHEMA = {**dict.fromkeys(_COUNTS, int), "seconds?": float, "time": float}
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,11 @@ class Progress:
 
 def read_progress(folder: RunFolder) -> Progress | None:
     """What the last heartbeat says, or None where there is none or it is not readable."""
-    beat = read_json(folder.heartbeat) or {}
     try:
-        counts = (int(beat[name]) for name in ("epoch", "epochs", "step", "steps"))
-        return Progress(*counts, float(beat.get("seconds", 0.0)), float(beat["time"]))
-    except (KeyError, TypeError, ValueError, OverflowError):
+        beat, _ = read_checked(folder.heartbeat, _SCHEMA)
+    except RunError:
         return None
+    if beat is None:
+        return None
+    counts = (min(beat[name], _MOST) for name in _COUNTS)
+    return Progress(*counts, float(beat.get("seconds", 0.0)), float(beat["time"]))

@@ -39,6 +39,12 @@ _ADVICE = {
 }
 
 
+# What says that something else lies there than expected; every other error is the system's and says nothing of it.
+_DAMAGE = (
+    errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.EFBIG, errno.ENXIO,
+)  # fmt: skip
+
+
 def open_file(path: Path, limit: int | None = None) -> IO[bytes]:
     """Open a regular file for reading, without ever waiting for another process.
 
@@ -64,10 +70,13 @@ def read_bytes(path: Path, limit: int | None = None) -> bytes:
     with open_file(path, limit) as stream:
         if limit is None:
             return stream.read()
-        content = stream.read(limit + 1)  # it may grow meanwhile
-    if len(content) > limit:
-        raise too_large(path, len(content), limit)
-    return content
+        parts, size = [], 0
+        while part := stream.read(MIB):
+            parts.append(part)
+            size += len(part)
+            if size > limit:  # it grows meanwhile
+                raise too_large(path, size, limit)
+    return b"".join(parts)
 
 
 def read_text(path: Path, limit: int | None = TEXT_LIMIT, encoding: str = "utf-8") -> str:
@@ -77,15 +86,39 @@ def read_text(path: Path, limit: int | None = TEXT_LIMIT, encoding: str = "utf-8
 
 def read_json_value(path: Path, limit: int = JSON_LIMIT) -> object:
     """The JSON value in a file. Raises OSError as ``open_file``, ValueError for what is not JSON."""
+    text = read_text(path, limit)
     try:
-        return json.loads(read_text(path, limit))
+        value = json.loads(text)
+        if "\\ud" in text.lower():  # an escape of half a character: no file and no page could hold it
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    return value
+
+
+def is_there(path: Path) -> bool:
+    """Whether anything lies there, also a link to nothing. Raises OSError where the system refuses to say."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def is_refusal(error: OSError) -> bool:
+    """Whether the system refuses to read, so that nothing is known of the file."""
+    return error.errno not in _DAMAGE
 
 
 def list_folder(path: Path) -> list[Path]:
     """The entries of a folder by name. Raises OSError."""
     return sorted(path.iterdir())
+
+
+def require_listable(path: Path) -> None:
+    """Raises OSError where a folder is there and cannot be listed."""
+    if is_there(path):
+        list_folder(path)
 
 
 def too_large(path: Path, size: int, limit: int) -> OSError:
@@ -97,6 +130,13 @@ def explanation(path: Path, error: OSError) -> str:
     """Why a file or folder cannot be read, and what to do."""
     name = Path(os.fsdecode(error.filename)) if error.filename else path
     return f"cannot read {shortened(name)}: {_ADVICE.get(error.errno, error.strerror or error)}"
+
+
+def damage_text(path: Path, error: OSError) -> str:
+    """What lies there instead of the expected file, for an error that is no refusal."""
+    if error.errno == errno.ENOENT and path.is_symlink():
+        return f"it is a link to {os.readlink(path)}, which does not exist"
+    return _ADVICE.get(error.errno, error.strerror or str(error))
 
 
 @contextlib.contextmanager

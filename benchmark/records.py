@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import time
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +11,18 @@ from benchmark.atomic import explained, write_json
 from benchmark.config import Config
 from benchmark.data.registry import DATASETS
 from benchmark.errors import RunError
+from benchmark.reading import damage_text, explanation, is_refusal, is_there, open_file, read_json_value
 
 SCHEMA = 1
+RECORD_LIMIT = (
+    16 * 2**20
+)  # bytes of a JSON file of a run folder; the largest that the suite writes have some thousand
+NOT_JSON = "it is not readable JSON"
+TAIL_BYTES = 2**20  # of a log: a line may be as long as the whole file
 LARGEST = 1e30  # of a recorded number: JSON's integers have no end, floats have
 
-# field → type, or a dict of such; a trailing "?" marks a field that may be absent
+# field → type, several types, or a dict of such; a trailing "?" marks a field that may be absent. No count or time of a
+# record is negative.
 _FGVC_SCHEMA: dict[str, object] = {
     "metrics": {"top1": float, "top5": float, "sa_top1?": float, "glca_top1?": float},
     "best": {"epoch": int, "top1": float},
@@ -144,23 +148,39 @@ def folder_of(config: Config, runs_dir: Path) -> RunFolder:
 def read_json(path: Path) -> dict | None:
     """A JSON object, or None where there is no readable one."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        value = read_json_value(path, RECORD_LIMIT)
+    except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
 
 
+def read_checked(path: Path, schema: dict[str, object], limit: int = RECORD_LIMIT) -> tuple[dict | None, str]:
+    """The JSON object of a file and "", or None and what is wrong with the file ("" where there is none).
+
+    Raises RunError where the system refuses to read it: that says nothing of the file.
+    """
+    try:
+        if not is_there(path):
+            return None, ""
+        value = read_json_value(path, limit)
+    except OSError as error:
+        if is_refusal(error):
+            raise RunError(explanation(path, error)) from error
+        return None, damage_text(path, error)
+    except ValueError:
+        return None, NOT_JSON
+    problem = schema_problem(value, schema)
+    return (None, problem) if problem else (value, "")
+
+
 def read_result(folder: RunFolder) -> tuple[dict | None, str]:
-    """The valid result of a run and "", or None and what is wrong with the file ("" where there is none)."""
-    if not folder.result.exists():
-        return None, ""
-    result = read_json(folder.result)
-    if result is None:
-        return None, "result.json is not readable JSON"
-    problem = result_problem(result)
-    if not problem and not folder.path.as_posix().endswith(result["run"]):
-        problem = f"it belongs to {result['run']}"
-    return (None, f"result.json is invalid: {problem}") if problem else (result, "")
+    """The valid result of a run and "", or None and what is wrong with the file. Raises as ``read_checked``."""
+    result, problem = read_checked(folder.result, {})
+    if result is not None:
+        problem = result_problem(result)
+        if not problem and not folder.path.as_posix().endswith(result["run"]):
+            problem = f"it belongs to {result['run']}"
+    return (None, f"result.json is damaged: {problem}") if problem else (result, "")
 
 
 def write_result(folder: RunFolder, result: dict) -> None:
@@ -172,23 +192,26 @@ def write_result(folder: RunFolder, result: dict) -> None:
 
 def result_problem(result: dict) -> str:
     """What is wrong with a result, or ""."""
-    problem = _schema_problem(result, _RESULT_SCHEMA, "")
+    problem = schema_problem(result, _RESULT_SCHEMA)
     if not problem:
         row = DATASETS.get(result["cell"].partition("/")[0])
         if row is None:
             return f"cell {result['cell']!r} is of no known dataset"
-        problem = _schema_problem(result, {"fgvc": _FGVC_SCHEMA, "reid": _REID_SCHEMA}[row.task], "")
+        problem = schema_problem(result, {"fgvc": _FGVC_SCHEMA, "reid": _REID_SCHEMA}[row.task])
     if problem:
         return problem
     if result["schema"] != SCHEMA:
         return f"schema {result['schema']}, expected {SCHEMA}"
     for name, value in result["metrics"].items():
-        if not math.isfinite(value) or not 0 <= value <= 100:
+        if problem := schema_problem(value, float, f"metrics.{name}."):
+            return problem
+        if not 0 <= value <= 100:
             return f"metrics.{name} = {value} is not a percentage"
     return ""
 
 
-def _schema_problem(value: object, schema: object, at: str) -> str:
+def schema_problem(value: object, schema: object, at: str = "") -> str:
+    """What of a JSON value does not fit a schema like the result's, or "". at: its place, for the answer."""
     if isinstance(schema, dict):
         if not isinstance(value, dict):
             return f"{at or 'it'} is not an object"
@@ -198,14 +221,19 @@ def _schema_problem(value: object, schema: object, at: str) -> str:
                 if key.endswith("?"):
                     continue
                 return f"{at}{name} is missing"
-            if problem := _schema_problem(value[name], kind, f"{at}{name}."):
+            if problem := schema_problem(value[name], kind, f"{at}{name}."):
                 return problem
         return ""
-    fits = isinstance(value, schema) or (schema is float and isinstance(value, int))
-    if not fits or (isinstance(value, bool) and schema is not bool):
-        return f"{at.rstrip('.')} is {type(value).__name__}, expected {schema.__name__}"
-    if schema in (int, float) and not abs(value) <= LARGEST:  # NaN is not, either
-        return f"{at.rstrip('.')} is not finite, or larger than {LARGEST:g}"
+    kinds = schema if isinstance(schema, tuple) else (schema,)
+    fits = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
+    name = at.rstrip(".") or "it"
+    if not fits or (isinstance(value, bool) and bool not in kinds):
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        return f"{name} is {type(value).__name__}, expected {expected}"
+    if isinstance(value, int | float) and not abs(value) <= LARGEST:  # NaN is not, either
+        return f"{name} is not finite, or larger than {LARGEST:g}"
+    if isinstance(value, int | float) and value < 0:
+        return f"{name} is {value}, expected no negative number"
     return ""
 
 
@@ -223,8 +251,15 @@ def set_aside(path: Path, why: str) -> Path:
 
 def last_log_lines(folder: RunFolder, count: int = 3) -> list[str]:
     """The end of a run's log."""
+    return last_lines(folder.log, count)
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last lines of a text file, of its last MiB at most; none of one that cannot be read."""
     try:
-        with open(folder.log, encoding="utf-8", errors="replace") as stream:
-            return [line.rstrip() for line in deque(stream, maxlen=count)]
+        with open_file(path) as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - TAIL_BYTES))
+            lines = stream.read().decode("utf-8", errors="replace").splitlines()
     except OSError:
         return []
+    return [line.rstrip() for line in lines[-count:]] if count else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 
-from benchmark import claim
+from benchmark import claim, damage
 from benchmark.atomic import remove_leftovers
 from benchmark.config import Config, load_profile, resolve
 from benchmark.data import sources
@@ -55,16 +55,21 @@ def run_cell(
     folder = folder_of(config, places.runs)
     stop = stop or StopRequest()
     folder.make()
+    damage.require_readable(folder)
     with Meeting(folder, world, stop) as meeting:
         attempt = Attempt(config, folder, places, infrastructure, stop, meeting)
         if world.rank:
             return _follow(attempt)
+        mended = damage.set_claims_aside(folder)
         held = _claimed(folder, infrastructure.owner, stop)
         try:
+            mended += damage.set_files_aside(folder)
             with (
                 logged(folder, quiet=infrastructure.quiet),
                 Heartbeat(folder, stop, parent=infrastructure.parent) as beating,
             ):
+                for text in mended:
+                    logger.warning("%s", text)
                 return _lead(attempt, held, beating)
         finally:
             held.release()

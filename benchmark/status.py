@@ -5,6 +5,7 @@ stale      results or checkpoints of other settings or other data; never reused,
 running    a living process holds the run
 preempted  stopped by a signal after saving; goes on from there
 failed     ended with an error, or died without a word
+damaged    files that say nothing the suite could have written, or that this user may not read; the reason names them
 queued     handed to a cluster, whose job has not begun; whether it still waits only the cluster knows (slurm/)
 unknown    handed to a cluster that does not answer (only slurm/ finds that)
 no-data, no-weights, missing   not started, with and without what it needs
@@ -17,16 +18,17 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
-from benchmark import claim
+from benchmark import claim, damage
 from benchmark.config import Config, load_profile, resolve
 from benchmark.data import sources
 from benchmark.data.registry import DATASETS
-from benchmark.errors import DataError, SettingsError
+from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.grid import Cell, select
 from benchmark.meaning import require_meaning
 from benchmark.places import Places
 from benchmark.predictions import Predictions
 from benchmark.progress import read_progress
+from benchmark.reading import explained, explanation, is_there, require_listable
 from benchmark.records import RunFolder, folder_of, last_log_lines, read_json, read_result
 from benchmark.submission import Submission, read_submission
 from dcal import weight_files, weight_formats, weight_manifest
@@ -40,12 +42,14 @@ STATES = (
     "preempted",
     "failed",
     "stale",
+    "damaged",
     "missing",
     "no-data",
     "no-weights",
 )
-# States in which a launcher starts the run; a failed run starts again from its last checkpoint.
-TO_RUN = ("missing", "failed", "preempted")
+# States in which a launcher starts the run; a failed run starts again from its last checkpoint, a damaged one sets the
+# damaged files aside before, or says why it cannot.
+TO_RUN = ("missing", "failed", "preempted", "damaged")
 
 
 @dataclass(frozen=True)
@@ -88,10 +92,13 @@ def collect(
 
     refused: where given, cells that the overrides make no sense for are left out, and why goes there by cell id.
 
-    Raises SettingsError as ``grid.select`` and ``config.resolve``; with ``refused``, only if no cell is left.
+    Raises SettingsError as ``grid.select`` and ``config.resolve``; with ``refused``, only if no cell is left; RunError
+    where the runs may not be read.
     """
     places = Places.of(profile, runs_dir, data_dir, weights_dir)
     loaded = load_profile(profile)
+    with explained(places.runs):  # one error instead of a row a run
+        require_listable(places.runs / loaded.name)
     fingerprint = cache(lambda dataset: data_fingerprint(dataset, places))
     cells = select(patterns, table)
     if refused is None:  # one SET for all tables may be meant for one of them
@@ -116,7 +123,12 @@ def view(config: Config, places: Places, fingerprint: str | None, lacking: str =
     be used.
     """
     folder = folder_of(config, places.runs)
-    state, reason, result = _state(config, folder, places, fingerprint)
+    try:
+        state, reason, result = _state(config, folder, places, fingerprint)
+    except RunError as error:
+        state, reason, result = "damaged", str(error), None
+    except OSError as error:
+        state, reason, result = "damaged", explanation(folder.path, error), None
     if state == "missing" and lacking:
         state, reason = "no-data", lacking
     return RunView(config.cell, config.seed, state, reason, result, folder, config)
@@ -125,19 +137,24 @@ def view(config: Config, places: Places, fingerprint: str | None, lacking: str =
 def _state(
     config: Config, folder: RunFolder, places: Places, fingerprint: str | None
 ) -> tuple[str, str, dict | None]:
+    if problem := damage.folder_problem(folder):
+        return "damaged", problem, None
     files = (folder.config, folder.result, folder.submission)
-    if not any(path.exists() for path in files) and not claim.was_started(folder.path):
+    if not any(is_there(path) for path in files) and not claim.was_started(folder.path):
         return *_not_started(config, places), None
-    result, damage = read_result(folder)
+    result, damaged_result = read_result(folder)
     if result is not None:
         why = stale_reason(config, folder, result, fingerprint)
         return ("stale", why, None) if why else ("done", "", result)
-    if living := claim.holder(folder.path):
+    damaged_claims = damage.damaged_claims(folder)
+    if not damaged_claims and (living := claim.holder(folder.path)):
         return "running", f"{_progress(folder)} ({living})", None
     if why := stale_reason(config, folder, None, fingerprint):
         return "stale", f"unfinished; {why}", None
-    if damage:
-        return "failed", f"{damage}; the run will be done again", None
+    if damaged_result:
+        return "damaged", f"{damaged_result}; the next launch sets it aside and does the run again", None
+    if damaged := damaged_claims or damage.damaged_files(folder):
+        return "damaged", f"{'; '.join(map(str, damaged))}; {damage.NEXT}", None
     outcome = read_json(folder.outcome)
     if (handed := read_submission(folder)) and not began(handed, folder, outcome):
         if handed.hash != config.hash:
@@ -148,7 +165,7 @@ def _state(
             )
         return "queued", f"submitted as job {handed.job} on {handed.time[:16]}", None
     if outcome:
-        return str(outcome.get("state", "failed")), str(outcome.get("message", "no reason recorded")), None
+        return outcome["state"], outcome["message"], None
     if not claim.was_started(folder.path):
         return *_not_started(config, places), None
     last = last_log_lines(folder, 1)
@@ -162,8 +179,11 @@ def began(handed: Submission, folder: RunFolder, outcome: dict | None) -> bool:
 
 def _not_started(config: Config, places: Places) -> tuple[str, str]:
     row = DATASETS[config.cell.dataset]
-    if not places.generates(row.key) and sources.locate(row.key, places.data) is None:
-        return "no-data", f"no {row.folders[0]} in {places.data or 'DATA, which is not set'}"
+    try:
+        if not places.generates(row.key) and sources.locate(row.key, places.data) is None:
+            return "no-data", f"no {row.folders[0]} in {places.data or 'DATA, which is not set'}"
+    except OSError as error:
+        return "no-data", explanation(places.data, error)
     if lacking := lacking_weights(config, places, download=not weight_files.hub_is_offline()):
         return "no-weights", lacking
     return "missing", "not run"
@@ -183,6 +203,13 @@ def lacking_weights(config: Config, places: Places, *, download: bool) -> str:
     A file that is there must be whole as far as its own header tells and, in name and size, the one that weights.json
     beside it records; its digest is compared when it is loaded.
     """
+    try:
+        return _lacking_weights(config, places, download=download)
+    except OSError as error:
+        return explanation(places.weights or Path(config.tag), error)
+
+
+def _lacking_weights(config: Config, places: Places, *, download: bool) -> str:
     tag, folder = config.tag, places.weights
     if folder is None:
         file = weight_files.find_in_hub_cache(tag)
@@ -254,13 +281,17 @@ def _flat(identity: object) -> dict[str, object]:
 
 
 def _progress(folder: RunFolder) -> str:
-    return str(read_progress(folder) or "starting")
+    return str(
+        read_progress(folder) or ("no readable heartbeat" if folder.heartbeat.exists() else "starting")
+    )
 
 
 def data_fingerprint(dataset: str, places: Places) -> tuple[str | None, str]:
     """The fingerprint and "", or None and what is wrong with the data: one broken dataset must not stop the others."""
-    root = sources.locate(dataset, places.data)
     try:
+        root = sources.locate(dataset, places.data)
         return (sources.fingerprint(root, dataset) if root else None), ""
     except DataError as error:
         return None, str(error)
+    except OSError as error:
+        return None, explanation(places.data, error)

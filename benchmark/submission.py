@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
-from benchmark.records import RunFolder, read_json
+from benchmark.errors import RunError
+from benchmark.records import RunFolder, read_checked
+
+SCHEMA = {
+    **dict.fromkeys(("job", "name", "hash", "time", "user", "logs"), str),
+    **dict.fromkeys(("gpus", "ranks"), int),
+    "code": dict,
+}
+# 12, 12_3 of an array, 12+1 of a job of several parts. What goes into a command or a path's pattern is nothing else.
+_JOB = re.compile(r"\d+([_+]\d+)*")
 
 
 @dataclass(frozen=True)
@@ -40,11 +51,21 @@ def owner_of(job: str, name: str) -> str:
 
 def read_submission(folder: RunFolder) -> Submission | None:
     """The last submission, or None where there is none or it is not readable."""
-    stored = read_json(folder.submission) or {}
-    try:
-        return Submission(**{field.name: stored[field.name] for field in fields(Submission)})
-    except KeyError:
-        return None
+    with contextlib.suppress(RunError):
+        return read_with_problem(folder)[0]
+    return None
+
+
+def read_with_problem(folder: RunFolder) -> tuple[Submission | None, str]:
+    """The last submission and "", or None and what is wrong with the file. Raises as ``records.read_checked``."""
+    stored, problem = read_checked(folder.submission, SCHEMA)
+    if stored is None:
+        return None, problem
+    if not _JOB.fullmatch(stored["job"]):
+        return None, f"job {stored['job'][:40]!r}, expected a number like 12 or 12_3"
+    if "\0" in stored["logs"] or not stored["name"].isprintable():
+        return None, "name or logs hold a character that no name has"
+    return Submission(**{field.name: stored[field.name] for field in fields(Submission)}), ""
 
 
 def stored(submission: Submission) -> dict[str, object]:

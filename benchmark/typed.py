@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 import shlex
 import typing
+from collections.abc import Mapping
+from functools import cache
 
 from benchmark.errors import SettingsError
 from benchmark.settings import Settings
 
 
-def known_settings() -> dict[str, object]:
+@cache
+def known_settings() -> Mapping[str, object]:
     """Dotted name → type of every setting."""
     return {
         f"{section}.{name}": type_

@@ -77,7 +77,7 @@ def _entries(run: RunView) -> tuple[dict[int, dict], list[str]]:
     try:
         text = run.folder.history.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        wanted = run.state in ("done", "running", "preempted", "failed")
+        wanted = run.state in ("done", "running", "preempted", "failed", "damaged")
         return {}, ["it has no history.jsonl"] if wanted else []
     except OSError as error:
         return {}, [f"history.jsonl cannot be read ({error.strerror})"]

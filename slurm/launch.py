@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 
-from benchmark import config, device, options, provenance, status, trackers, tuning
+from benchmark import config, damage, device, options, provenance, status, trackers, tuning
 from benchmark.errors import RunError
 from benchmark.mini.sets import write
 from benchmark.places import Places
@@ -21,16 +21,16 @@ from slurm.job_states import kind
 from slurm.states import Grid, Tracked, track
 from slurm.submit import Order, rehearse, send
 
-# A failed run would fail again for the same reason: it is for `retry` alone.
+# A failed run would fail again for the same reason, and damage needs eyes first: both are for `retry` alone.
 SUBMITTED = ("missing", "preempted")
-RETRIED = ("failed", "preempted")
+RETRIED = ("failed", "preempted", "damaged")
 
 
 def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
     """Send the runs asked for that are in one of these states; with --dry print what would be sent instead.
 
-    Returns 1 if failed runs are left alone, else 0. Raises SettingsError for a cluster file or settings that cannot be
-    followed, RunError where SLURM does not answer or refuses; arrays sent before a refusal stay sent, and their runs
+    Returns 1 if failed or damaged runs are left alone, else 0. Raises SettingsError for a cluster file or settings that
+    cannot be followed, RunError where SLURM does not answer or refuses; arrays sent before a refusal stay sent, and their runs
     know it.
     """
     if arguments.rerun == "stale":
@@ -58,6 +58,9 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
         for view in chosen:
             if view.state == "stale":
                 print(f"set aside: {set_aside(view.folder.path, 'stale')}", file=sys.stderr)
+            if view.state == "damaged":
+                for text in damage.set_files_aside(view.folder):
+                    print(f"{view.id}: {text}", file=sys.stderr)
         code = provenance.code()
         if code["dirty"] and arrays:
             print("WARNING: the checkout differs from its commit; the records will say so", file=sys.stderr)
@@ -70,15 +73,20 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
                 f"({array.source}), at most {array.parallel} at once"
             )
     _say(grid, f"{len(chosen)} runs submitted", states)
-    return 1 if any(run.view.state == "failed" and not _is_sent(run, states) for run in grid.runs) else 0
+    left = [run.view.state for run in grid.runs if not _is_sent(run, states)]
+    return 1 if "failed" in left or "damaged" in left else 0
 
 
 def _is_sent(run: Tracked, states: tuple[str, ...]) -> bool:
-    """A stale run is sent, its folder set aside, only if no job is, or may be, at it."""
+    """A stale run is sent, its folder set aside, only if no job is, or may be, at it; a damaged one, only if its files
+    can be set aside.
+    """
     if run.view.state == "stale" and "stale" in states:
         if run.job is None:  # squeue shows one's own jobs for sure
             return run.submission is None or run.submission.user == getpass.getuser()
         return kind(run.job.state) == "ended"
+    if run.view.state == "damaged" and not damage.is_mendable(run.view.folder):
+        return False
     return run.view.state in states
 
 
@@ -109,12 +117,12 @@ def _say(grid: Grid, sent: str, states: tuple[str, ...]) -> None:
             left.setdefault(run.view.state, []).append(run)
     counts = Counter({state: len(runs) for state, runs in left.items()})
     print(sent + (f"; left alone: {show.counted(counts)}" if left else ""))
-    for state in ("failed", "stale", "unknown", "no-data", "no-weights"):
+    for state in ("failed", "damaged", "stale", "unknown", "no-data", "no-weights"):
         for reason, runs in _by_reason(left.get(state, [])).items():
             more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
             print(f"{state}: {runs[0].view.id}{more}: {reason}")
-    if "failed" in left:
-        print(f"{show.retry(grid)} submits failed runs again")
+    if "failed" in left or "damaged" in left:
+        print(f"{show.retry(grid)} submits failed and damaged runs again")
     for line in show.warnings(grid):
         print(line, file=sys.stderr)
 

@@ -13,7 +13,7 @@ from benchmark.status import STATES, began
 from slurm.states import Grid, Tracked
 
 # What needs eyes first; what is done comes last.
-FIRST = ("failed", "unknown", "stale", "preempted", "running", "queued")
+FIRST = ("failed", "damaged", "unknown", "stale", "preempted", "running", "queued")
 ORDER = (*FIRST, *(state for state in STATES if state not in (*FIRST, "done")), "done")
 LOG_LINES = 4
 
@@ -29,12 +29,12 @@ def status_text(grid: Grid, profile: str) -> str:
     lines.append("")
     for run in runs:
         lines.append(f"{run.view.id:<{width}}  {run.view.state:<10}  {_note(run)}".rstrip())
-        if run.view.state == "failed":
+        if run.view.state in ("failed", "damaged"):
             lines += [f"    | {line}" for line in tail(run, LOG_LINES)]
-    if counts["failed"] or counts["preempted"]:
+    if counts["failed"] or counts["damaged"] or counts["preempted"]:
         lines += [
             "",
-            f"{retry(grid)} submits failed and preempted runs again; make logs CELL=… shows a run's log",
+            f"{retry(grid)} submits failed, damaged and preempted runs again; make logs CELL=… shows a run's log",
         ]
     return "\n".join(lines)
 
@@ -89,7 +89,7 @@ def warnings(grid: Grid) -> list[str]:
     changed = [
         f"{run.view.id} {text}"
         for run in grid.runs
-        if run.view.state in ("running", "done", "failed", "preempted") and (text := _changed(run))
+        if run.view.state in ("running", "done", "failed", "damaged", "preempted") and (text := _changed(run))
     ]
     if changed:
         lines.append(f"WARNING: other code than at submission: {_some(changed)}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class RunView(Protocol):
     """One run as the tables see it; ``benchmark.status.collect`` returns such objects.
 
-    state: missing, no-data, no-weights, queued, running, preempted, failed, stale or done.
+    state: missing, no-data, no-weights, queued, running, preempted, failed, damaged, stale or done.
     result: the record of a done run, else None. predictions: what it found for each test image or query, read when an
     array is asked for; then it raises RunError for a missing or torn file and KeyError for an array it lacks.
     """

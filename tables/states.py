@@ -26,9 +26,9 @@ def in_table(summary: CellSummary) -> str:
     states = list(summary.states)
     if len(states) > 1:
         return counted(summary)
-    if states == ["failed"]:
+    if states[0] in ("failed", "damaged"):
         reason = next((run.reason for run in summary.runs if run.reason), "")
-        return one_line(f"failed: {reason}" if reason else "failed", IN_TABLE)
+        return one_line(f"{states[0]}: {reason}" if reason else states[0], IN_TABLE)
     return word(states[0])
 
 

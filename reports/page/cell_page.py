@@ -109,7 +109,7 @@ def _rules(layout: Layout) -> list[str]:
 def _lacking(run: RunView) -> dict[str, object]:
     reason = one_line(run.reason, 600)
     word = states.word(run.state)
-    lines = last_log_lines(run.folder, LOG_LINES) if run.state in ("failed", "preempted") else []
+    lines = last_log_lines(run.folder, LOG_LINES) if run.state in ("failed", "damaged", "preempted") else []
     return {
         "name": protocol.name(run),
         "state": word,

@@ -143,14 +143,13 @@ def _reached_look(text: str) -> str:
 
 
 def _state(before: CellSummary, after: CellSummary) -> Entry:
-    """``done``, ``not run``, ``2 of 6 done, 1 failed``: of both methods; each method's own stand beside its numbers."""
+    """``done``, ``not run``, ``2 of 6 done, 1 failed, 1 damaged``: of both methods; each method's own stand beside its
+    numbers.
+    """
     counts = Counter(before.states) + Counter(after.states)
     if len(counts) == 1:
         (only,) = counts
         return Entry(states.word(only), float(counts["done"]), look="state")
-    text = f"{counts['done']} of {counts.total()} done"
-    return Entry(
-        text + (f", {counts['failed']} failed" if counts["failed"] else ""),
-        float(counts["done"]),
-        look="state",
-    )
+    shown = [f"{counts['done']} of {counts.total()} done"]
+    shown += [f"{counts[state]} {state}" for state in ("failed", "damaged") if counts[state]]
+    return Entry(", ".join(shown), float(counts["done"]), look="state")

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.archives import UNREADABLE, Archive
 from benchmark.errors import RunError
-from benchmark.predictions import UNREADABLE
+from benchmark.predictions import FILE_BYTES
+from benchmark.reading import read_bytes
 from benchmark.records import read_json
 
 NAME = "robustness"
@@ -67,10 +69,9 @@ def read(folder: Path) -> Robustness:
     if record is None or record.get("schema") != SCHEMA:
         raise RunError(f"{file} is missing or no record of this version; {AGAIN}")
     try:
-        with np.load(folder / f"{NAME}.npz", allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        return _robustness(record, arrays)
-    except (*UNREADABLE, KeyError, TypeError, IndexError, AssertionError) as error:
+        archive = Archive(read_bytes(folder / f"{NAME}.npz", FILE_BYTES))
+        return _robustness(record, {name: archive.read(name) for name in archive.names})
+    except (*UNREADABLE, AttributeError, IndexError, AssertionError) as error:
         raise RunError(f"{folder}: {NAME}.json and .npz cannot be read together ({error}); {AGAIN}") from None
 
 

@@ -175,12 +175,13 @@ def test_a_recorded_outcome_is_shown(asked, places, folder, recorded, expected):
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"schema": 1}'])
-def test_a_damaged_result_is_failed_not_done(asked, places, folder, content):
+def test_a_damaged_result_is_damaged_not_done(asked, places, folder, content):
     finish(folder, asked)
     folder.result.write_text(content)
     found, reason = state(asked, places)
-    assert found == "failed"
-    assert "will be done again" in reason
+    assert found == "damaged"
+    assert "result.json is damaged" in reason
+    assert "the next launch sets it aside and does the run again" in reason
 
 
 def test_collect_lists_the_whole_grid_in_order(places):

@@ -1,11 +1,14 @@
 """What a finished run found, read back from its folder, and what is wrong where it cannot be."""
 
 import io
+import os
+import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 
+from benchmark import archives
 from benchmark.atomic import file_sha256
 from benchmark.errors import RunError
 from benchmark.predictions import Predictions
@@ -71,6 +74,18 @@ def hostile(path, kind):
         archive_with(path, b"just text")
     elif kind == "encrypted":
         archive_with(path, bare.getvalue(), flags=1)
+    elif kind in ("too long", "too long for what it says"):
+        inflating(path)
+        if kind != "too long":
+            found = bytearray(path.read_bytes())
+            place = found.find(b"PK\x01\x02") + 24  # the size in the central header
+            found[place : place + 4] = (1000).to_bytes(4, "little")
+            path.write_bytes(found)
+    elif kind in ("packed as bzip2", "packed as lzma"):
+        with zipfile.ZipFile(
+            path, "w", zipfile.ZIP_BZIP2 if "bzip2" in kind else zipfile.ZIP_LZMA
+        ) as archive:
+            archive.writestr("labels.npy", bare.getvalue())
     else:
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(
@@ -79,9 +94,78 @@ def hostile(path, kind):
         archive_with(path, header.getvalue())
 
 
-@pytest.mark.parametrize("kind", ["bare array", "no array", "encrypted", "too large"])
-def test_a_file_that_is_no_archive_of_arrays_is_refused_although_the_record_agrees(tmp_path, kind):
+def inflating(path):
+    """Labels of 64 MiB zeros, in 300 KB."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|i1", "fortran_order": False, "shape": (2**26,)})
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("labels.npy", "w") as member,
+    ):
+        member.write(header.getvalue())
+        for _ in range(2**26 // 2**20):
+            member.write(bytes(2**20))
+
+
+HOSTILE = [
+    "bare array",
+    "no array",
+    "encrypted",
+    "too large",
+    "too long",
+    "too long for what it says",
+    "packed as bzip2",
+    "packed as lzma",
+]
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_file_that_is_no_archive_of_arrays_is_refused_although_the_record_agrees(
+    tmp_path, kind, monkeypatch
+):
+    monkeypatch.setattr(archives, "MEMBER_BYTES", 2**20)
     path = tmp_path / "predictions.npz"
     hostile(path, kind)
     with pytest.raises(RunError, match=r"predictions\.npz: .*cannot be read"):
         Predictions(path, file_sha256(path))["labels"]
+
+
+def test_nothing_is_unpacked_that_is_larger_than_any_record(tmp_path, monkeypatch):
+    path = tmp_path / "predictions.npz"
+    monkeypatch.setattr(archives, "MEMBER_BYTES", 2**26)
+    inflating(path)
+    tracemalloc.start()
+    with pytest.raises(RunError, match=r"labels cannot be read \(unpacked it would have 67,108,9\d\d bytes"):
+        Predictions(path, file_sha256(path))["labels"]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 8 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("labels", np.zeros(3)),
+        ("labels", np.zeros((3, 1), dtype=int)),
+        ("both_correct", np.zeros(3, dtype=int)),
+        ("sa_probability", np.array(["a"])),
+        ("both_nearest", np.zeros(3, dtype=int)),
+        ("classes", np.arange(3)),
+        ("both_ap", np.zeros(3, dtype=complex)),
+        ("glca_ties", np.zeros(3, dtype="M8[s]")),
+        ("anything", np.zeros(3, dtype=[("a", "i4")])),
+        ("classes", np.array([0xD800, 0x41], dtype=np.uint32).view("U1")),
+        ("classes", np.array([0xFFFFFFFF, 0x41], dtype=np.uint32).view("U1")),
+    ],
+)
+def test_an_array_of_another_type_shape_or_content_is_refused_by_name(tmp_path, name, array):
+    path = tmp_path / "predictions.npz"
+    np.savez(path, **{name: array})
+    with pytest.raises(RunError, match=rf"predictions\.npz: {name} cannot be read"):
+        Predictions(path, file_sha256(path))[name]
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "predictions.npz")
+    with pytest.raises(RunError, match="it is a named pipe, expected a file"):
+        Predictions(tmp_path / "predictions.npz", "0" * 64)["labels"]

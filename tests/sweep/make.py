@@ -48,7 +48,7 @@ def _history(planned: Planned, lines: list[dict], folder: Path) -> None:
     torn = '{"epoch": 32, "loss": {"sa": 0.2' if planned.run == "cub/deit_base/dcal/seed0" else ""
     if planned.history:
         _text(folder / "history.jsonl", "".join(json.dumps(line) + "\n" for line in lines) + torn)
-    last = [HOSTILE_LOG] if planned.state == "failed" else []
+    last = [HOSTILE_LOG] if planned.state in ("failed", "damaged") else []
     _text(folder / "log.txt", "\n".join([*history.log_lines(planned, lines, record.NOTE), *last]) + "\n")
 
 
