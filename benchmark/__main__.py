@@ -18,6 +18,7 @@ from benchmark.meaning import require_free, require_meaning
 from benchmark.records import set_aside
 from benchmark.stop import Stopped, StopRequest
 from benchmark.view import LiveView
+from benchmark.visible import escape_output
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -280,4 +281,5 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    escape_output()
     sys.exit(main())

@@ -31,6 +31,7 @@ from benchmark.progress import read_progress
 from benchmark.reading import explained, explanation, is_there, require_listable
 from benchmark.records import RunFolder, folder_of, last_log_lines, read_json, read_result
 from benchmark.submission import Submission, read_submission
+from benchmark.visible import one_row
 from dcal import weight_files, weight_formats, weight_manifest
 
 # The more a state tells of a run, the earlier it stands: of several folders' views of a run the first one counts.
@@ -131,7 +132,7 @@ def view(config: Config, places: Places, fingerprint: str | None, lacking: str =
         state, reason, result = "damaged", explanation(folder.path, error), None
     if state == "missing" and lacking:
         state, reason = "no-data", lacking
-    return RunView(config.cell, config.seed, state, reason, result, folder, config)
+    return RunView(config.cell, config.seed, state, one_row(reason), result, folder, config)
 
 
 def _state(

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from benchmark.progress import read_progress
 from benchmark.status import RunView
+from benchmark.visible import control
 
 REFRESH_SECONDS = 0.5
 
@@ -81,7 +82,7 @@ class LiveView:
 
     def _clear(self) -> None:
         if self._lines:
-            self.out.write(f"\x1b[{self._lines}F\x1b[J")
+            control(self.out, f"\x1b[{self._lines}F\x1b[J")
             self._lines = 0
 
     def _clock(self) -> str:

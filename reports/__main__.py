@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmark.errors import SuiteError
+from benchmark.visible import escape_output
 
 # verb → (module with add_arguments(parser) and run(arguments) -> exit status, what it does)
 VERBS = {
@@ -53,4 +54,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    escape_output()
     sys.exit(main())

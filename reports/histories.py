@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from benchmark.reading import damage_text, read_bytes
 from benchmark.records import read_json
 from benchmark.status import RunView
 from tables.formats import one_line
@@ -14,6 +15,7 @@ from tables.formats import one_line
 BRANCHES = ("sa", "glca", "pwca")
 # Per task: the recorded name of the metric whose curve is drawn, which is the published one.
 METRICS = {"fgvc": "top1", "reid": "mAP"}
+HISTORY_BYTES = 2**26  # a line an epoch has some hundred
 _LONGEST = 80  # characters of a foreign name in a note
 _LARGEST = 1e30  # of a drawn value: far beyond what training gives, within what axes can be divided into
 _LAST_EPOCH = 1_000_000
@@ -75,12 +77,12 @@ def _foreign(run: RunView) -> str:
 def _entries(run: RunView) -> tuple[dict[int, dict], list[str]]:
     """The entries by epoch, and what was wrong with the file."""
     try:
-        text = run.folder.history.read_text(encoding="utf-8", errors="replace")
+        text = read_bytes(run.folder.history, HISTORY_BYTES).decode("utf-8", errors="replace")
     except FileNotFoundError:
         wanted = run.state in ("done", "running", "preempted", "failed", "damaged")
         return {}, ["it has no history.jsonl"] if wanted else []
     except OSError as error:
-        return {}, [f"history.jsonl cannot be read ({error.strerror})"]
+        return {}, [f"history.jsonl cannot be read ({damage_text(run.folder.history, error)})"]
     entries, bad, twice = {}, 0, 0
     for line in text.splitlines():
         try:

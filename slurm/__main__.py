@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from benchmark import claim, options
 from benchmark.atomic import write_json
 from benchmark.errors import RunError, SuiteError
 from benchmark.provenance import now
+from benchmark.records import last_lines
+from benchmark.visible import control, escape_output
 from slurm import show
 from slurm.handover import adopt, alone, folder_of
 from slurm.job_states import kind
@@ -50,8 +53,9 @@ def show_status(arguments: argparse.Namespace) -> int:
         if not arguments.watch:
             print(text)
             return 0
-        clear = "\x1b[2J\x1b[H" if sys.stdout.isatty() else ""
-        print(f"{clear}{now()}  (every {arguments.watch:g} s; Ctrl-C ends the watching, not the runs)")
+        if sys.stdout.isatty():
+            control(sys.stdout, "\x1b[2J\x1b[H")
+        print(f"{now()}  (every {arguments.watch:g} s; Ctrl-C ends the watching, not the runs)")
         print(text, flush=True)
         if not any(run.view.state in ("running", "queued", "unknown") for run in grid.runs):
             return 0
@@ -87,10 +91,9 @@ def logs(arguments: argparse.Namespace) -> int:
     for run in track(options.collect(arguments)).runs:
         print(f"== {run.view.id}: {run.view.state} {run.view.reason}".rstrip())
         for path in (run.view.folder.log, *show.job_output(run)):
-            if path.is_file():
+            if os.path.isfile(path):  # of one that may not be looked at, it is none
                 print(f"-- {path}")
-                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-                print("\n".join(lines[-arguments.lines :]))
+                print("\n".join(last_lines(path, arguments.lines)))
     return 0
 
 
@@ -127,4 +130,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    escape_output()
     sys.exit(main())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark.atomic import explained, write_json
 from benchmark.errors import RunError
-from benchmark.records import RunFolder, read_json
+from benchmark.records import RunFolder, read_json, set_aside
 from benchmark.submission import Submission, stored
 from slurm.queue import SQUEUE, call, parse_squeue
 
@@ -64,7 +64,7 @@ def adopt(folder: Path) -> None:
     """
     for file in sorted(folder.glob("*.handover.json")):
         taken = read_json(file) or {}
-        with contextlib.suppress(KeyError, TypeError):  # a damaged file says nothing
+        try:
             listed, problem = call(["squeue", "-h", "-o", SQUEUE, "--name", taken["name"]])
             if problem:
                 raise RunError(
@@ -75,4 +75,7 @@ def adopt(folder: Path) -> None:
                 run = RunFolder(Path(taken["runs"][number]["folder"]))
                 run.make()
                 write_json(run.submission, {**taken["runs"][number]["submission"], "job": id})
+        except (LookupError, TypeError, ValueError):
+            aside = set_aside(file, "damaged").name
+            print(f"{file} is no handover of runs: set aside as {aside}", file=sys.stderr)
         file.unlink(missing_ok=True)

@@ -30,8 +30,8 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
     """Send the runs asked for that are in one of these states; with --dry print what would be sent instead.
 
     Returns 1 if failed or damaged runs are left alone, else 0. Raises SettingsError for a cluster file or settings that
-    cannot be followed, RunError where SLURM does not answer or refuses; arrays sent before a refusal stay sent, and their runs
-    know it.
+    cannot be followed, RunError where SLURM does not answer or refuses; arrays sent before a refusal stay sent, and
+    their runs know it.
     """
     if arguments.rerun == "stale":
         states = (*states, "stale")

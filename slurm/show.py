@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 
 from benchmark import claim, provenance
 from benchmark.grid import ABLATIONS
 from benchmark.progress import Progress, read_progress
-from benchmark.records import last_log_lines, read_json
+from benchmark.records import last_lines, last_log_lines, read_json
 from benchmark.status import STATES, began
+from benchmark.visible import one_row
 from slurm.states import Grid, Tracked
 
 # What needs eyes first; what is done comes last.
@@ -101,16 +103,19 @@ def tail(run: Tracked, count: int) -> list[str]:
     outcome = read_json(run.view.folder.outcome)
     if run.submission is None or began(run.submission, run.view.folder, outcome):
         return last_log_lines(run.view.folder, count)
-    said = [path.read_text(encoding="utf-8", errors="replace").splitlines() for path in job_output(run)]
-    return [line for lines in said for line in lines][-count:]
+    return [line for path in job_output(run) for line in last_lines(path, count)][-count:]
 
 
 def job_output(run: Tracked) -> list[Path]:
     """The files that SLURM writes what the job's tasks print into, over all of its starts, by rank."""
     if run.submission is None:
         return []
-    found = Path(run.submission.logs).glob(f"{run.submission.job}_*_log.out")
-    return sorted(found, key=lambda path: int(path.name.removeprefix(f"{run.submission.job}_").split("_")[0]))
+    files: dict[Path, int] = {}
+    with contextlib.suppress(OSError):  # another user's folder: nothing to show
+        for path in Path(run.submission.logs).glob(f"{run.submission.job}_*_log.out"):
+            rank = path.name.removeprefix(f"{run.submission.job}_").split("_")[0]
+            files |= {path: int(rank)} if rank.isdecimal() else {}
+    return sorted(files, key=files.get)
 
 
 def duration(seconds: float) -> str:
@@ -152,7 +157,7 @@ def _gpus(run: Tracked) -> int:
 
 def _changed(run: Tracked) -> str:
     started = read_json(run.view.folder.provenance) or {}
-    return provenance.difference(started.get("submitted"), started)
+    return one_row(provenance.difference(started.get("submitted"), started))
 
 
 def _some(items: list[str]) -> str:

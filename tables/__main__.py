@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmark import options
 from benchmark.errors import SuiteError
 from benchmark.grid import ABLATIONS, TABLES, select
+from benchmark.visible import escape_output
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,4 +85,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    escape_output()
     sys.exit(main())

@@ -108,10 +108,17 @@ def config_hash(run: RunView) -> str:
 
 
 def commit(run: RunView, digits: int | None = None) -> str:
-    """The commit of the code, ``-dirty`` appended where the tree had changes; "" if not recorded."""
+    """The commit of the code, ``-dirty`` appended where the tree had changes, ``-changes-unknown`` where the record
+    says that it is not known; "" if not recorded.
+    """
     found = section(run, "provenance")
     sha = one_line(found.get("commit") or "")[:digits]
-    return f"{sha}-dirty" if sha and found.get("dirty") else sha
+    if sha in ("", "unknown"):
+        return sha
+    ending = (
+        "-changes-unknown" if found.get("dirty", False) is None else "-dirty" if found.get("dirty") else ""
+    )
+    return sha + ending
 
 
 def changed_code(run: RunView) -> str:

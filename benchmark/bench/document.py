@@ -45,7 +45,7 @@ def heading(machine: Mapping[str, object]) -> str:
     gpu = f"{machine['gpu']}; " if "gpu" in machine else ""
     versions = machine["versions"]
     shown = ", ".join(f"{name} {versions[name]}" for name in SHOWN_VERSIONS if name in versions)
-    changed = " (checkout changed)" if machine["dirty"] else ""
+    changed = provenance.changes_text(machine["dirty"])
     return (
         f"{gpu}{machine['cpu']}, {machine['usable_cores']} of {machine['cores']} cores usable, "
         f"{machine['threads']} threads; {machine['platform']}\n"

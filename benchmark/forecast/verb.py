@@ -148,7 +148,7 @@ def _heading(
     return (
         f"forecast, {config.load_profile(arguments.profile).title}\n"
         f"{setting.machine}, {' and '.join(precisions) or 'nothing measured'}{tuned}; {versions}; "
-        f"commit {str(made['commit'])[:12]}{' (checkout changed)' if made['dirty'] else ''}"
+        f"commit {str(made['commit'])[:12]}{provenance.changes_text(made['dirty'])}"
     )
 
 

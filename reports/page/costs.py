@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from benchmark.progress import read_progress
+from benchmark.reading import read_text
 from benchmark.status import RunView
+from reports.histories import HISTORY_BYTES
 
 GPU, CPU = "GPU-hours", "CPU core-hours"
 
@@ -133,7 +135,7 @@ def _pace(run: RunView) -> float | None:
     """All images over all seconds of the epochs in history.jsonl."""
     images = seconds = 0.0
     try:
-        for line in run.folder.history.read_text(encoding="utf-8").splitlines():
+        for line in read_text(run.folder.history, HISTORY_BYTES).splitlines():
             entry = json.loads(line)
             images += float(entry["images_per_second"]) * float(entry["seconds"])
             seconds += float(entry["seconds"])

@@ -190,7 +190,9 @@ def test_other_settings_than_submitted_are_stale(places, handed, slurm_says):
     assert "make cancel" in reason
 
 
-def test_a_damaged_submission_file_is_no_submission(asked, places, handed, slurm_says):
+def test_a_damaged_submission_file_is_named_and_no_submission(asked, places, handed, slurm_says):
     handed.submission.write_text('{"job": "9_0"}')
-    assert seen(asked, places)[0] == "missing"
+    found, reason = seen(asked, places)
+    assert found == "damaged"
+    assert "submission.json is damaged: name is missing" in reason
     assert slurm_says.calls == []

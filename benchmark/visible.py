@@ -1,0 +1,52 @@
+"""Text of foreign origin on a terminal: control characters are shown, not obeyed (no torch)."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+from typing import TextIO
+
+# All control characters but tab and the ends of lines, marks that turn the direction of writing, and half characters.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    """Text whose control characters are written as in Python, ``\\x1b``; tabs and ends of lines stay."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def one_row(text: str) -> str:
+    """Text without ends of lines, which would begin a row of their own where a row a run is printed."""
+    return re.sub(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*", " ", text).strip()
+
+
+class VisibleStream:
+    """A text stream that shows the control characters of what is written to it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        self.stream.write(visible(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)
+
+
+def escape_output() -> None:
+    """From here on stdout and stderr of this process show control characters; for the start of a program."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, VisibleStream):
+            with contextlib.suppress(AttributeError, ValueError):  # not a stream of text in bytes
+                stream.reconfigure(errors="backslashreplace")
+            setattr(sys, name, VisibleStream(stream))
+
+
+def control(stream: TextIO, sequence: str) -> None:
+    """Write a control sequence of the suite's own, which the terminal is to obey."""
+    (stream.stream if isinstance(stream, VisibleStream) else stream).write(sequence)
