@@ -16,7 +16,7 @@ ENDS = ("failed", "preempted")
 NEXT = "the next launch sets it aside and goes on"
 _CLAIM_BYTES = 2**16
 _CLAIM = {"machine?": str, "host?": str, "pid?": int, "since?": float, "owner?": str}
-_OUTCOME = {"state": str, "message": str, "time?": str, "owner?": str}
+_OUTCOME = {"state": str, "time?": str, "owner?": str}  # and a message of any length
 _HEARTBEAT = dict.fromkeys(("time?", "seconds?"), float)
 _CONFIG = {
     "hash?": str,
@@ -116,8 +116,12 @@ def set_files_aside(folder: RunFolder) -> list[str]:
 
 def _outcome_problem(folder: RunFolder) -> str:
     outcome, problem = read_checked(folder.outcome, _OUTCOME)
-    if outcome is None or outcome["state"] in ENDS:
+    if outcome is None:
         return problem
+    if not isinstance(outcome.get("message"), str):
+        return "it has no message"
+    if outcome["state"] in ENDS:
+        return ""
     if outcome["state"] == "done":
         return "it says done, but there is no valid result.json"
     return f"state {outcome['state'][:40]!r}, expected {' or '.join(ENDS)}"

@@ -18,6 +18,7 @@ RECORD_LIMIT = (
     16 * 2**20
 )  # bytes of a JSON file of a run folder; the largest that the suite writes have some thousand
 NOT_JSON = "it is not readable JSON"
+LONGEST = 10_000  # characters of a recorded text
 TAIL_BYTES = 2**20  # of a log: a line may be as long as the whole file
 LARGEST = 1e30  # of a recorded number: JSON's integers have no end, floats have
 
@@ -232,6 +233,8 @@ def schema_problem(value: object, schema: object, at: str = "") -> str:
         return f"{name} is {type(value).__name__}, expected {expected}"
     if isinstance(value, int | float) and not abs(value) <= LARGEST:  # NaN is not, either
         return f"{name} is not finite, or larger than {LARGEST:g}"
+    if isinstance(value, str) and len(value) > LONGEST:
+        return f"{name} is text of {len(value):,} characters, expected at most {LONGEST:,}"
     if isinstance(value, int | float) and value < 0:
         return f"{name} is {value}, expected no negative number"
     return ""

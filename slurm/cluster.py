@@ -13,11 +13,15 @@ from pathlib import Path
 
 from benchmark.errors import SettingsError
 from benchmark.grid import ABLATIONS, Cell, select
+from benchmark.reading import explanation, read_text
 
 DEFAULT_FILE = Path(__file__).parent / "cluster.toml"
 EXAMPLE = Path(__file__).parent / "cluster.example.toml"
 AUTO = "auto"
 _MEMORY = re.compile(r"\d+[KMGT]?")
+_OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")  # all but the tab
+FILE_BYTES = 2**20
 # gpu, gpu:2, gpu:a100 and gpu:2080ti:2, alone or among others of a list.
 _GPU_GRES = re.compile(r"(?:^|,)gpu(?::(?P<type>[\w.-]+(?=:)|[A-Za-z][\w.-]*))?(?::(?P<count>\d+))?(?=,|$)")
 # Everybody's jobs have these from the class itself; a second value would contradict it.
@@ -109,14 +113,16 @@ def load_cluster(path: Path | None) -> Cluster:
     that SLURM or the suite could not follow.
     """
     path = path or DEFAULT_FILE
-    if not path.is_file():
+    try:
+        document = tomllib.loads(read_text(path, FILE_BYTES))
+    except (FileNotFoundError, NotADirectoryError):
         raise SettingsError(
             f"no cluster file {path}: copy {EXAMPLE.parent.name}/{EXAMPLE.name}, which explains every line, to "
             f"{DEFAULT_FILE.parent.name}/{DEFAULT_FILE.name} or name yours with CLUSTER=path"
-        )
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        ) from None
+    except OSError as error:
+        raise SettingsError(explanation(path, error)) from error
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
     sections = document.pop("class", [])
     if not isinstance(sections, list) or not all(isinstance(section, dict) for section in sections):
@@ -186,6 +192,7 @@ def _typed(values: dict[str, object], known: tuple[str, ...], where: str) -> dic
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise SettingsError(f"{where}: unknown option {name!r}{hint}. {EXAMPLE.name} lists them all")
         found[name] = _value(name, value, hints[name], where)
+        _require_one_line(name, found[name], where)
     return found
 
 
@@ -206,6 +213,22 @@ def _value(name: str, value: object, kind: object, where: str) -> object:
     elif type(value) is not kind:
         raise SettingsError(f"{where}: {name} = {value!r}, expected {words[kind]}")
     return value
+
+
+def _require_one_line(name: str, value: object, where: str) -> None:
+    """Every text goes into a line of a batch script, which another line would change."""
+    texts = (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ()
+    if isinstance(value, dict):
+        if strange := [option for option in value if not _OPTION.fullmatch(option)]:
+            raise SettingsError(
+                f"{where}: {name} has an option {strange[0]!r}, expected a name that sbatch knows, like 'mail-type'"
+            )
+        texts = tuple(value.values())
+    if several := [text for text in texts if _CONTROL.search(text)]:
+        raise SettingsError(
+            f"{where}: {name} has {several[0]!r}, which is more than one line or holds a control character; write one "
+            "text a line"
+        )
 
 
 def _check_resources(resources: Resources, where: str) -> None:
@@ -235,8 +258,6 @@ def _check_resources(resources: Resources, where: str) -> None:
         raise SettingsError(
             f"{where}: extra.{taken[0]} is set by the suite or by an option of its own; remove it"
         )
-    if lines := [line for line in (*resources.setup, *resources.srun) if "\n" in line]:
-        raise SettingsError(f"{where}: {lines[0]!r} is more than one line; write one text a line")
 
 
 def _check_site(cluster: Cluster) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from tables.states import counted
 from tables.summary import TableSummary
 from tables.weights_note import weights_of
 
+# The ends of lines and the wide forms, too: some programs skip or narrow them before they look.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 COLUMNS = (
     "table",
     "dataset",
@@ -52,9 +55,20 @@ def written(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> str:
     """The lines as CSV; a value that a line lacks stays empty."""
     import pandas as pd
 
+    safe = [{name: without_formula(value) for name, value in row.items()} for row in rows]
     # As objects: a count stays a whole number beside lines that have none.
-    frame = pd.DataFrame(list(rows), columns=list(columns), dtype=object)
+    frame = pd.DataFrame(safe, columns=list(columns), dtype=object)
     return frame.to_csv(index=False, lineterminator="\r\n")
+
+
+def without_formula(value: object) -> object:
+    """A cell that a spreadsheet reads as what it is: text that would begin a formula gets an apostrophe before it."""
+    if not isinstance(value, str) or not value.lstrip().startswith(_FORMULA):
+        return value
+    with contextlib.suppress(ValueError):
+        float(value)
+        return value  # -3.1 is a number
+    return f"'{value}"
 
 
 def cell_line(summary: TableSummary, found: CellSummary) -> dict[str, Any]:

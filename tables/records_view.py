@@ -112,7 +112,7 @@ def commit(run: RunView, digits: int | None = None) -> str:
     says that it is not known; "" if not recorded.
     """
     found = section(run, "provenance")
-    sha = one_line(found.get("commit") or "")[:digits]
+    sha = one_line(found.get("commit") or "", 100)[:digits]
     if sha in ("", "unknown"):
         return sha
     ending = (

@@ -16,6 +16,7 @@ from benchmark import options
 from benchmark.backbones import BACKBONES
 from benchmark.errors import DataError, SettingsError
 from benchmark.finished import asked, drawing
+from benchmark.reading import explained, open_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,10 +77,12 @@ def predict(arguments: argparse.Namespace) -> int:
 
 def _picture(text: str) -> Path:
     path = options.absolute(Path(text))
-    if not path.is_file():
-        found = "is a folder" if path.is_dir() else "is not there"
-        raise DataError(f"{path} {found}, expected a picture's file")
-    return path
+    with explained(path, DataError):
+        if path.is_file():
+            open_file(path).close()
+            return path
+        found = "is a folder" if path.is_dir() else "is no file" if path.exists() else "is not there"
+    raise DataError(f"{path} {found}, expected a picture's file")
 
 
 def _figures(arguments: argparse.Namespace, images: Sequence[Path], trained: Trained) -> list[Path]:

@@ -12,6 +12,7 @@ from benchmark.variants import VARIANTS
 from reports.robustness.gaps import gap
 from reports.robustness.record import Condition, Robustness
 from tables.bootstrap import LEVEL
+from tables.csv_export import without_formula
 from tables.formats import METRIC_WORDS, one_line, percent, signed
 from tables.markdown import escape
 from tables.records_view import seeds_text
@@ -115,14 +116,18 @@ def csv_text(found: Robustness) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream)
     writer.writerow(["kind", "level", "metric", "method", "seeds", "value", "interval_low", "interval_high"])
+
+    def write_row(cells: list[object]) -> None:
+        writer.writerow([without_formula(cell) for cell in cells])
+
     for place, condition in enumerate(found.conditions):
         head = [condition.kind or "none", f"{condition.level:g}"]
         for metric, values in found.metrics.items():
             for (method, seed), value in zip(found.runs, values[:, place], strict=True):
-                writer.writerow([*head, metric, method, seed, repr(float(value)), "", ""])
+                write_row([*head, metric, method, seed, repr(float(value)), "", ""])
             for method in compared(found):
                 made = gap(found, method, metric, place)
-                writer.writerow(
+                write_row(
                     [*head, metric, f"{method} - baseline", " ".join(map(str, made.seeds)),
                      repr(made.difference), repr(made.interval.low), repr(made.interval.high)]
                 )  # fmt: skip

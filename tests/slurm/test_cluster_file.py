@@ -1,6 +1,7 @@
 """Cluster files: what is read, what is refused, and that the example tells the truth."""
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 
@@ -104,6 +105,13 @@ REFUSED = {
     "partitoin = 'x'": "unknown option 'partitoin'; did you mean 'partition'",
     "setup = 'module load x'": "expected a list of texts",
     "setup = [\"a\\nb\"]": "more than one line",
+    'partition = "a\\n#SBATCH --qos=x"': "partition has 'a.n#SBATCH --qos=x', which is more than one line",
+    'account = "a\\r"': "account has 'a.r', which is more than one line",
+    'gres = "gpu:2\\u2028x"': "gres has 'gpu:2.u2028x', which is more than one line",
+    'extra = { nice = "5\\n#SBATCH --uid=0" }': "extra has '5.n#SBATCH --uid=0', which is more than one line",
+    'extra = { "nice=5\\n#SBATCH --uid" = "0" }': "extra has an option 'nice=5.n#SBATCH --uid'",
+    'srun = ["--x\\u001b[31m"]': "srun has '--x.x1b.31m', which is more than one line or holds a control character",
+    'python = "python3\\nrm"': "python has 'python3.nrm', which is more than one line",
     "extra = { time = '5' }": "extra.time is set by the suite",
     "extra = { nice = 5 }": "expected { option = 'text' }",
     "partition = ": "is not valid TOML",
@@ -164,3 +172,15 @@ def test_every_line_of_the_example_is_explained():
     for line in EXAMPLE.read_text().split("[[class]]")[0].splitlines():
         if " = " in line and not line.startswith("#"):
             assert "#" in line, line
+
+
+def test_what_is_no_readable_file_is_refused_in_words_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(SettingsError, match=r"pipe\.toml: it is a named pipe, expected a file"):
+        load_cluster(tmp_path / "pipe.toml")
+    with pytest.raises(SettingsError, match="it is a folder, expected a file"):
+        load_cluster(tmp_path)
+    with pytest.raises(SettingsError, match="the name is too long"):
+        load_cluster(tmp_path / ("n" * 300))
+    with pytest.raises(SettingsError, match="no cluster file"):
+        load_cluster(tmp_path / "none.toml")

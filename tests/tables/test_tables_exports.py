@@ -241,3 +241,30 @@ def test_control_characters_do_not_reach_the_terminal():
     )
     assert "\x1b" not in rendered
     assert "\x07" not in rendered
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1+1", "-2+3", "@SUM(A1)", " =1", "\t=1", "\r=1", "\uff1d1+1", '=HYPERLINK("x")']
+)
+def test_text_of_a_foreign_record_is_no_formula_in_csv(text):
+    run = done("cub/deit_tiny/dcal", 0, 84.0, commit=text)
+    run.result["config_hash"] = text
+    rendered = csv_export.render(build("table1", "paper", [run]))
+    (row,) = [row for row in csv.DictReader(io.StringIO(rendered)) if row["commit"]]
+    assert row["commit"] == "'" + " ".join(text.split())
+    assert row["config_hashes"] == row["commit"]
+    assert csv_export.without_formula(text) == f"'{text}"
+
+
+@pytest.mark.parametrize(
+    "value", [-3.1, "-3.1", "+0.5", "-1e-05", 7, None, "seed 1: =1", "", "a-b", float("-inf")]
+)
+def test_numbers_and_other_text_stay_as_they_are_in_csv(value):
+    assert csv_export.without_formula(value) is value
+
+
+def test_a_negative_gain_is_a_number_in_csv():
+    runs = [done("cub/deit_tiny/baseline", 0, 84.0), done("cub/deit_tiny/dcal", 0, 80.0)]
+    rows = csv.DictReader(io.StringIO(csv_export.render(build("table1", "paper", runs))))
+    (gain,) = [row for row in rows if row["method"] == "gain" and row["n"] == "1"]
+    assert float(gain["measured_mean"]) == -4.0
