@@ -99,6 +99,8 @@ def into_cache(tag: str) -> Got:
     file = into_hub_cache(tag, again=damaged)
     if damage := weight_formats.defect(file, thorough=True) or _other_digest(file):
         raise FetchError(f"{file}, just fetched, is {damage}")
+    if problem := _unusable(file):
+        raise FetchError(f"{file}, just fetched, {problem}")
     return Got(file, file.stat().st_size, file_sha256(file), "fetched")
 
 
@@ -119,6 +121,8 @@ def _there_already(tag: str, found: Path, folder: Path) -> Got:
             f"{found} has sha256 {sha256[:12]}…, weights.json beside it says {recorded[:12]}…: delete it to have it "
             "fetched again, or the tag's entry in weights.json to keep it"
         )
+    if not recorded and (problem := _unusable(found)):
+        raise FetchError(f"{found} {problem}: delete it to have it fetched again")
     if digits := weight_formats.contradicted_name(found, sha256):
         raise FetchError(
             f"{found} should have a sha256 that begins with {digits}, as its name says; it is {sha256[:12]}…: delete "
@@ -141,9 +145,22 @@ def _verify(part: Part, known: Entry | None, folder: Path) -> None:
             f"{part.source} has sha256 {part.sha256[:12]}…, {folder / weight_manifest.NAME} says "
             f"{known.sha256[:12]}… ({known.file}): remove the tag's entry there if the new file is wanted"
         )
+    elif values := _unusable(part.path):
+        problem = f"{part.source} {values}"
     if problem:
         part.path.unlink()
         raise FetchError(problem)
+
+
+def _unusable(file: Path) -> str:
+    """Why the values of a whole file could not be loaded, or ""."""
+    from dcal.weight_values import not_finite  # numpy, only where a file is new
+
+    try:
+        problem = not_finite(file)
+    except Exception as error:  # a file that is whole and no weights raises by what it is
+        return f"cannot be read as weights ({type(error).__name__}: {error})"
+    return f"holds values that are no numbers: {problem}" if problem else ""
 
 
 def _recorded(tag: str, file: Path, folder: Path, sha256: str, source: str, how: str) -> Got:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +24,7 @@ from dcal import tensors, weight_formats
 from dcal.atomic import write_bytes
 from dcal.configuration import Configuration, configuration_of, require_buildable
 from dcal.model import DCAL
-from dcal.weight_reading import WeightsError
+from dcal.weight_reading import WeightsError, not_finite
 
 # Raised when a file can no longer be read by the rules of the version before.
 FORMAT = 1
@@ -47,7 +48,8 @@ def save(
     a loaded model finds it in ``about``. It is not handed on when a loaded model is saved again: training may have made
     it untrue.
     Raises ValueError for a path without the suffix .safetensors, for names that are not one a class, for a model that
-    ``dcal.build`` could not build again and an ``about`` that is no JSON; OSError where the file cannot be written.
+    ``dcal.build`` could not build again or whose weights are NaN or infinite, and an ``about`` that is no JSON; OSError
+    where the file cannot be written.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
@@ -61,6 +63,8 @@ def save(
     except (TypeError, ValueError) as error:
         raise ValueError(f"about has to be what JSON can hold: {error}") from error
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in _state(model).items()}
+    if problem := not_finite(state):
+        raise ValueError(f"this model has weights that are no numbers: {problem}. {path} was not written")
     header = {
         "format": FORMAT,
         "written_by": {"timm": timm.__version__, "torch": torch.__version__},
@@ -75,13 +79,15 @@ def load(path: str | Path) -> DCAL:
     """The model that ``save`` wrote, in eval mode on the CPU, tensors bit for bit.
 
     Its attributes ``mean``, ``std``, ``class_names`` and ``about`` are the file's; ``pretrained`` is None.
-    Raises WeightsError for a file that is missing, damaged, changed, of a newer format or of no DCAL model, and for a
-    timm model that nobody registered.
+    Raises WeightsError for a file that is missing, damaged, changed, of a newer format or of no DCAL model, for weights
+    that are NaN or infinite, and for a timm model that nobody registered.
     """
     path = Path(path)
     header, state = _read(path)
     try:
         _require_whole(header, state)
+        if problem := not_finite(state):
+            raise ValueError(f"it holds values that are no numbers: {problem}")
         configuration = Configuration.read(header["model"])
         model = configuration.build()
         if problems := tensors.differences(_state(model), state):
@@ -104,14 +110,17 @@ def _state(model: DCAL) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file; expected a model that dcal.save wrote")
+    if not os.path.isfile(path):
+        found = "it is no file" if os.path.exists(path) else "no such file"
+        raise WeightsError(f"{path}: {found}; expected a model that dcal.save wrote")
     try:
         with safetensors.safe_open(path, framework="pt") as opened:
             metadata = opened.metadata() or {}
             state = {name: opened.get_tensor(name) for name in opened.keys()}
     except (safetensors.SafetensorError, OSError) as error:
-        damage = weight_formats.defect(path) if path.suffix == SUFFIX else f"no {SUFFIX} file: {error}"
+        damage = weight_formats.defect(path)
+        if path.suffix != SUFFIX:
+            damage = damage if "but" in damage else f"no {SUFFIX} file: {error}"
         raise WeightsError(f"{path} is {damage or f'damaged: {error}'}") from error
     if ENTRY not in metadata:
         raise WeightsError(

@@ -31,7 +31,7 @@ def file_names(tag: str) -> tuple[str, ...]:
 
 def find_in_folder(tag: str, folder: Path) -> Path | None:
     """The tag's file in a folder of weights, or None."""
-    return next((path for name in file_names(tag) if (path := folder / name).is_file()), None)
+    return next((path for name in file_names(tag) if os.path.isfile(path := folder / name)), None)
 
 
 def hub_repository(tag: str) -> str:

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
-import pickle
-import struct
+import stat
 import zipfile
-import zlib
 from pathlib import Path
 from typing import BinaryIO
 
+from dcal import torch_outline
+
 _PUBLISHED_DIGEST_DIGITS = 8  # deit_tiny_patch16_224-a1311bcf.pth: torch hub's convention
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first of the five pickles of torch's format before 1.6
-_ITEM_BYTES = {
-    "ByteStorage": 1,
-    "CharStorage": 1,
-    "BoolStorage": 1,
-    "ShortStorage": 2,
-    "HalfStorage": 2,
-    "BFloat16Storage": 2,
-    "IntStorage": 4,
-    "FloatStorage": 4,
-    "LongStorage": 8,
-    "DoubleStorage": 8,
-}
+_MOST_INFLATED = 20  # times its size that an archive may unpack to: weights hardly compress
+_SMALL = 2**28  # bytes that an archive may unpack to in any case
 
 
 def defect(file: Path, *, thorough: bool = False) -> str:
@@ -37,6 +26,8 @@ def defect(file: Path, *, thorough: bool = False) -> str:
         known = file.stat()
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+    if not stat.S_ISREG(known.st_mode):  # opening a named pipe would wait for ever
+        return "no file but a folder, a pipe or a device"
     return _defect(file, known.st_size, known.st_mtime_ns, thorough)
 
 
@@ -46,6 +37,9 @@ def _defect(file: Path, size: int, _date: int, thorough: bool) -> str:
         return "empty"
     try:
         with open(file, "rb") as stream:
+            if kind := other_kind(stream.read(512)):
+                return f"no weights file but {kind}"
+            stream.seek(0)
             if file.suffix == ".safetensors":
                 return _safetensors(stream, size)
             if stream.read(2) == b"PK":
@@ -56,6 +50,20 @@ def _defect(file: Path, size: int, _date: int, thorough: bool) -> str:
             return _legacy(stream, size)
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
+
+
+def other_kind(head: bytes) -> str:
+    """What a file is that servers and tools leave in the place of weights, by its first bytes, or ""."""
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, which stands for the weights: `git lfs pull` fetches them"
+    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return "a web page (HTML), such as a server's error message"
+    if text.startswith(b"<?xml"):
+        return "an XML text, such as a server's error message"
+    if len(text) > 8 and all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head):
+        return f"text, which begins with {head.decode('ascii').split(chr(10))[0][:60]!r}"
+    return ""
 
 
 def _safetensors(stream: BinaryIO, size: int) -> str:
@@ -69,7 +77,7 @@ def _safetensors(stream: BinaryIO, size: int) -> str:
         header = json.loads(stream.read(length))
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         expected = 8 + length + max(ends, default=0)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return f"no .safetensors ({size:,} bytes whose header is damaged)"
     return "" if size == expected else _wrong_length(size, expected)
 
@@ -81,81 +89,42 @@ def _archive(stream: BinaryIO, thorough: bool) -> str:
             members = archive.infolist()
             if not members:
                 return "an empty archive"
+            unpacked = sum(member.file_size for member in members)
+            packed = sum(member.compress_size for member in members)
+            if unpacked > max(_SMALL, _MOST_INFLATED * packed):
+                return f"no weights file: an archive of {packed:,} bytes that unpacks to {unpacked:,}"
             for member in members:
                 stream.seek(member.header_offset)
                 if stream.read(4) != b"PK\x03\x04":
                     return f"damaged: {member.filename} is not where the archive's directory says"
             damaged = archive.testzip() if thorough else None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged directory raises by where its bytes go wrong
         return f"truncated or damaged: {str(error) or type(error).__name__}"
     return f"damaged: {damaged} has another checksum than the archive says" if damaged else ""
 
 
 def _legacy(stream: BinaryIO, size: int) -> str:
-    """torch before 1.6: five pickles (magic number, protocol, machine, the object, the storages' keys), then of each
-    storage the number of its elements and their bytes."""
+    """torch before 1.6: the lengths that its pickles state must be those of the storages behind them."""
     foreign = f"no weights file ({size:,} bytes, neither a zip nor torch's format before 1.6)"
     if stream.peek(1)[:1] != b"\x80":
         return foreign
     outline = None
     try:
-        if _Outline(stream).load() != _LEGACY_MAGIC:
+        outline = torch_outline.legacy_head(stream)
+        if outline is None:
             return foreign
-        for _ in range(2):
-            _Outline(stream).load()
-        outline = _Outline(stream)
-        outline.load()
-        for key in _Outline(stream).load():
-            count = struct.unpack("<q", stream.read(8))[0]
+        for key, count in torch_outline.legacy_storages(stream, outline):
             if count != outline.elements[key]:
                 return (
                     f"damaged: storage {key} has {count:,} elements, {outline.elements[key]:,} were expected"
                 )
-            stream.seek(count * outline.item_bytes[key], 1)
     except (
         Exception
     ):  # a damaged pickle raises whatever it likes; before the object is read, it may be no torch file
         return _truncated(size, "more") if outline else foreign
     return "" if stream.tell() == size else _wrong_length(size, stream.tell())
-
-
-class _Inert:
-    """Stands for whatever a pickle names; takes every call and keeps nothing."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        pass
-
-    def __call__(self, *_: object, **__: object) -> _Inert:
-        return self
-
-    def __setitem__(self, *_: object) -> None:
-        pass
-
-    def __setstate__(self, _: object) -> None:
-        pass
-
-    def append(self, _: object) -> None:
-        pass
-
-    def extend(self, _: object) -> None:
-        pass
-
-
-class _Outline(pickle.Unpickler):
-    """Reads how large a legacy file's storages are. Nothing that the file names is imported, so nothing runs."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        super().__init__(stream)
-        self.elements: dict[str, int] = {}
-        self.item_bytes: dict[str, int] = {}
-
-    def find_class(self, module: str, name: str) -> type:
-        return type(name, (_Inert,), {})
-
-    def persistent_load(self, saved: tuple) -> _Inert:
-        _, kind, key, _, elements, *_ = saved
-        self.elements[key], self.item_bytes[key] = elements, _ITEM_BYTES[kind.__name__]
-        return _Inert()
 
 
 def contradicted_name(file: Path, sha256: str) -> str:

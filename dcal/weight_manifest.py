@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 NAME = "weights.json"
+_LIMIT = 10 * 2**20  # bytes
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,12 @@ def read(folder: Path) -> dict[str, Entry]:
     """The entries by tag; none where the folder has no manifest. Raises ValueError for one that is damaged."""
     path = folder / NAME
     try:
-        text = path.read_text(encoding="utf-8")
+        known = path.stat()
+        if not stat.S_ISREG(known.st_mode):  # opening a named pipe would wait for ever
+            raise ValueError(f"{path} is a folder, a pipe or a device, expected a file; remove it")
+        if known.st_size > _LIMIT:
+            raise ValueError(f"{path} has {known.st_size:,} bytes, expected at most {_LIMIT:,}; remove it")
+        text = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
@@ -37,7 +44,10 @@ def read(folder: Path) -> dict[str, Entry]:
     try:
         rows = json.loads(text)["files"]
         entries = [Entry(tag, **{name: row[name] for name in _ROW}) for tag, row in rows.items()]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        for entry, name in ((entry, name) for entry in entries for name in _ROW):
+            if type(getattr(entry, name)) is not (int if name == "size" else str):
+                raise ValueError(f"{name} of {entry.tag} is {getattr(entry, name)!r}")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"{path} is damaged ({type(error).__name__}: {error}): expected what `make weights` writes; delete it "
             "and call `make weights` again"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import safetensors
 import safetensors.torch
 import timm
 import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
+
+from dcal import weight_formats, weight_values
+
+_REFETCH = "fetch it again, or convert it again from a whole copy"
 
 
 class WeightsError(RuntimeError):
@@ -23,33 +27,82 @@ def read_tensors(file: Path, model: nn.Module) -> tuple[dict[str, Tensor], tuple
     """The file's tensors, and the names of the classifier's where they are not among the tensors (.npz).
 
     .safetensors; .pth, .pt, .bin with tensors only, bare or under ``model`` or ``state_dict``; Google's .npz for a ViT.
+    Raises WeightsError as ``read_state``, and for values that are NaN or infinite.
+    """
+    state = read_state(file)
+    if problem := not_finite(state):
+        raise WeightsError(
+            f"{file} holds values that are no numbers: {problem}. Nothing was loaded; {_REFETCH}"
+        )
+    if file.suffix != ".npz":
+        return state, ()
+    try:
+        return _google(file, state, model)
+    except WeightsError:
+        raise
+    except Exception as error:  # timm's reader fails in many ways on arrays that are not those it looks for
+        raise _unreadable(file, reason(error)) from error
+
+
+def read_state(file: Path) -> dict[str, Tensor]:
+    """All tensors of a weights file under the file's own names; a torch file's also from ``model`` or ``state_dict``.
+
     Raises WeightsError for a file that cannot be read, and for one with pickled objects, which could run any code.
     """
+    if problem := weight_formats.defect(file, thorough=True):
+        raise _unreadable(file, problem)
     try:
         if file.suffix == ".npz":
-            return _google(file, model)
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
         if file.suffix == ".safetensors":
-            state = safetensors.torch.load_file(file)
-        else:
-            state = torch.load(file, map_location="cpu", weights_only=True)
+            return safetensors.torch.load_file(file)
+        state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if not _is_torch_file(file):
-            raise _unreadable(file, error) from error
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if named is None and "Trying to" not in str(error):
+            raise _unreadable(file, reason(error)) from error
         raise WeightsError(
-            f"{file} holds pickled objects beside tensors and is not loaded: they could run any code. "
-            "Re-save its state_dict alone, or as .safetensors"
+            f"{file} holds pickled objects beside tensors{f' ({named[1]})' if named else ''} and is not loaded: they "
+            "could run any code. Re-save its state_dict alone, or as .safetensors"
         ) from error
-    except (OSError, EOFError, ValueError, RuntimeError, KeyError, zipfile.BadZipFile) as error:
-        if isinstance(error, WeightsError):
-            raise
-        raise _unreadable(file, error) from error
-    except safetensors.SafetensorError as error:
-        raise _unreadable(file, error) from error
+    except Exception as error:  # damaged content raises whatever it likes
+        raise _unreadable(file, reason(error)) from error
     for wrapper in ("model", "state_dict"):
         state = state.get(wrapper, state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{file} holds no state_dict: expected tensors by name")
-    return dict(state), ()
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
+        raise WeightsError(f"{file} holds no tensors by name: expected a state_dict")
+    return dict(state)
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> str:
+    """The tensors with NaN or infinite values, e.g. ``blocks.3.attn.qkv.weight (NaN)``, or ""."""
+    found = []
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or weight_values.is_mask(name):
+            continue
+        values = tensor if tensor.dtype.itemsize > 1 else tensor.float()  # 8 bits: torch cannot compare them
+        if not torch.isfinite(values).all():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            found.append(weight_values.description(name, kind, bool(values.isnan().any())))
+    return weight_values.shortened(found)
+
+
+def reason(error: Exception) -> str:
+    """Why a library could not read a file, in its words unless these are advice to load it without a check."""
+    text = str(error).splitlines()[0] if str(error) else ""
+    if isinstance(error, OSError):
+        text = error.strerror or text
+    if (
+        not text
+        or "weights_only" in text
+        or "torch.load" in text
+        or isinstance(error, pickle.UnpicklingError)
+    ):
+        return f"its content is damaged ({type(error).__name__})"
+    return text
 
 
 def of_another_model(file: Path, model: nn.Module, problems: list[str]) -> WeightsError:
@@ -58,7 +111,9 @@ def of_another_model(file: Path, model: nn.Module, problems: list[str]) -> Weigh
     return WeightsError(f"{file} is not a file of {architecture}: {'; '.join(problems)}. Nothing was loaded")
 
 
-def _google(file: Path, model: nn.Module) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+def _google(
+    file: Path, arrays: Mapping[str, Tensor], model: nn.Module
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Google's JAX layout, read by timm at the weights' native size, so that every later step is the same as for
     the other formats (timm's npz path would resize the position embedding bilinearly)."""
     if not isinstance(model, VisionTransformer):
@@ -66,10 +121,8 @@ def _google(file: Path, model: nn.Module) -> tuple[dict[str, Tensor], tuple[str,
     # The weights drawn here are overwritten; what the run draws afterwards must not depend on the file's format.
     with torch.random.fork_rng(devices=()):
         native = timm.create_model(model.pretrained_cfg["architecture"], pretrained=False, num_classes=0)
-    with np.load(file, allow_pickle=False) as arrays:
-        names = arrays.files
-        blocks = {part for name in names for part in name.split("/") if part.startswith("encoderblock_")}
-        kernels = [arrays[name].shape for name in names if name.endswith("embedding/kernel")]
+    blocks = {part for name in arrays for part in name.split("/") if part.startswith("encoderblock_")}
+    kernels = [array.shape for name, array in arrays.items() if name.endswith("embedding/kernel")]
     height, width = native.patch_embed.proj.weight.shape[-2:]
     problems = []
     if len(blocks) != len(native.blocks):
@@ -80,18 +133,12 @@ def _google(file: Path, model: nn.Module) -> tuple[dict[str, Tensor], tuple[str,
         raise of_another_model(file, native, problems)
     with torch.no_grad():
         native.load_pretrained(str(file))
-    dropped = tuple(sorted(name for name in names if {"head", "pre_logits"} & set(name.split("/"))))
+    dropped = tuple(sorted(name for name in arrays if {"head", "pre_logits"} & set(name.split("/"))))
     return native.state_dict(), dropped
 
 
-def _is_torch_file(file: Path) -> bool:
-    with open(file, "rb") as stream:
-        return stream.read(2) in (b"PK", b"\x80\x02")
-
-
-def _unreadable(file: Path, error: Exception) -> WeightsError:
+def _unreadable(file: Path, problem: str) -> WeightsError:
     size = file.stat().st_size if file.exists() else 0
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return WeightsError(
-        f"{file} ({size:,} bytes) cannot be read as {file.suffix} weights: {reason}. Fetch it again"
+        f"{file} ({size:,} bytes) cannot be read as {file.suffix} weights: {problem}. {_REFETCH.capitalize()}"
     )

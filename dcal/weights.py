@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,8 @@ from torch import Tensor, nn
 
 from dcal import weight_files, weight_manifest
 from dcal.weight_families import Family, family_of
-from dcal.weight_reading import WeightsError, of_another_model, read_tensors
-
-NAMED = 6  # tensors named in an error before "and n more"
+from dcal.weight_reading import WeightsError, not_finite, of_another_model, read_tensors
+from dcal.weight_values import shortened
 
 __all__ = ["LoadReport", "WeightsError", "load_pretrained", "locate"]
 
@@ -38,7 +38,7 @@ class LoadReport:
         parts = [f"{self.loaded} pretrained tensors from {self.file}"]
         if self.resized:
             words = {("pos_embed",): "position embedding"}
-            what = words.get(self.resized_names, f"{_some(list(self.resized_names))}, the first")
+            what = words.get(self.resized_names, f"{shortened(self.resized_names)}, the first")
             parts.append(f"{what} resized from {self.resized[0]} to {self.resized[1]}")
         parts.append(f"pretrained classifier dropped: {', '.join(self.dropped) or 'the file has none'}")
         return "; ".join(parts)
@@ -53,10 +53,14 @@ def locate(tag: str, source: str | Path) -> Path:
     if source == "hub":
         return weight_files.find_in_hub_cache(tag) or _download(tag)
     path = Path(source)
-    if path.is_file():
+    if os.path.isfile(path):
         return path
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise WeightsError(f"no weights at {path}: expected the file of {tag} or a folder that holds it")
+    try:
+        next(path.iterdir(), None)
+    except OSError as error:
+        raise WeightsError(f"the folder of weights {path} cannot be read: {error.strerror}") from error
     found = weight_files.find_in_folder(tag, path)
     if found is None:
         raise WeightsError(
@@ -102,8 +106,8 @@ def load_pretrained(model: nn.Module, file: Path) -> LoadReport:
 
     The pretrained classifier is dropped, everything else must match exactly; tables of positions must be those of the
     input size that the weights were trained for, and are then resized to the model's (``weight_families``).
-    Raises WeightsError if a tensor of the model is missing from the file, of another shape, or unknown, or if
-    weights.json beside the file records another digest.
+    Raises WeightsError if a tensor of the model is missing from the file, of another shape, unknown, of whole numbers,
+    NaN or infinite, or if weights.json beside the file records another digest.
     """
     family = family_of(model)
     if family is None:
@@ -121,6 +125,7 @@ def load_pretrained(model: nn.Module, file: Path) -> LoadReport:
     expected = model.state_dict()
     # Names and shapes first: timm's filter would resample another patch size into this model without a word.
     _check(raw, expected, native.state_dict(), family, file, model)
+    _require_representable(raw, expected, file)
     state = family.fitted(raw, model, native)
     model.load_state_dict(state, strict=True)
     shapes = {name: (tuple(raw[name].shape), tuple(expected[name].shape)) for name in sorted(raw)}
@@ -163,18 +168,29 @@ def _check(
 ) -> None:
     problems = []
     if missing := sorted(expected.keys() - state.keys()):
-        problems.append(f"it lacks {_some(missing)}")
+        problems.append(f"it lacks {shortened(missing)}")
     if unknown := sorted(state.keys() - expected.keys()):
-        problems.append(f"it has {_some(unknown)}, which the model has not")
-    shapes = []
+        problems.append(f"it has {shortened(unknown)}, which the model has not")
+    shapes, kinds = [], []
     for key in sorted(state.keys() & expected.keys()):
         wanted = _wanted_shape(key, expected, native, family)
         if tuple(state[key].shape) != wanted:
             shapes.append(f"{key} {tuple(state[key].shape)} instead of {wanted}")
+        if expected[key].is_floating_point() and not state[key].is_floating_point():
+            kinds.append(f"{key} is {str(state[key].dtype).removeprefix('torch.')}")
     if shapes:
-        problems.append(f"shapes differ: {_some(shapes)}")
+        problems.append(f"shapes differ: {shortened(shapes)}")
+    if kinds:
+        problems.append(f"expected floating-point numbers, not a quantised copy: {shortened(kinds)}")
     if problems:
         raise of_another_model(file, model, problems)
+
+
+def _require_representable(state: dict[str, Tensor], expected: dict[str, Tensor], file: Path) -> None:
+    """Raises WeightsError for a finite value that becomes infinite in the model's type, e.g. float64's 1e300."""
+    narrowed = {name: value.to(expected[name].dtype) for name, value in state.items()}
+    if problem := not_finite(narrowed):
+        raise WeightsError(f"{file} holds values that the model cannot: {problem}. Nothing was loaded")
 
 
 def _wanted_shape(
@@ -186,8 +202,3 @@ def _wanted_shape(
     if re.fullmatch(pattern, name) and name in native:
         shape[axis] = native[name].shape[axis]
     return tuple(shape)
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

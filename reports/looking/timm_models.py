@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import safetensors.torch
 import timm
 import torch
 from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor, nn
+from torch import nn
 
 from benchmark.checkpoint import weights_sha256
 from benchmark.data.loader import normalise
@@ -16,6 +15,7 @@ from benchmark.data.pictures import TestPictures
 from benchmark.data.transforms import ViewSettings
 from benchmark.errors import RunError, SettingsError
 from dcal.backbones import adapter_for
+from dcal.weight_reading import read_state
 from dcal.weights import WeightsError, load_pretrained, locate
 from reports.looking.models import Network
 
@@ -71,23 +71,12 @@ def plain(
 
 def _with_classifier(vit: VisionTransformer, file: Path) -> None:
     """Give the headless model the file's own linear classifier. Google's .npz files have a layer in between: none."""
-    tensors = _tensors(file)
+    tensors = {} if file.suffix == ".npz" else read_state(file)
     weight, bias = tensors.get("head.weight"), tensors.get("head.bias")
     if weight is None or bias is None or weight.shape[1:] != (vit.embed_dim,):
         return
     vit.head, vit.num_classes = nn.Linear(vit.embed_dim, len(weight)), len(weight)
     vit.head.load_state_dict({"weight": weight, "bias": bias})
-
-
-def _tensors(file: Path) -> dict[str, Tensor]:
-    if file.suffix == ".npz":
-        return {}
-    if file.suffix == ".safetensors":
-        return safetensors.torch.load_file(file)
-    state = torch.load(file, map_location="cpu", weights_only=True)
-    for wrapper in ("model", "state_dict"):
-        state = state.get(wrapper, state)
-    return state
 
 
 def _imagenet() -> tuple[str, ...]:

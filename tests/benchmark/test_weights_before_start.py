@@ -34,6 +34,11 @@ def cut_off(folder):
     )
 
 
+def a_web_page(folder):
+    (folder / FILE).write_bytes(b"<!DOCTYPE html><html>403 Forbidden</html>")
+    return f"{FILE} is no weights file but a web page (HTML)"
+
+
 def of_another_size(folder):
     (folder / FILE).write_bytes(WHOLE)
     record(folder, size=len(WHOLE) + 1)
@@ -56,7 +61,7 @@ def missing(folder):
     return f"no {TAG} in {folder}: `make weights` fetches it"
 
 
-CASES = [cut_off, of_another_size, of_another_name, beside_a_damaged_record, missing]
+CASES = [cut_off, a_web_page, of_another_size, of_another_name, beside_a_damaged_record, missing]
 
 
 @pytest.fixture

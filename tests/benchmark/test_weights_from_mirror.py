@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -165,6 +166,26 @@ def test_a_damaged_record_is_named(weights, mirror, folder):
     (mirror / f"{TINY}.safetensors").write_bytes(whole())
     (folder / "weights.json").write_text("{")
     assert "weights.json is damaged" in refused(weights, folder)
+
+
+def with_nan():
+    """A .safetensors of one tensor whose second value is NaN."""
+    header = b'{"t":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}}'
+    return len(header).to_bytes(8, "little") + header + struct.pack("<3f", 1, float("nan"), 2)
+
+
+def test_values_that_are_no_numbers_are_neither_copied_nor_recorded(weights, mirror, folder):
+    (mirror / f"{TINY}.safetensors").write_bytes(with_nan())
+    said = refused(weights, folder)
+    assert f"{mirror / TINY}.safetensors holds values that are no numbers: t (NaN)" in said
+    (folder / f"{TINY}.safetensors").write_bytes(with_nan())
+    said = refused(weights, folder)
+    assert f"{folder / TINY}.safetensors holds values that are no numbers: t (NaN): delete it" in said
+
+
+def test_a_web_page_is_called_one(weights, mirror, folder):
+    (mirror / f"{TINY}.pth").write_bytes(b"<!DOCTYPE html><html>403 Forbidden</html>")
+    assert f"{mirror / TINY}.pth is no weights file but a web page (HTML)" in refused(weights, folder)
 
 
 def test_mini_backbones_come_with_the_checkout_and_nothing_is_written_beside_them(weights):

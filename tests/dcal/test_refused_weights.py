@@ -123,7 +123,7 @@ def test_a_refused_file_leaves_the_model_as_it_was(tmp_path):
 
 def test_a_file_that_holds_no_tensors_by_name_is_refused(tmp_path):
     torch.save([1, 2, 3], tmp_path / "weights.pth")
-    with pytest.raises(dcal.WeightsError, match="expected tensors by name"):
+    with pytest.raises(dcal.WeightsError, match="no tensors by name: expected a state_dict"):
         build("small_vit", tmp_path / "weights.pth")
 
 
