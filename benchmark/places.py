@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.config import load_profile
 from benchmark.data.registry import is_own
+from benchmark.errors import SettingsError
+from benchmark.reading import explanation
 
 MINI_WEIGHTS = Path(__file__).parent / "mini" / "weights"
 
@@ -29,7 +33,15 @@ class Places:
 
     @classmethod
     def of(cls, profile: str, runs: Path, data: Path | None, weights: Path | None) -> Places:
-        """The places a profile uses: what the user names, else the mini profile's own."""
+        """The places a profile uses: what the user names, else the mini profile's own.
+
+        A folder of data need not exist yet. Raises SettingsError for one that is no folder, and for folders that this
+        user may not read.
+        """
+        if data is not None:
+            _require_readable("DATA", data, "the folder that holds the datasets")
+        if weights is not None and not os.path.isfile(weights):
+            _require_readable("WEIGHTS", weights, "a folder of weights, or one file of them")
         loaded = load_profile(profile)
         generated = loaded.pictures == "generated"
         if generated and data is None:
@@ -37,3 +49,15 @@ class Places:
         if loaded.backbones == "mini" and weights is None:
             weights = MINI_WEIGHTS
         return cls(Path(runs), data, weights, generated)
+
+
+def _require_readable(name: str, folder: Path, expected: str) -> None:
+    """Raises SettingsError for what is there and is no folder that can be listed."""
+    try:
+        if not stat.S_ISDIR(os.stat(folder).st_mode):
+            raise SettingsError(f"{name}={folder} is no folder: expected {expected}")
+        os.scandir(folder).close()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SettingsError(f"{name}: {explanation(folder, error)}; expected {expected}") from error

@@ -185,6 +185,8 @@ def _not_started(config: Config, places: Places) -> tuple[str, str]:
             return "no-data", f"no {row.folders[0]} in {places.data or 'DATA, which is not set'}"
     except OSError as error:
         return "no-data", explanation(places.data, error)
+    except DataError as error:  # several folders that could be meant
+        return "no-data", str(error)
     if lacking := lacking_weights(config, places, download=not weight_files.hub_is_offline()):
         return "no-weights", lacking
     return "missing", "not run"

@@ -7,33 +7,50 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from benchmark.data import matlab_files
 from benchmark.data.fgvc import FGVCDataset, assemble
-from benchmark.data.lists import need_files, refuse
+from benchmark.data.lists import control_character, need_files, refuse
+from benchmark.data.matlab_files import MatlabFile, Variable
 from benchmark.errors import DataError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 ADVICE = (
     "Fetch the official annotation files again; for a subset, keep whole rows of 'annotations' and all of "
     "'class_names'."
 )
 WITH_LABELS = "cars_test_annos_withlabels.mat"
+_NAMES, _ROWS = "class_names", "annotations"  # variables
 
 
 def annotation_files(root: Path) -> tuple[Path, ...]:
     """The files that determine lists and labels: layout (b)'s only where nothing of (a)'s is there."""
-    names = root / "devkit" / "cars_meta.mat"
-    train = root / "devkit" / "cars_train_annos.mat"
-    places = (root / WITH_LABELS, root / "devkit" / WITH_LABELS)
-    test = next((place for place in places if place.is_file()), places[0])
+    devkit = _devkit(root)
+    names = devkit / "cars_meta.mat"
+    train = devkit / "cars_train_annos.mat"
+    places = (root / WITH_LABELS, devkit / WITH_LABELS)
+    test = next((place for place in places if os.path.isfile(place)), places[0])
     everything = root / "cars_annos.mat"
-    if everything.is_file() and not train.is_file():
+    if os.path.isfile(everything) and not os.path.isfile(train):
         return (everything,)
     return names, train, test
+
+
+def _devkit(root: Path) -> Path:
+    """The folder of the annotation files, also where its archive was unpacked into a folder of its own."""
+    plain = root / "devkit"
+    if os.path.isfile(plain / "cars_meta.mat"):
+        return plain
+    candidates = [root / "car_devkit" / "devkit", plain / "devkit", root / "car_devkit"]
+    found = [folder for folder in candidates if os.path.isfile(folder / "cars_meta.mat")]
+    if len(found) > 1:
+        raise DataError(
+            f"Stanford Cars at {root}: found cars_meta.mat in {' and in '.join(map(str, found))}, expected one of "
+            "them; remove the others"
+        )
+    return found[0] if found else plain
 
 
 def read(root: Path) -> FGVCDataset:
@@ -48,13 +65,16 @@ def read(root: Path) -> FGVCDataset:
     names_file, train_file, test_file = files
     _need_test_labels(root, test_file)
     need_files("Stanford Cars", files, ADVICE)
-    names = _class_names(names_file)
+    fields = ("fname", "class")
+    wanted = {names_file: [_NAMES], train_file: [_ROWS], test_file: [_ROWS]}
+    loaded = matlab_files.load(wanted, fields, ADVICE)
+    names = _class_names(names_file, loaded[names_file])
     problems: list[str] = []
     train, test = (
         [
             (f"{folder}/{name}", position)
             for name, position in _rows(
-                _annotations(file, ("fname", "class")), file.name, len(names), problems
+                _annotations(file, fields, loaded[file]), file.name, len(names), problems
             )
         ]
         for file, folder in (
@@ -75,13 +95,15 @@ def _read_joint(root: Path, file: Path) -> FGVCDataset:
             f"devkit/cars_meta.mat, devkit/cars_train_annos.mat and {WITH_LABELS}. Fetch these three files, "
             f"or the car_ims images"
         )
-    names = _class_names(file)
+    fields = ("relative_im_path", "class", "test")
+    loaded = matlab_files.load({file: [_NAMES, _ROWS]}, fields, ADVICE)[file]
+    names = _class_names(file, loaded)
     problems: list[str] = []
-    annotations = _annotations(file, ("relative_im_path", "class", "test"))
+    annotations = _annotations(file, fields, loaded)
     rows = _rows(annotations, file.name, len(names), problems, name_field="relative_im_path")
     in_test = [_number(value) for value in annotations["test"]]
     problems += [
-        f"{file.name}, row {number}: 'test' is {annotations['test'][number - 1]!r}, expected 0 or 1"
+        f"{file.name}, row {number}: 'test' is {_shown(annotations['test'][number - 1])}, expected 0 or 1"
         for number, value in enumerate(in_test, 1)
         if value not in (0, 1)
     ]
@@ -91,12 +113,12 @@ def _read_joint(root: Path, file: Path) -> FGVCDataset:
 
 
 def _need_test_labels(root: Path, test_file: Path) -> None:
-    if (root / "devkit").is_dir() and not test_file.is_file():
-        plain = any((root / folder / "cars_test_annos.mat").is_file() for folder in ("", "devkit"))
+    if os.path.isdir(devkit := _devkit(root)) and not os.path.exists(test_file):
+        plain = any(os.path.isfile(folder / "cars_test_annos.mat") for folder in (root, devkit))
         found = "found cars_test_annos.mat, which has no labels, but no" if plain else "found no"
         raise DataError(
             f"Stanford Cars at {root}: {found} {WITH_LABELS}, so the test split has no labels. It is a "
-            f"download of its own: put it beside the folders or in devkit/"
+            f"download of its own: put it beside the folders or in {devkit.relative_to(root)}/"
         )
 
 
@@ -105,35 +127,41 @@ def _folder(root: Path, name: str) -> str:
     return f"{name}/{name}" if (root / name / name).is_dir() else name
 
 
-def _load(file: Path, variable: str) -> np.ndarray:
-    """One variable of a .mat file as a 1-d array, singleton axes dropped."""
-    import numpy as np
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(file, squeeze_me=True)
-    except Exception as error:  # scipy raises a dozen kinds, by where the bytes go wrong
-        raise DataError(
-            f"{file}: found {file.stat().st_size:,} bytes that cannot be read as a MATLAB file ({error}), "
-            f"expected one of version 4 to 7.2. {ADVICE}"
-        ) from error
-    if variable not in content:
-        there = ", ".join(name for name in content if not name.startswith("__")) or "nothing"
-        raise DataError(f"{file}: found {there}, expected the variable {variable!r}. {ADVICE}")
-    values = np.atleast_1d(content[variable])
-    if not values.size:
-        raise DataError(f"{file}: {variable!r} is empty, expected one entry a row. {ADVICE}")
-    return values
+def _variable(file: Path, loaded: MatlabFile, name: str) -> Variable:
+    """One variable of a file, a row an entry."""
+    if name not in loaded.variables:
+        there = ", ".join(loaded.names) or "nothing"
+        raise DataError(f"{file}: found {there}, expected the variable {name!r}. {ADVICE}")
+    variable = loaded.variables[name]
+    if 0 in variable.shape:
+        raise DataError(f"{file}: {name!r} is empty, expected one entry a row. {ADVICE}")
+    if len(variable.shape) != 1:
+        sizes = "×".join(map(str, variable.shape))
+        raise DataError(f"{file}: {name!r} has {sizes} entries, expected one row or column. {ADVICE}")
+    return variable
 
 
-def _class_names(file: Path) -> tuple[str, ...]:
-    return tuple(str(name) for name in _load(file, "class_names"))
+def _class_names(file: Path, loaded: MatlabFile) -> tuple[str, ...]:
+    names = _variable(file, loaded, _NAMES).columns.get("")
+    if names is None:
+        raise DataError(f"{file}: {_NAMES!r} is a struct, expected texts. {ADVICE}")
+    problems = [
+        f"{file.name}, {_NAMES!r}, entry {number}: found {_shown(name)}, expected the name of a class"
+        for number, name in enumerate(names, 1)
+        if not isinstance(name, str) or not name.strip() or control_character(name)
+    ]
+    refuse(str(file), problems, ADVICE)
+    return tuple(names)
 
 
-def _annotations(file: Path, fields: tuple[str, ...]) -> np.ndarray:
-    """The struct array ``annotations``; raises DataError where it lacks one of the fields."""
-    annotations = _load(file, "annotations")
-    found = annotations.dtype.names or ()
+def _annotations(
+    file: Path, fields: Sequence[str], loaded: MatlabFile | None = None
+) -> Mapping[str, Sequence[object]]:
+    """The columns of the struct array ``annotations``; raises DataError where it lacks one of the fields."""
+    if loaded is None:
+        loaded = matlab_files.load({file: [_ROWS]}, fields, ADVICE)[file]
+    annotations = _variable(file, loaded, _ROWS)
+    found = annotations.fields
     absent = [field for field in fields if field not in found]
     if absent:
         hint = f" The labelled file is called {WITH_LABELS}." if "class" in absent else ""
@@ -141,23 +169,27 @@ def _annotations(file: Path, fields: tuple[str, ...]) -> np.ndarray:
             f"{file}: found the fields {', '.join(found) or 'of no struct'}, expected also "
             f"{', '.join(absent)}.{hint} {ADVICE}"
         )
-    return annotations
+    return annotations.columns
 
 
 def _rows(
-    annotations: np.ndarray, source: str, classes: int, problems: list[str], name_field: str = "fname"
+    annotations: Mapping[str, Sequence[object]],
+    source: str,
+    classes: int,
+    problems: list[str],
+    name_field: str = "fname",
 ) -> list[tuple[str, int]]:
     """(file name, class position) of every row; rows with a bad name or class go to ``problems``."""
     rows: list[tuple[str, int]] = []
     for number, (name, value) in enumerate(
         zip(annotations[name_field], annotations["class"], strict=True), 1
     ):
-        if not isinstance(name, str) or not name.strip():
-            problems.append(f"{source}, row {number}: {name_field!r} is {name!r}, expected a file name")
+        if not isinstance(name, str) or not name.strip() or control_character(name):
+            problems.append(f"{source}, row {number}: {name_field!r} is {_shown(name)}, expected a file name")
         class_id = _number(value)
         if class_id is None or not 1 <= class_id <= classes:
             problems.append(
-                f"{source}, row {number}: class is {value!r}, expected 1 to {classes}, the number of class_names"
+                f"{source}, row {number}: class is {_shown(value)}, expected 1 to {classes}, the number of class_names"
             )
         else:
             rows.append((str(name).strip(), class_id - 1))
@@ -165,10 +197,12 @@ def _rows(
 
 
 def _number(value: object) -> int | None:
-    """A struct field's number as a Python int (the file's uint8 would wrap below 0), None if it is none."""
-    import numpy as np
-
-    values = np.asarray(value)
-    if values.size != 1 or values.dtype.kind not in "uifb" or not float(values.item()).is_integer():
+    """A field's number, None if it is no whole one."""
+    if not isinstance(value, int | float) or not float(value).is_integer():
         return None
-    return int(values.item())
+    return int(value)
+
+
+def _shown(value: object) -> str:
+    """A value in an error's text; one that is neither text nor number comes with its description."""
+    return value[0] if isinstance(value, list) else repr(value)[:200]

@@ -14,9 +14,9 @@ from typing import TextIO
 from benchmark.data import sources
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.images import read_image
-from benchmark.data.lists import Contradictions, first, missing_files, refuse
+from benchmark.data.lists import Contradictions, first, is_there, missing_files, refuse
 from benchmark.data.reid import ReIDDataset, unanswerable
-from benchmark.errors import SuiteError
+from benchmark.errors import DataError, SuiteError
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def check(
     row = sources.row_of(key)
     try:
         root = sources.locate(key, data_root)
-    except OSError as error:
-        return Report(key, row.title, data_root, contradictions=(f"cannot look there: {error}",), limit=limit)
+    except SuiteError as error:
+        return Report(key, row.title, data_root, contradictions=(str(error),), limit=limit)
     if root is None:
         return Report(key, row.title, note=sources.absent_text(row, data_root))
     try:
@@ -84,6 +84,7 @@ def check(
     except (SuiteError, OSError) as error:
         return Report(key, row.title, root, contradictions=(str(error),), limit=limit)
     contradictions, unreadable = _beyond_official(dataset, row.official), ()
+    note = sources.nested_note(key, data_root, root)
     if decode:
         try:
             unreadable = _unreadable(dataset, set(missing), jobs)
@@ -97,7 +98,7 @@ def check(
         coverage=sources.coverage(dataset, row).text,
         images=len(dataset.pictures),
         contradictions=contradictions,
-        warnings=_warnings(dataset, limit) if isinstance(dataset, ReIDDataset) else (),
+        warnings=(*([note] if note else []), *_warnings(dataset, limit)),
         missing=missing,
         unreadable=unreadable,
         decoded=decode,
@@ -117,8 +118,14 @@ def check_all(
     """Checks dataset after dataset and prints each report as soon as it is there (out: stdout if None).
 
     options: by key, ``merge_val`` and ``skip_unparsable`` as ``check`` takes them.
-    Returns 0 if at least one dataset was found and all found ones are sound, else 1.
+    Returns 0 if at least one dataset was found and all found ones are sound, else 1. Raises DataError for a data folder
+    that does not exist.
     """
+    if data_root is not None and not is_there(data_root):
+        raise DataError(
+            f"DATA={data_root} does not exist: expected the folder that holds CUB_200_2011, VeRi_776 and their like; "
+            "that of the mini profile is written by `make mini-data`"
+        )
     out = out or sys.stdout
     reports: list[Report] = []
     for key in keys:
@@ -163,9 +170,11 @@ def _listed(title: str, entries: Sequence[str], limit: int) -> list[str]:
     return [f"  {title}: {len(entries):,}", *(f"    {entry}" for entry in first(entries, limit))]
 
 
-def _warnings(dataset: ReIDDataset, limit: int) -> tuple[str, ...]:
+def _warnings(dataset: FGVCDataset | ReIDDataset, limit: int) -> tuple[str, ...]:
     """What is peculiar about a dataset and no contradiction."""
     warnings = list(dataset.notes)
+    if not isinstance(dataset, ReIDDataset):
+        return tuple(warnings)
     if lost := unanswerable(dataset):
         warnings.append(
             f"{len(lost):,} of {len(dataset.query):,} queries cannot be answered, the gallery has their identity from "

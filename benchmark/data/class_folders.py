@@ -49,6 +49,22 @@ def annotation_files(root: Path) -> tuple[Path, ...]:
     return tuple(root / name for name in (_layout(root) if root.is_dir() else _Layout()).folders)
 
 
+def only_folder(root: Path) -> Path | None:
+    """The folder of class folders that is all there is in ``root``, as an archive unpacked into its own name leaves it.
+
+    Raises DataError for a folder that cannot be listed.
+    """
+    folders, files = top(root)
+    if (
+        len(folders) != 1
+        or _ROLES.get(folders[0].lower())
+        or any(name.lower().endswith(SUFFIXES) for name in files)
+    ):
+        return None
+    below = root / folders[0]
+    return below if len(top(below)[0]) > 1 else None
+
+
 def read(root: Path) -> FGVCDataset:
     """The dataset at ``root``, its key the folder's name; classes and pictures in the order of their names.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.data.fgvc import FGVCDataset, assemble
-from benchmark.data.lists import need_files, numbered_lines, refuse
+from benchmark.data.lists import need_files, numbered_lines, refuse, whole_number
 
 ADVICE = (
     "Unpack the official archive again; for a subset, filter images.txt, image_class_labels.txt and "
@@ -70,15 +70,16 @@ def _table(path: Path, meaning: str, problems: list[str]) -> Table:
     table: Table = {}
     for number, line in numbered_lines(path):
         head, _, rest = line.partition(" ")
-        if not head.isdecimal() or not rest.strip():
+        key = whole_number(head)
+        if key is None or not rest.strip():
             problems.append(f"{path.name}, line {number}: found {line!r}, expected '<id> <{meaning}>'")
-        elif int(head) in table:
-            before = table[int(head)][0]
+        elif key in table:
+            before = table[key][0]
             problems.append(
                 f"{path.name}, line {number}: id {head} is on line {before} already, expected once"
             )
         else:
-            table[int(head)] = (number, rest.strip())
+            table[key] = (number, rest.strip())
     return table
 
 
@@ -88,10 +89,11 @@ def _numbers(
     """id -> the row's value as a number; other values go to ``problems``."""
     numbers: dict[int, int] = {}
     for image, (number, text) in table.items():
-        if not text.isdecimal() or (allowed and int(text) not in allowed):
+        value = whole_number(text)
+        if value is None or (allowed and value not in allowed):
             problems.append(f"{name}, line {number}: found {text!r} for image {image}, expected {expected}")
         else:
-            numbers[image] = int(text)
+            numbers[image] = value
     return numbers
 
 

@@ -17,7 +17,7 @@ from benchmark.data.reid import SUFFIX, Layout, ReIDDataset
 
 LAYOUT = Layout(
     key="duke",
-    pattern=re.compile(r"(?P<identity>\d+)_c(?P<camera>\d+)_f\d+" + SUFFIX, re.ASCII),
+    pattern=re.compile(r"(?P<identity>\d{1,9})_c(?P<camera>\d{1,9})_f\d+" + SUFFIX, re.ASCII),
     example="0001_c2_f0046182.jpg",
     advice="Compare the copy with its archive; for a subset, keep whole identities.",
 )

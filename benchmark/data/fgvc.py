@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmark.data.lists import Split, refuse
+from benchmark.data.lists import Split, outside_problems, refuse
 from benchmark.errors import DataError
 
 
@@ -48,8 +48,8 @@ def assemble(
     Classes of ``names`` without any image are dropped and the labels made contiguous, order kept, so
     that a subset in the official layout is legal input.
 
-    Raises Contradictions for a file that is listed twice, an empty split, and a class that has test but
-    no train images.
+    Raises Contradictions for a file that is listed twice or lies outside the dataset's folder, an empty split, and a
+    class that has test but no train images.
     """
     problems = [f"the {split} split has no images" for split, rows in _both(train, test) if not rows]
     seen: dict[str, str] = {}
@@ -58,6 +58,7 @@ def assemble(
             if file in seen:
                 problems.append(f"{file} is listed twice ({seen[file]} and {split}), expected once")
             seen[file] = split
+    problems += outside_problems(seen)
     trained, tested = ({position for _, position in rows} for rows in (train, test))
     problems += [
         f"class {names[position]!r} has test but no train images, expected both"

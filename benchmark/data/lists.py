@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import DataError
+from benchmark.reading import MIB, explained, explanation, read_bytes
 
 SHOWN = 10  # contradictions printed in full by an error message
+LIMIT = 64 * MIB  # bytes of a list; the largest official one, MSMT17's gallery, has 4
+_LINE = 1000  # characters; the longest official one has 130
+_NAME = 255  # bytes of a file's name
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_NUMBER = re.compile(r"\d{1,9}", re.ASCII)  # records hold ids, identities and cameras as 32-bit numbers
 
 
 @dataclass(frozen=True)
@@ -59,38 +68,92 @@ def refuse(where: str, problems: Sequence[str], advice: str) -> None:
 
 def need_files(title: str, files: Iterable[Path], advice: str) -> None:
     """Raises DataError naming every annotation file that is not there."""
-    absent = [str(file) for file in files if not file.is_file()]
+    absent = [str(file) for file in files if not is_there(file)]
     if absent:
         raise DataError(f"{title}: missing {', '.join(absent)}; expected the official file there. {advice}")
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file or folder exists. Raises DataError where that cannot be told, as in a colleague's folder."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise DataError(explanation(path, error)) from error
+    return True
+
+
+def annotation_bytes(path: Path) -> bytes:
+    """The content of an annotation file. Raises DataError for what is no regular file, unreadable or far too large."""
+    with explained(path, DataError):
+        return read_bytes(path, LIMIT)
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
     """The non-blank lines of a text list, stripped, each with its line number (from 1).
 
-    Raises DataError for a file that is not UTF-8 text or has no such line.
+    Raises DataError as ``annotation_bytes``, for what is not UTF-8 text, has control characters or lines of over 1,000
+    characters, and for a list without a line.
     """
+    advice = "unpack the official archive again"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = annotation_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: found a byte that is not UTF-8 text ({error.reason} at byte {error.start}), expected a "
-            f"plain list; unpack the official archive again"
+            f"plain list; {advice}"
         ) from error
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1)]
     lines = [(number, line) for number, line in lines if line]
     if not lines:
-        raise DataError(
-            f"{path}: the list is empty, expected one row a line; unpack the official archive again"
-        )
+        raise DataError(f"{path}: the list is empty, expected one row a line; {advice}")
+    for number, line in lines:
+        if len(line) > _LINE:
+            raise DataError(
+                f"{path}, line {number}: found {len(line):,} characters, expected at most {_LINE:,}; {advice}"
+            )
+        if character := control_character(line):
+            raise DataError(
+                f"{path}, line {number}: found the control character {character!r}, expected plain text; {advice}"
+            )
     return lines
 
 
+def control_character(text: str) -> str:
+    """The first control character of a text, tabs and line ends aside, or ""."""
+    found = _CONTROL.search(text)
+    return found[0] if found else ""
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a text of at most nine digits is, else None."""
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def outside_problems(files: Iterable[str]) -> list[str]:
+    """A line for every path of a list that leads out of the dataset's folder, or that no file can have."""
+    problems = []
+    for file in files:
+        parts = file.split("/")
+        if file.startswith("/") or ".." in parts:
+            problems.append(f"{file!r} leads out of the dataset's folder, expected a path below it")
+        elif any(len(part.encode(errors="replace")) > _NAME for part in parts):
+            problems.append(f"{file[:80]!r}…: a name of more than {_NAME} bytes, which no file can have")
+        elif not file.isascii() and _SURROGATE.search(file):
+            problems.append(f"{file!r}: expected text, which no file system writes so")
+    return problems
+
+
 def missing_files(root: Path, files: Iterable[str], limit: int | None = None) -> tuple[str, ...]:
-    """Those of ``files`` that are not on disk below ``root``, in order; stops after ``limit`` (None: all of them)."""
+    """Those of ``files`` that are not on disk below ``root``, in order; stops after ``limit`` (None: all of them).
+
+    Raises DataError as ``is_there``.
+    """
     absent: list[str] = []
     for file in files:
         if limit is not None and len(absent) >= limit:
             break
-        if not (root / file).is_file():
+        if not is_there(root / file):
             absent.append(file)
     return tuple(absent)

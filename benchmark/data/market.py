@@ -15,7 +15,7 @@ from benchmark.data.reid import SUFFIX, Layout, ReIDDataset
 
 LAYOUT = Layout(
     key="market",
-    pattern=re.compile(r"(?P<identity>-1|\d+)_c(?P<camera>\d+)s\d+_\d+_\d+" + SUFFIX, re.ASCII),
+    pattern=re.compile(r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{1,9})s\d+_\d+_\d+" + SUFFIX, re.ASCII),
     example="0002_c1s1_000451_03.jpg",
     advice="Unpack the official archive again; for a subset, keep whole identities.",
 )

@@ -6,6 +6,7 @@ do, ``<identity>_c<camera>``, and go on as they like: ``0002_c1s1_000451_03.jpg`
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from benchmark.data.lists import refuse
 from benchmark.data.named import FOLDERS
 from benchmark.data.named import annotation_files as annotation_files
 from benchmark.data.picture_files import find, notes_of, problems_of
-from benchmark.data.registry import OWN
+from benchmark.data.registry import OWN, is_own
 from benchmark.data.reid import Layout, ReIDDataset
 
 EXAMPLE = "0002_c1s1_000451_03.jpg"
@@ -29,13 +30,19 @@ def recognises(root: Path) -> bool:
     return any((root / folder).is_dir() for folder in FOLDERS if folder != named.QUERY)
 
 
+def is_whole(root: Path) -> bool:
+    """Whether ``root`` has all three folders."""
+    return all(map(os.path.isdir, annotation_files(root)))
+
+
 def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -> ReIDDataset:
     """The dataset at ``root``, its key the folder's name; merge_val has no meaning here.
 
     Identity -1 is junk and left out, 0 a distractor, as in Market-1501; cameras are any numbers. Pictures are not
     opened. Raises as ``named.read`` does, and Contradictions for a picture in a format that is not read.
     """
-    return _read(root, root.name, skip_unparsable=skip_unparsable)
+    key = root.name if is_own(root.name) else OWN  # a folder one down may have an official name
+    return _read(root, key, skip_unparsable=skip_unparsable)
 
 
 def read_as_test(root: Path) -> ReIDDataset:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from benchmark.data.lists import need_files, numbered_lines
+from benchmark.data.lists import need_files, numbered_lines, whole_number
 from benchmark.data.reid import SUFFIX, Layout, Picture, ReIDDataset, assemble
 from benchmark.errors import DataError
 
@@ -20,7 +20,9 @@ TRAIN, VAL, QUERY, GALLERY = ("list_train.txt", "list_val.txt", "list_query.txt"
 
 LAYOUT = Layout(
     key="msmt17",
-    pattern=re.compile(r"(?P<identity>\d+)/(?P=identity)_\d+_(?P<camera>\d+)_[^/]+" + SUFFIX, re.ASCII),
+    pattern=re.compile(
+        r"(?P<identity>\d{1,9})/(?P=identity)_\d+_(?P<camera>\d{1,9})_[^/]+" + SUFFIX, re.ASCII
+    ),
     example="0000/0000_000_01_0303morning_0015_0.jpg",
     advice="Unpack the official archive again; for a subset, keep whole lines of the official lists.",
     one_numbering=False,
@@ -96,11 +98,11 @@ def _pictures(path: Path, folder: str, problems: list[str], unparsable: list[str
     for number, line in numbered_lines(path):
         name, _, identity = line.rpartition(" ")
         name, picture = name.strip(), LAYOUT.picture(folder, name.strip())
-        if not name or not identity.isdecimal():
+        if not name or whole_number(identity) is None:
             problems.append(f"{path.name}, line {number}: found {line!r}, expected '<path> <identity>'")
         elif picture is None:
             unparsable.append(f"{folder}/{name}")
-        elif picture.number != int(identity):
+        elif picture.number != whole_number(identity):
             problems.append(
                 f"{path.name}, line {number}: {name} has identity {identity}, expected {picture.identity} as in its "
                 f"name"

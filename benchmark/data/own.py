@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmark.backbones import BACKBONES
-from benchmark.data import class_folders, market_folders
+from benchmark.data import class_folders, market_folders, nested
 from benchmark.data.registry import DATASETS, DatasetRow, is_own
 from benchmark.errors import DataError, SettingsError
 
@@ -32,13 +34,14 @@ def register_own(name: str, data_root: Path | None) -> DatasetRow:
             f"{name!r} is a folder of {official.title}, whose name in a cell is {official.key!r}"
         )
     folder = None if data_root is None or not name else own_folder(name, data_root)
-    if folder is None or not folder.is_dir():
+    if folder is None or not os.path.isdir(folder):
         raise SettingsError(_unknown(name, folder))
     if not NAME.fullmatch(name):
+        folder = data_root if data_root.name == name else data_root / name
         raise SettingsError(
             f"dataset {name!r}: {folder} is there, but its name cannot be part of a cell's: expected letters a to z, "
-            f"digits, '_', '-' and '.', a letter or digit first, 100 at most. Rename it, or make a link to it: "
-            f"ln -s {str(folder)!r} my_data"
+            f"digits, '_', '-' and '.', a letter or digit first, 100 at most. Rename it, or make a link to it, whose "
+            f"name is then the dataset's: {_link_command(folder)}"
         )
     if name in _SECTIONS:
         raise SettingsError(f"dataset {name!r}: recipes call something else by this name; rename {folder}")
@@ -61,17 +64,35 @@ def _register(name: str, task: str) -> DatasetRow:
 def own_folder(name: str, data_root: Path) -> Path:
     """Where an own dataset lies or would lie: below DATA, or DATA itself if that is its name.
 
+    Where it holds nothing but one folder with the pictures, or one in Market-1501's layout, that folder is meant.
     Raises DataError where both could be meant.
     """
     below = data_root / name
     if data_root.name != name:
+        return _unnested(below)
+    if _unnested(data_root) == below:
         return below
     if below.is_dir():
         raise DataError(
             f"dataset {name!r}: {data_root} and {below} both have its name; set --data to {data_root.parent} for the "
             f"first, to {below} for the second"
         )
-    return data_root
+    return _unnested(data_root)
+
+
+def _unnested(folder: Path) -> Path:
+    """The folder itself, or the one below it that the pictures were unpacked into."""
+    if not os.path.isdir(folder) or market_folders.recognises(folder):
+        return folder
+    people = nested.folder_below(folder.name, [folder], market_folders.is_whole)
+    return people or class_folders.only_folder(folder) or folder
+
+
+def _link_command(folder: Path) -> str:
+    """A command that gives a folder a second name, as it can be pasted into a shell."""
+    free = (folder.with_name(f"my_data{number}") for number in ("", *range(2, 100)))
+    link = next(path for path in free if not os.path.lexists(path))
+    return f"ln -s {shlex.quote(str(folder))} {shlex.quote(str(link))}"
 
 
 def _unknown(name: str, folder: Path | None) -> str:

@@ -66,7 +66,7 @@ DATASETS: dict[str, DatasetRow] = {
             "VeRi-776",
             "VeRi-776",
             "reid",
-            ("VeRi_776", "VeRi", "VeRi-776"),
+            ("VeRi_776", "VeRi", "VeRi-776", "veri"),
             "benchmark.data.veri",
             {
                 "train_ids": 576,
@@ -83,7 +83,7 @@ DATASETS: dict[str, DatasetRow] = {
             "MSMT17",
             "MSMT17",
             "reid",
-            ("MSMT17", "MSMT17_V1", "MSMT17_V2"),
+            ("MSMT17", "MSMT17_V1", "MSMT17_V2", "msmt17"),
             "benchmark.data.msmt17",
             {
                 "train_ids": 1041,

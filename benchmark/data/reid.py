@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmark.data.lists import Split, refuse
+from benchmark.data.lists import Split, outside_problems, refuse
 from benchmark.data.registry import DATASETS, is_own
+from benchmark.errors import DataError
+from benchmark.reading import explained
 
 PICTURES = (".jpg", ".jpeg", ".png")
 SUFFIX = r"\.(?i:jpg|jpeg|png)"  # the same, for patterns
@@ -164,8 +166,8 @@ def assemble(
     names do not parse; they are refused, or with ``skip_unparsable`` left out and listed in the dataset.
 
     Raises Contradictions for all of these, an empty split, a training set of one identity, a file that is listed
-    twice, a camera out of the official range, an identity of one numbering in train and test, and queries of which
-    none can be answered.
+    twice or has a name that no file can have, a camera out of the official range, an identity of one numbering in train
+    and test, and queries of which none can be answered.
     """
     splits = {} if train is None else {"train": train}
     splits |= {"query": query, "gallery": gallery}
@@ -181,6 +183,7 @@ def assemble(
         ]
     problems += [f"the {name} split has no pictures" for name, pictures in splits.items() if not pictures]
     problems += _listed_twice(splits)
+    problems += outside_problems(picture.file for pictures in splits.values() for picture in pictures)
     if not is_own(layout.key):
         problems += _cameras_out_of_range(splits, DATASETS[layout.key].official["cameras"])
     trained = {picture.number for picture in train}
@@ -229,7 +232,7 @@ def picture_names(folder: Path) -> list[str]:
 
     Looks at names alone: this runs over 36,000 of them at every start.
     """
-    with os.scandir(folder) as entries:
+    with explained(folder, DataError), os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if _is_picture(entry.name))
 
 

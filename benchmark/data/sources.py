@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-from benchmark.data import picture_files
+from benchmark.data import nested, picture_files
 from benchmark.data.fgvc import FGVCDataset, first_classes
+from benchmark.data.lists import annotation_bytes, is_there
 from benchmark.data.own import own_folder
 from benchmark.data.registry import DATASETS, DatasetRow
 from benchmark.data.reid import ReIDDataset, picture_names
 from benchmark.errors import DataError, SettingsError
 from benchmark.settings import DataSettings
 
+logger = logging.getLogger("benchmark")
 # What the registry's counts are called in texts.
 COUNTED = {
     "classes": "classes",
@@ -66,19 +69,45 @@ def places(key: str, data_root: Path | None) -> tuple[Path, ...]:
 def locate(key: str, data_root: Path | None) -> Path | None:
     """The dataset's folder, None where there is none.
 
-    A folder with all annotation files comes first, that of the first name where several have them; without one, a
-    folder that has the right name is returned as it is, so that reading it can name what it lacks.
+    A folder with all annotation files comes first, that of the first name where several have them; then one directly
+    below a folder of the right name, where an archive was unpacked into its own name. Without one, a folder that has
+    the right name is returned as it is, so that reading it can name what it lacks.
+    Raises DataError where several folders one down could be meant.
     """
-    reader, looked = _reader(row_of(key)), places(key, data_root)
+    row, looked = row_of(key), places(key, data_root)
+    reader = _reader(row)
+
+    def is_whole(place: Path) -> bool:
+        return all(map(os.path.exists, reader.annotation_files(place))) and _recognised(reader, place)
+
+    def is_part(place: Path) -> bool:
+        return any(map(os.path.isfile, reader.annotation_files(place)))
+
     for place in looked:
-        if all(file.exists() for file in reader.annotation_files(place)) and _recognised(reader, place):
+        if is_whole(place):
             return place
-    return next((place for place in looked[:-1] if place.is_dir()), None)
+    named = [place for place in looked[:-1] if os.path.isdir(place)]
+    below = nested.folder_below(row.title, named, is_whole)
+    if below is None and not any(map(is_part, named)):
+        below = nested.folder_below(row.title, named, is_part)
+    return below or next(iter(named), None)
+
+
+def nested_note(key: str, data_root: Path, root: Path) -> str:
+    """What to say of a dataset that was found one folder down, or ""."""
+    row = row_of(key)
+    expected = places(key, data_root)
+    if row.own:
+        expected = (data_root if data_root.name == key else data_root / key,)
+    return nested.note(root, expected)
 
 
 def _recognised(reader: ModuleType, place: Path) -> bool:
     """Whether the annotation files there are this dataset's; asked of readers whose files another one has, too."""
-    return not hasattr(reader, "recognises") or reader.recognises(place)
+    try:
+        return not hasattr(reader, "recognises") or reader.recognises(place)
+    except OSError:  # it cannot be listed, which reading it explains
+        return True
 
 
 def load(key: str, data_root: Path | None, class_limit: int = 0) -> FGVCDataset:
@@ -90,7 +119,7 @@ def load(key: str, data_root: Path | None, class_limit: int = 0) -> FGVCDataset:
     if class_limit < 0 or class_limit == 1:
         raise SettingsError(f"class limit is {class_limit}, expected 0 (all classes) or 2 and more")
     root = _need_located(key, "fgvc", data_root)
-    dataset = _reader(DATASETS[key]).read(root)
+    dataset = replace(_reader(DATASETS[key]).read(root), key=key)
     return first_classes(dataset, class_limit) if class_limit else dataset
 
 
@@ -114,7 +143,8 @@ def load_reid(
     incomplete or contradictory.
     """
     root = _need_located(key, "reid", data_root)
-    return _reader(DATASETS[key]).read(root, merge_val=merge_val, skip_unparsable=skip_unparsable)
+    dataset = _reader(DATASETS[key]).read(root, merge_val=merge_val, skip_unparsable=skip_unparsable)
+    return replace(dataset, key=key)
 
 
 def _need_located(key: str, task: str, data_root: Path | None) -> Path:
@@ -125,6 +155,8 @@ def _need_located(key: str, task: str, data_root: Path | None) -> Path:
     root = locate(key, data_root)
     if root is None:
         raise DataError(absent_text(row, data_root))
+    if note := nested_note(key, data_root, root):
+        logger.info("%s: %s", row.title, note)
     return root
 
 
@@ -143,7 +175,8 @@ def absent_text(row: DatasetRow, data_root: Path | None) -> str:
     *folders, itself = places(row.key, data_root)
     unpack = "Unpack the official archive into one of these folders, or set another data folder"
     return (
-        f"{row.title}: not found; looked for {', '.join(map(str, folders))}, and for its contents in {itself}. "
+        f"{row.title}: not found; looked for {', '.join(map(str, folders))}, in them one folder down, and for its "
+        f"contents in {itself}. "
         f"{getattr(_reader(row), 'WHEN_ABSENT', unpack)}"
     )
 
@@ -156,7 +189,7 @@ def fingerprint(root: Path, key: str) -> str:
     """
     row = row_of(key)
     files = _reader(row).annotation_files(root)
-    absent = [str(file) for file in files if not file.exists()]
+    absent = [str(file) for file in files if not is_there(file)]
     if absent:
         raise DataError(
             f"{row.title} at {root}: missing {', '.join(absent)}, expected the official ones; unpack the official "
@@ -166,7 +199,7 @@ def fingerprint(root: Path, key: str) -> str:
         return picture_files.fingerprint(root, files)
     digest = hashlib.sha256()
     for file in files:
-        content = os.fsencode("\0".join(picture_names(file))) if file.is_dir() else file.read_bytes()
+        content = os.fsencode("\0".join(picture_names(file))) if file.is_dir() else annotation_bytes(file)
         digest.update(f"{file.name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()

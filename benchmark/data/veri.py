@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.data.lists import need_files, numbered_lines
+from benchmark.data.lists import annotation_bytes, is_there, need_files, numbered_lines, whole_number
 from benchmark.data.reid import SUFFIX, Layout, Picture, ReIDDataset, assemble
 
 FOLDERS = {
@@ -26,7 +26,7 @@ TRAIN_XML, TEST_XML = "train_label.xml", "test_label.xml"
 
 LAYOUT = Layout(
     key="veri",
-    pattern=re.compile(r"(?P<identity>\d+)_c(?P<camera>\d+)_\d+_\d+" + SUFFIX, re.ASCII),
+    pattern=re.compile(r"(?P<identity>\d{1,9})_c(?P<camera>\d{1,9})_\d+_\d+" + SUFFIX, re.ASCII),
     example="0002_c002_00030600_0.jpg",
     advice="Unpack the official archive again; for a subset, keep whole lines of the official lists.",
 )
@@ -34,7 +34,8 @@ LAYOUT = Layout(
 # The official files break XML parsers (bytes that are not of the declared gb2312, broken elements), so their elements
 # are looked for one by one, and an attribute whose quotes are broken is passed over.
 _ITEM = re.compile(r"<Item\b([^<>]*)")
-_ATTRIBUTE = re.compile(r"(\w+)\s*=\s*([\"'])([^\"'=]*)\2")
+# Bounds keep the search linear in the file's length, whatever it holds.
+_ATTRIBUTE = re.compile(r"\b(\w{1,40})\s{0,9}=\s{0,9}([\"'])([^\"'=]*)\2")
 
 
 def annotation_files(root: Path) -> tuple[Path, ...]:
@@ -55,7 +56,7 @@ def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -
         for name, folder in FOLDERS.items()
     )
     checked = {TRAIN_XML: train, TEST_XML: [*query, *gallery]}
-    there = [name for name in checked if (root / name).is_file()]
+    there = [name for name in checked if is_there(root / name)]
     return assemble(
         LAYOUT,
         root,
@@ -93,10 +94,9 @@ def _contradicted(path: Path, pictures: Sequence[Picture]) -> list[str]:
 
 def _text(path: Path) -> str:
     # All that is read is ASCII, and no byte of a gb2312 character is.
-    return path.read_bytes().decode("ascii", errors="replace")
+    return annotation_bytes(path).decode("ascii", errors="replace")
 
 
 def _number(text: str) -> int | None:
     """``0002`` and ``c002`` are 2, anything else is None."""
-    digits = text.removeprefix("c")
-    return int(digits) if digits.isdecimal() else None
+    return whole_number(text.removeprefix("c"))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from benchmark.data import cars
+from benchmark.data import cars, matlab_files, matlab_reader
 from benchmark.data.lists import Contradictions
 from benchmark.errors import DataError
 
@@ -16,6 +16,19 @@ def problems(root):
     with pytest.raises(Contradictions) as caught:
         cars.read(root)
     return caught.value.problems
+
+
+@pytest.fixture(autouse=True)
+def _read_in_this_process(monkeypatch, capsys):
+    """What the reading process would print, without the half second that it takes to start."""
+
+    def run(request):
+        monkeypatch.setattr("sys.argv", ["", request])
+        monkeypatch.setattr(matlab_reader.resource, "setrlimit", lambda *_: None)
+        matlab_reader.main()
+        return capsys.readouterr().out.splitlines(keepends=True), "it crashed"
+
+    monkeypatch.setattr(matlab_files, "_run", run)
 
 
 @pytest.fixture

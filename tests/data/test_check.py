@@ -9,7 +9,7 @@ import pytest
 from benchmark.__main__ import main
 from benchmark.data.check import check, check_all, print_reports
 from benchmark.data.registry import DATASETS
-from benchmark.errors import SettingsError
+from benchmark.errors import DataError, SettingsError
 
 
 def text_of(report):
@@ -132,10 +132,23 @@ def test_one_broken_dataset_does_not_keep_the_next_from_its_report(tmp_path, cub
     assert "cars_train_annos.mat: found 14 bytes that cannot be read as a MATLAB file" in out.getvalue()
 
 
-def test_a_folder_that_cannot_be_looked_at_is_reported(tmp_path):
-    out = io.StringIO()
-    assert check_all(("cub",), tmp_path / ("x" * 300), False, 10, 1, out) == 1
-    assert "cannot look there" in out.getvalue()
+def test_a_folder_that_no_file_system_can_have_is_refused_once(tmp_path, capsys):
+    with pytest.raises(DataError, match=r"^cannot read .*x{9}: the name is too long for this file system"):
+        check_all(("cub",), tmp_path / ("x" * 300), False, 10, 1, io.StringIO())
+    assert main(["check-data", "--profile", "paper", "--data", str(tmp_path / ("x" * 300))]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("the name is too long")) == ("", 1)
+
+
+@pytest.mark.parametrize("profile", ["paper", "mini"])
+def test_a_folder_that_does_not_exist_is_said_once_and_is_a_failure(profile, tmp_path, capsys):
+    assert main(["check-data", "--profile", profile, "--data", str(tmp_path / "nope")]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(
+        f"error: DATA={tmp_path}/nope does not exist: expected the folder that holds CUB_200_2011"
+    )
+    assert said.err.count("\n") == 1
 
 
 def test_absent_datasets_do_not_spoil_sound_ones(tmp_path, cub):
@@ -250,6 +263,7 @@ def test_real_pictures_in_the_layout_of_veri_decode(real_veri):
 @pytest.mark.parametrize("data_root", [None, "empty"])
 def test_nothing_found_is_a_failure(tmp_path, data_root):
     out = io.StringIO()
+    (tmp_path / "empty").mkdir()
     assert check_all(("cub", "cars"), data_root and tmp_path / data_root, False, 10, 1, out) == 1
     assert out.getvalue().endswith("0 of 2 datasets found, 0 of them sound\n")
 
