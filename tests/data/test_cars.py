@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from benchmark.data import cars, matlab_files, matlab_reader
+from benchmark.data import cars
 from benchmark.data.lists import Contradictions
 from benchmark.errors import DataError
 
 NAMES = ("AM General Hummer SUV 2000", "Acura RL Sedan 2012", "Ram C/V Cargo Van Minivan 2012")
+pytestmark = pytest.mark.usefixtures("matlab_in_this_process")
 LABELLED = "cars_test_annos_withlabels.mat"
 
 
@@ -16,19 +17,6 @@ def problems(root):
     with pytest.raises(Contradictions) as caught:
         cars.read(root)
     return caught.value.problems
-
-
-@pytest.fixture(autouse=True)
-def _read_in_this_process(monkeypatch, capsys):
-    """What the reading process would print, without the half second that it takes to start."""
-
-    def run(request):
-        monkeypatch.setattr("sys.argv", ["", request])
-        monkeypatch.setattr(matlab_reader.resource, "setrlimit", lambda *_: None)
-        matlab_reader.main()
-        return capsys.readouterr().out.splitlines(keepends=True), "it crashed"
-
-    monkeypatch.setattr(matlab_files, "_run", run)
 
 
 @pytest.fixture

@@ -133,7 +133,9 @@ def test_one_broken_dataset_does_not_keep_the_next_from_its_report(tmp_path, cub
 
 
 def test_a_folder_that_no_file_system_can_have_is_refused_once(tmp_path, capsys):
-    with pytest.raises(DataError, match=r"^cannot read .*x{9}: the name is too long for this file system"):
+    with pytest.raises(
+        DataError, match=r"^cannot read .*characters\): the name is too long for this file system"
+    ):
         check_all(("cub",), tmp_path / ("x" * 300), False, 10, 1, io.StringIO())
     assert main(["check-data", "--profile", "paper", "--data", str(tmp_path / ("x" * 300))]) == 2
     said = capsys.readouterr()
@@ -145,9 +147,7 @@ def test_a_folder_that_does_not_exist_is_said_once_and_is_a_failure(profile, tmp
     assert main(["check-data", "--profile", profile, "--data", str(tmp_path / "nope")]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith(
-        f"error: DATA={tmp_path}/nope does not exist: expected the folder that holds CUB_200_2011"
-    )
+    assert said.err.startswith(f"error: DATA={tmp_path}/nope does not exist: expected the folder that holds")
     assert said.err.count("\n") == 1
 
 
