@@ -259,14 +259,9 @@ def veri_xml():
 @pytest.fixture
 def write_veri(write_lists, write_image, veri_lists, veri_xml):
     def write(root):
-        folders = {
-            "name_train.txt": "image_train",
-            "name_query.txt": "image_query",
-            "name_test.txt": "image_test",
-        }
-        for name, folder in folders.items():
-            for line in veri_lists[name]:
-                write_image(root / folder / line)
+        for name, lines in veri_lists.items():
+            for line in lines:
+                write_image(root / name.replace("name", "image").removesuffix(".txt") / line)
         veri_xml(root / "train_label.xml", veri_lists["name_train.txt"])
         veri_xml(root / "test_label.xml", veri_lists["name_test.txt"])
         return write_lists(root, veri_lists)

@@ -53,7 +53,7 @@ def load(key, data):
 @pytest.mark.parametrize(("key", "nest"), CASES, ids=str)
 def test_it_is_found_with_the_fingerprint_of_the_same_data_in_their_place(key, nest, tmp_path, write, caplog):
     plain = write(key, tmp_path / "plain" / DATASETS[key].folders[0])
-    root = write(key, tmp_path / "data" / nest)
+    root = shutil.copytree(plain, tmp_path / "data" / nest)
     (root.parent / "attributes.txt").write_text("beside it, as in CUB's archive\n")
     with caplog.at_level(logging.INFO, logger="benchmark"):
         dataset = load(key, tmp_path / "data")
@@ -108,7 +108,7 @@ def test_the_other_dataset_of_the_same_folders_is_not_taken(tmp_path, write):
 @pytest.mark.parametrize("place", ["car_devkit/devkit", "devkit/devkit", "car_devkit"])
 def test_the_cars_annotations_one_folder_down_are_the_same_data(place, tmp_path, write_cars):
     plain = write_cars(tmp_path / "plain" / "stanford_cars")
-    root = write_cars(tmp_path / "data" / "stanford_cars")
+    root = shutil.copytree(plain, tmp_path / "data" / "stanford_cars")
     shutil.move(root / "devkit", tmp_path / "annotations")
     (root / place).parent.mkdir(exist_ok=True)
     shutil.move(tmp_path / "annotations", root / place)
