@@ -8,6 +8,7 @@ name is the camera. Train and test identities are two numberings: 0 of the one i
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def annotation_files(root: Path) -> tuple[Path, ...]:
     The training folder is one of them: its name tells V1 from V2, whose lists need not differ.
     """
     lists = [root / name for name in (TRAIN, QUERY, GALLERY)]
-    lists += [root / VAL] if (root / VAL).is_file() else []
+    lists += [root / VAL] if os.path.lexists(root / VAL) else []
     folders = [root / train for train, _ in VERSIONS.values()]
     return (*lists, *([folder for folder in folders if folder.is_dir()] or folders[:1]))
 
@@ -48,7 +49,7 @@ def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -
     Contradictions as ``reid.assemble`` does and for malformed lines.
     """
     need_files(LAYOUT.title, (root / name for name in (TRAIN, QUERY, GALLERY)), LAYOUT.advice)
-    if merge_val and not (root / VAL).is_file():
+    if merge_val and not os.path.lexists(root / VAL):
         raise DataError(
             f"{LAYOUT.title}: missing {root / VAL}, expected the official file, which is part of the training set. "
             f'Put it there, or train on {TRAIN} alone with SET="data.merge_val=false"'
@@ -62,7 +63,7 @@ def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -
         validation = _pictures(root / VAL, train_folder, problems, unparsable)
         train, val = train + validation, len(validation)
     else:
-        val = len(numbered_lines(root / VAL)) if (root / VAL).is_file() else 0
+        val = len(numbered_lines(root / VAL)) if os.path.lexists(root / VAL) else 0
     query, gallery = (_pictures(root / name, test_folder, problems, unparsable) for name in (QUERY, GALLERY))
     return assemble(
         LAYOUT,

@@ -199,7 +199,8 @@ def fingerprint(root: Path, key: str) -> str:
         return picture_files.fingerprint(root, files)
     digest = hashlib.sha256()
     for file in files:
-        content = os.fsencode("\0".join(picture_names(file))) if file.is_dir() else annotation_bytes(file)
+        is_list = file.suffix  # no folder of pictures among them has one
+        content = annotation_bytes(file) if is_list else os.fsencode("\0".join(picture_names(file)))
         digest.update(f"{file.name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
