@@ -39,9 +39,9 @@ class Places:
         user may not read.
         """
         if data is not None:
-            _require_readable("DATA", data, "the folder that holds the datasets")
+            require_readable("DATA", data, "the folder that holds the datasets")
         if weights is not None and not os.path.isfile(weights):
-            _require_readable("WEIGHTS", weights, "a folder of weights, or one file of them")
+            require_readable("WEIGHTS", weights, "a folder of weights, or one file of them")
         loaded = load_profile(profile)
         generated = loaded.pictures == "generated"
         if generated and data is None:
@@ -51,7 +51,7 @@ class Places:
         return cls(Path(runs), data, weights, generated)
 
 
-def _require_readable(name: str, folder: Path, expected: str) -> None:
+def require_readable(name: str, folder: Path, expected: str) -> None:
     """Raises SettingsError for what is there and is no folder that can be listed."""
     try:
         if not stat.S_ISDIR(os.stat(folder).st_mode):

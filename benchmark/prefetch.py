@@ -13,6 +13,7 @@ from benchmark import config, options
 from benchmark.atomic import explained, file_sha256, write_json
 from benchmark.download import FetchError, Part, from_hub, from_mirror, in_order, into_hub_cache
 from benchmark.errors import SettingsError, SuiteError
+from benchmark.places import require_readable
 from dcal import weight_files, weight_formats, weight_manifest
 from dcal.weight_manifest import Entry
 
@@ -186,9 +187,11 @@ def _other_digest(file: Path) -> str:
 
 
 def _require_folders(folder: Path, mirror: Path | None) -> None:
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not os.path.isdir(folder):
         raise SettingsError(f"WEIGHTS={folder} is a file: expected the folder that the weights go into")
-    if mirror and not mirror.is_dir():
+    if mirror:
+        require_readable("MIRROR", mirror, "a folder that holds files of weights")
+    if mirror and not os.path.isdir(mirror):
         raise SettingsError(f"MIRROR={mirror} is no folder: expected one that holds files of weights")
     if mirror and folder.is_dir() and folder.samefile(mirror):
         raise SettingsError(f"MIRROR and WEIGHTS are the same folder, {folder}")

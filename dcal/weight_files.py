@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -44,13 +45,15 @@ def find_in_hub_cache(tag: str) -> Path | None:
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
     repository = cache / f"models--{hub_repository(tag).replace('/', '--')}"
-    snapshots = sorted(path for path in repository.glob("snapshots/*") if path.is_dir())
+    snapshots = sorted(path for path in repository.glob("snapshots/*") if os.path.isdir(path))
     current = repository / "refs" / "main"
-    if current.is_file():  # the revision the hub calls newest comes first
-        wanted = current.read_text().strip()
-        snapshots.sort(key=lambda path: path.name != wanted)
+    if os.path.isfile(current):  # the revision the hub calls newest comes first
+        with contextlib.suppress(OSError):  # unreadable, it only decides the order
+            wanted = current.read_bytes().decode(errors="replace").strip()
+            snapshots.sort(key=lambda path: path.name != wanted)
     return next(
-        (path for snapshot in snapshots for name in HUB_FILES if (path := snapshot / name).is_file()), None
+        (path for snapshot in snapshots for name in HUB_FILES if os.path.isfile(path := snapshot / name)),
+        None,
     )
 
 

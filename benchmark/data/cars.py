@@ -88,7 +88,7 @@ def read(root: Path) -> FGVCDataset:
 
 def _read_joint(root: Path, file: Path) -> FGVCDataset:
     """Layout (b): one file with all rows, ``test`` tells the splits apart."""
-    if (root / "cars_train").is_dir() and not (root / "car_ims").is_dir():
+    if os.path.isdir(root / "cars_train") and not os.path.isdir(root / "car_ims"):
         raise DataError(
             f"Stanford Cars at {root}: found cars_annos.mat, whose rows name images in car_ims, beside the "
             f"folders cars_train and cars_test, which number the images otherwise; expected "
@@ -124,7 +124,7 @@ def _need_test_labels(root: Path, test_file: Path) -> None:
 
 def _folder(root: Path, name: str) -> str:
     """Where the images of a split lie; some copies nest the folder in one of the same name."""
-    return f"{name}/{name}" if (root / name / name).is_dir() else name
+    return f"{name}/{name}" if os.path.isdir(root / name / name) else name
 
 
 def _variable(file: Path, loaded: MatlabFile, name: str) -> Variable:

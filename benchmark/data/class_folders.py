@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -46,7 +47,7 @@ class _Layout:
 
 def annotation_files(root: Path) -> tuple[Path, ...]:
     """The folders whose pictures are the dataset, whether or not they are there."""
-    return tuple(root / name for name in (_layout(root) if root.is_dir() else _Layout()).folders)
+    return tuple(root / name for name in (_layout(root) if os.path.isdir(root) else _Layout()).folders)
 
 
 def only_folder(root: Path) -> Path | None:

@@ -27,7 +27,7 @@ _PATTERN = re.compile(r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{1,9})[^\d/][^/]*
 
 def recognises(root: Path) -> bool:
     """Whether ``root`` is meant as such a dataset; ``query`` alone may be a class."""
-    return any((root / folder).is_dir() for folder in FOLDERS if folder != named.QUERY)
+    return any(os.path.isdir(root / folder) for folder in FOLDERS if folder != named.QUERY)
 
 
 def is_whole(root: Path) -> bool:

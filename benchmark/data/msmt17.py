@@ -38,7 +38,7 @@ def annotation_files(root: Path) -> tuple[Path, ...]:
     lists = [root / name for name in (TRAIN, QUERY, GALLERY)]
     lists += [root / VAL] if os.path.lexists(root / VAL) else []
     folders = [root / train for train, _ in VERSIONS.values()]
-    return (*lists, *([folder for folder in folders if folder.is_dir()] or folders[:1]))
+    return (*lists, *([folder for folder in folders if os.path.isdir(folder)] or folders[:1]))
 
 
 def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -> ReIDDataset:
@@ -82,7 +82,7 @@ def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -
 
 def _version(root: Path) -> str:
     """``V1`` or ``V2``, by the folders; raises DataError unless there are exactly those of one version."""
-    found = [name for folders in VERSIONS.values() for name in folders if (root / name).is_dir()]
+    found = [name for folders in VERSIONS.values() for name in folders if os.path.isdir(root / name)]
     for version, folders in VERSIONS.items():
         if found == list(folders):
             return version

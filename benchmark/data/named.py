@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmark.data.lists import is_there
 from benchmark.data.reid import Layout, ReIDDataset, assemble, picture_names
 from benchmark.errors import DataError
 
@@ -45,7 +46,11 @@ def read(
     for junk and distractors outside the gallery.
     """
     folders = FOLDERS[1:] if untrained else FOLDERS
-    absent = [str(root / folder) for folder in folders if not (root / folder).is_dir()]
+    absent = [
+        str(root / folder)
+        for folder in folders
+        if not (is_there(root / folder) and os.path.isdir(root / folder))
+    ]
     if absent:
         raise DataError(
             f"{layout.title}: missing {', '.join(absent)}; expected such a folder there. {layout.advice}"

@@ -72,7 +72,7 @@ def own_folder(name: str, data_root: Path) -> Path:
         return _unnested(below)
     if _unnested(data_root) == below:
         return below
-    if below.is_dir():
+    if os.path.isdir(below):
         raise DataError(
             f"dataset {name!r}: {data_root} and {below} both have its name; set --data to {data_root.parent} for the "
             f"first, to {below} for the second"

@@ -168,8 +168,8 @@ def absent_text(row: DatasetRow, data_root: Path | None) -> str:
         )
     if row.own:
         folder = own_folder(row.key, data_root)
-        absent = [file.name for file in _reader(row).annotation_files(folder) if not file.exists()]
-        if folder.is_dir():
+        absent = [file.name for file in _reader(row).annotation_files(folder) if not os.path.exists(file)]
+        if os.path.isdir(folder):
             return f"{row.title}: {folder} lacks {', '.join(absent)}"
         return f"{row.title}: not found; looked for {folder}"
     *folders, itself = places(row.key, data_root)
