@@ -9,15 +9,17 @@ came out of one of them, a refusal named neither the file nor the folder, or a r
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
 from collections import Counter
 from pathlib import Path
 
-from benchmark.data import matlab_files, sources
+from benchmark.data import matlab_files, matlab_reader, sources
 from benchmark.data.check import check
 from benchmark.data.lists import Contradictions
 from benchmark.data.registry import DATASETS
@@ -44,7 +46,8 @@ _SPLITS = ("train", "test", "query", "gallery")
 def campaign(root: Path, counts: dict[str, int], seed: int = SEED) -> Counter[tuple[str, str]]:
     """(dataset, outcome) → how often.
 
-    Outcomes: ``same``, ``changed``, ``refused by file``, ``refused by folder``, or in capital letters what is wrong.
+    Outcomes: ``same``, ``changed``, ``refused by file``, ``refused by folder``, ``crash of scipy refused by file``, or
+    in capital letters what is wrong.
     """
     outcomes: Counter[tuple[str, str]] = Counter()
     for key, count in counts.items():
@@ -102,6 +105,8 @@ def _outcome(key: str, data: Path, file: Path, before: tuple, *, full: bool) -> 
             return "SOUND BY CHECK-DATA, REFUSED BY THE READER"
         if str(data) not in text and file.name not in text:
             return f"REFUSED WITHOUT A NAME: {text[:200]}"
+        if "its reader crashed" in text:
+            return "crash of scipy refused by file"
         return "refused by file" if file.name in text else "refused by folder"
     except Exception:
         traceback.print_exc()
@@ -152,8 +157,29 @@ def _listed(key: str, root: Path) -> list[int]:
     return [names(folder) for folder in ("bounding_box_train", "query", "bounding_box_test")]
 
 
+def read_forked(request: str) -> tuple[list[str], str]:
+    """``matlab_files._run`` in a fork of this process, which has scipy already: a hundredth of the time."""
+    read_end, write_end = os.pipe()
+    process = os.fork()
+    if process == 0:
+        signal.alarm(matlab_files.TIMEOUT)
+        os.dup2(write_end, 1)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        sys.argv, sys.stdout = ["", request], os.fdopen(1, "w")
+        try:
+            matlab_reader.main()
+        finally:
+            os._exit(0)
+    os.close(write_end)
+    with os.fdopen(read_end) as stream:
+        lines = [line for line in stream if line.endswith("\n")]
+    status = os.waitpid(process, 0)[1]
+    return lines, f"its reader crashed: {signal.Signals(status).name}" if status else "its reader failed"
+
+
 def main() -> int:
     """Run all of it in a temporary folder."""
+    matlab_files._run = read_forked
     with tempfile.TemporaryDirectory() as folder:
         outcomes = campaign(Path(folder), PER_DATASET)
     for key in PER_DATASET:
