@@ -8,9 +8,9 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark import config, meaning, status
+from benchmark import config, meaning, reading, status
 from benchmark.data.own import register_own
-from benchmark.errors import SettingsError
+from benchmark.errors import DataError, SettingsError
 from benchmark.grid import Cell, named, select
 from benchmark.places import Places
 from benchmark.status import RunView
@@ -199,6 +199,16 @@ def _parts(text: str) -> list[str]:
 def absolute(path: Path | None) -> Path | None:
     """A path with ~ and relative parts resolved against the working directory, links kept."""
     return None if path is None else Path(os.path.abspath(os.path.expanduser(path)))
+
+
+def picture(text: str) -> Path:
+    """The path of a picture that a user names. Raises DataError for what is no file that can be read."""
+    path = absolute(Path(text))
+    try:
+        reading.open_file(path).close()
+    except OSError as error:
+        raise DataError(f"no picture: {reading.explanation(path, error)}") from error
+    return path
 
 
 def _runs(text: str) -> Path:

@@ -9,8 +9,8 @@ from benchmark import claim, damage
 from benchmark.atomic import remove_leftovers
 from benchmark.config import Config, load_profile, resolve
 from benchmark.data import sources
-from benchmark.data.check import refuse_unreadable
 from benchmark.data.lists import missing_files
+from benchmark.data.picture_check import refuse_unreadable
 from benchmark.data.registry import is_own
 from benchmark.errors import DataError, RunError
 from benchmark.grid import Cell

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import TextIO
 
 from benchmark.data import sources
 from benchmark.data.fgvc import FGVCDataset
-from benchmark.data.images import read_image
-from benchmark.data.lists import Contradictions, first, is_there, missing_files, refuse
+from benchmark.data.lists import Contradictions, first, is_there, missing_files
+from benchmark.data.picture_check import PictureProblems, check_picture, collect_problems
 from benchmark.data.reid import ReIDDataset, unanswerable
 from benchmark.errors import DataError, SuiteError
 
@@ -25,7 +25,8 @@ class Report:
 
     root: its folder, None where there is none; ``note`` then says why.
     coverage: found against official counts; images: how many image files the lists name.
-    contradictions, missing, unreadable: every problem, one entry each; advice: what to do about the first.
+    contradictions, missing, unreadable, damaged: every problem, one entry each; advice: what to do about the first.
+    Damaged pictures decode, but their decoder warns.
     warnings: what a user should know of a sound dataset, too.
     decoded: whether the images were decoded at all.
     limit: how many entries of each kind are printed.
@@ -42,13 +43,16 @@ class Report:
     warnings: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
     decoded: bool = False
     limit: int = 10
 
     @property
     def sound(self) -> bool:
         """Found, and nothing wrong with it."""
-        return self.root is not None and not (self.contradictions or self.missing or self.unreadable)
+        return self.root is not None and not (
+            self.contradictions or self.missing or self.unreadable or self.damaged
+        )
 
 
 def check(
@@ -83,11 +87,11 @@ def check(
         return Report(key, row.title, root, contradictions=error.problems, advice=error.advice, limit=limit)
     except (SuiteError, OSError) as error:
         return Report(key, row.title, root, contradictions=(str(error),), limit=limit)
-    contradictions, unreadable = _beyond_official(dataset, row.official), ()
+    contradictions, pictures = _beyond_official(dataset, row.official), PictureProblems()
     note = sources.nested_note(key, data_root, root)
     if decode:
         try:
-            unreadable = _unreadable(dataset, set(missing), jobs)
+            pictures = _decode_all(dataset, set(missing), jobs)
         except BrokenProcessPool:
             decode = False
             contradictions += ("a decoding process was killed, expected it to finish; check with one job",)
@@ -98,9 +102,10 @@ def check(
         coverage=sources.coverage(dataset, row).text,
         images=len(dataset.pictures),
         contradictions=contradictions,
-        warnings=(*([note] if note else []), *_warnings(dataset, limit)),
+        warnings=(*([note] if note else []), *_warnings(dataset, limit), *pictures.warnings),
         missing=missing,
-        unreadable=unreadable,
+        unreadable=pictures.unreadable,
+        damaged=pictures.damaged,
         decoded=decode,
         limit=limit,
     )
@@ -156,8 +161,10 @@ def _lines(report: Report) -> list[str]:
         lines.append(f"  {there:,} of {report.images:,} image files are there")
         lines += _listed("missing", report.missing, report.limit)
         if report.decoded:
-            lines.append(f"  {there - len(report.unreadable):,} of {there:,} image files decode")
+            whole = there - len(report.unreadable) - len(report.damaged)
+            lines.append(f"  {whole:,} of {there:,} image files decode")
             lines += _listed("unreadable", report.unreadable, report.limit)
+            lines += _listed("damaged", report.damaged, report.limit)
         else:
             lines.append("  images not decoded")
     return [*lines, f"  {'sound' if report.sound else 'NOT SOUND'}"]
@@ -197,37 +204,12 @@ def _beyond_official(dataset: FGVCDataset | ReIDDataset, official: dict[str, int
     )
 
 
-def _unreadable(dataset: FGVCDataset | ReIDDataset, skip: set[str], jobs: int) -> tuple[str, ...]:
-    """What is wrong with every image that does not decode, in list order; ``skip`` names missing ones."""
+def _decode_all(dataset: FGVCDataset | ReIDDataset, skip: set[str], jobs: int) -> PictureProblems:
+    """Decode every image, in list order; ``skip`` names missing ones."""
     files = [dataset.root / file for file in dataset.pictures if file not in skip]
     if jobs <= 1:
-        return tuple(problem for problem in map(_problem, files) if problem)
+        return collect_problems(map(check_picture, files))
     # spawn: a fork copies whatever locks the threads of this process hold at that moment
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        return tuple(problem for problem in pool.map(_problem, files, chunksize=32) if problem)
-
-
-def refuse_unreadable(dataset: FGVCDataset | ReIDDataset, threads: int, stopping: Callable[[], str]) -> None:
-    """Decode every picture once, for it takes as long as an epoch's reading and may save days.
-
-    stopping: asked after each picture; once it answers with a reason, the others are not looked at.
-    Raises Contradictions that name those that do not decode.
-    """
-    problems = []
-    with ThreadPoolExecutor(threads) as pool:
-        for problem in pool.map(_problem, [dataset.root / file for file in dataset.pictures]):
-            problems += [problem] if problem else []
-            if stopping():
-                pool.shutdown(cancel_futures=True)
-                return
-    refuse(f"{dataset.key} at {dataset.root}", problems, "Nothing was trained.")
-
-
-def _problem(path: Path) -> str | None:
-    """What is wrong with an image file, None if it decodes."""
-    try:
-        read_image(path)
-    except SuiteError as error:
-        return str(error)
-    return None
+        return collect_problems(pool.map(check_picture, files, chunksize=32))

@@ -2,97 +2,135 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from benchmark import reading
+from benchmark.data import decoder_messages
+from benchmark.data.other_files import why_not_decoded
+from benchmark.data.picture_files import READ
+from benchmark.data.picture_heads import Head, read_head
 from benchmark.errors import DataError
 
 # Damaged files are reported by read_image, by name; OpenCV's own lines on stderr name none.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
+MAX_PIXELS = 250_000_000  # above every camera's; decoded they take 0.75 GB twice
+MAX_BYTES = 2**31 - 1  # the most that OpenCV decodes from memory
 _AGAIN = "fetch this file again"
-_JPEG = b"\xff\xd8"
-_PNG = b"\x89PNG\r\n\x1a\n"
-_EOI, _SOS = 0xD9, 0xDA
-# A marker that ends the picture or starts a segment: not a stuffed byte, a restart, a start of image or fill.
-_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+# Chunks that change no pixel, such as a colour profile; a wrong checksum there is damage all the same.
+_HARMLESS = re.compile(r"libpng warning: [a-z][A-Za-z]{3}: (?!.*CRC error).*")
 
 
-def read_image(path: Path, *, upright: bool = False) -> np.ndarray:
+@dataclass(frozen=True)
+class Remark:
+    """What a user should know of a picture that decodes.
+
+    text: path, what was found, what to do. damage: whether a part of the picture may be missing or wrong.
+    topic: remarks of one topic are said once.
+    """
+
+    text: str
+    damage: bool
+    topic: str
+
+
+def read_image(
+    path: Path, *, upright: bool = False, remark: Callable[[Remark], object] | None = None
+) -> np.ndarray:
     """The image at ``path`` as uint8 RGB (H, W, 3), contiguous; the first one of a file with several.
 
     Grey and palette become RGB, CMYK JPEGs are taken as inverted (as Adobe writes them), alpha is dropped,
     16 bits keep their upper 8, and an EXIF orientation is ignored: all as the image readers of published
     FGVC code do, whose numbers we compare with.
-    upright: turn it as its EXIF orientation says.
+    upright: turn it as its EXIF orientation says. remark: called with each remark on the picture; None logs it once.
 
-    Raises DataError for a missing, empty, truncated or undecodable file.
+    Raises DataError for a missing, empty, truncated or undecodable file and for one with too many pixels.
     """
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError as error:
+    data = _content(path)
+    head = read_head(data)
+    if head.width * head.height > MAX_PIXELS:
         raise DataError(
-            f"{path}: no such image file, expected it from the dataset's lists; {_AGAIN}"
-        ) from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}), expected an image; {_AGAIN}") from error
-    if not data:
-        raise DataError(f"{path}: the file is empty (0 bytes), expected an image; {_AGAIN}")
-    if not is_complete(data):
+            f"{path}: its head declares {head.width:,} × {head.height:,} pixels, expected at most {MAX_PIXELS:,}; "
+            f"scale it down, or if it is not that large, its head is damaged: {_AGAIN}"
+        )
+    if not head.complete:
         raise DataError(
             f"{path}: the image is truncated, found {len(data):,} bytes without the end-of-image marker that "
             f"a whole file has; {_AGAIN}"
         )
     flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        image = None
+    image, printed = decoder_messages.collect(lambda: _decoded(data, flags))
     if image is None:
-        raise DataError(
-            f"{path}: found {len(data):,} bytes starting with {data[:8]!r} that cannot be decoded, expected an "
-            f"image; {_AGAIN}"
-        )
+        raise DataError(f"{path}: {why_not_decoded(data, head, READ)}")
+    for one in _remarks(path, image, head, printed):
+        (remark or log_once)(one)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def is_complete(data: bytes) -> bool:
-    """Whether a JPEG or PNG reaches its end marker; True for other formats, which decoders check.
-
-    Needed because libjpeg fills what is missing with grey and calls that success.
-    """
-    if data.startswith(_JPEG):
-        return _jpeg_ends(data)
-    if data.startswith(_PNG):
-        return _png_ends(data)
-    return True
+_logger = logging.getLogger("benchmark.pictures")
+_logger.setLevel(logging.WARNING)  # also in ranks that log nothing else: only one of them reads this picture
+_logged: set[str] = set()
 
 
-def _jpeg_ends(data: bytes) -> bool:
-    """Whether an end-of-image marker follows the scans.
-
-    Segments are skipped by their length (ITU-T T.81, B.1.1), since a thumbnail in one has markers of its
-    own; in the scans themselves a 0xFF byte of image data is always followed by a stuffed 0.
-    """
-    at, scanned = len(_JPEG), False
-    while marker := _MARKER.search(data, at):
-        kind = marker[1][0]
-        if kind == _EOI:
-            return scanned
-        scanned = scanned or kind == _SOS
-        length = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
-        at = marker.end() + max(length, 2)
-    return False
+def log_once(remark: Remark) -> None:
+    """Log a remark as a warning, unless this process has logged one of its topic."""
+    if remark.topic not in _logged:
+        _logged.add(remark.topic)
+        _logger.warning("%s", remark.text)
 
 
-def _png_ends(data: bytes) -> bool:
-    """Whether the chunks (length, type, content, checksum) go on to a whole IEND."""
-    at = len(_PNG)
-    while at + 12 <= len(data):
-        if data[at + 4 : at + 8] == b"IEND":
-            return True
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
-    return False
+def damage_remark(path: Path, warnings: Sequence[str]) -> Remark:
+    """The remark on a picture that a decoder warns of."""
+    text = (
+        f"{path}: the decoder warns of damage ({'; '.join(warnings)}), a part of the picture may be missing or "
+        f"wrong; {_AGAIN}, or if its source has it so, save it anew with an image editor or leave it out"
+    )
+    return Remark(text, True, str(path))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+            reading.open_file(
+                path, MAX_BYTES
+            ).close()  # raises what is wrong, and never waits for a named pipe
+        with open(path, "rb", buffering=0) as stream:
+            data = stream.read()
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path}: no such image file, expected it from the dataset's lists; {_AGAIN}"
+        ) from error
+    except OSError as error:
+        raise DataError(f"{reading.explanation(path, error)} (an image is expected)") from error
+    if not data:
+        raise DataError(f"{path}: the file is empty (0 bytes), expected an image; {_AGAIN}")
+    return data
+
+
+def _decoded(data: bytes, flags: int) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
+
+
+def _remarks(path: Path, image: np.ndarray, head: Head, printed: list[str]) -> Iterator[Remark]:
+    """What the decoder printed, and values that use the lower part of 16 bits alone."""
+    if warnings := [line for line in printed if not _HARMLESS.fullmatch(line)]:
+        yield damage_remark(path, warnings)
+    if head.bits == 16 and not head.floating and image.max() < 16:
+        text = (
+            f"{path}: a 16-bit picture whose values are all below 4,096, as of a camera with 10 or 12 bits; it comes "
+            "out black, since of 16 bits the upper 8 are kept: multiply the values by 16, or save it with 8 bits"
+        )
+        yield Remark(text, False, "dark")

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmark.data.erasing import Erasure, random_erasing
 from benchmark.data.fgvc import FGVCDataset
+from benchmark.data.images import Remark, log_once
 from benchmark.data.pictures import TestPictures
 from benchmark.data.reid import ReIDDataset
 from benchmark.data.samplers import TARGETS, Sampler
@@ -77,9 +78,10 @@ class _Views(Dataset):
         self.pictures = TestPictures.of(dataset.key, settings)
         self.view = self.pictures.view
 
-    def __getitem__(self, key: _Key) -> tuple[np.ndarray, int, int, Erasure | None] | _Failure:
+    def __getitem__(self, key: _Key) -> tuple[np.ndarray, int, int, Erasure | None, list[Remark]] | _Failure:
+        remarks: list[Remark] = []
         try:
-            image = self.pictures.read(self.root / self.split.files[key.index])
+            image = self.pictures.read(self.root / self.split.files[key.index], remarks.append)
         except DataError as error:
             return _Failure(str(error))
         erasure = None
@@ -89,7 +91,7 @@ class _Views(Dataset):
             erasure = random_erasing(self.view.crop, self.erase, rng)
         else:
             image = test_view(image, self.view)
-        return image, self.split.labels[key.index], key.index, erasure
+        return image, self.split.labels[key.index], key.index, erasure, remarks
 
 
 class TrainLoader:
@@ -212,23 +214,27 @@ def _close(loader: DataLoader) -> None:
         loader._iterator = None
 
 
-def _collate(items: list[tuple[np.ndarray, int, int, Erasure | None] | _Failure]) -> tuple | _Failure:
+def _collate(items: list[tuple | _Failure]) -> tuple | _Failure:
     for item in items:
         if isinstance(item, _Failure):
             return item
-    images, labels, index, erasures = zip(*items, strict=True)
+    images, labels, index, erasures, remarks = zip(*items, strict=True)
     boxes = [(e.top, e.left, *e.noise.shape[1:]) if e else (0, 0, 0, 0) for e in erasures]
     noise = [e.noise.ravel() for e in erasures if e] or [np.empty(0, np.float32)]
     # One flat tensor of noise: with workers every tensor costs an open file.
     erased = Erased(torch.tensor(boxes), torch.from_numpy(np.concatenate(noise)))
-    return torch.from_numpy(np.stack(images)), torch.tensor(labels), torch.tensor(index), erased
+    batch = torch.from_numpy(np.stack(images)), torch.tensor(labels), torch.tensor(index), erased
+    return batch, [remark for of_picture in remarks for remark in of_picture]
 
 
 def _unpacked(loader: DataLoader) -> Iterator[Batch]:
     for item in loader:
         if isinstance(item, _Failure):
             raise DataError(item.message)
-        yield Batch(*item)
+        batch, remarks = item
+        for remark in remarks:  # here, since each worker would log a picture again
+            log_once(remark)
+        yield Batch(*batch)
 
 
 def _split(batch: Batch) -> Batch:

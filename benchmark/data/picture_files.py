@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.data.lists import first
+from benchmark.data.picture_heads import format_of
 from benchmark.errors import DataError
+from benchmark.reading import open_file
 
 # What images.read_image decodes; of a file with several pictures the first.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 READ = ", ".join(suffix[1:] for suffix in SUFFIXES)
 # What systems put beside pictures, thumbnails of them among it.
 _LITTER = ("thumbs.db", "desktop.ini", "__macosx", "@eadir")
-_HEADS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"8BPS", b"\0\0\0\x0cjP  ", b"\xff\x0a")
-_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis", b"crx ")
 SHOWN = 5  # names in a note
 
 
@@ -93,7 +93,8 @@ def top(folder: Path) -> tuple[list[str], list[str]]:
 def problems_of(where: str, found: Found) -> list[str]:
     """A line for every file that seems to be a picture and cannot be taken for one. where: put in front, or ""."""
     return [
-        f"{where}{name}: a picture by its content, but not by its name; convert or rename it to one of {READ}"
+        f"{where}{name}: a picture by its content, but not by its name; rename it if it is one of {READ}; convert it "
+        "if it is not (HEIC, AVIF, camera raw)"
         for name in found.unread
     ]
 
@@ -146,12 +147,7 @@ def _inode(entry: os.DirEntry[str]) -> tuple[int, int]:
 def _has_picture(file: Path) -> bool:
     """Whether a file begins as a picture does, also in formats that are not read."""
     try:
-        with open(file, "rb") as stream:
-            head = stream.read(16)
+        with open_file(file) as stream:
+            return bool(format_of(stream.read(16)))
     except OSError:
         return False
-    return (
-        head.startswith(_HEADS)
-        or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
-        or (head[4:8] == b"ftyp" and head[8:12] in _BRANDS)
-    )

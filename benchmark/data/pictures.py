@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmark.data.images import read_image
+from benchmark.data.images import Remark, read_image
 from benchmark.data.registry import is_own
 from benchmark.data.transforms import ViewSettings, drop_banner, test_view
 from benchmark.settings import DataSettings
@@ -41,9 +42,9 @@ class TestPictures:
         )
         return cls(view, settings.drop_banner and key == "aircraft", is_own(key))
 
-    def read(self, path: Path) -> np.ndarray:
-        """The whole picture, uint8 RGB (H, W, 3). Raises DataError for one that cannot be read."""
-        image = read_image(path, upright=self.upright)
+    def read(self, path: Path, remark: Callable[[Remark], object] | None = None) -> np.ndarray:
+        """The whole picture, uint8 RGB (H, W, 3). remark, errors: as of ``read_image``."""
+        image = read_image(path, upright=self.upright, remark=remark)
         return drop_banner(image) if self.banner else image
 
     def __call__(self, path: Path) -> np.ndarray:

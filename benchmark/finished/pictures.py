@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmark import reading
 from benchmark.config import load_profile
 from benchmark.data import class_folders, market_folders, sources
 from benchmark.data.fgvc import FGVCDataset
@@ -39,11 +40,8 @@ def find(trained: Trained, data: Path | None, runs: Path) -> Pictures:
     config, recorded, key = trained.config, trained.result["data"], trained.config.cell.dataset
     if data is None and load_profile(config.profile).pictures == "generated" and not is_own(key):
         data = _generated(trained, runs)
-    if data is not None and not data.is_dir():
-        found = "is a file" if data.exists() else "is not there"
-        raise DataError(
-            f"{data} {found}, expected the folder that holds {DATASETS[key].folders[0]}, or one of your own"
-        )
+    if data is not None:
+        _require_folder(data, f"the folder that holds {DATASETS[key].folders[0]}, or one of your own")
     root = sources.locate(key, data)
     if root is None and data is not None:
         return _users_own(trained, data)
@@ -54,6 +52,14 @@ def find(trained: Trained, data: Path | None, runs: Path) -> Pictures:
     if isinstance(dataset, FGVCDataset):
         dataset = _in_the_models_classes(dataset, trained.classes)
     return Pictures(dataset, False, _text(dataset))
+
+
+def _require_folder(path: Path, expected: str) -> None:
+    with reading.explained(path, DataError):
+        if path.is_dir():
+            return
+        found = "is a file" if path.exists() else "is not there"
+    raise DataError(f"{path} {found}, expected {expected}")
 
 
 def _generated(trained: Trained, runs: Path) -> Path:

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from benchmark import options
 from benchmark.backbones import BACKBONES
-from benchmark.errors import DataError, SettingsError
+from benchmark.errors import SettingsError
 from benchmark.finished import asked, drawing
-from benchmark.reading import explained, open_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def predict(arguments: argparse.Namespace) -> int:
     """Say what a trained model sees in pictures, and draw where it looks."""
-    images = [_picture(text) for text in arguments.image]
+    images = [options.picture(text) for text in arguments.image]
     source = asked.one_model(arguments, arguments.model)
     from benchmark.finished.again import Machine, compute_for
     from benchmark.finished.predict import pictures_of
@@ -73,16 +72,6 @@ def predict(arguments: argparse.Namespace) -> int:
     for image, figure in zip(images, figures, strict=True):
         asks += ["--image", str(image), "--out", str(figure)]
     return drawing.by_reports(asks)
-
-
-def _picture(text: str) -> Path:
-    path = options.absolute(Path(text))
-    with explained(path, DataError):
-        if path.is_file():
-            open_file(path).close()
-            return path
-        found = "is a folder" if path.is_dir() else "is no file" if path.exists() else "is not there"
-    raise DataError(f"{path} {found}, expected a picture's file")
 
 
 def _figures(arguments: argparse.Namespace, images: Sequence[Path], trained: Trained) -> list[Path]:

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 from benchmark import config, options
-from benchmark.errors import DataError, RunError, SettingsError
+from benchmark.errors import RunError, SettingsError
 from benchmark.grid import Cell, select
 from benchmark.status import RunView
 from reports.looking import asked
@@ -76,10 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _picture(text: str) -> Path:
     if not text:
         raise SettingsError("which picture? --image bird.jpg (IMAGE=bird.jpg)")
-    path = options.absolute(Path(text))
-    if not path.is_file():
-        raise DataError(f"{path}: no such picture")
-    return path
+    return options.picture(text)
 
 
 def _of_cell(arguments: argparse.Namespace) -> tuple[dict, str, str, str]:

@@ -7,10 +7,10 @@ from PIL import Image, ImageOps
 
 from benchmark import config
 from benchmark.data import sources
-from benchmark.data.check import refuse_unreadable
 from benchmark.data.images import read_image
 from benchmark.data.lists import Contradictions
 from benchmark.data.own import register_own, register_recorded
+from benchmark.data.picture_check import refuse_unreadable
 from benchmark.data.pictures import TestPictures
 from benchmark.data.registry import DATASETS
 from benchmark.errors import DataError, SettingsError

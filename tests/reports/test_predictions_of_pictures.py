@@ -125,8 +125,8 @@ def text(_, folder):
     [
         (torn, "the image is truncated"),
         (text, "cannot be decoded, expected an image"),
-        (lambda _, folder: folder, "is a folder, expected a picture's file"),
-        (lambda _, folder: folder / "none.jpg", "is not there, expected a picture's file"),
+        (lambda _, folder: folder, "no picture: cannot read"),
+        (lambda _, folder: folder / "none.jpg", "it does not exist"),
     ],
     ids=["torn", "text", "folder", "missing"],
 )

@@ -1,0 +1,174 @@
+"""What the first bytes of a picture file declare: format, size and depth, without decoding (no numpy, no OpenCV)."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import struct
+from typing import NamedTuple
+
+JPEG = b"\xff\xd8"
+PNG = b"\x89PNG\r\n\x1a\n"
+# A JPEG marker that ends the picture or starts a segment: not a stuffed byte, a restart, a start of image or fill.
+_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+_SOS, _EOI = 0xDA, 0xD9
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start-of-frame markers, ITU-T T.81, table B.1
+_FORMATS = {
+    JPEG: "JPEG",
+    PNG: "PNG",
+    b"GIF8": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"8BPS": "Photoshop",
+    b"\0\0\0\x0cjP  ": "JPEG 2000",
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"FUJIFILMCCD-RAW": "camera raw (RAF)",
+    b"IIRO": "camera raw (ORF)",
+    b"IIU\0": "camera raw (RW2)",
+}
+# By the major brand of a file in ISO's container.
+_BRANDS = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc"), "HEIC"),
+    **dict.fromkeys((b"mif1", b"msf1"), "HEIC or AVIF"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+    b"crx ": "camera raw (CR3)",
+}
+_SPACE = rb"(?:\s|#[^\n]*\n)+"
+_PNM = re.compile(rb"P([1-6])%b(\d{1,9})%b(\d{1,9})(?:%b(\d{1,9}))?" % ((_SPACE,) * 3))
+_WIDTH, _HEIGHT, _BITS, _SAMPLE_FORMAT = 256, 257, 258, 339  # TIFF tags
+_FLOATING = 3  # a TIFF sample format
+_INTEGERS = {3: "H", 4: "I", 16: "Q"}  # TIFF types
+
+
+class Head(NamedTuple):
+    """Declared properties of a picture.
+
+    format: its name, "" for one that is not known. width, height: pixels, 0 where unknown. bits: per channel.
+    floating: whether values are floating-point numbers.
+    complete: whether a JPEG or PNG reaches its end marker; True for other formats, which decoders check. Needed because
+    libjpeg fills what is missing with grey and calls that success.
+    """
+
+    format: str = ""
+    width: int = 0
+    height: int = 0
+    bits: int = 8
+    floating: bool = False
+    complete: bool = True
+
+
+def format_of(data: bytes) -> str:
+    """Name of the picture format that the first 16 bytes are a signature of, "" for none."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WebP"
+    if data[4:8] == b"ftyp":
+        return _BRANDS.get(data[8:12], "")
+    return next((name for signature, name in _FORMATS.items() if data.startswith(signature)), "")
+
+
+def read_head(data: bytes) -> Head:
+    """The head of a file's content; what a damaged one does not declare keeps its default."""
+    name = format_of(data)
+    with contextlib.suppress(struct.error, ValueError, IndexError, OverflowError):
+        if name == "JPEG":
+            return _jpeg(data)
+        if name == "PNG":
+            return _png(data)
+        if name == "GIF":
+            return Head(name, *struct.unpack_from("<HH", data, 6))
+        if name == "WebP":
+            return Head(name, *_webp_size(data))
+        if name == "TIFF":
+            return _tiff(data)
+        if name == "JPEG 2000":
+            height, width = struct.unpack_from(">II", data, data.index(b"ihdr", 0, 4096) + 4)
+            return Head(name, width, height)
+        if name in _BRANDS.values():
+            return Head(name, *_container_size(data))
+        if data.startswith(b"BM"):
+            return Head("BMP", *_bmp_size(data))
+        if pnm := _PNM.match(data[:4096]):
+            deep = pnm[1] not in b"14" and int(pnm[4] or 0) > 255
+            return Head("PNM", int(pnm[2]), int(pnm[3]), 16 if deep else 8)
+    return Head(name)
+
+
+def _jpeg(data: bytes) -> Head:
+    """Size and depth of the first frame, and whether an end-of-image marker follows the scans.
+
+    Segments are skipped by their length (ITU-T T.81, B.1.1), since a thumbnail in one has markers of its
+    own; in the scans themselves a 0xFF byte of image data is always followed by a stuffed 0.
+    """
+    frame, at, scanned, complete = (8, 0, 0), len(JPEG), False, False
+    while marker := _MARKER.search(data, at):
+        kind, at = marker[1][0], marker.end()
+        if kind == _EOI:
+            complete = scanned
+            break
+        if kind in _FRAMES and not scanned and len(data) >= at + 7:
+            frame = struct.unpack_from(">BHH", data, at + 2)
+        scanned = scanned or kind == _SOS
+        at += max(int.from_bytes(data[at : at + 2], "big"), 2)
+    bits, height, width = frame
+    return Head("JPEG", width, height, bits, complete=complete)
+
+
+def _png(data: bytes) -> Head:
+    """Size and depth, and whether the chunks (length, type, content, checksum) go on to a whole IEND."""
+    at, size = len(PNG), struct.unpack_from(">IIB", data, 16) if len(data) >= 25 else (0, 0, 8)
+    while at + 12 <= len(data):
+        if data[at + 4 : at + 8] == b"IEND":
+            return Head("PNG", *size)
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return Head("PNG", *size, complete=False)
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    if data[12:16] == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if data[12:16] == b"VP8L":
+        (packed,) = struct.unpack_from("<I", data, 21)
+        return 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF)
+    width, height = struct.unpack_from("<HH", data, 26)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _bmp_size(data: bytes) -> tuple[int, int]:
+    """A negative height means rows from top to bottom; the oldest heads, of 12 bytes, have 16-bit sizes."""
+    width, height = struct.unpack_from("<HH" if data[14:18] == b"\x0c\0\0\0" else "<ii", data, 18)
+    return abs(width), abs(height)
+
+
+def _container_size(data: bytes) -> tuple[int, int]:
+    """The largest of all spatial extents: tiles and thumbnails have their own."""
+    sizes = [
+        struct.unpack_from(">II", data, found.end() + 4) for found in re.finditer(b"ispe", data[: 2**16])
+    ]
+    return max(sizes, key=lambda size: size[0] * size[1], default=(0, 0))
+
+
+def _tiff(data: bytes) -> Head:
+    """Of the first picture in the file, in classic TIFF and BigTIFF; of several values of a tag the first counts."""
+    order = "<" if data.startswith(b"II") else ">"
+    if b"+" in data[2:4]:
+        at, count, entry, offset = 8, "Q", "HHQ8s", "Q"
+    else:
+        at, count, entry, offset = 4, "H", "HHI4s", "I"
+    (at,) = struct.unpack_from(order + offset, data, at)
+    (entries,) = struct.unpack_from(order + count, data, at)
+    at += struct.calcsize(order + count)
+    values: dict[int, int] = {}
+    for number in range(min(entries, 4096)):
+        tag, kind, length, value = struct.unpack_from(
+            order + entry, data, at + number * struct.calcsize(order + entry)
+        )
+        if tag in (_WIDTH, _HEIGHT, _BITS, _SAMPLE_FORMAT) and (letter := _INTEGERS.get(kind)):
+            if length * struct.calcsize(order + letter) > len(value):  # the values lie elsewhere
+                (place,) = struct.unpack(order + offset, value)
+                value = data[place : place + 8]
+            (values[tag],) = struct.unpack_from(order + letter, value)
+    floating = values.get(_SAMPLE_FORMAT) == _FLOATING
+    return Head("TIFF", values.get(_WIDTH, 0), values.get(_HEIGHT, 0), values.get(_BITS, 1), floating)
