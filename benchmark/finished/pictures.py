@@ -64,8 +64,9 @@ def _require_folder(path: Path, expected: str) -> None:
 
 def _generated(trained: Trained, runs: Path) -> Path:
     root = runs / trained.config.profile / "data"
-    if trained.source.is_dir() and (beside := trained.source.parents[3] / "data").is_dir():
-        root = beside
+    above = trained.source.parents
+    if trained.source.is_dir() and len(above) > 3 and (above[3] / "data").is_dir():
+        root = above[3] / "data"
     write(root, (trained.config.cell.dataset,))
     return root
 

@@ -140,6 +140,8 @@ def test_a_folder_that_is_not_there_and_a_file_in_its_place_are_named(trained, t
         assert evaluate(trained, CUB, "--data", tmp_path / name) == 2
         expected = f"{tmp_path / name} {said}, expected the folder that holds CUB_200_2011"
         assert expected in capsys.readouterr().err
+    assert evaluate(trained, CUB, "--data", tmp_path / ("x" * 300)) == 2
+    assert "the name is too long for this file system" in capsys.readouterr().err
 
 
 def test_numbers_of_corrupted_pictures_are_in_a_file_of_their_own(trained, tmp_path, capsys):
