@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from benchmark.data.cub import ADVICE
+from benchmark.data.images import read_image
 from benchmark.data.lists import first, numbered_lines, refuse
 from benchmark.data.transforms import ViewSettings
 from benchmark.errors import DataError
@@ -168,7 +169,8 @@ def _size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.height, image.width
-    except (OSError, UnidentifiedImageError) as error:
+    except (OSError, Image.DecompressionBombError) as error:
+        read_image(path)  # raises what the file is; one that decodes all the same is called as follows
         raise DataError(
             f"{path}: its size cannot be read ({error}), expected an image; fetch this file again"
         ) from error

@@ -1,5 +1,6 @@
 """CUB's boxes: read, refused where they are of other pictures, and mapped through a view to the pixel."""
 
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -122,10 +123,21 @@ def test_a_missing_list_and_an_empty_one_are_named(tmp_path):
         cub_boxes.load(root)
 
 
-def test_a_picture_without_readable_size_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"nothing", "found 7 bytes starting with b'nothing' that cannot be decoded"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "found a Git LFS pointer"),
+        (
+            b"BM" + bytes(12) + struct.pack("<IiiHH", 40, 30000, 30000, 1, 24) + bytes(99),
+            "30,000 × 30,000 pixels",
+        ),
+    ],
+)
+def test_a_picture_without_readable_size_is_named(tmp_path, data, said):
     root = dataset(tmp_path, [(50, 60)], ["1 1 2 3 4"])
-    (root / "images" / "001.A" / "p1.png").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"p1\.png: its size cannot be read"):
+    (root / "images" / "001.A" / "p1.png").write_bytes(data)
+    with pytest.raises(DataError, match=rf"p1\.png: .*{said}"):
         cub_boxes.load(root)
 
 
