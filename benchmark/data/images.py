@@ -70,7 +70,8 @@ def read_image(
     flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     image, printed = decoder_messages.collect(lambda: _decoded(data, flags))
     if image is None:
-        raise DataError(f"{path}: {why_not_decoded(data, head, READ)}")
+        decoder = f" (the decoder says: {'; '.join(printed)})" if printed else ""
+        raise DataError(f"{path}: {why_not_decoded(data, head, READ)}{decoder}")
     for one in _remarks(path, image, head, printed):
         (remark or log_once)(one)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -101,9 +102,8 @@ def _content(path: Path) -> bytes:
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-            reading.open_file(
-                path, MAX_BYTES
-            ).close()  # raises what is wrong, and never waits for a named pipe
+            # It raises what is wrong, and never waits for a named pipe.
+            reading.open_file(path, MAX_BYTES).close()
         with open(path, "rb", buffering=0) as stream:
             data = stream.read()
     except FileNotFoundError as error:

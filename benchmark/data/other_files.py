@@ -44,7 +44,7 @@ def why_not_decoded(data: bytes, head: Head, expected: str) -> str:
             f"found a TIFF of {head.bits}-bit {kind} values, expected 8 or 16 bits per channel; scale the values and "
             "convert it, for example to a 16-bit PNG"
         )
-    if head.format == "JPEG" and head.bits != 8:
+    if head.format == "JPEG" and head.bits in (12, 16):
         return f"found a JPEG of {head.bits} bits per channel, expected 8; {_CONVERT}"
     if head.format:
         return (

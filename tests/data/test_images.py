@@ -184,6 +184,13 @@ def test_a_cut_png_is_truncated(tmp_path, noise, cut):
         read_image(stored(tmp_path, data[: int(len(data) * cut) if isinstance(cut, float) else cut]))
 
 
+def test_what_the_decoder_says_of_a_picture_that_does_not_decode_is_passed_on(tmp_path, noise):
+    data = bytearray(encode(noise, "PNG"))
+    data[len(data) // 2] ^= 1
+    with pytest.raises(DataError, match=r"found a PNG file .* \(the decoder says: libpng error: IDAT: .*\)"):
+        read_image(stored(tmp_path, bytes(data)))
+
+
 def test_an_empty_file_is_called_empty(tmp_path):
     with pytest.raises(DataError, match=r"picture\.jpg: the file is empty \(0 bytes\)"):
         read_image(stored(tmp_path, b""))

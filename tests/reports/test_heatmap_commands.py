@@ -156,7 +156,7 @@ def test_timms_weights_are_drawn(shared, tmp_path, picture, capsys):
 
 REFUSED = {
     "no picture": ([], "which picture"),
-    "missing picture": (["--image", "nowhere.jpg", "--cell", "cub/deit_tiny"], "nowhere.jpg: no such picture"),
+    "missing picture": (["--image", "nowhere.jpg", "--cell", "cub/deit_tiny"], "nowhere.jpg: it does not exist"),
     "no model": (["--image", "PICTURE"], "which model"),
     "two models": (["--image", "PICTURE", "--cell", "cub/deit_tiny", "--tag", TAG], "which model"),
     "unknown cell": (["--image", "PICTURE", "--cell", "cub/deit_huge"], "matches none"),
