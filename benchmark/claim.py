@@ -1,75 +1,89 @@
 """Who works in a run folder: at most one process, on any machine that sees the folder (no torch).
 
-A claim is a file ``claim.<n>`` that names its holder. The highest n counts. Creating it is atomic (a hard link that
-must not exist yet), so of two processes that find claim n dead only one gets n + 1. On the holder's own machine a
-file lock tells whether it lives, which the kernel drops with the process however it dies; from other machines its
-heartbeat tells.
+A claim is a file ``claim.<n>`` that names its holder. To get one, a process judges all claims that are there, creates
+the next number, which must not exist yet, and looks again: a claim that it has not judged is another process's, made in
+between, and it takes its own back. So of two holders the later one would have seen the earlier one's claim. It removes
+those that it judged dead before it does anything else, so a holder that was taken for dead misses its claim's file.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
+import random
+import secrets
 import socket
 import time
 import weakref
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from benchmark import claim_files
 from benchmark.atomic import explained
-from benchmark.errors import RunError
+from benchmark.claim_files import BEAT_SECONDS, SILENT_SECONDS, Holder
+from benchmark.errors import RunError, SuiteError
 
-BEAT_SECONDS = 10
-# Longer than a stalled network file system keeps a living holder from beating.
-SILENT_SECONDS = 180
+__all__ = ["BEAT_SECONDS", "SILENT_SECONDS", "Busy", "Claim", "Holder", "acquire", "acquire_after", "holder"]
+
 WAIT_SECONDS = 2
+# Most time between two attempts of processes that got in each other's way.
+YIELD_SECONDS = 0.02
 
 
 class Busy(RunError):
-    """Another living process holds the run."""
+    """Another living process holds the run. holder: who, where that is known."""
 
-
-@dataclass(frozen=True)
-class Holder:
-    """The process behind a claim. owner: the launcher's name of the attempt, e.g. a cluster job; may be empty."""
-
-    machine: str
-    host: str
-    pid: int
-    since: float
-    owner: str = ""
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}" + (f", {self.owner}" if self.owner else "")
+    def __init__(self, message: str, holder: Holder | None = None) -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class Claim:
-    """The right to work in a run folder, held until ``release`` or the process's end."""
+    """The right to work in a run folder, held until ``release`` or the process's end.
 
-    def __init__(self, folder: Path, number: int, descriptor: int) -> None:
-        self.folder = folder
-        self.number = number
-        self._descriptor = descriptor
+    content: what stands in its file, with a token that no other claim has: numbers may come again, tokens do not.
+    """
+
+    def __init__(self, folder: Path, number: int, descriptor: int, content: bytes) -> None:
+        self.folder, self.number = folder, number
+        self._descriptor, self._content = descriptor, content
         _held.add(self)
 
     def verify(self) -> None:
-        """Raises RunError if somebody took the run over, taking this process for dead."""
-        newest = _newest(self.folder)
-        if newest != self.number:
-            raise RunError(f"{self.folder} was taken over by another process: this one stops without writing")
+        """Raises Busy if another process took the run over, taking this one for dead; RunError if that is unknown."""
+        path = claim_files.path_of(self.folder, self.number)
+        try:
+            if claim_files.content_of(path) == self._content:
+                return
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
+                raise RunError(
+                    f"cannot read {path} ({error.strerror}), so it is not known whether this process still holds the "
+                    "run: it stops without writing; the same command goes on from the last checkpoint"
+                ) from error
+        taker = holder(self.folder)
+        raise Busy(
+            f"{self.folder} was taken over by {taker or 'another process'}: this one gave no sign for so long that it "
+            "was taken for dead, and stops without writing",
+            taker,
+        )
 
     def release(self) -> None:
-        """Give the run back; safe to call twice."""
+        """Give the run back; safe to call twice. Another process's claim of the same number is left alone."""
         if self._descriptor >= 0:
-            with contextlib.suppress(OSError):
-                _path(self.folder, self.number).unlink()
+            with contextlib.suppress(OSError, SuiteError):
+                self.verify()
+                claim_files.path_of(self.folder, self.number).unlink()
             self.let_go()
 
     def let_go(self) -> None:
-        """Close the locked file. In a fork that leaves the lock with the holder, and lets it end with the holder."""
+        """Close the locked file. In a fork that leaves the lock with the holder, and lets it end with the holder; in
+        the holder itself it leaves a dead claim, the sign of a run that began and did not say how it ended.
+        """
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -88,31 +102,15 @@ os.register_at_fork(after_in_child=_let_go_of_all)
 
 
 def acquire(folder: Path, owner: str = "") -> Claim:
-    """Claim a run folder. Raises Busy if a living process holds it, RunError if it cannot be written."""
-    if living := holder(folder):
-        raise Busy(f"{folder} is being worked on by {living}; nothing to do here until it ends")
-    number = _newest(folder) + 1
-    draft = folder / f".claim.{socket.gethostname()}.{os.getpid()}"
-    with explained(draft):
-        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-        with contextlib.suppress(
-            OSError
-        ):  # some network file systems have no locks: then heartbeats tell alone
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # before the file gets its name: it is never seen unlocked
-        me = Holder(_machine(), socket.gethostname(), os.getpid(), time.time(), owner)
-        os.write(descriptor, json.dumps(asdict(me)).encode())
-        try:
-            os.link(draft, _path(folder, number))
-        except FileExistsError:
-            os.close(descriptor)
-            raise Busy(f"{folder} was claimed by another process at this moment") from None
-        finally:
-            draft.unlink(missing_ok=True)
-    for old in range(number - 1, 0, -1):
-        if not _path(folder, old).exists():
-            break
-        _path(folder, old).unlink(missing_ok=True)
-    return Claim(folder, number, descriptor)
+    """Claim a run folder. Raises Busy if a living process holds it, RunError if it cannot be written.
+
+    Where another machine's process has given no sign for long, its heartbeat is watched for some seconds before.
+    """
+    while True:
+        with explained(folder / "claim"):
+            if mine := _attempt(folder, owner):
+                return mine
+        time.sleep(random.uniform(0, YIELD_SECONDS))
 
 
 def acquire_after(folder: Path, owner: str, stopped: Callable[[], str]) -> Claim:
@@ -126,79 +124,144 @@ def acquire_after(folder: Path, owner: str, stopped: Callable[[], str]) -> Claim
     while True:
         try:
             return acquire(folder, owner)
-        except Busy:
-            living = holder(folder)
-            if living is None:
-                continue  # it ended between the two looks
-            signs.add(_last_sign(folder, _path(folder, _newest(folder))))
-            if (living.owner != owner and len(signs) > 1) or stopped():
+        except Busy as error:
+            signs.add(claim_files.last_sign(folder, claim_files.path_of(folder, _newest(folder))))
+            others = error.holder is None or error.holder.owner != owner
+            if (others and len(signs) > 1) or stopped():
                 raise
         time.sleep(WAIT_SECONDS)
 
 
 def holder(folder: Path) -> Holder | None:
     """The living process that works in a run folder, or None."""
-    number = _newest(folder)
-    if number == 0:
-        return None
-    path = _path(folder, number)
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return None  # released between the two looks
-    try:
-        content = json.loads(os.read(descriptor, 4096) or b"{}")
-        if content.get("machine") == _machine():
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                return None
-            except BlockingIOError:
-                pass
-            except OSError:  # no locks here
-                if time.time() - _last_sign(folder, path) > SILENT_SECONDS:
-                    return None
-        elif time.time() - _last_sign(folder, path) > SILENT_SECONDS:
-            return None
-        who = (content[name] for name in ("machine", "host", "pid", "since"))
-        return Holder(*who, content.get("owner", ""))
-    except (ValueError, KeyError):
-        return None  # a torn claim has no holder
-    finally:
-        os.close(descriptor)
+    for number in _numbers(folder):
+        if living := claim_files.living(folder, number):
+            return living
+    return None
 
 
 def was_started(folder: Path) -> bool:
     """True if some process claimed the folder and did not give it back."""
-    return _newest(folder) > 0
+    return bool(_numbers(folder))
 
 
 def last_owner(folder: Path) -> str:
     """The launcher's name of the attempt whose claim is the newest, living or not; "" where there is none."""
     try:
-        content = json.loads(_path(folder, _newest(folder)).read_text(encoding="utf-8"))
+        content = json.loads(claim_files.content_of(claim_files.path_of(folder, _newest(folder))) or b"{}")
     except (OSError, ValueError):
         return ""
     return str(content.get("owner", "")) if isinstance(content, dict) else ""
 
 
-def _last_sign(folder: Path, claim: Path) -> float:
-    times = [path.stat().st_mtime for path in (claim, folder / "heartbeat.json") if path.exists()]
-    return max(times, default=0.0)
+def _numbers(folder: Path) -> list[int]:
+    """For those who only look: a folder that cannot be read shows no claims."""
+    try:
+        return claim_files.numbers(folder)
+    except OSError:
+        return []
 
 
 def _newest(folder: Path) -> int:
-    numbers = (path.name.removeprefix("claim.") for path in folder.glob("claim.*"))
-    return max((int(number) for number in numbers if number.isdigit()), default=0)
+    return max(claim_files.numbers(folder) if folder.is_dir() else (), default=0)
 
 
-def _path(folder: Path, number: int) -> Path:
-    return folder / f"claim.{number}"
-
-
-def _machine() -> str:
-    """This machine since its last boot: locks only tell about processes of the same kernel."""
+def _attempt(folder: Path, owner: str) -> Claim | None:
+    """A claim, or None if another process got in the way. Raises Busy if a living process holds the folder."""
+    number = _newest(folder)
+    judged = _judge(folder)
+    mine = _create(folder, number + 1, owner)
+    if mine is None:
+        return None
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        boot = ""  # not Linux
-    return f"{socket.gethostname()} {boot}"
+        if _newest(folder) == mine.number and _others(mine).items() <= judged.items():
+            for old, content in judged.items():
+                _remove(folder, old, content)
+            mine.verify()  # it may have been suspended since it looked
+            return mine
+    except BaseException:
+        mine.release()
+        raise
+    mine.release()
+    return None
+
+
+def _judge(folder: Path) -> dict[int, bytes | None]:
+    """The claims that are there, all of them dead, with what stands in them. Raises Busy if one lives."""
+    found: dict[int, bytes | None] = {}
+    for number in claim_files.numbers(folder):
+        with contextlib.suppress(FileNotFoundError):  # released between two looks
+            content = claim_files.content_of(claim_files.path_of(folder, number))
+            if living := claim_files.living(folder, number, watch=True):
+                raise Busy(
+                    f"{folder} is being worked on by {living}; nothing to do here until it ends", living
+                )
+            found[number] = content
+    return found
+
+
+def _others(mine: Claim) -> dict[int, bytes | None]:
+    """The claims besides one's own, with what stands in them."""
+    found: dict[int, bytes | None] = {}
+    for number in claim_files.numbers(mine.folder):
+        with contextlib.suppress(FileNotFoundError):
+            if number != mine.number:
+                found[number] = claim_files.content_of(claim_files.path_of(mine.folder, number))
+    return found
+
+
+def _remove(folder: Path, number: int, content: bytes | None) -> None:
+    """Remove a claim, if that is what stands in it still."""
+    path = claim_files.path_of(folder, number)
+    with contextlib.suppress(OSError):
+        if claim_files.content_of(path) == content:
+            path.unlink()
+
+
+def _create(folder: Path, number: int, owner: str) -> Claim | None:
+    """The claim of a number, or None if another process has it.
+
+    A hard link shows the file whole and locked from its first moment. Where the file system has none, the file is
+    filled under its own name, and counts as living meanwhile.
+    """
+    me = Holder(
+        claim_files.machine(), socket.gethostname(), os.getpid(), time.time(), owner, secrets.token_hex(16)
+    )
+    path, draft = claim_files.path_of(folder, number), folder / f".claim.{me.token}.tmp"
+    descriptor, content = _write(draft, me)
+    try:
+        os.link(draft, path)
+    except OSError as error:
+        # A network file system may have lost the answer to a link that it made.
+        if os.fstat(descriptor).st_nlink < 2:
+            os.close(descriptor)
+            if isinstance(error, FileExistsError):
+                return None
+            try:
+                descriptor, content = _write(path, me)
+            except FileExistsError:
+                return None
+    finally:
+        draft.unlink(missing_ok=True)
+    return Claim(folder, number, descriptor, content)
+
+
+def _write(path: Path, me: Holder) -> tuple[int, bytes]:
+    """A new file with a holder in it, on disk and, where there are locks, locked: its descriptor and content.
+
+    Raises FileExistsError.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            me = replace(me, locked=False)
+        content = json.dumps(asdict(me)).encode()
+        os.write(descriptor, content)
+        os.fsync(descriptor)  # another machine sees it no sooner
+    except BaseException:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
+        raise
+    return descriptor, content

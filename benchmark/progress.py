@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
+from benchmark import file_clock
 from benchmark.errors import RunError
 from benchmark.records import RunFolder, read_checked
 
@@ -16,7 +16,7 @@ _SCHEMA = {**dict.fromkeys(_COUNTS, int), "seconds?": float, "time": float}
 @dataclass(frozen=True)
 class Progress:
     """epoch, step: finished ones, of epochs and of this epoch's steps. seconds: spent over all attempts, each from
-    its model's making to its last sign. last: time of the last sign, seconds since the epoch.
+    its model's making to its last sign. silent_seconds: since the last sign, by the file system's clock.
     """
 
     epoch: int
@@ -24,7 +24,7 @@ class Progress:
     step: int
     steps: int
     seconds: float
-    last: float
+    silent_seconds: float
 
     @property
     def share(self) -> float:
@@ -39,8 +39,7 @@ class Progress:
     @property
     def silence(self) -> str:
         """``, last sign 40 s ago``, or "" if that was a moment ago."""
-        seconds = time.time() - self.last
-        return f", last sign {seconds:,.0f} s ago" if seconds > 30 else ""
+        return f", last sign {self.silent_seconds:,.0f} s ago" if self.silent_seconds > 30 else ""
 
     def __str__(self) -> str:
         return f"epoch {self.epoch} of {self.epochs}{self.silence}"
@@ -50,9 +49,10 @@ def read_progress(folder: RunFolder) -> Progress | None:
     """What the last heartbeat says, or None where there is none or it is not readable."""
     try:
         beat, _ = read_checked(folder.heartbeat, _SCHEMA)
-    except RunError:
+        age = file_clock.age(folder.heartbeat)
+    except (RunError, OSError):
         return None
     if beat is None:
         return None
     counts = (min(beat[name], _MOST) for name in _COUNTS)
-    return Progress(*counts, float(beat.get("seconds", 0.0)), float(beat["time"]))
+    return Progress(*counts, float(beat.get("seconds", 0.0)), age)

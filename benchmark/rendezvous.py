@@ -11,6 +11,7 @@ from types import TracebackType
 import torch
 import torch.distributed as dist
 
+from benchmark import file_clock
 from benchmark.atomic import write_json
 from benchmark.distributed import Alone, Peers
 from benchmark.errors import RunError, SuiteError
@@ -174,7 +175,7 @@ class Meeting:
         """Announcements of attempts that were killed. One that somebody may still wait for is left alone."""
         for file in self._folder.path.glob(".rendezvous.*"):
             with contextlib.suppress(OSError):
-                if time.time() - file.stat().st_mtime > WAIT_SECONDS:
+                if file_clock.age(file) > WAIT_SECONDS:
                     file.unlink()
 
 

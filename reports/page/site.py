@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmark import file_clock
 from benchmark.atomic import explained
 from benchmark.errors import RunError
 
@@ -71,5 +72,5 @@ def _tidy(folder: Path) -> None:
     if not folder.exists() and (aside := sorted(folder.parent.glob(f"{_OLD}*"))):
         os.rename(aside[-1], folder)
     for left in (*folder.parent.glob(f"{_NEW}*"), *folder.parent.glob(f"{_OLD}*")):
-        if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+        if file_clock.age(left) > _LEFT_SECONDS:
             shutil.rmtree(left, ignore_errors=True)

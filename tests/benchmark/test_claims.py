@@ -1,7 +1,8 @@
 """At most one living process works in a run folder."""
 
+import errno
+import fcntl
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import time
 
 import pytest
 
-from benchmark import claim
+from benchmark import claim, claim_files, file_clock
 from benchmark.errors import RunError
 
 HOLD = """
@@ -100,33 +101,6 @@ def test_a_reused_process_id_does_not_keep_a_dead_claim_alive(tmp_path, holding)
     assert claim.holder(tmp_path) is None
 
 
-def _race(folder, start, won):
-    start.wait()
-    try:
-        claim.acquire(folder)
-    except claim.Busy:
-        return
-    won.put(os.getpid())
-    time.sleep(2)
-
-
-def test_of_many_processes_at_one_moment_one_wins(tmp_path, holding):
-    holding.send_signal(signal.SIGKILL)  # leaves a dead claim, so that all of them want to take over
-    holding.wait()
-    fork = multiprocessing.get_context("fork")
-    start, won = fork.Event(), fork.Queue()
-    racers = [fork.Process(target=_race, args=(tmp_path, start, won)) for _ in range(12)]
-    for racer in racers:
-        racer.start()
-    start.set()
-    for racer in racers:
-        racer.join()
-    winners = []
-    while not won.empty():
-        winners.append(won.get())
-    assert len(winners) == 1
-
-
 def _claim_of_another_machine(folder, age):
     path = folder / "claim.1"
     path.write_text(json.dumps({"machine": "elsewhere 123", "host": "elsewhere", "pid": 1, "since": 0.0}))
@@ -145,15 +119,202 @@ def test_another_machines_holder_lives_by_its_heartbeat(tmp_path):
     assert claim.holder(tmp_path) is None
 
 
-def test_who_was_taken_over_learns_it_before_writing(tmp_path):
+@pytest.fixture
+def suspended(tmp_path, monkeypatch):
+    """A claim of this process that another machine has taken over and given back, and a third one's of its number."""
     held = claim.acquire(tmp_path)
-    held.verify()
-    (tmp_path / "claim.2").write_text("{}")
-    with pytest.raises(RunError, match="taken over"):
+    os.utime(tmp_path / "claim.1", (1, 1))
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(claim_files, "machine", lambda: "elsewhere")
+        taken = claim.acquire(tmp_path)
+        assert taken.number == 2
+        with pytest.raises(claim.Busy, match="taken over by process"):
+            held.verify()
+        taken.release()
+        third = claim.acquire(tmp_path)
+    assert third.number == held.number
+    yield held, third
+    third.release()
+
+
+def test_who_was_taken_over_learns_it_though_its_number_came_again(suspended):
+    held, third = suspended
+    with pytest.raises(RunError, match=r"taken over by process .* stops without writing"):
+        held.verify()
+    third.verify()
+
+
+def test_who_was_taken_over_leaves_a_strangers_claim_of_its_number(suspended):
+    held, third = suspended
+    held.release()
+    third.verify()
+
+
+def test_a_claim_that_cannot_be_read_is_not_called_taken_over(tmp_path, monkeypatch):
+    held = claim.acquire(tmp_path)
+
+    def refuse(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(RunError, match=r"cannot read .*claim\.1 \(Input/output error\)"):
         held.verify()
 
 
-def test_a_torn_claim_has_no_holder(tmp_path):
-    (tmp_path / "claim.1").write_text('{"machine": ')
+def between(monkeypatch, act):
+    """Let something happen after a process has looked at a folder and before it makes its own claim."""
+    create, done = claim._create, []
+
+    def late(*arguments):
+        if not done:
+            done.append(True)
+            act()
+        return create(*arguments)
+
+    monkeypatch.setattr(claim, "_create", late)
+
+
+def test_a_claim_made_after_the_look_is_respected(tmp_path, monkeypatch):
+    others = []
+    between(monkeypatch, lambda: others.append(claim.acquire(tmp_path)))
+    with pytest.raises(claim.Busy, match=str(os.getpid())):
+        claim.acquire(tmp_path)
+    others[0].verify()
+
+
+def test_a_claim_made_after_the_look_is_respected_also_under_a_number_of_before(tmp_path, monkeypatch):
+    """What was judged dead was taken over and given back meanwhile, so that the numbers began again."""
+    _claim_of_another_machine(tmp_path, age=claim_files.WATCHED_AGE * 2)
+    others = []
+
+    def take_over_and_claim_again():
+        claim.acquire(tmp_path).release()
+        others.append(claim.acquire(tmp_path))
+
+    between(monkeypatch, take_over_and_claim_again)
+    with pytest.raises(claim.Busy):
+        claim.acquire(tmp_path)
+    others[0].verify()
+    assert [path.name for path in tmp_path.glob("claim.*")] == ["claim.1"]
+
+
+def test_a_machine_whose_clock_is_ahead_does_not_take_a_living_run(tmp_path, monkeypatch):
+    _claim_of_another_machine(tmp_path, age=5)
+    ahead = time.time() + 10 * claim.SILENT_SECONDS
+    monkeypatch.setattr(time, "time", lambda: ahead)
+    assert claim.holder(tmp_path).host == "elsewhere"
+    with pytest.raises(claim.Busy):
+        claim.acquire(tmp_path)
+
+
+def test_a_silent_run_whose_heart_beats_is_not_taken(tmp_path, monkeypatch):
+    """Where each machine stamps the files that it writes, and the clocks differ."""
+    monkeypatch.setattr(claim_files, "WATCH_SECONDS", 0.5)
+    _claim_of_another_machine(tmp_path, age=2 * claim.SILENT_SECONDS)
+    beat = tmp_path / "heartbeat.json"
+    early = beat.stat().st_mtime
+    with monkeypatch.context() as beats:
+        beats.setattr(time, "sleep", lambda _: os.utime(beat, (early + 10, early + 10)))
+        with pytest.raises(claim.Busy, match="elsewhere"):
+            claim.acquire(tmp_path)
+    assert claim.acquire(tmp_path).number == 2  # no beat in the time that it is watched
+
+
+def test_where_nothing_may_be_written_this_machines_clock_serves_with_one_warning(
+    tmp_path, monkeypatch, caplog
+):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(file_clock, "_stamp", refuse)
+    monkeypatch.setattr(file_clock, "_measured", {})
+    monkeypatch.setattr(file_clock, "_warned", False)
+    _claim_of_another_machine(tmp_path, age=5)
+    assert claim.holder(tmp_path).host == "elsewhere"
+    _claim_of_another_machine(tmp_path, age=2 * claim.SILENT_SECONDS)
+    assert claim.holder(tmp_path) is None
+    assert caplog.text.count("clock cannot be read") == 1
+
+
+NO_LINKS = ("EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV", "EINVAL")
+
+
+@pytest.mark.parametrize("name", NO_LINKS)
+def test_a_file_system_without_hard_links(tmp_path, monkeypatch, name):
+    def refuse(*_):
+        raise OSError(getattr(errno, name), os.strerror(getattr(errno, name)))
+
+    monkeypatch.setattr(os, "link", refuse)
+    held = claim.acquire(tmp_path)
+    with pytest.raises(claim.Busy):
+        claim.acquire(tmp_path)
+    held.verify()
+    held.release()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_whose_answer_was_lost_was_made(tmp_path, monkeypatch):
+    real = os.link
+
+    def answer_lost(*arguments):
+        real(*arguments)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+    monkeypatch.setattr(os, "link", answer_lost)
+    held = claim.acquire(tmp_path)
+    assert (held.number, claim.holder(tmp_path).pid) == (1, os.getpid())
+    held.release()
+
+
+@pytest.mark.parametrize("content", ["", '{"machine": '])
+def test_a_torn_claim_counts_while_it_may_be_being_written(tmp_path, content):
+    path = tmp_path / "claim.1"
+    path.write_text(content)
+    with pytest.raises(claim.Busy, match="not whole yet"):
+        claim.acquire(tmp_path)
+    long_ago = time.time() - 2 * claim_files.TORN_SECONDS
+    os.utime(path, (long_ago, long_ago))
     assert claim.holder(tmp_path) is None
     assert claim.acquire(tmp_path).number == 2
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"machine": 1, "host": null, "pid": [], "since": 0}'])
+def test_what_no_process_of_the_suite_wrote_holds_nothing(tmp_path, content):
+    (tmp_path / "claim.1").write_text(content)
+    assert claim.holder(tmp_path) is None
+    assert claim.acquire(tmp_path).number == 2
+
+
+def test_what_is_no_file_holds_nothing_and_hangs_nobody(tmp_path):
+    (tmp_path / "claim.1").mkdir()
+    os.mkfifo(tmp_path / "claim.2")
+    (tmp_path / "claim.³").write_text("")
+    assert claim.holder(tmp_path) is None
+    held = claim.acquire(tmp_path)
+    assert held.number == 3
+    held.verify()
+
+
+def test_without_locks_the_heartbeat_tells(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    with monkeypatch.context() as no_locks:
+        no_locks.setattr(fcntl, "flock", refuse)
+        claim.acquire(tmp_path)
+    # Locks work again, and the file has none: that says nothing.
+    assert claim.holder(tmp_path).pid == os.getpid()
+    os.utime(tmp_path / "claim.1", (1, 1))
+    assert claim.holder(tmp_path) is None
+
+
+def test_a_claim_of_before_there_were_tokens_is_read(tmp_path):
+    content = {"machine": claim_files.machine(), "host": "here", "pid": 7, "since": 1.0, "owner": "job 5"}
+    with open(tmp_path / "claim.4", "w") as stream:
+        stream.write(json.dumps(content))
+        stream.flush()
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        assert str(claim.holder(tmp_path)) == "process 7 on here, job 5"
+    assert claim.holder(tmp_path) is None
+    assert claim.last_owner(tmp_path) == "job 5"
+    assert claim.acquire(tmp_path).number == 5
