@@ -7,20 +7,28 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 from benchmark.errors import RunError
+from dcal.atomic import sync_folder
+
+_TOKEN = secrets.token_hex(4)
 
 
-def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def write_file(
+    path: Path, write: Callable[[IO[bytes]], object], *, verify: Callable[[], None] | None = None
+) -> None:
     """Replace path by what ``write`` puts into the stream. The old file stays until the new one is on disk.
 
+    verify: called when the new file is on disk and the old one still there, which stays where this raises: a process
+    that may have lost its right to write asks at the last moment.
     Raises RunError when the disk is full or the folder cannot be written; the old file is untouched then.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}{_own_ending()}")
     with explained(path):
         try:
             with open(temporary, "wb") as stream:
@@ -33,7 +41,10 @@ def write_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
                     raise recorder.refusal from error
                 stream.flush()
                 os.fsync(stream.fileno())
+            if verify:
+                verify()
             os.replace(temporary, path)
+            sync_folder(path.parent)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink()
@@ -44,15 +55,20 @@ def remove_leftovers(folder: Path) -> None:
     heartbeat, may be writing one just now.
     """
     for temporary in folder.glob(".*.tmp"):
-        if not temporary.name.endswith(f".{os.getpid()}.tmp"):
+        if not temporary.name.endswith(_own_ending()):
             with explained(temporary):
                 temporary.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: object) -> None:
-    """Replace path by value as JSON. Raises as write_file."""
+def write_json(path: Path, value: object, *, verify: Callable[[], None] | None = None) -> None:
+    """Replace path by value as JSON. verify, and what it raises: as write_file."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_file(path, lambda stream: stream.write(text.encode()))
+    write_file(path, lambda stream: stream.write(text.encode()), verify=verify)
+
+
+def _own_ending() -> str:
+    """Of this process's unfinished files. Process ids are not enough: every container has a process 1."""
+    return f".{os.getpid()}.{_TOKEN}.tmp"
 
 
 def file_sha256(path: Path) -> str:
@@ -88,17 +104,35 @@ class _Recorder:
         return getattr(self._stream, name)
 
 
+# What a refusal of the operating system means, where its own words do not say what to do.
+_CAUSES = {
+    errno.EIO: "the disk or the network file system reports a hardware or connection error; look at its state (dmesg)",
+    errno.ESTALE: "the network file system does not know the folder any more: it was removed or mounted anew",
+    errno.ENAMETOOLONG: "the file system takes no name or path of this length: set RUNS to a folder with a short path",
+    errno.EMFILE: "this process has as many files open as it may: raise the limit (ulimit -n)",
+    errno.ENFILE: "this machine has as many files open as it can: end other programs",
+    errno.ENOENT: "its folder was removed meanwhile",
+    errno.ENOTDIR: "a part of the path is a file where a folder is expected",
+}
+
+
 def _explanation(path: Path, error: OSError) -> str:
     free = _free_bytes(path.parent)
     room = f"{free / 2**20:,.0f} MiB are free there" if free is not None else "the folder cannot be read"
+    kept = (
+        "What was written before is whole; make room or set RUNS to another disk, and run the same command again: it "
+        "goes on from the last checkpoint"
+    )
     if error.errno == errno.ENOSPC:
-        return (
-            f"disk full while writing {path}: {room}. What was written before is whole; make room or set RUNS to "
-            "another disk, and run the same command again: it goes on from the last checkpoint"
-        )
+        return f"disk full while writing {path}: {room}. {kept}"
+    if error.errno == errno.EDQUOT:
+        return f"disk full for this user or group while writing {path}: its quota there is used up. {kept}"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"cannot write {path}: {error.strerror}. Set RUNS to a folder that this user may write"
-    return f"cannot write {path}: {error.strerror or error} ({room})"
+    said = f"cannot write {path}: {error.strerror or error}"
+    if error.errno in _CAUSES:
+        return f"{said}. {_CAUSES[error.errno]}"
+    return f"{said} ({room})"
 
 
 def _free_bytes(folder: Path) -> int | None:

@@ -4,29 +4,49 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from benchmark.atomic import explained, write_file
-from benchmark.records import RunFolder
+from benchmark.records import RunFolder, set_aside
 from dcal import tensors
 
 FORMAT = 1
+# What training needs to go on, and a finished run does not.
+TRAINING_STATE = ("optimizer", "scaler", "rng", "rng_of_other_ranks")
+_IS_FOLDER = 0x10  # in a zip directory's external attributes, MS-DOS's mark
 weights_sha256 = tensors.sha256
 logger = logging.getLogger("benchmark")
 
 
-def save(folder: RunFolder, state: dict) -> None:
-    """Write a checkpoint; the one before stays as the previous one. Raises RunError if it cannot be written."""
+def save(folder: RunFolder, state: Mapping[str, object]) -> None:
+    """Write a checkpoint; the one before stays as the previous one. At every moment one of them is whole.
+
+    Raises RunError if it cannot be written, and what ``folder.verify`` raises.
+    """
+
+    def keep_previous() -> None:
+        folder.verify()
+        _keep_previous(folder)
+
+    folder.verify()
     if folder.checkpoint.exists():
-        # A hard link, so that at every moment one of the two names holds a whole checkpoint.
-        with explained(folder.previous_checkpoint):
+        with explained(folder.previous_checkpoint):  # room for the new one
             folder.previous_checkpoint.unlink(missing_ok=True)
-            os.link(folder.checkpoint, folder.previous_checkpoint)
-    write_file(folder.checkpoint, lambda stream: torch.save({"format": FORMAT, **state}, stream))
+    content = {"format": FORMAT, **state}
+    write_file(folder.checkpoint, lambda stream: torch.save(content, stream), verify=keep_previous)
+
+
+def save_slim(folder: RunFolder, state: Mapping[str, object]) -> None:
+    """Write what is needed to evaluate a finished run again: weights, bookkeeping, and what its evaluation drew from.
+
+    The last state of training stays as the previous checkpoint until the result is written.
+    """
+    save(folder, {key: value for key, value in state.items() if key not in TRAINING_STATE})
 
 
 def newest(folder: RunFolder, config_hash: str) -> dict | None:
@@ -34,40 +54,96 @@ def newest(folder: RunFolder, config_hash: str) -> dict | None:
 
     A damaged one is passed over with a warning for the previous one.
     """
-    for path in (folder.checkpoint, folder.previous_checkpoint):
-        if not path.exists():
-            continue
-        problem = _damage(path)
-        if problem is None:
-            try:
-                state = torch.load(path, map_location="cpu", weights_only=True)
-            except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-                problem = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if problem is None:
-            if not isinstance(state, dict) or state.get("format") != FORMAT:
-                problem = "it is of another format"
-            elif state.get("hash") != config_hash:
-                problem = "it is of other settings"
-            else:
-                return state
-        logger.warning("%s is passed over: %s", path.name, problem)
-    return None
+    state, problems = read(folder, config_hash)
+    if problems:
+        logger.warning("%s", described(problems))
+    return state
 
 
-def slim(folder: RunFolder, state: dict) -> None:
-    """Keep of a finished run what is needed to evaluate it again: weights, bookkeeping, and what its evaluation drew
-    from; no optimizer.
+def resume(folder: RunFolder, config_hash: str) -> dict | None:
+    """The newest complete checkpoint for a process that goes on from it and writes the next one.
+
+    Where that is the previous one it gets the newest one's name, so that it is not dropped for a damaged one; what is
+    of no use is set aside.
     """
-    kept = {key: value for key, value in state.items() if key not in ("optimizer", "scaler", "rng")}
-    write_file(folder.checkpoint, lambda stream: torch.save({"format": FORMAT, **kept}, stream))
-    folder.previous_checkpoint.unlink(missing_ok=True)
+    state, problems = read(folder, config_hash)
+    if not problems:
+        return state
+    logger.warning("%s", described(problems))
+    folder.verify()
+    if state is None:
+        for path in problems:
+            logger.warning("%s is set aside as %s", path.name, set_aside(path, "unusable").name)
+        logger.warning("no checkpoint can be used: the run starts from the beginning")
+    else:
+        with explained(folder.checkpoint):
+            os.replace(folder.previous_checkpoint, folder.checkpoint)
+    return state
 
 
-def _damage(path: Path) -> str | None:
-    """What is wrong with a file as an archive: torch itself does not compare the members' checksums."""
+def read(folder: RunFolder, config_hash: str) -> tuple[dict | None, dict[Path, str]]:
+    """The newest usable checkpoint or None, and what is wrong with those before it, by file."""
+    problems: dict[Path, str] = {}
+    for path in (folder.checkpoint, folder.previous_checkpoint):
+        if not os.path.lexists(path):
+            continue
+        state, problem = _read(path, config_hash)
+        if state is not None:
+            return state, problems
+        problems[path] = problem
+    return None, problems
+
+
+def described(problems: Mapping[Path, str]) -> str:
+    """Every checkpoint that cannot be used, and why."""
+    return "; ".join(f"{path.name} is passed over: {problem}" for path, problem in problems.items())
+
+
+def selections(state: Mapping[str, object]) -> Sequence[Tensor | None]:
+    """Where each rank's random selection stood before the run's last evaluation; () where that is not known.
+
+    The last state of training was saved at that very moment.
+    """
+    if "selections" in state or "rng" not in state:
+        return state.get("selections", ())
+    return [rng.get("selection") for rng in (state["rng"], *state.get("rng_of_other_ranks", ()))]
+
+
+def _keep_previous(folder: RunFolder) -> None:
+    if not folder.checkpoint.exists():
+        return  # the first one
+    with explained(folder.previous_checkpoint):
+        try:
+            os.link(folder.checkpoint, folder.previous_checkpoint)
+        except OSError as error:
+            logger.info("no hard links here (%s): the previous checkpoint is renamed", error.strerror)
+            os.replace(folder.checkpoint, folder.previous_checkpoint)
+
+
+def contents(path: Path) -> tuple[object, str]:
+    """What a file holds and "", or None and why it cannot be read, whatever zipfile and torch raise of it."""
     try:
+        # torch itself does not compare the members' checksums, and reads what is marked as a folder as zeros.
         with zipfile.ZipFile(path) as archive:
-            bad = archive.testzip()
-            return f"checksum of {bad} does not match" if bad else None
-    except (OSError, zipfile.BadZipFile, EOFError) as error:
-        return f"{path.stat().st_size:,} bytes that are no complete checkpoint ({error})"
+            if bad := archive.testzip():
+                return None, f"the checksum of {bad} does not match"
+            if folders := [info.filename for info in archive.infolist() if info.external_attr & _IS_FOLDER]:
+                return None, f"{folders[0]} is marked as a folder"
+        return torch.load(path, map_location="cpu", weights_only=True), ""
+    except MemoryError:
+        raise
+    except Exception as error:
+        return None, str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _read(path: Path, config_hash: str) -> tuple[dict | None, str]:
+    if not path.is_file():
+        return None, "it is no file"
+    state, damage = contents(path)
+    if damage:
+        return None, f"{path.stat().st_size:,} bytes that are no complete checkpoint ({damage})"
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        return None, "it is of another format"
+    if state.get("hash") != config_hash:
+        return None, "it is of other settings"
+    return state, ""

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from benchmark.atomic import explained, write_file
+from benchmark.errors import SuiteError
 from benchmark.records import RunFolder
 
 
@@ -22,6 +23,7 @@ def logged(folder: RunFolder, *, quiet: bool) -> Iterator[None]:
     logger.setLevel(logging.INFO)
     with explained(folder.log):
         handlers: list[logging.Handler] = [logging.FileHandler(folder.log, encoding="utf-8")]
+    handlers[0].addFilter(lambda _: _may_write(folder))
     if not quiet:
         shown = logging.StreamHandler(sys.stderr)
         shown.addFilter(lambda record: record.levelno < logging.ERROR)
@@ -39,7 +41,16 @@ def logged(folder: RunFolder, *, quiet: bool) -> Iterator[None]:
             handler.close()
 
 
+def _may_write(folder: RunFolder) -> bool:
+    """A log line of a process that has lost its run belongs to nobody's run."""
+    try:
+        folder.verify()
+    except SuiteError:
+        return False
+    return True
+
+
 def write_history(folder: RunFolder, history: list[dict]) -> None:
     """history.jsonl, one line an epoch; rewritten whole, so that a resumed run leaves no double lines."""
     lines = "".join(json.dumps(entry) + "\n" for entry in history)
-    write_file(folder.history, lambda stream: stream.write(lines.encode()))
+    write_file(folder.history, lambda stream: stream.write(lines.encode()), verify=folder.verify)

@@ -1,4 +1,4 @@
-"""How an attempt at a run ended that did not end with a result: outcome.json."""
+"""What an attempt at a run leaves when it does not end with a result."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import logging
 import traceback
 from collections.abc import Iterator
 
-from benchmark import provenance
-from benchmark.atomic import write_json
+from benchmark.claim import Busy
 from benchmark.errors import RunError, SuiteError
+from benchmark.outcome_file import is_free_for, write_outcome
 from benchmark.records import RunFolder
 from benchmark.rendezvous import Meeting, Over
 from benchmark.stop import Stopped
@@ -23,11 +23,13 @@ def recorded(folder: RunFolder, owner: str, meeting: Meeting) -> Iterator[None]:
     """Record a stop or an error that leaves the block; what is the input's fault leaves it as a SuiteError.
 
     owner: the launcher's name of the attempt. Of several ranks' errors the first one counts: it breaks the others'
-    connections, and what they see of it says nothing.
+    connections, and what they see of it says nothing. Of a process that has lost the run nothing is recorded: however
+    it ends, it leaves the block as Busy.
     """
     try:
-        yield
-    except Over:
+        with _lost_first(folder, meeting):
+            yield
+    except (Over, Busy):
         raise
     except Stopped as error:
         if meeting.world.rank == 0:
@@ -53,16 +55,32 @@ def recorded(folder: RunFolder, owner: str, meeting: Meeting) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def _lost_first(folder: RunFolder, meeting: Meeting) -> Iterator[None]:
+    """What happens to a process that has lost its run follows from that, and is no outcome of the run."""
+    try:
+        yield
+    except BaseException as error:
+        try:
+            folder.verify()
+        except Busy as lost:
+            logger.error("%s", lost)
+            meeting.report(str(lost))
+            raise lost from error
+        except SuiteError:
+            pass  # not known; the error itself says more
+        raise
+
+
 def _failed(folder: RunFolder, message: str, owner: str, meeting: Meeting) -> None:
     rank = meeting.world.rank
     said = f"rank {rank}: {message}" if rank else message
     meeting.report(said)
     # Rank 0 writes what is reported, unless it is gone or waits for a GPU that will never answer.
-    if rank == 0 or (meeting.goes_on() and not folder.outcome.exists()):
+    if rank == 0 or (meeting.goes_on() and not folder.outcome.exists() and is_free_for(folder, owner)):
         _write(folder, "failed", said, owner)
 
 
 def _write(folder: RunFolder, state: str, message: str, owner: str) -> None:
-    outcome = {"state": state, "message": message, "time": provenance.now(), "owner": owner}
     with contextlib.suppress(SuiteError):  # the disk may be full; the error itself still reaches the launcher
-        write_json(folder.outcome, outcome)
+        write_outcome(folder, state, message, owner)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.atomic import explained, write_json
@@ -83,11 +84,19 @@ _RESULT_SCHEMA: dict[str, object] = {
 }
 
 
+def _holds_nothing() -> None:
+    """The verification of those who hold nothing."""
+
+
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths of one run's files."""
+    """Paths of one run's files.
+
+    verify: raises where the process that holds the run has lost it; called before anything in the folder is changed.
+    """
 
     path: Path
+    verify: Callable[[], None] = field(default=_holds_nothing, repr=False, compare=False)
 
     @property
     def config(self) -> Path:
@@ -108,6 +117,11 @@ class RunFolder:
     @property
     def previous_checkpoint(self) -> Path:
         return self.path / "checkpoint.previous.pt"
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is one; for a moment it may be the previous one alone, where there are no hard links."""
+        return self.checkpoint.exists() or self.previous_checkpoint.exists()
 
     @property
     def predictions(self) -> Path:
@@ -188,7 +202,7 @@ def write_result(folder: RunFolder, result: dict) -> None:
     """Write a result, once and last. Raises RunError if it does not satisfy its own schema."""
     if problem := result_problem(result):
         raise RunError(f"result of {folder.path} is invalid and is not written: {problem}")
-    write_json(folder.result, result)
+    write_json(folder.result, result, verify=folder.verify)
 
 
 def result_problem(result: dict) -> str:

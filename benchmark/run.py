@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from dataclasses import replace
 
-from benchmark import claim, damage
+from benchmark import claim, damage, leftovers
 from benchmark.atomic import remove_leftovers
 from benchmark.config import Config, load_profile, resolve
 from benchmark.data import sources
@@ -62,6 +63,7 @@ def run_cell(
             return _follow(attempt)
         mended = damage.set_claims_aside(folder)
         held = _claimed(folder, infrastructure.owner, stop)
+        folder = replace(folder, verify=held.verify)
         try:
             mended += damage.set_files_aside(folder)
             with (
@@ -70,9 +72,9 @@ def run_cell(
             ):
                 for text in mended:
                     logger.warning("%s", text)
-                return _lead(attempt, held, beating)
+                return _lead(replace(attempt, folder=folder), held, beating)
         finally:
-            held.release()
+            _give_back(folder, held)
 
 
 def _claimed(folder: RunFolder, owner: str, stop: StopRequest) -> claim.Claim:
@@ -84,6 +86,14 @@ def _claimed(folder: RunFolder, owner: str, stop: StopRequest) -> claim.Claim:
         if stop.reason:  # a cluster's notice while it waited: it may wait again
             raise Stopped(f"{stop.reason} while it waited for the run: {error}") from None
         raise
+
+
+def _give_back(folder: RunFolder, held: claim.Claim) -> None:
+    """Where the disk was too full to say how the run ended, a dead claim stays and says that it did not end well."""
+    if folder.result.exists() or folder.outcome.exists():
+        held.release()
+    else:
+        held.let_go()
 
 
 def _follow(attempt: Attempt) -> None:
@@ -105,16 +115,19 @@ def _lead(attempt: Attempt, held: claim.Claim, beating: Heartbeat) -> dict:
     with recorded(folder, attempt.infrastructure.owner, attempt.meeting):
         result, damage = read_result(folder)
         if damage:
+            folder.verify()
             logger.warning("%s: it is set aside as %s", damage, set_aside(folder.result, "damaged").name)
         dataset = _load_data(config, attempt.places)
         fingerprint = sources.fingerprint(dataset.root, dataset.key)
         _refuse_stale(config, folder, result, fingerprint)
         if result is not None:
+            leftovers.remove(folder, result)
             logger.info("%s is done already", config.run_id)
             return result
+        folder.verify()
         folder.outcome.unlink(missing_ok=True)
         remove_leftovers(folder.path)
-        if is_own(dataset.key) and not folder.checkpoint.exists():
+        if is_own(dataset.key) and not folder.has_checkpoint:
             _look_at(dataset, attempt)
         attempt.meeting.connect()
         return Work(attempt, dataset, fingerprint, held, beating).to_the_end()

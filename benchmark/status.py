@@ -248,7 +248,7 @@ def stale_reason(config: Config, folder: RunFolder, result: dict | None, fingerp
     if result is not None:
         return _mismatch(config, folder, result["config_hash"], result["data"]["fingerprint"], fingerprint)
     started = read_json(folder.config)
-    if started and folder.checkpoint.exists():
+    if started and folder.has_checkpoint:
         return _mismatch(config, folder, started.get("hash"), started.get("data_fingerprint"), fingerprint)
     return ""
 

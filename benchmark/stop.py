@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import threading
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 
 from benchmark.atomic import write_json
-from benchmark.claim import BEAT_SECONDS
+from benchmark.claim import BEAT_SECONDS, Busy
 from benchmark.errors import SuiteError
 from benchmark.records import RunFolder, read_json
 
@@ -48,7 +49,8 @@ class Heartbeat:
 
     Written beside the time are the seconds spent, former attempts' included, and what progress says, which may be set
     later; until then it is what the last attempt said.
-    parent: process id of the launcher, 0 if there is none; when it is gone, the run is asked to stop.
+    parent: process id of the launcher, 0 if there is none; when it is gone, the run is asked to stop. So it is when
+    another process has taken the run over, and nothing is written then.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class Heartbeat:
         self.progress = progress or (
             lambda: {key: before[key] for key in before if key not in ("time", "seconds")}
         )
-        self._before, self._began = float(before.get("seconds", 0.0)), time.monotonic()
+        self._before, self._began = _seconds(before), time.monotonic()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -78,8 +80,13 @@ class Heartbeat:
 
     def _beat(self) -> None:
         seconds = round(self._before + time.monotonic() - self._began, 1)
-        with contextlib.suppress(SuiteError):  # a full disk must not end a run that can go on without it
-            write_json(self._folder.heartbeat, {"time": time.time(), "seconds": seconds, **self.progress()})
+        beat = {"time": time.time(), "seconds": seconds, **self.progress()}
+        try:
+            write_json(self._folder.heartbeat, beat, verify=self._folder.verify)
+        except Busy as lost:
+            self._stop.reason = self._stop.reason or str(lost)
+        except SuiteError:
+            pass  # a full disk must not end a run that can go on without it
 
     def _run(self) -> None:
         last = 0.0
@@ -91,3 +98,11 @@ class Heartbeat:
                 self._stop.reason = "stopped because its launcher is gone"
             if self._ended.wait(1.0):
                 return
+
+
+def _seconds(beat: dict) -> float:
+    """Spent before, 0 where the heartbeat does not say."""
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        if math.isfinite(seconds := float(beat.get("seconds", 0.0))):
+            return max(0.0, seconds)
+    return 0.0

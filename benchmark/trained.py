@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ KEPT = (
     "final_weights_sha256",
 )
 KEPT_PROVENANCE = ("commit", "dirty", "versions")
+logger = logging.getLogger("benchmark")
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def of_folder(folder: RunFolder) -> Trained:
     state = _final_state(folder, result)
     model = model_of(config, state["model"], str(folder.checkpoint))
     # A random selection draws what it drew in the run's last evaluation, with one rank.
-    Randomness(model, torch.device("cpu")).select_from(state.get("selections", ()), 0)
+    Randomness(model, torch.device("cpu")).select_from(checkpoint.selections(state), 0)
     classes = Predictions(folder.predictions, result["predictions_sha256"]).get("classes", ())
     return Trained(model, config, result, tuple(map(str, classes)), folder.path)
 
@@ -156,12 +158,16 @@ def config_of(started: Mapping[str, object], where: str) -> Config:
 
 
 def _final_state(folder: RunFolder, result: Mapping[str, object]) -> dict[str, object]:
-    state = checkpoint.newest(folder, result["config_hash"])
+    state, problems = checkpoint.read(folder, result["config_hash"])
     if state is None:
-        found = "is torn or of other settings" if folder.checkpoint.exists() else "is missing"
+        found = (
+            f"is torn or of other settings ({checkpoint.described(problems)})" if problems else "is missing"
+        )
         raise RunError(
             f"{folder.checkpoint} {found}: copy the run folder again, or run {result['cell']} anew"
         )
+    if problems:
+        logger.warning("%s: %s", folder.path, checkpoint.described(problems))
     found, recorded = checkpoint.weights_sha256(state["model"]), result["final_weights_sha256"]
     if found != recorded:
         raise RunError(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark import checkpoint, claim, device, provenance
+from benchmark import checkpoint, claim, device, leftovers, provenance
 from benchmark.atomic import file_sha256, write_file, write_json
 from benchmark.config import Config, load_profile
 from benchmark.data import sources
@@ -161,7 +161,7 @@ class Work:
         state = None
         if self.held:
             self._write_start(started, compute)
-            state = checkpoint.newest(self.folder, self.config.hash)
+            state = checkpoint.resume(self.folder, self.config.hash)
         state = peers.share(state)
         if state is not None:
             trainer.load_state(state)
@@ -196,7 +196,9 @@ class Work:
         forecast: float | None,
     ) -> dict:
         write_file(
-            self.folder.predictions, lambda stream: np.savez_compressed(stream, **predictions.arrays())
+            self.folder.predictions,
+            lambda stream: np.savez_compressed(stream, **predictions.arrays()),
+            verify=self.folder.verify,
         )
         result = make_result(
             self.config,
@@ -210,9 +212,10 @@ class Work:
             provenance={**started, "finished": provenance.now()},
             forecast_seconds=forecast,
         )
-        self.held.verify()
+        # The result last: from then on nobody works here again, and a run without it finishes from a slim checkpoint.
+        checkpoint.save_slim(self.folder, {**trainer.state(), "selections": trainer.selections})
         write_result(self.folder, result)
-        checkpoint.slim(self.folder, {**trainer.state(), "selections": trainer.selections})
+        leftovers.remove(self.folder, result)
         logger.info("done: %s", " ".join(f"{name} {value:.2f}" for name, value in result["metrics"].items()))
         return result
 
@@ -229,8 +232,9 @@ class Work:
                 "data": self.coverage.text,
                 "way": recorded_way(self.folder, self.config.hash, way),
             },
+            verify=self.folder.verify,
         )
-        write_json(self.folder.provenance, started)
+        write_json(self.folder.provenance, started, verify=self.folder.verify)
 
     def _evaluated(
         self,
@@ -254,7 +258,6 @@ class Work:
             self.trackers.tell()
 
     def _save(self, state: dict) -> None:
-        self.held.verify()
         checkpoint.save(self.folder, state)
 
 

@@ -12,15 +12,14 @@ from pathlib import Path
 from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import UncompletedJobError
 
-from benchmark import trackers, tuning
-from benchmark.atomic import write_json
+from benchmark import claim, trackers, tuning
 from benchmark.claim import Busy
 from benchmark.config import load_profile, parse_overrides, resolve
 from benchmark.errors import SuiteError
 from benchmark.grid import select
+from benchmark.outcome_file import is_free_for, write_outcome
 from benchmark.places import Places
 from benchmark.pool import threads_of, workers_of
-from benchmark.provenance import now
 from benchmark.records import RunFolder, folder_of, read_json
 from benchmark.stop import Stopped, StopRequest
 from benchmark.submission import owner_of
@@ -61,11 +60,10 @@ def attempt(job: RunJob) -> None:
             return
         raise SystemExit(1) from None
     except SuiteError as error:
-        if (read_json(folder.outcome) or {}).get("owner") != owner:  # it came before the run could record it
+        came_before = (read_json(folder.outcome) or {}).get("owner") != owner  # the run could record it
+        if came_before and is_free_for(folder, owner):
             folder.make()
-            write_json(
-                folder.outcome, {"state": "failed", "message": str(error), "time": now(), "owner": owner}
-            )
+            write_outcome(folder, "failed", str(error), owner)
         raise
 
 
@@ -129,7 +127,9 @@ def _queue_again(job: RunJob, folder: RunFolder, queue_again: Callable[[int, obj
 def _note(folder: RunFolder, why: str) -> None:
     outcome = read_json(folder.outcome) or {}
     message = f"{outcome.get('message', 'stopped')}; not queued again: {why}. make retry goes on from there"
-    write_json(folder.outcome, {**outcome, "message": message})
+    owner = str(outcome.get("owner", ""))
+    if claim.holder(folder.path) is None and is_free_for(folder, owner):
+        write_outcome(folder, str(outcome.get("state", "preempted")), message, owner)
     print(message, flush=True)
 
 

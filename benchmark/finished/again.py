@@ -116,7 +116,7 @@ def _selections(trained: Trained) -> Sequence[Tensor]:
     if not trained.source.is_dir():
         return (glca.generator.get_state(),) if trained.result["device"]["world_size"] == 1 else ()
     state = checkpoint.newest(RunFolder(trained.source), trained.config.hash)
-    return tuple((state or {}).get("selections", ()))
+    return tuple(checkpoint.selections(state or {}))
 
 
 def drawn_as_recorded(

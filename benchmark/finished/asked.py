@@ -137,6 +137,6 @@ def _unfinished(path: Path) -> str:
         return f"{path}: {folder.config.name} is missing or no JSON; copy the run folder again"
     if damage:
         return f"{path}: {damage}"
-    if folder.checkpoint.exists():
+    if folder.has_checkpoint:
         return f"{path}: not finished, it has a checkpoint and no result; the command that began it goes on with it"
     return f"{path}: no finished run, it has no {folder.result.name}; expected {RUN_OR_FILE}"

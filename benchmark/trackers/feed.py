@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 
+from benchmark.errors import SuiteError
 from benchmark.logs import write_history
 from benchmark.provenance import ROOT
 from benchmark.records import RunFolder
@@ -62,11 +63,20 @@ class Feed:
 
     def __exit__(self, *_: object) -> None:
         for tracker in self._trackers:
-            tracker.hear(OVER)
+            tracker.hear_the_end(is_lost=_is_lost(self._folder))
         deadline = time.monotonic() + CLOSE_SECONDS
         for tracker in self._trackers:
             if failure := tracker.ended(max(0.0, deadline - time.monotonic())):
                 _warn(tracker.name, failure)
+
+
+def _is_lost(folder: RunFolder) -> bool:
+    """Whether another process has taken the run over, whose history and result it is then."""
+    try:
+        folder.verify()
+    except SuiteError:
+        return True
+    return False
 
 
 def _warn(name: str, failure: str) -> None:
@@ -94,6 +104,14 @@ class _Tracker:
         """Tell it, if it listens."""
         with contextlib.suppress(OSError):  # it has ended, or has not listened for 65,536 epochs
             os.write(self._process.stdin.fileno(), word)
+
+    def hear_the_end(self, *, is_lost: bool) -> None:
+        """Tell it that the run has ended; of a lost one only that nothing more comes."""
+        if not is_lost:
+            self.hear(OVER)
+        else:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
 
     def failure(self) -> str | None:
         """Why it has ended, "" if it ended as it should, None while it lives."""
