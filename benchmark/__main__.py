@@ -5,6 +5,7 @@ evaluate, predict, export. Of these `run` loads torch, what measures or counts, 
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from benchmark import config, device, options, overhead, pool, shown_settings, s
 from benchmark.claim import Busy
 from benchmark.errors import SettingsError, SuiteError
 from benchmark.finished import evaluate_verb, export_verb, predict_verb
+from benchmark.leftovers import tidy_done
 from benchmark.meaning import require_free, require_meaning
 from benchmark.records import set_aside
 from benchmark.stop import Stopped, StopRequest
@@ -66,6 +68,7 @@ def launch(arguments: argparse.Namespace) -> int:
         views = options.collect(arguments)
     asked = any(view.state in status.TO_RUN for view in views)
     chosen = device.choose(arguments.device, profile.name, profile.device) if asked else "cpu"
+    tidy_done(views)
     views = [status.with_weights(view, places) for view in views]
     todo = [view for view in views if view.state in status.TO_RUN]
     slots = pool.plan_slots(chosen, len(todo), arguments.jobs)
@@ -81,7 +84,10 @@ def launch(arguments: argparse.Namespace) -> int:
         "--data", str(options.absolute(arguments.data) or ""),
         "--weights", str(options.absolute(arguments.weights) or ""),
     ]  # fmt: skip
-    summary = pool.launch(views, lambda view: pool.run_command(passed, view), slots, show=LiveView())
+    look = functools.partial(status.look_again, places=places)
+    summary = pool.launch(
+        views, lambda view: pool.run_command(passed, view), slots, look=look, show=LiveView()
+    )
     unready = Counter(view.reason for view in views if view.state == "no-weights")
     for reason, runs in unready.items():
         print(f"no-weights, {runs} runs not started: {reason}", file=sys.stderr)

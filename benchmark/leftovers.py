@@ -9,30 +9,30 @@ from __future__ import annotations
 
 import contextlib
 import zipfile
+from collections.abc import Iterable
 from dataclasses import replace
 
 from benchmark import claim
 from benchmark.atomic import explained, remove_leftovers
 from benchmark.errors import SuiteError
 from benchmark.records import RunFolder
+from benchmark.status import RunView
 
 
-def tidy(folder: RunFolder, result: dict) -> None:
-    """Remove what a dead process left beside a finished run's result. Does nothing where a process is at work, or
-    nothing may be written.
-    """
-    if not _has_leftovers(folder):
-        return
-    with contextlib.suppress(SuiteError):
-        held = claim.acquire(folder.path)
-        try:
-            remove(replace(folder, verify=held.verify), result)
-        finally:
-            held.release()
+def tidy_done(views: Iterable[RunView]) -> None:
+    """Remove it from the finished runs among these, where no process is at work and this user may write."""
+    for view in views:
+        if view.result is not None and _has_leftovers(view.folder):
+            with contextlib.suppress(SuiteError):
+                held = claim.acquire(view.folder.path)
+                try:
+                    remove(replace(view.folder, verify=held.verify), view.result)
+                finally:
+                    held.release()
 
 
 def remove(folder: RunFolder, result: dict) -> None:
-    """The same for the process that holds the run. Raises RunError where something cannot be removed."""
+    """Remove it from the folder of a finished run that this process holds. Raises RunError where that is refused."""
     folder.verify()
     remove_leftovers(folder.path)
     if _holds_training_state(folder):

@@ -95,13 +95,15 @@ def launch(
     command: Callable[[RunView], Sequence[str]],
     slots: Slots,
     *,
+    look: Callable[[RunView], RunView],
     show: LiveView,
 ) -> Summary:
     """Run everything that is missing, each in a process of its own, and wait for all of it.
 
-    views: the runs asked for with their states. command: the command line of one run.
+    views: the runs asked for with their states. command: the command line of one run. look: the same run with the
+    state that it has now.
     A failed run does not stop the others. A run that another launcher works on is waited for, and run here if that
-    process dies. SIGINT and SIGTERM are passed on: the runs save their state and end.
+    process ends without a result. SIGINT and SIGTERM are passed on: the runs save their state and end.
     """
     show.start(views)
     queue = [view for view in views if view.state in TO_RUN]
@@ -141,9 +143,17 @@ def launch(
                     finished += 1
                 show.ended(job.view, reason, time.monotonic() - job.started, stopped=interrupted)
             for run_id, view in list(elsewhere.items()):
-                if claim.holder(view.folder.path) is None:
-                    del elsewhere[run_id]
-                    queue.append(view)  # done by now, or abandoned: the run itself finds out
+                if claim.holder(view.folder.path) is not None:
+                    continue
+                del elsewhere[run_id]
+                view = look(view)
+                if view.state == "done":
+                    finished += 1
+                    show.done_elsewhere(view)
+                elif view.state == "running":  # a third one has it
+                    elsewhere[run_id] = view
+                else:  # whatever is in its way, the run itself finds out and says
+                    queue.append(view)
             show.refresh([job.view for job in running], len(queue), list(elsewhere.values()))
             time.sleep(POLL_SECONDS)
     finally:

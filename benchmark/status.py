@@ -135,6 +135,12 @@ def view(config: Config, places: Places, fingerprint: str | None, lacking: str =
     return RunView(config.cell, config.seed, state, one_row(reason), result, folder, config)
 
 
+def look_again(before: RunView, places: Places) -> RunView:
+    """The same run with the state that it has now."""
+    fingerprint = data_fingerprint(before.cell.dataset, places)
+    return view(before.config, places, *fingerprint)
+
+
 def _state(
     config: Config, folder: RunFolder, places: Places, fingerprint: str | None
 ) -> tuple[str, str, dict | None]:

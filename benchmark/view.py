@@ -42,6 +42,11 @@ class LiveView:
         """Another process holds a run that was to start."""
         self._print(f"{self._clock()} {view.id} is worked on by another process; waiting for it")
 
+    def done_elsewhere(self, view: RunView) -> None:
+        """A run that was waited for has its result."""
+        self._done += 1
+        self._print(f"{self._clock()} done  {view.id} by another process ({self._done}/{self._total})")
+
     def ended(self, view: RunView, reason: str, seconds: float, *, stopped: bool = False) -> None:
         """A run's process ended; reason is empty for a finished one. stopped: because everything was told to."""
         if not reason:

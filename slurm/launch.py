@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from benchmark import config, damage, device, options, provenance, status, trackers, tuning
 from benchmark.errors import RunError
+from benchmark.leftovers import tidy_done
 from benchmark.mini.sets import write
 from benchmark.places import Places
 from benchmark.records import set_aside
@@ -55,6 +56,7 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
         adopt(order.folder)
         grid = _with_weights(answered(track(options.collect(arguments))), places, states)
         chosen, arrays = _planned(grid, cluster, order, states)
+        tidy_done(run.view for run in grid.runs)
         for view in chosen:
             if view.state == "stale":
                 print(f"set aside: {set_aside(view.folder.path, 'stale')}", file=sys.stderr)

@@ -33,10 +33,10 @@ def views(tmp_path):
     return made
 
 
-def launch(views, script, slots=None):
+def launch(views, script, slots=None, look=lambda view: view):
     out = io.StringIO()
     command = lambda view: [sys.executable, "-c", script, str(view.folder.path)]  # noqa: E731
-    summary = pool.launch(views, command, slots or pool.Slots(2, 1, ()), show=LiveView(out))
+    summary = pool.launch(views, command, slots or pool.Slots(2, 1, ()), look=look, show=LiveView(out))
     return summary, out.getvalue()
 
 
@@ -119,6 +119,27 @@ def test_a_run_of_another_launcher_is_waited_for(views):
     assert summary.finished == 2
     assert "worked on by another process; waiting" in shown
     assert (views[0].folder.path / "ran").exists()
+
+
+@pytest.mark.parametrize("seen_at_start", [True, False])
+def test_what_another_launcher_has_finished_is_not_started(views, seen_at_start):
+    """Whether it was at work from the start, or was faster to claim the run."""
+    held = claim.acquire(views[0].folder.path)
+    threading.Timer(1.5, held.release).start()
+    script = MARK + f"sys.exit({pool.EXIT_BUSY})"
+    given = [replace(views[0], state="running" if seen_at_start else "missing")]
+    summary, shown = launch(given, script, look=lambda view: replace(view, state="done"))
+    assert (summary.finished, summary.failed) == (1, {})
+    assert (views[0].folder.path / "begin").exists() is not seen_at_start
+    assert f"done  {views[0].id} by another process (1/1)" in shown
+
+
+def test_what_a_third_launcher_has_taken_meanwhile_is_waited_for_again(views):
+    looks = iter(["running", "done"])
+    given = [replace(views[0], state="running")]
+    summary, _ = launch(given, DONE, look=lambda view: replace(view, state=next(looks)))
+    assert summary.finished == 1
+    assert not list(looks)
 
 
 def test_each_slot_has_a_gpu_of_its_own(views):
