@@ -75,8 +75,8 @@ def cancel(arguments: argparse.Namespace) -> int:
         return 0
     _, problem = call(["scancel", *(run.job.id for run in jobs)])
     for run in jobs:
-        if problem or claim.holder(run.view.folder.path):
-            continue  # a run that lives records its end itself
+        if problem or claim.holder(run.view.folder.path) or run.view.folder.result.exists():
+            continue  # a run that lives records its end itself, and a result is one
         message = f"job {run.job.id} was taken back by make cancel"
         outcome = {"state": "preempted", "message": message, "time": now(), "owner": run.submission.owner}
         write_json(run.view.folder.outcome, outcome)

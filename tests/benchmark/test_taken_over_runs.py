@@ -1,0 +1,186 @@
+"""A process that has lost its run to another one writes nothing more into its folder, whatever it was about to do."""
+
+import os
+
+import pytest
+import torch
+from small_runs import copied, folder, in_a_process, killed, run_once, state
+
+from benchmark import atomic, checkpoint, claim, claim_files, logs, outcome_file, records, stop, work
+from benchmark.evaluate import Predictions
+from benchmark.places import MINI_WEIGHTS, Places
+from benchmark.records import RunFolder
+from benchmark.stop import Heartbeat, StopRequest
+
+# What a result.json needs to be set aside as damaged, and another process to find it done.
+TAKERS_FILES = ("result.json", "predictions.npz", "outcome.json", "history.jsonl", "log.txt", "checkpoint.pt")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, mini_pictures):
+    """Killed before its last evaluation."""
+    places = Places(tmp_path_factory.mktemp("trained") / "runs", mini_pictures, MINI_WEIGHTS, generated=True)
+
+    def act():
+        killed(Predictions, "arrays", after=False)
+        run_once(places)
+
+    in_a_process(act)
+    return places
+
+
+class Taker:
+    """Another machine's process, for which this one has been silent for long. It writes a record of its own."""
+
+    def __init__(self, run: RunFolder, monkeypatch) -> None:
+        self.run, self.claim, self._patch = run, None, monkeypatch
+        # Beats only at start and end; a beat later than the takeover is what is tested.
+        monkeypatch.setattr(stop, "BEAT_SECONDS", 1e9)
+
+    def take_over(self):
+        for path in (*self.run.path.glob("claim.*"), self.run.heartbeat):
+            if path.exists():
+                os.utime(path, (1, 1))
+        with self._patch.context() as elsewhere:
+            elsewhere.setattr(claim_files, "machine", lambda: "elsewhere")
+            self.claim = claim.acquire(self.run.path)
+        for name in TAKERS_FILES:
+            (self.run.path / name).write_bytes(f"the taker's {name}".encode())
+        self.before = self._content()
+
+    def assert_undisturbed(self):
+        assert self._content() == self.before
+        self.claim.verify()
+
+    def _content(self):
+        return {path.name: path.read_bytes() for path in self.run.path.iterdir()}
+
+
+def _when(monkeypatch, module, name, act):
+    """Let something happen before the first call of ``module.name``."""
+    call, done = getattr(module, name), []
+
+    def late(*arguments, **named):
+        if not done:
+            done.append(True)
+            act()
+        return call(*arguments, **named)
+
+    monkeypatch.setattr(module, name, late)
+
+
+MOMENTS = {
+    "the start is recorded": (work, "recorded_way"),
+    "an evaluation begins": (work, "evaluated"),
+    "the history is written": (work, "write_history"),
+    "the final numbers are put together": (Predictions, "arrays"),
+    "the slim checkpoint is written": (checkpoint, "save_slim"),
+    "the slim checkpoint gets its name": (checkpoint, "_keep_previous"),
+    "the result is written": (records, "result_problem"),
+    "leftovers are removed": (work.leftovers, "remove"),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_nothing_is_written_after_the_takeover(trained, tmp_path, monkeypatch, moment):
+    places = copied(trained, tmp_path / "runs")
+    taker = Taker(folder(places), monkeypatch)
+    _when(monkeypatch, *MOMENTS[moment], taker.take_over)
+    with pytest.raises(claim.Busy, match=r"was taken over by process .* stops without writing"):
+        run_once(places)
+    taker.assert_undisturbed()
+
+
+def test_an_error_after_the_takeover_is_no_outcome_of_the_run(trained, tmp_path, monkeypatch):
+    places = copied(trained, tmp_path / "runs")
+    taker = Taker(folder(places), monkeypatch)
+
+    def torn(_):
+        taker.take_over()
+        raise RuntimeError("whatever")
+
+    monkeypatch.setattr(Predictions, "arrays", torn)
+    with pytest.raises(claim.Busy, match="taken over"):
+        run_once(places)
+    taker.assert_undisturbed()
+    assert state(places)[0] == "running"
+
+
+def test_a_damaged_result_that_is_the_takers_is_not_set_aside(trained, tmp_path, monkeypatch):
+    places = copied(trained, tmp_path / "runs")
+    folder(places).result.write_text("{")
+    taker = Taker(folder(places), monkeypatch)
+    from benchmark import run
+
+    _when(monkeypatch, run, "read_result", taker.take_over)
+    with pytest.raises(claim.Busy, match="taken over"):
+        run_once(places)
+    taker.assert_undisturbed()
+
+
+def test_a_heartbeat_after_the_takeover_is_not_written_and_asks_the_run_to_stop(tmp_path, monkeypatch):
+    run = RunFolder(tmp_path, verify=claim.acquire(tmp_path).verify)
+    taker, request = Taker(run, monkeypatch), StopRequest()
+    beating = Heartbeat(run, request)
+    beating._beat()
+    taker.take_over()
+    beating._beat()
+    taker.assert_undisturbed()
+    assert "taken over" in request.reason
+
+
+def test_a_log_line_after_the_takeover_is_not_written(tmp_path, monkeypatch):
+    run = RunFolder(tmp_path, verify=claim.acquire(tmp_path).verify)
+    taker = Taker(run, monkeypatch)
+    with logs.logged(run, quiet=True):
+        logs.logging.getLogger("benchmark").warning("before")
+        assert "before" in run.log.read_text()
+        taker.take_over()
+        logs.logging.getLogger("benchmark").warning("after")
+        taker.assert_undisturbed()
+
+
+def test_a_verification_comes_between_the_whole_new_file_and_the_old_ones_end(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    seen = []
+
+    def lost():
+        seen.extend(file.read_bytes() for file in tmp_path.glob(".file.*.tmp"))
+        raise claim.Busy("taken over")
+
+    with pytest.raises(claim.Busy):
+        atomic.write_file(path, lambda stream: stream.write(b"new"), verify=lost)
+    assert seen == [b"new"]
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"old"]
+
+
+@pytest.mark.parametrize(
+    ("holder", "has_result", "free"),
+    [("", False, True), ("job 1", False, True), ("job 2", False, False), ("", True, False)],
+)
+def test_who_holds_nothing_writes_no_outcome_over_anothers_work(tmp_path, holder, has_result, free):
+    """Ranks that rank 0 has left, and jobs that failed before they held the run."""
+    run = RunFolder(tmp_path)
+    if has_result:
+        run.result.write_text("{}")
+    held = claim.acquire(tmp_path, holder) if holder else None
+    assert outcome_file.is_free_for(run, "job 1") is free
+    if held:
+        held.release()
+
+
+def test_a_run_that_was_taken_over_ends_as_busy(trained, tmp_path, monkeypatch, capsys):
+    """So that its launcher waits for the other process, as for any that was there first."""
+    from benchmark import __main__, pool
+
+    places = copied(trained, tmp_path / "runs")
+    taker = Taker(folder(places), monkeypatch)
+    _when(monkeypatch, Predictions, "arrays", taker.take_over)
+    torch.set_num_threads(1)
+    arguments = ["run", "cub/deit_tiny/dcal", "--runs", str(places.runs), "--data", str(places.data)]
+    settings = (
+        "data.class_limit=3 train.epochs=1 evaluate.every=1 model.glca_select=random model.glca_readout=mean"
+    )
+    assert __main__.main([*arguments, "--set", settings, "--threads", "1", "--quiet"]) == pool.EXIT_BUSY
+    assert "taken over by process" in capsys.readouterr().err
