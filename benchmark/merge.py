@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,12 +19,14 @@ logger = logging.getLogger("benchmark")
 class Merged:
     """runs: one view a run, in grid order. conflicts: where two valid records of a run differ, in words.
 
-    places: run id → where the folder that its view comes from has its data and weights.
+    places: run id → where the folder that its view comes from has its data and weights. refused: cell id → why the
+    settings asked for make no sense for it; such a cell has no runs.
     """
 
     runs: tuple[RunView, ...]
     conflicts: tuple[str, ...]
     places: Mapping[str, Places]
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def collect(
@@ -64,7 +66,7 @@ def collect(
         runs.append(chosen)
         chosen_places[chosen.id] = places[order[0]]
         conflicts += [text for other in others if (text := _conflict(chosen, other))]
-    return Merged(tuple(runs), tuple(conflicts), chosen_places)
+    return Merged(tuple(runs), tuple(conflicts), chosen_places, refused)
 
 
 def _rank(view: RunView) -> tuple[int, datetime, tuple[bool, ...], str]:

@@ -59,7 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             data_dir=options.absolute(asked.data),
             weights_dir=options.absolute(asked.weights),
         )
-        around = {"conflicts": found.conflicts, "folders": [str(folder) for folder in folders]}
+        around = {
+            "conflicts": found.conflicts,
+            "folders": [str(folder) for folder in folders],
+            "refused": found.refused,
+        }
         changed = shlex.split(asked.overrides)
         exports = write.EXPORTS
         if asked.table == ABLATIONS:

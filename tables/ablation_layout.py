@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from benchmark.overhead import Overheads
 from benchmark.status import RunView
@@ -62,10 +63,11 @@ def build(
     overheads: Overheads | None = None,
     conflicts: Iterable[str] = (),
     folders: Iterable[str] = (),
+    refused: Mapping[str, str] = MappingProxyType({}),
 ) -> AblationLayout:
     """Lay out the ablations; arguments as for ``layout.build``. overheads: what ``benchmark.overhead`` counted."""
     overrides = tuple(overrides)
-    found = summarize(profile, runs, overrides)
+    found = summarize(profile, runs, overrides, refused)
     selection = identities(found.table.runs)
     tables = ablation_table.group_tables(found)
     layout = Layout(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from benchmark.ablations import ROWS, SWEEPS, AblationRow
 from benchmark.config import is_comparable
@@ -56,8 +57,13 @@ def was_started(runs: Iterable[RunView]) -> bool:
     return any(run.cell.table == ABLATIONS and run.state not in _UNSTARTED for run in runs)
 
 
-def summarize(profile: str, runs: Iterable[RunView], overrides: Iterable[str] = ()) -> Ablations:
-    """All rows in numbers; runs of other cells are left out. overrides: as for ``summary.summarize``."""
+def summarize(
+    profile: str,
+    runs: Iterable[RunView],
+    overrides: Iterable[str] = (),
+    refused: Mapping[str, str] = MappingProxyType({}),
+) -> Ablations:
+    """All rows in numbers; runs of other cells are left out. overrides, refused: as for ``summary.summarize``."""
     comparable = is_comparable(profile, [entry.partition("=")[0] for entry in overrides])
     by_cell: dict[str, list[RunView]] = {row.cell: [] for row in ROWS}
     for run in runs:
@@ -68,7 +74,8 @@ def summarize(profile: str, runs: Iterable[RunView], overrides: Iterable[str] = 
     for at in dict.fromkeys((row.cell, row.metric) for row in ROWS):
         cell_id, metric = at
         own = by_cell[cell_id]
-        cells[at] = summarize_cell(named(cell_id), metric, own, comparable, published.get(at))
+        why = refused.get(cell_id, "")
+        cells[at] = summarize_cell(named(cell_id), metric, own, comparable, published.get(at), why)
     table = TableSummary(
         ABLATIONS,
         profile,

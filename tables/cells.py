@@ -14,6 +14,8 @@ from tables.verdicts import reached
 
 # A done run whose record lacks the metric: shown as a state, because it gives no number.
 NO_NUMBER = "no-number"
+# A cell that the settings asked for (SET) make no sense for: it has no runs.
+LEFT_OUT = "left-out"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class CellSummary:
 
     states: how many seeds are in which state; coverage: that of the data behind the mean.
     difference: measured minus published, or None where the two must not be compared.
+    left_out: why the settings asked for make no sense for the cell, which then has no runs; "" for every other cell.
     reached: the verdict on the difference (``tables.verdicts``), "" where nothing was measured or published.
     """
 
@@ -51,6 +54,7 @@ class CellSummary:
     states: Mapping[str, int]
     coverage: tuple[str, ...]
     runs: tuple[RunView, ...]
+    left_out: str = ""
 
     @property
     def comparable_data(self) -> bool:
@@ -81,9 +85,16 @@ def minus(a: float | None, b: float | None) -> float | None:
 
 
 def summarize_cell(
-    cell: Cell, metric: str, runs: Iterable[RunView], recipe: bool, published: float | None
+    cell: Cell,
+    metric: str,
+    runs: Iterable[RunView],
+    recipe: bool,
+    published: float | None,
+    left_out: str = "",
 ) -> CellSummary:
-    """The numbers of one cell. recipe: whether the runs' recipe may be compared with the paper's."""
+    """The numbers of one cell. recipe: whether the runs' recipe may be compared with the paper's. left_out: as in
+    ``CellSummary``.
+    """
     runs = tuple(runs)
     found = ((run.seed, records.metric(run, metric)) for run in runs)
     measured = measure({seed: value for seed, value in found if value is not None})
@@ -97,7 +108,9 @@ def summarize_cell(
         measured=measured,
         difference=difference,
         reached=reached(difference) if measured.n and published is not None else "",
-        states=Counter(run_state(run, metric) for run in runs) or Counter(missing=1),
+        states=Counter(run_state(run, metric) for run in runs)
+        or Counter([LEFT_OUT if left_out else "missing"]),
         coverage=coverage,
         runs=runs,
+        left_out=left_out,
     )

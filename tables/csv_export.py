@@ -119,6 +119,8 @@ def _numbers(summary: TableSummary, found: CellSummary | GainSummary) -> dict[st
 
 def _reasons(found: CellSummary) -> str:
     """``seeds 1, 2: …``: the prefix also keeps a spreadsheet from reading a reason as a formula."""
+    if found.left_out:
+        return f"left out: {one_line(found.left_out)}"
     seeds: dict[str, list[int]] = {}
     for run in found.runs:
         if run.reason and run_state(run, found.metric) != "done":

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from benchmark import paper
 from benchmark.backbones import BACKBONES
@@ -121,14 +122,16 @@ def build(
     *,
     conflicts: Iterable[str] = (),
     folders: Iterable[str] = (),
+    refused: Mapping[str, str] = MappingProxyType({}),
 ) -> Layout:
     """Lay out a table of the grid.
 
     table: a key of ``benchmark.grid.TABLES``; overrides: settings changed by hand, named in the header.
-    conflicts, folders: of the runs of several folders, as ``benchmark.merge`` finds them.
+    conflicts, folders: of the runs of several folders, as ``benchmark.merge`` finds them; refused: likewise, cells that
+    the overrides make no sense for.
     """
     overrides = tuple(overrides)
-    summary = summarize(table, profile, runs, overrides)
+    summary = summarize(table, profile, runs, overrides, refused)
     columns = tuple(_columns(summary))
     return Layout(
         warning=notes.warning(summary, overrides),

@@ -12,6 +12,7 @@ WORDS = {
     "no-data": "no data",
     "no-weights": "no weights",
     "no-number": "no number in record",
+    "left-out": "left out",
 }
 IN_TABLE = 40  # characters of a state and its reason inside the table
 IN_LIST = 160  # characters of a line of the list
@@ -60,7 +61,7 @@ def listed(table: TableSummary) -> list[str]:
             if state != "done":
                 cell_groups.setdefault((state, reason), []).append(run.seed)
         if not summary.runs:
-            cell_groups["missing", ""] = []
+            cell_groups[next(iter(summary.states)), one_line(summary.left_out)] = []
         for key, seeds in cell_groups.items():
             some = "" if len(seeds) == len(summary.runs) else f" {seeds_text(seeds)}"
             groups.setdefault(key, {})[summary.cell.id + some] = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from benchmark import paper
 from benchmark.config import is_comparable
@@ -39,11 +40,15 @@ def shown_metrics(table: str, dataset: str) -> tuple[str, ...]:
 
 
 def summarize(
-    table: str, profile: str, runs: Iterable[RunView], overrides: Iterable[str] = ()
+    table: str,
+    profile: str,
+    runs: Iterable[RunView],
+    overrides: Iterable[str] = (),
+    refused: Mapping[str, str] = MappingProxyType({}),
 ) -> TableSummary:
     """The numbers of ``table``; runs of other tables are left out, cells without a run are ``missing``.
 
-    overrides: ``name=value`` of the settings changed by hand.
+    overrides: ``name=value`` of the settings changed by hand. refused: cell id → why these make no sense for it.
     """
     comparable = is_comparable(profile, [entry.partition("=")[0] for entry in overrides])
     grid = TABLES[table]
@@ -58,6 +63,7 @@ def summarize(
             by_cell[cell],
             comparable,
             paper.published(cell.dataset, cell.backbone, cell.method, metric),
+            refused.get(cell.id, ""),
         )
         for cell in grid.cells
         for metric in shown_metrics(table, cell.dataset)

@@ -64,5 +64,6 @@ def gather(asked: Asked) -> Gathered:
         overheads=counted_in(asked.folders, asked.profile),
         conflicts=merged.conflicts,
         folders=map(str, asked.folders),
+        refused=merged.refused,
     )
     return Gathered(asked, merged, laid_out)

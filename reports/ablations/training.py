@@ -44,8 +44,10 @@ def _otherwise(run: RunView, by_cell: dict[str, list[RunView]]) -> str:
         return "neither cross-attention"
     if method == "dcal":
         return "nothing"
-    dcal = by_cell[f"{run.cell.dataset}/{run.cell.backbone}/dcal"][0]
-    own, usual = _flat(run.config), _flat(dcal.config)
+    beside = by_cell.get(f"{run.cell.dataset}/{run.cell.backbone}/dcal")
+    if not beside:
+        return "DCAL itself is left out: these settings make no sense for it"
+    own, usual = _flat(run.config), _flat(beside[0].config)
     return ", ".join(f"{name} = {value}" for name, value in own.items() if value != usual[name])
 
 

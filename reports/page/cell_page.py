@@ -20,6 +20,7 @@ from reports.page.material import Asked, Material, Pair, table_of
 from reports.page.mistake_sheets import Errors
 from reports.page.site import MARK
 from tables import notes, states, verdicts
+from tables.cells import LEFT_OUT
 from tables.formats import one_line
 from tables.layout import Layout
 
@@ -57,8 +58,11 @@ def cell(material: Material, pair: Pair, figures: Figures, written: str) -> str:
         **_neighbours(pair, list(material.pairs)),
         comparison=pair_sheet(layout, *pair),
         rules=_rules(layout),
-        numbers=run_numbers.sheet(runs),
-        lacking=[_lacking(run) for run in lacking],
+        numbers=run_numbers.sheet(runs, DATASETS[pair[0]].task),
+        lacking=[
+            *(_left_out(*found) for found in material.left_out(pair).items()),
+            *(_lacking(run) for run in lacking),
+        ],
         commands=_commands(material.asked, pair, lacking),
         curves=figures.curves,
         heatmaps=figures.heatmaps,
@@ -115,6 +119,16 @@ def _lacking(run: RunView) -> dict[str, object]:
         "state": word,
         "reason": "" if reason == word else reason,
         "log": [one_line(line, LOG_WIDTH) for line in lines],
+    }
+
+
+def _left_out(method: str, reason: str) -> dict[str, object]:
+    """A method that SET makes no sense for, in the form of ``_lacking``."""
+    return {
+        "name": protocol.METHODS[method],
+        "state": states.word(LEFT_OUT),
+        "reason": one_line(reason, 600),
+        "log": [],
     }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmark import merge
 from benchmark.config import parse_overrides
-from benchmark.grid import TABLES
+from benchmark.grid import METHODS, TABLES
 from benchmark.merge import Merged
 from benchmark.status import RunView
 from reports.page import costs
@@ -55,11 +55,16 @@ class Material:
 
     @cached_property
     def pairs(self) -> Mapping[Pair, tuple[RunView, ...]]:
-        """The 34 comparisons in the paper's order, each with all of its runs."""
+        """The 34 comparisons in the paper's order, each with all of its runs; none where SET makes no sense for it."""
         found: dict[Pair, list[RunView]] = {pair: [] for table in TABLES.values() for pair in table.pairs}
         for run in self.merged.runs:
             found[run.cell.dataset, run.cell.backbone].append(run)
         return {pair: tuple(runs) for pair, runs in found.items()}
+
+    def left_out(self, pair: Pair) -> Mapping[str, str]:
+        """Method → why the settings asked for make no sense for it; empty where they do for both."""
+        found = {method: self.merged.refused.get("/".join((*pair, method)), "") for method in METHODS}
+        return {method: why for method, why in found.items() if why}
 
     @cached_property
     def costs(self) -> costs.Costs:
@@ -78,7 +83,14 @@ def gather(asked: Asked) -> Material:
     )
     changed = shlex.split(asked.overrides)
     layouts = {
-        key: layout.build(key, asked.profile, merged.runs, changed, folders=map(str, asked.folders))
+        key: layout.build(
+            key,
+            asked.profile,
+            merged.runs,
+            changed,
+            folders=map(str, asked.folders),
+            refused=merged.refused,
+        )
         for key in TABLES
     }
     return Material(asked, merged, layouts)

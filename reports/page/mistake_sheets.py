@@ -33,6 +33,8 @@ class Errors:
 
 def errors(runs: Sequence[RunView]) -> Errors:
     """The errors of a pair's finished runs: by class, or of re-identification by query."""
+    if not runs:
+        return Errors(notes=("No run is finished.",))
     by_method = {
         method: [run for run in runs if run.cell.method == method] for method in ("baseline", "dcal")
     }

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from benchmark.errors import SettingsError
 from benchmark.variants import VARIANTS
 from reports.ablations.gathered import Gathered
 from reports.ablations.gathered import gather as gather_ablations
@@ -55,6 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _ablations(arguments: argparse.Namespace) -> Gathered | None:
-    """The ablations, where any is run; of the seeds that they have."""
-    found = gather_ablations(page_options.asked_for(arguments, VARIANTS))
+    """The ablations, where any is run and SET makes sense for one of them; of the seeds that they have."""
+    try:
+        found = gather_ablations(page_options.asked_for(arguments, VARIANTS))
+    except SettingsError as error:  # what is wrong for the tables, too, was refused before
+        print(
+            f"the ablations are left out, as these settings make no sense for them: {error}", file=sys.stderr
+        )
+        return None
     return found if found.started else None

@@ -23,7 +23,7 @@ def reasons(material: Material, *, draw: bool, processes: int = 2) -> Mapping[Pa
         _pair(run_pair): run_pair
         for run_pair in one_of_each(pairs_of(material.merged, material.asked.root, changed))
     }
-    answers = dict.fromkeys(material.pairs, "baseline and DCAL have no seed in common")
+    answers = {pair: _without_pair(material, pair) for pair in material.pairs}
     answers |= {pair: _lacking(run_pair) for pair, run_pair in found.items()}
     due = [
         run_pair
@@ -43,6 +43,13 @@ def one_of_each(pairs: list[RunPair]) -> list[RunPair]:
         next((pair for pair in several if _shown(pair)), next(filter(_done, several), several[0]))
         for several in by_folder.values()
     ]
+
+
+def _without_pair(material: Material, pair: Pair) -> str:
+    """Why there are no two runs to draw."""
+    for method, why in material.left_out(pair).items():
+        return f"{method} is left out: {why}"
+    return "baseline and DCAL have no seed in common"
 
 
 def _pair(run_pair: RunPair) -> Pair:

@@ -31,9 +31,8 @@ _MAIN = {"fgvc": "top1", "reid": "mAP"}
 BEST = "Best epoch — not the result"
 
 
-def sheet(runs: Sequence[RunView]) -> Sheet:
+def sheet(runs: Sequence[RunView], task: str) -> Sheet:
     """One row a run of the pair; below, mean ± std over a method's finished seeds where there are several."""
-    task = runs[0].cell.task
     columns = [
         Column(heading, "number", group)
         for group, names in _METRICS[task].items()
