@@ -64,10 +64,10 @@ def curves(runs: Iterable[RunView], *, pdf: bool = False) -> Curves:
     histories = [history for history in histories if not history.empty]
     if not histories:
         return Curves(None, None, "", notes)
-    with drawing.style():
+    with drawing.style(drawing.LINES):
         figure = _figure(histories, METRICS[runs[0].cell.task])
-        svg = drawing.saved(figure, "svg")
-        document = drawing.saved(figure, "pdf") if pdf else None
+        svg = drawing.saved(figure, "svg", drawing.LINES)
+        document = drawing.saved(figure, "pdf", drawing.LINES) if pdf else None
     return Curves(svg, document, _drawn(histories), notes)
 
 
@@ -78,10 +78,9 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
 
 
 def _figure(histories: Sequence[History], metric: str) -> Figure:
-    from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    figure = Figure(figsize=(8.0, 5.6), layout="constrained")
+    figure = drawing.new_figure(figsize=(8.0, 5.6), layout="constrained")
     figure.patch.set_alpha(0)
     (loss, accuracy), (weights, rate) = figure.subplots(2, 2, sharex=True)
     name = {"top1": "top-1", "mAP": "mAP"}[metric]

@@ -26,11 +26,11 @@ _DOTS = (0, (1, 1.5))
 
 def draw(curve: Curve, limits: tuple[float, float], warning: str) -> dict[str, bytes]:
     """The figure's files by kind. limits: of the y axis, in percent. warning: stands above it; "" for none."""
-    with drawing.style():
+    with drawing.style(drawing.LINES):
         figure = _figure(curve, limits, warning)
         # An SVG is shown on light and dark pages, a PNG is pasted anywhere.
-        files = {kind: drawing.saved(figure, kind) for kind in ("svg", "pdf")}
-        files["png"] = drawing.saved(figure, "png", dpi=_DPI, facecolor="white")
+        files = {kind: drawing.saved(figure, kind, drawing.LINES) for kind in ("svg", "pdf")}
+        files["png"] = drawing.saved(figure, "png", drawing.LINES, dpi=_DPI, facecolor="white")
     return files
 
 
@@ -50,9 +50,7 @@ def _ends(point: Point) -> list[float]:
 
 
 def _figure(curve: Curve, limits: tuple[float, float], warning: str) -> Figure:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=SIZE, layout="constrained")
+    figure = drawing.new_figure(figsize=SIZE, layout="constrained")
     figure.patch.set_alpha(0)
     if warning:
         figure.suptitle(warning, fontsize=8, fontweight="bold")

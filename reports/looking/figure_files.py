@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from benchmark.atomic import explained, write_file
+from reports import drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 220
 PAGE_WIDTH = 1600  # pixels: a page's column on a screen of twice the usual density
-# TrueType fonts are embedded as they are: text stays text. Pictures in the same axes keep their own pixels.
-SETTINGS = {"pdf.fonttype": 42, "pdf.use14corefonts": False, "image.composite_image": False}
+# Harder compression saves a tenth and takes twice the time.
+_OPTIONS = {"png": {"pil_kwargs": {"compress_level": 4}}, "pdf": {}}
 
 
 def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
     """Write ``stem``.png and ``stem``.pdf, each whole or not at all. Raises RunError where that is not possible."""
-    from matplotlib import rc_context
-
-    paths = tuple(stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "pdf"))
-    with explained(paths[0]):
+    paths = {kind: stem.with_name(f"{stem.name}.{kind}") for kind in _OPTIONS}
+    with explained(paths["png"]):
         stem.parent.mkdir(parents=True, exist_ok=True)
-    # Without a date the same figure is the same file; harder compression saves a tenth and takes twice the time.
-    how = ({"pil_kwargs": {"compress_level": 4}}, {"metadata": {"CreationDate": None}})
-    with rc_context(SETTINGS), warnings.catch_warnings():
-        # A letter that the font has not is drawn as a box, which says enough.
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
-        for path, options in zip(paths, how, strict=True):
-            write_file(path, lambda stream, path=path, options=options: _write(figure, stream, path, options))
-    return paths
-
-
-def _write(figure: Figure, stream: IO[bytes], path: Path, options: dict[str, object]) -> None:
-    figure.savefig(stream, format=path.suffix[1:], dpi=DPI, **options)
+    for kind, path in paths.items():
+        with warnings.catch_warnings():
+            # A letter that the font has not is drawn as a box, which says enough.
+            warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
+            content = drawing.saved(figure, kind, drawing.PICTURES, dpi=DPI, **_OPTIONS[kind])
+        write_file(path, lambda stream, content=content: stream.write(content))
+    return paths["png"], paths["pdf"]
 
 
 def page_copy(png: Path) -> Path:

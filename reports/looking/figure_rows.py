@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reports import drawing
 from reports.looking import overlay
 from reports.looking.text_room import fitting, wrapped
 
@@ -54,10 +55,9 @@ class Row:
     panels: tuple[Panel, ...]
 
 
+@drawing.style(drawing.PICTURES)
 def figure(title: str, heads: Sequence[str], rows: Sequence[Row], caption: str, unit: str) -> Figure:
     """A figure of rows with the same columns. heads: above the columns; unit: of the values, at the colour bars."""
-    from matplotlib.figure import Figure
-
     height, width = rows[0].panels[0].picture.shape[:2]
     tall = min(
         TALLEST, max(WIDEST, NARROWEST * height / width) if height > width else WIDEST * height / width
@@ -74,7 +74,7 @@ def figure(title: str, heads: Sequence[str], rows: Sequence[Row], caption: str, 
     above = (2.4 if any(row.note for row in rows) else 1.4) * LINE
     block = above + tall + below + 0.14
     total = TITLE + HEADS + block * len(rows) + LINE * 1.05 * len(lines) + 0.12
-    made = Figure(figsize=(whole, total))
+    made = drawing.new_figure(figsize=(whole, total))
     page = _Page(made, whole, total, wide, tall)
     room = whole - 2 * MARGIN
     page.text(MARGIN, 0.2, fitting(title, room, 9.5, bold=True), size=9.5, weight="bold")

@@ -9,6 +9,8 @@ from functools import cache
 import cv2
 import numpy as np
 
+from reports import drawing
+
 COLOURS = "inferno"  # dark to bright in print as well
 SHARE = 0.62  # of the colour; the rest is the grey picture
 FINEST = 256  # pixels that the shorter side is drawn with at least
@@ -51,24 +53,17 @@ def coloured(values: np.ndarray, scale: Scale) -> np.ndarray:
     """Values to uint8 RGB, (…, 3)."""
     low, high = scale
     share = (values - low) / (high - low) if high > low else np.zeros_like(values)
-    return _table()[np.clip(np.rint(share * 255), 0, 255).astype(int)]
+    return drawing.colour_table(COLOURS)[np.clip(np.rint(share * 255), 0, 255).astype(int)]
 
 
 def colour_bar() -> np.ndarray:
     """(256, 1, 3) uint8, the first colour at the bottom, over the grey of a middling picture as in the overlays."""
-    return _blend(_table()[::-1][:, None], np.full((256, 1), 128, np.uint8))
+    return _blend(drawing.colour_table(COLOURS)[::-1][:, None], np.full((256, 1), 128, np.uint8))
 
 
 def _blend(colours: np.ndarray, grey: np.ndarray) -> np.ndarray:
     mixed = SHARE * colours + (1 - SHARE) * grey[..., None]
     return np.rint(mixed).astype(np.uint8)
-
-
-@cache
-def _table() -> np.ndarray:
-    from matplotlib import colormaps
-
-    return np.rint(colormaps[COLOURS](np.arange(256))[:, :3] * 255)
 
 
 def mask_of(selected: np.ndarray, grid: tuple[int, int]) -> np.ndarray:

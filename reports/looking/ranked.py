@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmark.data.pictures import TestPictures
 from benchmark.errors import RunError
+from reports import drawing
 from reports.looking.figure_rows import FAINT, INK, LINE, MARGIN, RIGHT, SIZE, TITLE, WRONG
 from reports.looking.picks import Pick
 from reports.looking.run_pairs import RunPair
@@ -23,9 +24,9 @@ SIDE = 0.85  # inches for the model's name
 MARKS = {True: "✓", False: "✗"}
 
 
+@drawing.style(drawing.PICTURES)
 def figure(pair: RunPair, chosen: Sequence[Pick], pictures: TestPictures) -> Figure:
     """One block a query. Raises RunError for records without ranked lists, DataError for an unreadable picture."""
-    from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     height, width = pictures.view.crop
@@ -41,7 +42,7 @@ def figure(pair: RunPair, chosen: Sequence[Pick], pictures: TestPictures) -> Fig
     )
     lines = wrapped(text, whole - 2 * MARGIN, SIZE)
     total = TITLE + block * len(chosen) + LINE * 1.05 * len(lines) + 0.12
-    made = Figure(figsize=(whole, total))
+    made = drawing.new_figure(figsize=(whole, total))
 
     def write(
         x: float, y: float, words: str, colour: str = INK, weight: str = "normal", size: float = SIZE

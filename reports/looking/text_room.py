@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from reports import drawing
 from tables.formats import one_line
 
 POINTS = 72  # an inch
@@ -43,17 +44,7 @@ def wrapped(text: str, room: float, size: float) -> list[str]:
 @cache
 def _advance(letter: str, bold: bool) -> float:
     """Width of a letter in ems; of one that the font lacks, and another has to draw, a whole one and a bit."""
-    font = _font(bold)
+    font = drawing.font(bold=bold, points=POINTS)  # one point an em, so that advances are in ems
     if font.get_char_index(ord(letter)) == 0:
         return 1.2
     return font.load_char(ord(letter)).linearHoriAdvance / 65536
-
-
-@cache
-def _font(bold: bool) -> object:
-    from matplotlib.font_manager import FontProperties, findfont
-    from matplotlib.ft2font import FT2Font
-
-    font = FT2Font(findfont(FontProperties(weight="bold" if bold else "normal")))
-    font.set_size(1, POINTS)  # one point an em, so that advances are in ems
-    return font

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from reports import drawing
 from reports.robustness.gaps import gap
 from reports.robustness.record import Condition, Robustness
 from reports.robustness.table import compared, method_name, title, warning
@@ -22,13 +23,12 @@ _WIDE, _TALL = 2.3, 4.8  # inches of a column, of the figure
 _HARDER_BELOW = "jpeg"  # the kind whose lower levels are the harder ones
 
 
+@drawing.style(drawing.PICTURES)
 def figure(found: Robustness) -> Figure:
     """Levels go from left to right, from pictures as they are to the hardest; their distances mean nothing."""
-    from matplotlib.figure import Figure
-
     kinds = list(dict.fromkeys(one.kind for one in found.conditions if one.kind))
     metric = next(iter(found.metrics))
-    made = Figure(figsize=(max(4.6, 0.9 + _WIDE * len(kinds)), _TALL), layout="constrained")
+    made = drawing.new_figure(figsize=(max(4.6, 0.9 + _WIDE * len(kinds)), _TALL), layout="constrained")
     made.suptitle(f"{title(found)}\n{warning(found)}".strip(), fontsize=9, parse_math=False)
     axes = made.subplots(2, len(kinds), sharex="col", sharey="row", squeeze=False, height_ratios=(3, 2))
     for column, kind in enumerate(kinds):
