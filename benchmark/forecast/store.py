@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Literal
 
 from benchmark.atomic import explained, write_json
+from benchmark.forecast.code_digest import code_digest
 from benchmark.forecast.counts import Counts
 from benchmark.forecast.shapes import Shape, digest
 from benchmark.provenance import ROOT, now
 from benchmark.records import read_json, set_aside
 
 FOLDER = "forecast"
-# Folders whose code a measurement depends on. Not those below them: each stands here itself.
-MEASURED = ("dcal", "benchmark", *(f"benchmark/{part}" for part in ("data", "mini", "bench", "forecast")))
+# What is measured, and what runs are evaluated by: with everything that these import, the code that a measurement
+# depends on. Recipes are not in it: the settings that a pace depends on stand in each measurement's key.
+MEASURED = (
+    *(f"benchmark.forecast.{part}" for part in ("steps", "reading", "ranking")),
+    "benchmark.evaluation",
+)
 
 
 @dataclass(frozen=True)
@@ -116,16 +121,12 @@ def entry(found: Pace | Pictures | Ranking | Counts, of: object, by: Mapping[str
     return {"of": of, "found": asdict(found), "measured": now(), **by}
 
 
-def measured_by() -> dict[str, str]:
-    """What a measurement is only good for: a digest of the code that was measured, and torch's and timm's versions."""
-    return {"code": code_digest(ROOT), "torch": _version("torch"), "timm": _version("timm")}
+def measured_by(modules: tuple[str, ...] = MEASURED) -> dict[str, str]:
+    """What a measurement is only good for: a digest of the code that was measured, and torch's and timm's versions.
 
-
-@cache
-def code_digest(root: Path) -> str:
-    """Of the code that trains and evaluates, and of what measures it: benchmark/forecast and the parts it shares."""
-    files = sorted(path for folder in MEASURED for path in (root / folder).glob("*.py"))
-    return digest([path.read_text(encoding="utf-8") for path in files])
+    modules: that were measured.
+    """
+    return {"code": code_digest(ROOT, modules), "torch": _version("torch"), "timm": _version("timm")}
 
 
 @cache

@@ -110,17 +110,6 @@ def test_other_code_or_torch_is_measured_again(path, measured, monkeypatch, chan
     assert forecast.paces["k"][changed] == "another"
 
 
-@pytest.mark.parametrize(
-    "folder",
-    ["dcal", "benchmark", "benchmark/data", "benchmark/mini", "benchmark/bench", "benchmark/forecast"],
-)
-def test_code_that_a_measurement_depends_on_changes_its_digest(tmp_path, folder):
-    for root, text in (("before", "one"), ("after", "two")):
-        (tmp_path / root / folder).mkdir(parents=True)
-        (tmp_path / root / folder / "part.py").write_text(text)
-    assert store.code_digest(tmp_path / "before") != store.code_digest(tmp_path / "after")
-
-
 def test_a_damaged_measurement_is_made_again(path, measured):
     measuring.complete(path, CPU, [want()], again=False)
     torn = json.loads(path.read_text())
