@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmark import status
+from benchmark.finished.recorded import view_as_recorded
 from benchmark.places import Places
 from benchmark.status import STATES, RunView
 
@@ -35,13 +36,15 @@ def collect(
     profile: str,
     data_dir: Path | None = None,
     weights_dir: Path | None = None,
+    as_recorded: bool = False,
     **selection: object,
 ) -> Merged:
     """As ``status.collect``, over several folders of runs.
 
     A valid record of the settings asked for beats every other state, the one finished last beats older ones, and of
     copies of one record the most complete folder counts. Cells that the overrides make no sense for are left out, with
-    a warning. Raises as ``status.collect``.
+    a warning. as_recorded: finished runs count as done whatever their settings, for verbs that read them as they are.
+    Raises as ``status.collect``.
     """
     refused: dict[str, str] = {}
     places = [Places.of(profile, folder, data_dir, weights_dir) for folder in folders]
@@ -56,6 +59,8 @@ def collect(
         )
         for folder in folders
     ]
+    if as_recorded:
+        found = [[view_as_recorded(view) for view in views] for views in found]
     for why in dict.fromkeys(refused.values()):
         cells = [cell for cell, reason in refused.items() if reason == why]
         logger.warning("left out, as these settings make no sense for it: %s: %s", ", ".join(cells), why)

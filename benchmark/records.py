@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,10 +18,11 @@ from benchmark.reading import damage_text, explanation, is_refusal, is_there, op
 SCHEMA = 1
 RECORD_LIMIT = (
     16 * 2**20
-)  # bytes of a JSON file of a run folder; the largest that the suite writes have some thousand
+)  # bytes of a JSON file of a run folder; the largest the suite writes have some thousand
 NOT_JSON = "it is not readable JSON"
 LONGEST = 10_000  # characters of a recorded text
 TAIL_BYTES = 2**20  # of a log: a line may be as long as the whole file
+_SET_ASIDE = re.compile(r"\.stale-[\d-]+$")  # as set_aside names a run's folder
 LARGEST = 1e30  # of a recorded number: JSON's integers have no end, floats have
 
 # field → type, several types, or a dict of such; a trailing "?" marks a field that may be absent. No count or time of a
@@ -193,7 +195,7 @@ def read_result(folder: RunFolder) -> tuple[dict | None, str]:
     result, problem = read_checked(folder.result, {})
     if result is not None:
         problem = result_problem(result)
-        if not problem and not folder.path.as_posix().endswith(result["run"]):
+        if not problem and not _SET_ASIDE.sub("", folder.path.as_posix()).endswith(result["run"]):
             problem = f"it belongs to {result['run']}"
     return (None, f"result.json is damaged: {problem}") if problem else (result, "")
 

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 import dcal
 from benchmark import checkpoint
-from benchmark.config import Config, load_profile, resolve
+from benchmark.config import Config
 from benchmark.data.loader import Prepare, normalise
-from benchmark.data.own import register_recorded
 from benchmark.data.pictures import TestPictures
 from benchmark.errors import RunError
 from benchmark.final_weights import model_of
-from benchmark.grid import named
+from benchmark.finished.recorded import config_of
 from benchmark.predictions import Predictions
 from benchmark.randomness import Randomness
 from benchmark.records import RunFolder, read_json, read_result
-from benchmark.settings import CAME_LATER
-from benchmark.typed import typed
 from dcal.model import DCAL
 from dcal.weights import WeightsError
 
@@ -138,23 +135,6 @@ def about(trained: Trained) -> dict[str, object]:
     provenance = trained.result.get("provenance", {})
     result["provenance"] = {name: provenance[name] for name in KEPT_PROVENANCE if name in provenance}
     return {"identity": dict(trained.config.identity), "result": result}
-
-
-def config_of(started: Mapping[str, object], where: str) -> Config:
-    """The settings of a run as its config.json recorded them, whatever the recipe says by now.
-
-    started: its ``profile`` and ``identity``. where: they are from, for errors.
-    Raises RunError for an identity that is none, SettingsError for a setting, cell or profile that is unknown here.
-    """
-    try:
-        identity, profile = started["identity"], load_profile(started["profile"])
-        register_recorded(identity)
-        cell_id, _, seed = identity["run"].rpartition("/seed")
-        recorded = {key: typed(key, value, where) for key, value in identity["settings"].items()}
-        config = resolve(named(cell_id), int(seed), profile, {**CAME_LATER, **recorded})
-        return replace(config, tag=identity["weights"]["tag"], identity=identity)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunError(f"{where} does not say which run it is of: {type(error).__name__} {error}") from error
 
 
 def _final_state(folder: RunFolder, result: Mapping[str, object]) -> dict[str, object]:

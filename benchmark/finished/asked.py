@@ -7,18 +7,21 @@ import contextlib
 import difflib
 import fnmatch
 import re
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark import options
 from benchmark.config import load_profile
 from benchmark.data.own import register_recorded
 from benchmark.errors import RunError, SettingsError
-from benchmark.grid import select
+from benchmark.finished import recorded
+from benchmark.grid import Cell, select
 from benchmark.records import RunFolder, read_json, read_result
 from benchmark.variants import VARIANTS
 
+SHOWN = 6  # runs in an error
 RUN_OR_FILE = (
     "a run's folder, a saved .safetensors file, or a run of --runs and --profile like cub/deit_tiny/dcal"
 )
@@ -27,25 +30,17 @@ RUN_OR_FILE = (
 def models(arguments: argparse.Namespace, named: Sequence[str]) -> list[Path]:
     """Folders of finished runs, and files. named: as the user wrote them; none: by --cells, --table and --seeds.
 
-    Raises RunError for what is not there or not finished, SettingsError for what is named twice and for --set.
+    A finished run is read as it was made, so no --set is needed. Raises RunError for what is not there or not finished,
+    SettingsError for what is named twice and for a --set that contradicts a run.
     """
-    if arguments.overrides:
-        raise SettingsError(
-            f"SET={arguments.overrides!r}: a finished model keeps the settings that it was trained with; leave it out, "
-            "and name the RUNS folder of runs with other settings"
-        )
     if named:
         found = [path for text in named for path in _of(text, arguments)]
         if twice := [path for path in found if found.count(path) > 1]:
             raise SettingsError(f"{twice[0]} is named twice")
-        return found
-    patterns = options.patterns(arguments.cells) or ("*",)
-    found = list(dict.fromkeys(path for pattern in patterns for path in _runs(pattern, arguments)))
-    if arguments.table:
-        ids = {cell.id for cell in select((), arguments.table)}
-        found = [path for path in found if _id(path.parent) in ids]
-    if not found:
-        raise RunError(f"no run of {arguments.table} is finished in {_root(arguments)}")
+    else:
+        found = _of_grid(arguments)
+    if arguments.overrides:
+        _require_agreement(arguments.overrides, found)
     return found
 
 
@@ -59,50 +54,146 @@ def one_model(arguments: argparse.Namespace, named: str) -> Path:
     return found[0]
 
 
+def _require_agreement(overrides: str, paths: Sequence[Path]) -> None:
+    for path in paths:
+        if not path.is_dir():
+            raise SettingsError(
+                f"SET={overrides!r}: {path} keeps the settings that its model was trained with; leave SET out"
+            )
+        started = read_json(RunFolder(path).config) or {}
+        config = recorded.config_of(started, str(RunFolder(path).config))
+        recorded.require_agreement(overrides, [(RunFolder(path), config)])
+
+
+def _of_grid(arguments: argparse.Namespace) -> list[Path]:
+    """Of --cells, --table and --seeds. Raises RunError for a pattern of which no run is there, or none is finished."""
+    ids = {cell.id for cell in select((), arguments.table)} if arguments.table else None
+    found: dict[Path, None] = {}
+    for pattern in options.patterns(arguments.cells) or ("*",):
+        there = [path for path in _there(pattern, arguments) if ids is None or _id(path.parent) in ids]
+        if not there:
+            raise RunError(_nothing_finished(pattern, arguments))
+        found.update(dict.fromkeys(there))
+    return _finished(list(found))
+
+
+def _nothing_finished(pattern: str, arguments: argparse.Namespace) -> str:
+    """That no run of a pattern has begun. Raises SettingsError where no cell of the grid is called so."""
+    seeds = options.seeds(arguments.seeds)
+    commands = _commands(pattern, select([pattern], arguments.table), seeds, arguments)
+    asked_for = f" of {arguments.table}" if arguments.table else ""
+    asked_for += f" of CELLS={shlex.quote(pattern)}" if pattern != "*" else ""
+    return f"no finished run{asked_for} with seed {' or '.join(map(str, seeds))} in {_root(arguments)}; {commands}"
+
+
+def _commands(
+    pattern: str, cells: Sequence[Cell], seeds: Iterable[int], arguments: argparse.Namespace
+) -> str:
+    """What makes the runs of these cells, in words."""
+    given = {
+        "PROFILE": arguments.profile,
+        "RUNS": str(arguments.runs),
+        "CELLS": pattern,
+        "SEEDS": " ".join(map(str, seeds)),
+    }
+    usual = {"PROFILE": "mini", "RUNS": "runs", "CELLS": "*", "SEEDS": "0"}
+    variables = "".join(
+        f" {name}={shlex.quote(value)}" for name, value in given.items() if value != usual[name]
+    )
+    verbs = [arguments.table] if arguments.table else list(dict.fromkeys(cell.table for cell in cells))
+    commands = " and ".join(f"`make {verb}{variables}`" for verb in verbs)
+    return f"{commands} {'makes' if len(verbs) == 1 else 'make'} {'them' if len(cells) > 1 else 'it'}"
+
+
 def _of(text: str, arguments: argparse.Namespace) -> list[Path]:
     path = options.absolute(Path(text))
+    if path.is_dir():
+        return [_in_folder(path)]
     if path.exists():
-        if path.is_dir() and (why := _unfinished(path)):
-            raise RunError(why)
         return [path]
     if path.suffix == ".safetensors" or text.startswith(("/", "~", ".")):
         raise RunError(f"{path}: no such run folder or file; expected {RUN_OR_FILE}")
     return _runs(text, arguments)
 
 
+def _in_folder(path: Path) -> Path:
+    """A run's folder, or the one finished run below the folder of a cell, a backbone, a dataset or a profile."""
+    why = _unfinished(path)
+    if not why:
+        return path
+    below = [
+        run
+        for depth in ("", "*/", "*/*/", "*/*/*/")
+        for run in sorted(path.glob(f"{depth}seed*"))
+        if _seed(run) >= 0
+    ]
+    reasons = {run: _unfinished(run) for run in below}
+    finished = [run for run, reason in reasons.items() if not reason]
+    if len(finished) > 1:
+        names = ", ".join(run.relative_to(path).as_posix() for run in finished[:SHOWN])
+        more = f" and {len(finished) - SHOWN} more" if len(finished) > SHOWN else ""
+        raise SettingsError(
+            f"{path} holds {len(finished)} finished runs, {names}{more}: name one, {finished[0]}"
+        )
+    if finished:
+        return finished[0]
+    raise RunError(next(iter(reasons.values()), why))
+
+
 def _runs(text: str, arguments: argparse.Namespace) -> list[Path]:
     """The finished runs of a pattern like ``cub/deit_*/dcal``, or of an id, with or without its seed."""
-    root = _root(arguments)
-    pattern, seed = re.fullmatch(r"(.*?)(?:/seed(\d+))?/?", text).groups()
-    seeds = {int(seed)} if seed else set(options.seeds(arguments.seeds))
-    parts = pattern.split("/")
-    full = "/".join(parts + ["*"] * (3 - len(parts)))
-    there = {
-        path: _id(path.parent)
-        for path in sorted(root.glob("*/*/*/seed*"))
-        if (path / "config.json").is_file()
-    }
-    found = [
-        path
-        for path, cell in there.items()
-        if fnmatch.fnmatchcase(cell, full) and _seed(path) in seeds and _meant(cell, pattern, full, arguments)
-    ]
+    found = _there(text, arguments)
     if not found:
-        near = difflib.get_close_matches(pattern, sorted(set(there.values())), n=3, cutoff=0.4)
+        pattern, seeds = _parts(text, arguments)
+        near = difflib.get_close_matches(pattern, sorted(set(_all_runs(arguments).values())), n=3, cutoff=0.4)
         hint = f"; nearest: {', '.join(near)}" if near else ""
+        with contextlib.suppress(SettingsError):
+            hint = f"; {_commands(pattern, select([pattern]), sorted(seeds), arguments)}"
         raise RunError(
-            f"{text!r} is no folder and no file, and {root} has no run of this name with seed "
+            f"{text!r} is no folder and no file, and {_root(arguments)} has no run of this name with seed "
             f"{' or '.join(map(str, sorted(seeds)))}{hint}; expected {RUN_OR_FILE}"
         )
-    unfinished = {path: why for path in found if (why := _unfinished(path))}
-    if len(unfinished) == len(found):
+    return _finished(found)
+
+
+def _finished(paths: Sequence[Path]) -> list[Path]:
+    """Those that are finished; the others are counted. Raises RunError where none is."""
+    unfinished = {path: why for path in paths if (why := _unfinished(path))}
+    if len(unfinished) == len(paths):
         raise RunError(next(iter(unfinished.values())))
     if unfinished:
         print(
-            f"{len(unfinished)} of {len(found)} runs are left out, first {next(iter(unfinished.values()))}",
+            f"{len(unfinished)} of {len(paths)} runs are left out, first {next(iter(unfinished.values()))}",
             file=sys.stderr,
         )
-    return [path for path in found if path not in unfinished]
+    return [path for path in paths if path not in unfinished]
+
+
+def _there(text: str, arguments: argparse.Namespace) -> list[Path]:
+    """Folders of runs that a pattern or an id means, in any state."""
+    pattern, seeds = _parts(text, arguments)
+    parts = pattern.split("/")
+    full = "/".join(parts + ["*"] * (3 - len(parts)))
+    return [
+        path
+        for path, cell in _all_runs(arguments).items()
+        if fnmatch.fnmatchcase(cell, full) and _seed(path) in seeds and _meant(cell, pattern, full, arguments)
+    ]
+
+
+def _parts(text: str, arguments: argparse.Namespace) -> tuple[str, set[int]]:
+    """The pattern, and the seeds that it or else --seeds names."""
+    pattern, seed = re.fullmatch(r"(.*?)(?:/seed(\d+))?/?", text).groups()
+    return pattern, {int(seed)} if seed else set(options.seeds(arguments.seeds))
+
+
+def _all_runs(arguments: argparse.Namespace) -> dict[Path, str]:
+    """Every run folder of the profile with its cell's id."""
+    return {
+        path: _id(path.parent)
+        for path in sorted(_root(arguments).glob("*/*/*/seed*"))
+        if (path / "config.json").is_file()
+    }
 
 
 def _meant(cell: str, pattern: str, full: str, arguments: argparse.Namespace) -> bool:

@@ -8,8 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from benchmark import config, merge, options
+from benchmark import merge, options
 from benchmark.errors import SettingsError
+from benchmark.finished import recorded
 from reports.looking.run_pairs import RunPair, pairs_of
 
 
@@ -72,19 +73,23 @@ def pairs(arguments: argparse.Namespace) -> list[RunPair]:
 
 
 def all_pairs(arguments: argparse.Namespace) -> list[RunPair]:
-    """Every pair asked for, of every seed."""
+    """Every pair asked for, of every seed; finished runs with the settings that they were made with.
+
+    Raises SettingsError for a SET that contradicts one of them.
+    """
     folders = options.folders(str(arguments.runs))
-    overrides = config.parse_overrides(arguments.overrides)
     merged = merge.collect(
         folders,
         profile=arguments.profile,
         seeds=options.seeds(arguments.seeds),
         patterns=tuple("/".join(pattern.split("/")[:2]) for pattern in options.patterns(arguments.cells)),
-        overrides=overrides,
+        as_recorded=True,
         data_dir=options.absolute(arguments.data),
         weights_dir=options.absolute(arguments.weights),
     )
-    found = pairs_of(merged, folders[0] / arguments.profile, tuple(overrides))
+    done = [(run.folder, run.config) for run in merged.runs if run.result is not None]
+    recorded.require_agreement(arguments.overrides, done)
+    found = pairs_of(merged, folders[0] / arguments.profile)
     out = options.absolute(arguments.out)
     if out is None:
         return found

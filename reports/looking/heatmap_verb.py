@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from benchmark import config, options
 from benchmark.errors import RunError, SettingsError
+from benchmark.finished import recorded
 from benchmark.grid import Cell, select
 from benchmark.status import RunView
 from reports.looking import asked
@@ -86,16 +88,11 @@ def _of_cell(arguments: argparse.Namespace) -> tuple[dict, str, str, str]:
     if len(seeds) != 1:
         raise SettingsError(f"SEEDS={arguments.seeds!r}: one picture is drawn with the models of one seed")
     name = f"{arguments.cell.replace('/', '_')}_seed{seeds[0]}"
-    overrides = config.parse_overrides(arguments.overrides)
-    warning = (
-        ""
-        if config.is_comparable(arguments.profile, overrides)
-        else f"Profile {arguments.profile}{' with settings changed' if overrides else ''}: not the paper's recipe."
-    )
     if arguments.checkpoint:
         from reports.looking.models import of_checkpoint
 
         profile = config.load_profile(arguments.profile)
+        overrides = config.parse_overrides(arguments.overrides)
         settings = config.resolve(cells[-1], seeds[0], profile, overrides)
         network = of_checkpoint(options.absolute(arguments.checkpoint), settings)
         method = "dcal" if network.has_glca else "baseline"
@@ -107,13 +104,22 @@ def _of_cell(arguments: argparse.Namespace) -> tuple[dict, str, str, str]:
             {method: network},
             f"{name}_{arguments.checkpoint.stem}",
             f"{arguments.cell} · profile {arguments.profile} · {network.label}",
-            warning,
+            _warning(arguments.profile, overrides),
         )
     from reports.looking.models import of_run
 
     runs = _runs(arguments, cells)
     title = f"{arguments.cell} · profile {arguments.profile} · seed {seeds[0]}"
+    changed = {name: None for run in runs for name in recorded.changed_settings(run.config)}
+    warning = _warning(arguments.profile, changed)
     return {run.cell.method: of_run(run) for run in runs}, name, title, warning
+
+
+def _warning(profile: str, changed: Collection[str]) -> str:
+    """That a figure's model is not of the paper's recipe, or "". changed: settings that are not the profile's."""
+    if config.is_comparable(profile, changed):
+        return ""
+    return f"Profile {profile}{' with settings changed' if changed else ''}: not the paper's recipe."
 
 
 def _cells(text: str) -> tuple[Cell, ...]:
@@ -128,7 +134,11 @@ def _cells(text: str) -> tuple[Cell, ...]:
 
 
 def _runs(arguments: argparse.Namespace, cells: tuple[Cell, ...]) -> list[RunView]:
-    """The finished runs of these cells. Raises RunError where one is not done."""
+    """The finished runs of these cells, with the settings that they were made with.
+
+    Raises RunError where one is not done or two were made with different settings, SettingsError for a SET that
+    contradicts one.
+    """
     from benchmark import merge
 
     merged = merge.collect(
@@ -136,7 +146,7 @@ def _runs(arguments: argparse.Namespace, cells: tuple[Cell, ...]) -> list[RunVie
         profile=arguments.profile,
         seeds=options.seeds(arguments.seeds),
         patterns=[cell.id for cell in cells],
-        overrides=config.parse_overrides(arguments.overrides),
+        as_recorded=True,
         data_dir=options.absolute(arguments.data),
         weights_dir=options.absolute(arguments.weights),
     )
@@ -146,6 +156,13 @@ def _runs(arguments: argparse.Namespace, cells: tuple[Cell, ...]) -> list[RunVie
                 f"{run.id} is not done: {run.state}{f', {run.reason}' if run.reason else ''}; looked in "
                 f"{arguments.runs}, profile {arguments.profile}. Run it, name another cell, or give a --checkpoint"
             )
+    recorded.require_agreement(arguments.overrides, [(run.folder, run.config) for run in merged.runs])
+    first, last = merged.runs[0], merged.runs[-1]
+    if unlike := recorded.unlike(first.config, last.config):
+        raise RunError(
+            f"{first.id} and {last.id} were made with different settings, {unlike}: draw them one by one, "
+            f"CELL={first.cell.id}"
+        )
     return list(merged.runs)
 
 

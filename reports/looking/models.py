@@ -64,7 +64,7 @@ def of_run(run: RunView, where: torch.device | str = "cpu") -> Network:
     found = trained.of_folder(run.folder)
     label = f"{run.cell.method} seed {run.seed}"
     return _network(
-        found.model, run.config, label, found.result["final_weights_sha256"], found.classes, where
+        found.model, found.config, label, found.result["final_weights_sha256"], found.classes, where
     )
 
 

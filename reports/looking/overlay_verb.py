@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     layers = asked.layers(arguments.layers)
     from benchmark.config import is_comparable
     from benchmark.finished.predict import pictures_of
+    from benchmark.finished.recorded import changed_settings
     from benchmark.trained import load_trained
     from reports.looking.heatmap_any import draw
     from reports.looking.models import Network
@@ -50,7 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
         trained.result["final_weights_sha256"],
         trained.classes,
     )
-    warning = "" if is_comparable(profile) else f"Profile {profile}: not the paper's recipe."
+    changed = changed_settings(trained.config)
+    recipe = f"Profile {profile}{' with settings changed' if changed else ''}"
+    warning = "" if is_comparable(profile, changed) else f"{recipe}: not the paper's recipe."
     for image, figure in zip(arguments.image, arguments.out, strict=True):
         lines = draw(
             options.absolute(image),

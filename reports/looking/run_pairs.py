@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.registry import DATASETS
 from benchmark.data.reid import ReIDDataset
 from benchmark.errors import DataError, RunError, SuiteError
+from benchmark.finished import recorded
 from benchmark.merge import Merged
 from benchmark.places import Places
 from benchmark.status import RunView
@@ -30,16 +30,12 @@ def no_class_token(backbone: str) -> str:
 
 @dataclass(frozen=True)
 class RunPair:
-    """Two runs that differ in their method. folder: where their figures lie; places: of the data they are drawn over.
-
-    changed: names of settings that differ from the profile's (SET).
-    """
+    """Two runs that differ in their method. places: of their data; folder: where their figures lie."""
 
     baseline: RunView
     dcal: RunView
     places: Places
     folder: Path
-    changed: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -72,6 +68,12 @@ class RunPair:
             "dcal": self.dcal.result["final_weights_sha256"],
             "data": self.dcal.result["data"]["fingerprint"],
         }
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Names of the settings that differ from the profile's (SET)."""
+        both = (recorded.changed_settings(run.config) for run in (self.baseline, self.dcal))
+        return tuple(dict.fromkeys(name for found in both for name in found))
 
     @property
     def warning(self) -> str:
@@ -112,6 +114,8 @@ class RunPair:
         found = [run.result["data"]["fingerprint"] for run in (self.baseline, self.dcal)]
         if found[0] != found[1]:
             return f"{self.id}: baseline and DCAL were run on data of different fingerprints"
+        if unlike := recorded.unlike(self.baseline.config, self.dcal.config):
+            return f"{self.id}: baseline and DCAL were made with different settings: {unlike}"
         try:
             self.dataset  # noqa: B018 - whether it can be read
         except SuiteError as error:
@@ -119,7 +123,7 @@ class RunPair:
         return ""
 
 
-def pairs_of(merged: Merged, root: Path, changed: Iterable[str] = ()) -> list[RunPair]:
+def pairs_of(merged: Merged, root: Path) -> list[RunPair]:
     """All pairs of the merged runs, by grid order and seed. root: the profile's folder that holds ``figures``.
 
     A run without a partner among the merged ones makes no pair.
@@ -133,7 +137,6 @@ def pairs_of(merged: Merged, root: Path, changed: Iterable[str] = ()) -> list[Ru
             methods["dcal"],
             merged.places[methods["dcal"].id],
             root / "figures" / dataset / backbone,
-            tuple(changed),
         )
         for (dataset, backbone, _), methods in by_key.items()
         if len(methods) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 
 from benchmark.records import read_json
@@ -18,10 +17,8 @@ def reasons(material: Material, *, draw: bool, processes: int = 2) -> Mapping[Pa
     """Pair → "" where its figure is there, else why not. draw: draw what is missing or shows other runs, which needs
     torch, checkpoints and the pictures; without it records alone are read.
     """
-    changed = [entry.partition("=")[0] for entry in shlex.split(material.asked.overrides)]
     found = {
-        _pair(run_pair): run_pair
-        for run_pair in one_of_each(pairs_of(material.merged, material.asked.root, changed))
+        _pair(run_pair): run_pair for run_pair in one_of_each(pairs_of(material.merged, material.asked.root))
     }
     answers = {pair: _without_pair(material, pair) for pair in material.pairs}
     answers |= {pair: _lacking(run_pair) for pair, run_pair in found.items()}

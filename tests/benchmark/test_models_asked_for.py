@@ -106,11 +106,6 @@ def test_one_model_is_one_and_no_model_is_meant_twice(sweep):
         asked.models(arguments(sweep), ["cub/deit_tiny/dcal", "cub/deit_tiny"])
 
 
-def test_settings_of_a_finished_model_cannot_be_set(sweep):
-    with pytest.raises(SettingsError, match="keeps the settings that it was trained with"):
-        asked.models(arguments(sweep, overrides="train.epochs=3"), ["cub/deit_tiny/dcal"])
-
-
 def test_a_run_on_a_users_own_dataset_is_found_without_its_pictures(sweep):
     folder = sweep / "mini" / "my_birds" / "deit_tiny" / "dcal" / "seed0"
     shutil.copytree(sweep / "mini" / "cub" / "deit_tiny" / "dcal" / "seed0", folder)

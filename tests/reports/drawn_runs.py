@@ -10,11 +10,11 @@ OVERRIDES = {
     "cub/deit_tiny": {"data.class_limit": 3, "train.epochs": 1, "evaluate.every": 1},
     "market/deit_tiny": {"train.epochs": 1, "evaluate.every": 1, "train.warmup_epochs": 0},
 }
-CUB_SET, MARKET_SET = (" ".join(f"{name}={value}" for name, value in of.items()) for of in OVERRIDES.values())
+CUB_SET = " ".join(f"{name}={value}" for name, value in OVERRIDES["cub/deit_tiny"].items())
 
 
 def pair_of(runs, cells="cub/deit_tiny"):
     """The pair of runs below ``runs``, read anew."""
     merged = merge.collect([Path(runs)], profile="mini", patterns=[cells], overrides=OVERRIDES[cells])
-    (pair,) = pairs_of(merged, Path(runs) / "mini", OVERRIDES[cells])
+    (pair,) = pairs_of(merged, Path(runs) / "mini")
     return pair

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from drawn_runs import CUB_SET, pair_of
+from drawn_runs import pair_of
 
 import dcal
 from benchmark.data import cub_boxes
@@ -130,7 +130,7 @@ def test_runs_that_are_not_done_are_refused(runs):
 
 
 def test_the_command_prints_the_measures_and_goes_on_behind_a_failure(trained, tmp_path, capsys):
-    asked = ["attention", "--runs", str(trained), "--out", str(tmp_path), "--set", CUB_SET]
+    asked = ["attention", "--runs", str(trained), "--out", str(tmp_path)]
     assert main([*asked, "--cells", "cars/deit_tiny cub/deit_tiny"]) == 1
     said = capsys.readouterr()
     assert "cars/deit_tiny/seed0: not measured" in said.err
