@@ -118,7 +118,7 @@ def of_file(path: Path) -> Trained:
     if not all(isinstance(about.get(name), dict) for name in ("identity", "result")):
         raise RunError(
             f"{path} holds a model without the record of its run, so how pictures enter it is not known: dcal.load "
-            "reads it; `python -m benchmark export RUN_FOLDER` writes files that can be evaluated"
+            "reads it; `python -m benchmark export RUN_FOLDER --to FILE.safetensors` writes one that can be evaluated"
         )
     result = about["result"]
     if checkpoint.weights_sha256(model.state_dict()) != result.get("final_weights_sha256"):
