@@ -4,11 +4,11 @@ torch).
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from benchmark import unmatched
 from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
 from benchmark.errors import SettingsError
@@ -131,10 +131,10 @@ def select(patterns: Iterable[str] = (), table: str | None = None) -> tuple[Cell
         if table is None and (variant := _variant(parts)):
             variants.append(variant)
             continue
-        full = "/".join(parts + ["*"] * (3 - len(parts)))
+        full = unmatched.full_pattern(pattern)
         matched = {cell.id for cell in cells if fnmatch.fnmatchcase(cell.id, full)}
         if not matched:
-            raise SettingsError(_no_match(pattern, full, cells, table))
+            raise SettingsError(_no_match(pattern, cells, table))
         chosen |= matched
     return (*(cell for cell in cells if cell.id in chosen), *dict.fromkeys(variants))
 
@@ -178,14 +178,21 @@ def _require_branch(cell_id: str, backbone: str, method: str) -> None:
         )
 
 
-def _no_match(pattern: str, full: str, cells: tuple[Cell, ...], table: str | None) -> str:
-    known = (*cells, *ablation_cells()) if table is None else cells
-    near = difflib.get_close_matches(full, sorted({cell.id for cell in known}), n=3, cutoff=0.4)
-    where = "the ablations" if table == ABLATIONS else TABLES[table].title if table else "the grid"
-    hint = f"; nearest: {', '.join(near)}" if near else ""
+def _no_match(pattern: str, cells: tuple[Cell, ...], table: str | None) -> str:
+    ids = {key: [cell.id for cell in grid.cells] for key, grid in TABLES.items()}
+    ids[ABLATIONS] = [cell.id for cell in ablation_cells()]
+    titles = {key: grid.title.partition(":")[0] for key, grid in TABLES.items()} | {
+        ABLATIONS: "the ablations"
+    }
+    why = unmatched.explain(pattern, table or "", titles, ids)
+    within = ids[table] if table else [cell for several in ids.values() for cell in several]
+    hint = f": {why}" if why else ""
     dataset = pattern.partition("/")[0]
-    if dataset not in DATASETS and not set(dataset) & set("*?["):
+    if "did you mean" not in why and not (table and "that is in" in why):
+        hint += unmatched.nearest(pattern, within)
+    if "did you mean" not in why and dataset and dataset not in DATASETS and not set(dataset) & set("*?["):
         hint += f"; a dataset of your own is no part of it: `make run CELL={dataset}/deit_tiny/dcal` runs one"
+    where = titles[table] if table else "the grid"
     return (
         f"pattern {pattern!r} matches none of the {len(cells)} cells of {where}{hint}. "
         f"A pattern is dataset/backbone/method with shell wildcards, e.g. 'cub/deit_*/dcal'; `make list` prints every "

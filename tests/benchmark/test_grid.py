@@ -66,3 +66,45 @@ def test_who_asks_the_grid_for_a_dataset_of_their_own_is_told_how_it_is_run(patt
 def test_an_unknown_table_is_refused():
     with pytest.raises(SettingsError, match="expected one of table1, table2, extras"):
         select([], "table3")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "table", "said"),
+    [
+        ("deit_tiny", "table1", "did you mean '*/deit_tiny'."),
+        ("deit_tiny/dcal", None, "did you mean '*/deit_tiny/dcal'."),
+        ("dcal", "table2", "did you mean '*/*/dcal'."),
+        ("CUB/deit_tiny", "table1", "did you mean 'cub/deit_tiny'."),
+        ("cub/DeiT-Tiny", "table1", "did you mean 'cub/deit_tiny'."),
+        ("VeRi_776", "table2", "did you mean 'veri'."),
+        ("cub/deit_tiny_patch16_224", "table1", "did you mean 'cub/deit_tiny'."),
+        ("cub/deit_tiny/dcal/seed1", None, "did you mean 'cub/deit_tiny/dcal', with SEEDS for the seed"),
+        ("veri/deit_tiny", "table1", "of Table 1: that is in Table 2: make table2 (TABLE=table2)."),
+        ("veri", "table1", "of Table 1: that is in Table 2: make table2 (TABLE=table2)."),
+        ("*/cait_xs24", "table1", "that is in More Transformer Baselines: make extras (TABLE=extras)."),
+        ("cub/deit_tiny/glca_r*", "table1", "that is in the ablations: make ablations (TABLE=ablations)."),
+        ("VERI/deit_tiny", "table1", "did you mean 'veri/deit_tiny', that is in Table 2: make table2"),
+        ("cars/cait_xs24", None, "no table has CaiT-XS24 on Stanford Cars; it has cub/cait_xs24"),
+        ("cub/vit_small", "table1", "there is no backbone 'vit_small', there are deit_tiny, deit_small,"),
+        ("vit_small", None, "no dataset, backbone or method is called 'vit_small'"),
+        (
+            "cub/deit_tiny/dcall",
+            None,
+            "no method 'dcall', there are baseline, dcal and those of the ablations",
+        ),
+    ],
+)
+def test_what_a_pattern_without_cells_was_meant_to_be_is_said(pattern, table, said):
+    with pytest.raises(SettingsError) as refused:
+        select([pattern], table)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["deit_tiny", "dcal", "CUB", "cub/DeiT-Tiny", "Market1501/vit_base/baseline"]
+)
+def test_what_is_suggested_selects_cells(pattern):
+    with pytest.raises(SettingsError) as refused:
+        select([pattern])
+    suggested = str(refused.value).partition("did you mean '")[2].partition("'")[0]
+    assert select([suggested])
