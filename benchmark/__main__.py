@@ -13,12 +13,14 @@ from dataclasses import replace
 
 from benchmark import config, device, options, overhead, pool, shown_settings, status, trackers, tuning
 from benchmark.claim import Busy
-from benchmark.errors import SettingsError, SuiteError
+from benchmark.command_line import JOBS, Parser, one_seed, whole_number
+from benchmark.errors import DataError, RunError, SettingsError
+from benchmark.exit_codes import COMPLETE, INCOMPLETE, STOPPED, status_of
 from benchmark.finished import evaluate_verb, export_verb, predict_verb
 from benchmark.leftovers import tidy_done
 from benchmark.meaning import require_free, require_meaning
 from benchmark.records import set_aside
-from benchmark.stop import Stopped, StopRequest
+from benchmark.stop import StopRequest
 from benchmark.view import LiveView
 from benchmark.visible import escape_output
 
@@ -26,17 +28,7 @@ from benchmark.visible import escape_output
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit status."""
     arguments = parser().parse_args(argv)
-    try:
-        return arguments.verb(arguments)
-    except Busy as error:
-        print(f"busy: {error}", file=sys.stderr)
-        return pool.EXIT_BUSY
-    except Stopped as error:
-        print(error, file=sys.stderr)
-        return 130
-    except SuiteError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return status_of(lambda: arguments.verb(arguments))
 
 
 def list_runs(arguments: argparse.Namespace) -> int:
@@ -54,7 +46,7 @@ def list_runs(arguments: argparse.Namespace) -> int:
 
 
 def launch(arguments: argparse.Namespace) -> int:
-    """Run what is missing, in JOBS slots; the exit status is 1 if a run failed or has no weights."""
+    """Run what is missing, in JOBS slots; the exit status is 1 if one of the runs asked for has no result then."""
     profile, tuned = config.load_profile(arguments.profile), tuning.parse(arguments.tune)
     tracked = trackers.asked(arguments.track)
     options.require_startable(arguments)
@@ -66,6 +58,7 @@ def launch(arguments: argparse.Namespace) -> int:
     views = options.collect(arguments)
     if arguments.rerun == "stale" and _set_stale_aside(views):
         views = options.collect(arguments)
+    options.require_data(views, places)
     asked = any(view.state in status.TO_RUN for view in views)
     chosen = device.choose(arguments.device, profile.name, profile.device) if asked else "cpu"
     tidy_done(views)
@@ -88,10 +81,10 @@ def launch(arguments: argparse.Namespace) -> int:
     summary = pool.launch(
         views, lambda view: pool.run_command(passed, view), slots, look=look, show=LiveView()
     )
-    unready = Counter(view.reason for view in views if view.state == "no-weights")
-    for reason, runs in unready.items():
-        print(f"no-weights, {runs} runs not started: {reason}", file=sys.stderr)
-    return _report(summary) or (1 if unready else 0)
+    unready = Counter((view.state, view.reason) for view in views if view.state in ("no-data", "no-weights"))
+    for (state, reason), runs in unready.items():
+        print(f"{state}, {runs} runs not started: {reason}", file=sys.stderr)
+    return _report(summary) or (INCOMPLETE if unready else COMPLETE)
 
 
 def _set_stale_aside(views: Sequence[status.RunView]) -> int:
@@ -119,16 +112,14 @@ def _report(summary: pool.Summary) -> int:
         )
     if summary.interrupted:
         print("interrupted: the runs saved their state; the same command goes on from there", file=sys.stderr)
-        return 130
-    if summary.queued and not summary.failed:
-        return 1
+        return STOPPED
     if summary.failed:
         print(
             f"{len(summary.failed)} of the runs failed; the reasons are above and in their log.txt",
             file=sys.stderr,
         )
-        return 1
-    return 0
+    incomplete = summary.failed or summary.stale or summary.queued
+    return INCOMPLETE if incomplete else COMPLETE
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -146,25 +137,31 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmark.run import Infrastructure, run_cell
 
     fitting = pool.threads_of(config.load_profile(arguments.profile), pool.usable_cores())
-    result = run_cell(
-        cell,
-        arguments.seed,
-        arguments.profile,
-        places,
-        overrides=overrides,
-        infrastructure=Infrastructure(
-            device=arguments.device,
-            threads=arguments.threads or fitting,
-            workers=arguments.workers or 0,
-            checkpoint_seconds=arguments.checkpoint_seconds,
-            log_interval=arguments.log_interval,
-            quiet=arguments.quiet,
-            parent=arguments.parent,
-            tuning=tuning.parse(arguments.tune),
-            trackers=tracked,
-        ),
-        stop=stop,
-    )
+    try:
+        result = run_cell(
+            cell,
+            arguments.seed,
+            arguments.profile,
+            places,
+            overrides=overrides,
+            infrastructure=Infrastructure(
+                device=arguments.device,
+                threads=arguments.threads or fitting,
+                workers=arguments.workers or 0,
+                checkpoint_seconds=arguments.checkpoint_seconds,
+                log_interval=arguments.log_interval,
+                quiet=arguments.quiet,
+                parent=arguments.parent,
+                tuning=tuning.parse(arguments.tune),
+                trackers=tracked,
+            ),
+            stop=stop,
+        )
+    except Busy:
+        raise
+    except (DataError, RunError) as error:  # the run began and failed: its folder says so, too
+        print(f"error: {error}", file=sys.stderr)
+        return INCOMPLETE
     if not arguments.quiet:
         print("  ".join(f"{name} {value:.2f}" for name, value in result["metrics"].items()))
     return 0
@@ -238,7 +235,7 @@ def settings(arguments: argparse.Namespace) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """All verbs with their options."""
-    top = argparse.ArgumentParser(prog="python -m benchmark", description=__doc__)
+    top = Parser(prog="python -m benchmark", description=__doc__)
     verbs = top.add_subparsers(required=True, metavar="VERB")
 
     def verb(name: str, function: object, *adders: object) -> argparse.ArgumentParser:
@@ -252,7 +249,10 @@ def parser() -> argparse.ArgumentParser:
     verb("list", list_runs, options.add_grid)
     launching = verb("launch", launch, options.add_grid, options.add_machine, options.add_tracking)
     launching.add_argument(
-        "--jobs", type=int, default=None, help="runs at once; none: one a GPU, or one a core"
+        "--jobs",
+        type=whole_number(1, JOBS),
+        default=None,
+        help="runs at once; none: one a GPU, or one a core",
     )
     running = verb("run", run, options.add_machine, options.add_tracking, options.add_by_hand)
     for made in (launching, running):
@@ -260,19 +260,19 @@ def parser() -> argparse.ArgumentParser:
             "--rerun", choices=("", "stale"), default="", help="set stale runs aside and run anew"
         )
     running.add_argument("cell", help="dataset/backbone/method; the dataset may be a folder of yours in DATA")
-    running.add_argument("--seed", type=options.whole_number(0), default=0)
-    running.add_argument(
-        "--threads", type=options.whole_number(1), default=None, help="CPU threads; none: all cores"
-    )
+    running.add_argument("--seed", type=one_seed, default=0)
+    running.add_argument("--threads", type=whole_number(1), default=None, help="CPU threads; none: all cores")
     running.add_argument("--quiet", action="store_true", help="log to the run folder only")
     running.add_argument("--parent", type=int, default=0, help=argparse.SUPPRESS)
     checking = verb("check-data", check_data, options.add_grid)
     checking.add_argument("--no-decode", action="store_true", help="do not open every picture")
     checking.add_argument(
-        "--limit", type=int, default=10, help="how many missing or unreadable pictures to name"
+        "--limit", type=whole_number(0), default=10, help="how many missing or unreadable pictures to name"
     )
     telling = verb("forecast", forecast, options.add_grid, options.add_machine)
-    telling.add_argument("--jobs", type=int, default=None, help="runs at once, as launch has it")
+    telling.add_argument(
+        "--jobs", type=whole_number(1, JOBS), default=None, help="runs at once, as launch has it"
+    )
     telling.add_argument("--again", action="store_true", help="measure also what was measured before")
     verb("overhead", count_overhead)
     verb("mini-data", mini_data)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import config, meaning, reading, status
+from benchmark.command_line import PROCESSES, patterns, seconds, seeds, whole_number
 from benchmark.data.own import register_own
+from benchmark.data.registry import DATASETS
 from benchmark.errors import DataError, SettingsError
 from benchmark.grid import Cell, named, select
 from benchmark.places import Places
@@ -42,11 +44,14 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     """What the runs may use."""
     parser.add_argument("--device", default=None, help="auto, cpu or cuda; none: as the profile says")
     parser.add_argument(
-        "--workers", type=_workers, default=None, help="decoding processes a run; none: as cores allow"
+        "--workers",
+        type=whole_number(0, PROCESSES),
+        default=None,
+        help="decoding processes a run; none: as cores allow",
     )
     parser.add_argument("--tune", default="", help='how steps are computed, "accumulate=2 recompute=true"')
     parser.add_argument(
-        "--checkpoint-seconds", type=float, default=60.0, help="least time between two checkpoints"
+        "--checkpoint-seconds", type=seconds, default=60.0, help="least time between two checkpoints"
     )
 
 
@@ -64,19 +69,11 @@ def add_by_hand(parser: argparse.ArgumentParser) -> None:
         help="steps between two lines in the log; 0: a line an epoch",
     )
     parser.add_argument(
-        "--val-interval", type=int, default=None, help="epochs between two evaluations, SET evaluate.every"
+        "--val-interval",
+        type=whole_number(1),
+        default=None,
+        help="epochs between two evaluations, SET evaluate.every",
     )
-
-
-def whole_number(least: int) -> Callable[[str], int]:
-    """What argparse reads a number with that may not be smaller than ``least``."""
-
-    def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number from {least} on")
-        return int(text)
-
-    return read
 
 
 def overrides(arguments: argparse.Namespace) -> dict[str, object]:
@@ -90,22 +87,6 @@ def overrides(arguments: argparse.Namespace) -> dict[str, object]:
             "setting: give one of them"
         )
     return found
-
-
-def seeds(text: str) -> tuple[int, ...]:
-    """``"0 1 2"`` to numbers. Raises SettingsError for anything else, and for none."""
-    try:
-        numbers = tuple(dict.fromkeys(int(part) for part in text.replace(",", " ").split()))
-    except ValueError:
-        numbers = ()
-    if not numbers or min(numbers) < 0:
-        raise SettingsError(f"SEEDS={text!r}: expected whole numbers like '0 1 2'")
-    return numbers
-
-
-def patterns(text: str) -> tuple[str, ...]:
-    """``"cub/*/dcal cars"`` to patterns."""
-    return tuple(text.replace(",", " ").split())
 
 
 def cells(arguments: argparse.Namespace) -> tuple[Cell, ...]:
@@ -131,6 +112,25 @@ def require_startable(arguments: argparse.Namespace) -> None:
     meaning.require_free(given, asked)
     for cell in asked:
         config.resolve(cell, 0, profile, given)
+
+
+def require_data(views: Sequence[RunView], places: Places) -> None:
+    """For verbs that start runs: raises SettingsError where none of the runs asked for has its data, a job or a result,
+    so that there is nothing to start and nothing to show.
+    """
+    if not views or any(view.state != "no-data" for view in views):
+        return
+    reasons = "; ".join(dict.fromkeys(view.reason for view in views))
+    folders = ", ".join(dict.fromkeys(DATASETS[view.cell.dataset].folders[0] for view in views))
+    profile = views[0].config.profile
+    if places.data is None:
+        why = f"PROFILE={profile} needs DATA=folder, the folder that holds {folders}"
+    elif not places.data.is_dir():
+        found = "is no folder" if places.data.exists() else "does not exist"
+        why = f"DATA={places.data} {found}: expected the folder that holds {folders}"
+    else:
+        why = f"DATA={places.data} has none of the data asked for: {reasons}"
+    raise SettingsError(f"{why}. Nothing was started")
 
 
 def collect(arguments: argparse.Namespace) -> list[RunView]:
@@ -218,14 +218,6 @@ def _runs(text: str) -> Path:
             "is empty: expected a folder of runs, or several separated by spaces"
         )
     return Path(text)
-
-
-def _workers(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(
-            f"WORKERS={text}: expected a whole number of processes, 0 for none beside the run's own"
-        )
-    return int(text)
 
 
 def _optional_path(text: str) -> Path | None:

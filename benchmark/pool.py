@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from benchmark import claim, device
+from benchmark import claim, device, exit_codes
 from benchmark.config import Profile
 from benchmark.errors import RunError
 from benchmark.records import read_json
@@ -167,7 +167,6 @@ def launch(
 
 
 _BUSY = "busy"
-EXIT_BUSY = 75  # EX_TEMPFAIL: another process holds the run
 
 
 def _start(view: RunView, slot: int, command: Callable[[RunView], Sequence[str]], slots: Slots) -> _Job:
@@ -194,7 +193,7 @@ def _ended(job: _Job) -> str:
         said = job.errors.read().decode(errors="replace").strip().splitlines()
     if code == 0:
         return ""
-    if code == EXIT_BUSY:
+    if code == exit_codes.BUSY:
         return _BUSY
     outcome = read_json(job.view.folder.outcome)
     if outcome and outcome.get("message"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from benchmark import config, options
 from benchmark.atomic import explained, file_sha256, write_json
 from benchmark.download import FetchError, Part, from_hub, from_mirror, in_order, into_hub_cache
 from benchmark.errors import SettingsError, SuiteError
+from benchmark.exit_codes import COMPLETE, INCOMPLETE
 from benchmark.places import require_readable
 from dcal import weight_files, weight_formats, weight_manifest
 from dcal.weight_manifest import Entry
@@ -61,8 +63,11 @@ def fetch_all(arguments: argparse.Namespace) -> int:
         print(_STAND_INS.format(profile.name))
     where = places.weights or "the hub's cache"
     ended = f"; {failed} failed" if failed else ""
-    print(f"{len(tags) - failed} of {len(tags)} weights files are in {where}{ended}")
-    return 1 if failed else 0
+    print(f"{len(tags) - failed} of {len(tags)} weights files are in {where}{ended}", flush=True)
+    if not failed:
+        return COMPLETE
+    print(f"error: {failed} of {len(tags)} weights files are not there, why is said above", file=sys.stderr)
+    return INCOMPLETE
 
 
 _STAND_INS = (

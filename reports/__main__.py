@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 from collections.abc import Sequence
 
-from benchmark.errors import SuiteError
+from benchmark.command_line import Parser
+from benchmark.exit_codes import status_of
 from benchmark.visible import escape_output
 
 # verb → (module with add_arguments(parser) and run(arguments) -> exit status, what it does)
@@ -41,16 +41,12 @@ VERBS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m reports", description="Pictures and pages of the runs.")
+    parser = Parser(prog="python -m reports", description="Pictures and pages of the runs.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     for name, (module, does) in VERBS.items():
         importlib.import_module(module).add_arguments(verbs.add_parser(name, help=does, description=does))
     asked = parser.parse_args(arguments)
-    try:
-        return importlib.import_module(VERBS[asked.verb][0]).run(asked)
-    except SuiteError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return status_of(lambda: importlib.import_module(VERBS[asked.verb][0]).run(asked))
 
 
 if __name__ == "__main__":

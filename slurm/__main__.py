@@ -9,9 +9,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark import claim, options
+from benchmark import claim, exit_codes, options
 from benchmark.atomic import write_json
-from benchmark.errors import RunError, SuiteError
+from benchmark.command_line import Parser, seconds, whole_number
+from benchmark.errors import RunError
 from benchmark.provenance import now
 from benchmark.records import last_lines
 from benchmark.visible import control, escape_output
@@ -26,13 +27,7 @@ from slurm.states import track
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit status."""
     arguments = _parser().parse_args(argv)
-    try:
-        return arguments.verb(arguments)
-    except SuiteError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return exit_codes.status_of(lambda: arguments.verb(arguments))
 
 
 def submit(arguments: argparse.Namespace) -> int:
@@ -87,18 +82,30 @@ def cancel(arguments: argparse.Namespace) -> int:
 
 
 def logs(arguments: argparse.Namespace) -> int:
-    """Print the end of a run's log and of its job's output."""
+    """Print the end of a run's log and of its job's output; status 1 for a run that has none."""
+    lacking = []
     for run in track(options.collect(arguments)).runs:
         print(f"== {run.view.id}: {run.view.state} {run.view.reason}".rstrip())
-        for path in (run.view.folder.log, *show.job_output(run)):
-            if os.path.isfile(path):  # of one that may not be looked at, it is none
-                print(f"-- {path}")
-                print("\n".join(last_lines(path, arguments.lines)))
-    return 0
+        # Of a path that may not be looked at, there is no file.
+        there = [path for path in (run.view.folder.log, *show.job_output(run)) if os.path.isfile(path)]
+        for path in there:
+            print(f"-- {path}")
+            print("\n".join(last_lines(path, arguments.lines)))
+        if not there:
+            lacking.append(run.view)
+    if not lacking:
+        return exit_codes.COMPLETE
+    more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+    sys.stdout.flush()
+    print(
+        f"error: {lacking[0].id}{more}: no log, state {lacking[0].state}; looked in {lacking[0].folder.path}",
+        file=sys.stderr,
+    )
+    return exit_codes.INCOMPLETE
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m slurm", description=__doc__)
+    parser = Parser(prog="python -m slurm", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     def verb(name: str, function: object) -> argparse.ArgumentParser:
@@ -122,10 +129,10 @@ def _parser() -> argparse.ArgumentParser:
             "--dry", action="store_true", help="print what would be sent, and send nothing"
         )
     watching = verb("status", show_status)
-    watching.add_argument("--watch", type=float, default=0.0, help="seconds between two looks; 0: one look")
+    watching.add_argument("--watch", type=seconds, default=0.0, help="seconds between two looks; 0: one look")
     verb("cancel", cancel)
     logging = verb("logs", logs)
-    logging.add_argument("--lines", type=int, default=40, help="of each file")
+    logging.add_argument("--lines", type=whole_number(1), default=40, help="of each file")
     return parser
 
 

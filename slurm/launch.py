@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from benchmark import config, damage, device, options, provenance, status, trackers, tuning
 from benchmark.errors import RunError
+from benchmark.exit_codes import COMPLETE, INCOMPLETE
 from benchmark.leftovers import tidy_done
 from benchmark.mini.sets import write
 from benchmark.places import Places
@@ -25,14 +26,16 @@ from slurm.submit import Order, rehearse, send
 # A failed run would fail again for the same reason, and damage needs eyes first: both are for `retry` alone.
 SUBMITTED = ("missing", "preempted")
 RETRIED = ("failed", "preempted", "damaged")
+# What a launch may leave alone and still have done all that it was asked for.
+ON_THEIR_WAY = ("done", "queued", "running", "unknown")
 
 
 def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
     """Send the runs asked for that are in one of these states; with --dry print what would be sent instead.
 
-    Returns 1 if failed or damaged runs are left alone, else 0. Raises SettingsError for a cluster file or settings that
-    cannot be followed, RunError where SLURM does not answer or refuses; arrays sent before a refusal stay sent, and
-    their runs know it.
+    Returns 1 if a run is left alone that is neither done nor on its way, else 0. Raises SettingsError for a cluster
+    file or settings that cannot be followed and where no run has its data, RunError where SLURM does not answer or
+    refuses; arrays sent before a refusal stay sent, and their runs know it.
     """
     if arguments.rerun == "stale":
         states = (*states, "stale")
@@ -49,12 +52,13 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
     )  # fmt: skip
     if arguments.dry:
         _rehearse(arguments, cluster, order, places, states)
-        return 0
+        return COMPLETE
     with alone(order.folder):
         if places.generated:
             write(places.data, dict.fromkeys(cell.dataset for cell in options.cells(arguments)))
         adopt(order.folder)
-        grid = _with_weights(answered(track(options.collect(arguments))), places, states)
+        grid = answered(track(_collect(arguments, places)))
+        grid = _with_weights(grid, places, states)
         chosen, arrays = _planned(grid, cluster, order, states)
         tidy_done(run.view for run in grid.runs)
         for view in chosen:
@@ -75,8 +79,28 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
                 f"({array.source}), at most {array.parallel} at once"
             )
     _say(grid, f"{len(chosen)} runs submitted", states)
-    left = [run.view.state for run in grid.runs if not _is_sent(run, states)]
-    return 1 if "failed" in left or "damaged" in left else 0
+    return _complain(grid, states)
+
+
+def _complain(grid: Grid, states: tuple[str, ...]) -> int:
+    """Say last of all which runs asked for are neither done nor on their way; returns the exit status."""
+    left = [run.view for run in grid.runs if not _is_sent(run, states) and run.view.state not in ON_THEIR_WAY]
+    if not left:
+        return COMPLETE
+    counts = show.counted(Counter(view.state for view in left))
+    print(
+        f"error: {len(left)} of the {len(grid.runs)} runs asked for will have no number: {counts}; first "
+        f"{left[0].id}: {left[0].reason}",
+        file=sys.stderr,
+    )
+    return INCOMPLETE
+
+
+def _collect(arguments: argparse.Namespace, places: Places) -> list[status.RunView]:
+    """The runs asked for with their states. Raises SettingsError where none has its data."""
+    views = options.collect(arguments)
+    options.require_data(views, places)
+    return views
 
 
 def _is_sent(run: Tracked, states: tuple[str, ...]) -> bool:
@@ -102,7 +126,7 @@ def _planned(
 def _rehearse(
     arguments: argparse.Namespace, cluster: Cluster, order: Order, places: Places, states: tuple[str, ...]
 ) -> None:
-    grid = _with_weights(track(options.collect(arguments)), places, states)
+    grid = _with_weights(track(_collect(arguments, places)), places, states)
     chosen, arrays = _planned(grid, cluster, order, states)
     for number, array in enumerate(arrays, start=1):
         print(f"# array {number} of {len(arrays)}: {len(array.runs)} runs; minutes: {array.source}")

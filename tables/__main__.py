@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import options
-from benchmark.errors import SuiteError
+from benchmark.command_line import Parser
+from benchmark.exit_codes import COMPLETE, INCOMPLETE, status_of
 from benchmark.grid import ABLATIONS, TABLES, select
 from benchmark.visible import escape_output
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog="python -m tables",
         description="Print a table of the runs on disk beside the paper's numbers, and write it as Markdown, "
-        "LaTeX, CSV and HTML. Starts no run.",
+        "LaTeX, CSV and HTML. Starts no run. The exit status is 0 whatever the table lacks, unless --require is given.",
     )
     made.add_argument("table", choices=[*TABLES, ABLATIONS])
     options.add_common(made)
@@ -27,65 +28,98 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--cells",
-        nargs="*",
-        default=[],
-        metavar="PATTERN",
-        help="checked, but the table shows all of its cells: a row left out could hide a failure",
+        default="",
+        help="patterns dataset/backbone/method: show these cells alone, and write files only where --out says so; "
+        "none: the whole table",
     )
-    made.add_argument("--seeds", nargs="+", default=["0"], metavar="SEED", help="whole numbers")
+    made.add_argument("--seeds", default="0", help="whole numbers separated by spaces or commas")
+    made.add_argument(
+        "--require",
+        choices=("done", "submitted"),
+        help="status 1, and last of all the reasons, unless every run of --required-cells is done, or at least on its "
+        "way on a cluster",
+    )
+    made.add_argument("--required-cells", default="", help="as --cells, for --require; none: all")
     return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
+    return status_of(lambda: show(asked))
+
+
+def show(asked: argparse.Namespace) -> int:
+    """Print the table and write its files; returns the exit status."""
     # Late imports: --help and a mistyped option answer at once.
     from benchmark import merge
     from benchmark.config import parse_overrides
-    from tables import ablation_csv, ablation_layout, text, write
+    from tables import ablation_csv, ablation_layout, required, text, write
     from tables.ablation_rows import was_started
     from tables.layout import build
     from tables.overhead_table import counted_in
 
-    try:
-        select(options.patterns(" ".join(asked.cells)), table=asked.table)
-        overrides = parse_overrides(asked.overrides)
-        folders = options.folders(str(asked.runs))
-        found = merge.collect(
-            folders,
-            table=asked.table,
-            profile=asked.profile,
-            seeds=options.seeds(" ".join(asked.seeds)),
-            overrides=overrides,
-            data_dir=options.absolute(asked.data),
-            weights_dir=options.absolute(asked.weights),
+    shown = _ids(asked.cells, asked.table) if options.patterns(asked.cells) else None
+    needed = _ids(asked.required_cells, asked.table)
+    overrides = parse_overrides(asked.overrides)
+    folders = options.folders(str(asked.runs))
+    found = merge.collect(
+        folders,
+        table=asked.table,
+        profile=asked.profile,
+        seeds=options.seeds(asked.seeds),
+        overrides=overrides,
+        data_dir=options.absolute(asked.data),
+        weights_dir=options.absolute(asked.weights),
+    )
+    complaint = required.complaint(found.runs, needed, asked.require) if asked.require else ""
+    if asked.require == "done" and not any(run.state == "done" for run in found.runs):
+        print(complaint, file=sys.stderr)  # an empty table would hide it
+        return INCOMPLETE
+    around = {
+        "conflicts": found.conflicts,
+        "folders": [str(folder) for folder in folders],
+        "refused": found.refused,
+        "cells": shown,
+    }
+    changed = shlex.split(asked.overrides)
+    exports = write.EXPORTS
+    if asked.table == ABLATIONS:
+        if not was_started(found.runs):
+            print("no ablation is run there: make ablations runs them and prints their table")
+            return _last(complaint)
+        counted = counted_in(folders, asked.profile)
+        made = ablation_layout.build(asked.profile, found.runs, changed, overheads=counted, **around)
+        layout, exports = (
+            made.layout,
+            exports | {"csv": lambda _: ablation_csv.render(made.found, counted)},
         )
-        around = {
-            "conflicts": found.conflicts,
-            "folders": [str(folder) for folder in folders],
-            "refused": found.refused,
-        }
-        changed = shlex.split(asked.overrides)
-        exports = write.EXPORTS
-        if asked.table == ABLATIONS:
-            if not was_started(found.runs):
-                print("no ablation is run there: make ablations runs them and prints their table")
-                return 0
-            counted = counted_in(folders, asked.profile)
-            made = ablation_layout.build(asked.profile, found.runs, changed, overheads=counted, **around)
-            layout, exports = (
-                made.layout,
-                exports | {"csv": lambda _: ablation_csv.render(made.found, counted)},
-            )
-        else:
-            layout = build(asked.table, asked.profile, found.runs, changed, **around)
-        # Files first: a reader that closes the pipe early must not cost them.
+    else:
+        layout = build(asked.table, asked.profile, found.runs, changed, **around)
+    # Files first: a reader that closes the pipe early must not cost them.
+    paths = {}
+    if shown is None or asked.out:
         paths = write.write_layout(layout, asked.out or folders[0] / asked.profile / "tables", exports)
-    except SuiteError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     print(text.render(layout))
-    print("written: " + ", ".join(str(path) for path in paths.values()))
-    return 0
+    if paths:
+        print("written: " + ", ".join(str(path) for path in paths.values()))
+    else:
+        print("not written, as it is a part of the table: --out FOLDER writes it")
+    if asked.require and (waiting := required.on_their_way(found.runs, needed)):
+        print(waiting, file=sys.stderr)
+    return _last(complaint)
+
+
+def _ids(patterns: str, table: str) -> frozenset[str]:
+    """Ids of the cells that patterns select. Raises SettingsError for a pattern that selects none."""
+    return frozenset(cell.id for cell in select(options.patterns(patterns), table))
+
+
+def _last(complaint: str) -> int:
+    """Say, last of all, what was asked for and is not there; returns the exit status."""
+    sys.stdout.flush()
+    if complaint:
+        print(complaint, file=sys.stderr)
+    return INCOMPLETE if complaint else COMPLETE
 
 
 if __name__ == "__main__":

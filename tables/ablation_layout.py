@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -11,7 +11,7 @@ from benchmark.status import RunView
 from tables import ablation_table, notes, selection_table, states, verdicts
 from tables.ablation_rows import Ablations, summarize
 from tables.formats import one_line
-from tables.layout import Layout
+from tables.layout import Layout, part_of_table
 from tables.overhead_table import NOTE as OVERHEAD_NOTE
 from tables.overhead_table import overhead_table
 from tables.selection import Identity, identities
@@ -64,16 +64,20 @@ def build(
     conflicts: Iterable[str] = (),
     folders: Iterable[str] = (),
     refused: Mapping[str, str] = MappingProxyType({}),
+    cells: Container[str] | None = None,
 ) -> AblationLayout:
     """Lay out the ablations; arguments as for ``layout.build``. overheads: what ``benchmark.overhead`` counted."""
     overrides = tuple(overrides)
     found = summarize(profile, runs, overrides, refused)
+    total = len({row.row.cell for row in found.rows})
+    if cells is not None:
+        found = found.only(cells)
     selection = identities(found.table.runs)
     tables = ablation_table.group_tables(found)
     layout = Layout(
         warning=notes.warning(found.table, overrides),
         title=TITLE,
-        header=tuple(notes.header(found.table, overrides, folders)),
+        header=(*notes.header(found.table, overrides, folders), *part_of_table(found.table, total)),
         columns=(),
         rows=(),
         verdicts=None,

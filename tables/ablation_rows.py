@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -50,6 +50,10 @@ class Ablations:
         for row in self.rows:
             found.setdefault(row.row.group, []).append(row)
         return {title: tuple(rows) for title, rows in found.items()}
+
+    def only(self, cells: Container[str]) -> Ablations:
+        """The rows of these cells alone, by id."""
+        return Ablations(tuple(row for row in self.rows if row.row.cell in cells), self.table.only(cells))
 
 
 def was_started(runs: Iterable[RunView]) -> bool:

@@ -78,8 +78,10 @@ def headline(summaries: Iterable[TableSummary]) -> Headline:
     for summary in summaries:
         for dataset, backbone in TABLES[summary.key].pairs:
             metric = primary(summary.key, dataset)
+            gain = summary.gains.get((dataset, backbone, metric))
+            if gain is None:  # of a part of a table
+                continue
             metrics[metric] = None
-            gain = summary.gains[dataset, backbone, metric]
             counts = _counts_for_claim(summary, gain)
             claims.append(gain.verdict.helps if counts else OPEN)
             if claims[-1] == OPEN:

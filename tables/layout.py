@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -123,23 +123,32 @@ def build(
     conflicts: Iterable[str] = (),
     folders: Iterable[str] = (),
     refused: Mapping[str, str] = MappingProxyType({}),
+    cells: Container[str] | None = None,
 ) -> Layout:
     """Lay out a table of the grid.
 
     table: a key of ``benchmark.grid.TABLES``; overrides: settings changed by hand, named in the header.
     conflicts, folders: of the runs of several folders, as ``benchmark.merge`` finds them; refused: likewise, cells that
-    the overrides make no sense for.
+    the overrides make no sense for. cells: ids of the cells that are shown; None for all.
     """
     overrides = tuple(overrides)
     summary = summarize(table, profile, runs, overrides, refused)
+    if cells is not None:
+        summary = summary.only(cells)
     columns = tuple(_columns(summary))
     return Layout(
         warning=notes.warning(summary, overrides),
         title=notes.title(table),
-        header=tuple(notes.header(summary, overrides, folders)),
+        header=(
+            *notes.header(summary, overrides, folders),
+            *part_of_table(summary, len(TABLES[table].cells)),
+        ),
         columns=columns,
         rows=tuple(
-            _row(summary, columns, backbone, kind) for backbone in TABLES[table].backbones for kind in LABELS
+            row
+            for backbone in TABLES[table].backbones
+            for kind in LABELS
+            if (row := _row(summary, columns, backbone, kind)) is not None
         ),
         verdicts=verdict_table(summary),
         branches=branch_table(summary),
@@ -153,9 +162,8 @@ def build(
 
 def _columns(summary: TableSummary) -> list[Column]:
     columns = []
-    grid = TABLES[summary.key]
-    several = len({metric for *_, metric in summary.gains}) > 1
-    for dataset in grid.datasets:
+    several = len({metric for *_, metric in summary.cells}) > 1
+    for dataset in summary.datasets:
         measured = [c for key, c in summary.cells.items() if key[0] == dataset and c.measured.n]
         comparable = [cell.comparable_data for cell in measured]
         headings = [PAPER if summary.comparable and all(comparable) else FULL_PAPER, MEASURED]
@@ -170,15 +178,23 @@ def _columns(summary: TableSummary) -> list[Column]:
     return columns
 
 
-def _row(summary: TableSummary, columns: tuple[Column, ...], backbone: str, kind: str) -> Row:
-    entries = []
+def part_of_table(summary: TableSummary, total: int) -> list[tuple[str, str]]:
+    """The header's line where not all of a table's cells are shown: a row left out could hide a failure."""
+    shown = len({cell.cell for cell in summary.cells.values()})
+    return [] if shown == total else [("cells", f"a part of the table, {shown} of its {total} cells")]
+
+
+def _row(summary: TableSummary, columns: tuple[Column, ...], backbone: str, kind: str) -> Row | None:
+    """A row of numbers; None where none of its cells is shown."""
+    entries, known = [], False
     for column in columns:
         if kind == "gain":
             found = summary.gains.get((column.dataset, backbone, column.metric))
         else:
             found = summary.cells.get((column.dataset, backbone, kind, column.metric))
+        known = known or found is not None
         entries.append(Entry("", "") if found is None else _entry(found, column.heading, summary.comparable))
-    return Row(BACKBONES[backbone].title, LABELS[kind], kind, tuple(entries))
+    return Row(BACKBONES[backbone].title, LABELS[kind], kind, tuple(entries)) if known else None
 
 
 def _entry(found: CellSummary | GainSummary, heading: str, recipe: bool) -> Entry:

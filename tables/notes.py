@@ -159,7 +159,7 @@ def _unpublished(table: str) -> list[str]:
 
 def _verdicts(summary: TableSummary) -> list[str]:
     """The counts, and where a pair is done the rules and what they could not be applied to."""
-    lines = [headline([summary]).text]
+    lines = [headline([summary]).text] if summary.gains else []
     gains = [gain for gain in summary.gains.values() if gain.measured.n]
     if gains:
         lines += [verdicts.INTERVAL_RULE, verdicts.P_RULE]

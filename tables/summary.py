@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from benchmark import paper
 from benchmark.config import is_comparable
-from benchmark.grid import TABLES, Cell
+from benchmark.grid import METHODS, TABLES, Cell
 from tables.cells import CellSummary, summarize_cell
 from tables.gains import GainSummary, summarize_gain
 from tables.records_view import RunView
@@ -31,6 +31,20 @@ class TableSummary:
     @property
     def datasets(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(dataset for dataset, *_ in self.cells))
+
+    def only(self, cells: Container[str]) -> TableSummary:
+        """The same of these cells alone, by id, and of the gains that they give."""
+        kept = {key: cell for key, cell in self.cells.items() if cell.cell.id in cells}
+        return replace(
+            self,
+            runs=tuple(run for run in self.runs if run.cell.id in cells),
+            cells=kept,
+            gains={
+                (dataset, backbone, metric): gain
+                for (dataset, backbone, metric), gain in self.gains.items()
+                if all((dataset, backbone, method, metric) in kept for method in METHODS)
+            },
+        )
 
 
 def shown_metrics(table: str, dataset: str) -> tuple[str, ...]:

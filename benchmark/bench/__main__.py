@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 import time
@@ -15,7 +14,9 @@ from benchmark.atomic import explained
 from benchmark.bench import document
 from benchmark.bench.agreement import Disagreement
 from benchmark.bench.rows import Row, table
+from benchmark.command_line import Parser
 from benchmark.errors import SuiteError
+from benchmark.exit_codes import COMPLETE, INCOMPLETE, status_of
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,8 @@ BENCHMARKS: dict[str, Benchmark] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmarks; returns the exit status: 1 for results that disagree, 2 for errors. Bars do not count.
-
-    A benchmark that fails costs its own rows alone: the file is written anew after each one that does not. Rows of
-    earlier runs stay where machine, versions and code are the same.
-    """
-    parser = argparse.ArgumentParser(prog="python -m benchmark.bench", description=__doc__)
+    """Run the benchmarks; returns the exit status."""
+    parser = Parser(prog="python -m benchmark.bench", description=__doc__)
     parser.add_argument(
         "--only",
         choices=sorted(BENCHMARKS),
@@ -69,21 +66,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="folder of bench.json, bench-cuda.json on a GPU (default: %(default)s)",
     )
     asked = parser.parse_args(arguments)
-    path = asked.out / document.NAMES[asked.device]
-    try:
-        with explained(path):  # before minutes are spent
-            asked.out.mkdir(parents=True, exist_ok=True)
-        names = _names(asked.only, asked.device, parser)
-        machine = document.machine(asked.device)
-    except SuiteError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    names = _names(asked.only, asked.device, parser)
+    return status_of(lambda: _run(names, asked.device, asked.out))
+
+
+def _run(names: Sequence[str], device: str, out: Path) -> int:
+    """Status 1 where a benchmark fails or its results disagree. Bars do not count.
+
+    A benchmark that fails costs its own rows alone: the file is written anew after each one that does not. Rows of
+    earlier runs stay where machine, versions and code are the same. Raises SuiteError before anything is measured.
+    """
+    path = out / document.NAMES[device]
+    with explained(path):  # before minutes are spent
+        out.mkdir(parents=True, exist_ok=True)
+    machine = document.machine(device)
     rows: list[Row] = []
-    failures: list[int] = []
+    failed: list[str] = []
     for number, name in enumerate(names, start=1):
         began = time.monotonic()
         try:
-            measured = BENCHMARKS[name].run(asked.device)
+            measured = BENCHMARKS[name].run(device)
             if aside := document.add(path, machine, measured):
                 print(
                     f"{path}: was of another machine or other code, or damaged; now {aside}", file=sys.stderr
@@ -91,18 +93,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rows += measured
         except Disagreement as error:
             print(f"{name}: the results disagree, so nothing of it is reported: {error}", file=sys.stderr)
-            failures.append(1)
+            failed.append(name)
         except SuiteError as error:
             print(f"{name}: error: {error}", file=sys.stderr)
-            failures.append(2)
+            failed.append(name)
         seconds = time.monotonic() - began
         print(f"{name}: over after {seconds:.0f} s ({number} of {len(names)} benchmarks)", file=sys.stderr)
     if rows:
         print(f"{document.heading(machine)}\n\n{table(rows)}\n\nmedians; {path} has every repeat")
-    return max(failures, default=0)
+    if not failed:
+        return COMPLETE
+    print(
+        f"error: {len(failed)} of {len(names)} benchmarks have no result, why is said above: {', '.join(failed)}",
+        file=sys.stderr,
+    )
+    return INCOMPLETE
 
 
-def _names(only: Sequence[str] | None, device: str, parser: argparse.ArgumentParser) -> list[str]:
+def _names(only: Sequence[str] | None, device: str, parser: Parser) -> list[str]:
     """The benchmarks to run, in the table's order; for the GPU alone are left out unless they are asked for by name."""
     for name in only or ():
         if BENCHMARKS[name].on == "gpu" and device != "cuda":

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmark.bench.document import differences, read
 from benchmark.bench.rows import number
-from benchmark.errors import SuiteError
+from benchmark.command_line import Parser
+from benchmark.exit_codes import COMPLETE, status_of
 
 Row = Mapping[str, object]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare two files; returns the exit status, 2 for files that are none of the bench's."""
-    parser = argparse.ArgumentParser(prog="python -m benchmark.bench.compare", description=__doc__)
+    """Compare two files; returns the exit status."""
+    parser = Parser(prog="python -m benchmark.bench.compare", description=__doc__)
     parser.add_argument(
         "a", type=Path, metavar="A", help="a bench's file, or its folder if it holds one: what was before"
     )
     parser.add_argument("b", type=Path, metavar="B", help="the same of what is after")
     asked = parser.parse_args(arguments)
-    try:
-        a, b = read(asked.a), read(asked.b)
-    except SuiteError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"A: {asked.a}, {a.get('started')}\nB: {asked.b}, {b.get('started')}\n")
+    return status_of(lambda: _compare(asked.a, asked.b))
+
+
+def _compare(first: Path, second: Path) -> int:
+    """Print both. Raises SuiteError for files that are none of the bench's."""
+    a, b = read(first), read(second)
+    print(f"A: {first}, {a.get('started')}\nB: {second}, {b.get('started')}\n")
     print("\n".join(differences(a, b) or ["same machine, same versions, same code"]))
     print(f"\n{table(a['rows'], b['rows'])}")
     for name, here, there in (("A", a, b), ("B", b, a)):
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "\nB/A of ours: below 1 is less than before. B/A of the ratio: free of the machine's mood, since each ratio is "
         "of one run; see ratio's column for which way it points."
     )
-    return 0
+    return COMPLETE
 
 
 def table(a: Iterable[Row], b: Iterable[Row]) -> str:

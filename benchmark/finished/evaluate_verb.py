@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from benchmark import options
 from benchmark.atomic import explained, write_json
 from benchmark.errors import SettingsError, SuiteError
+from benchmark.exit_codes import COMPLETE, INCOMPLETE
 from benchmark.finished import asked
 
 if TYPE_CHECKING:
@@ -63,7 +64,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
         _write(options.absolute(arguments.json), found)
     if len(paths) > 1:
         print(_counted(found, failed, len(paths)))
-    return 0 if not failed and all(finding.equal for finding in found) else 1
+    different = [finding.run for finding in found if not finding.equal]
+    if not failed and not different:
+        return COMPLETE
+    sys.stdout.flush()
+    reasons = [f"{failed} not evaluated, why is said above"] if failed else []
+    reasons += [f"not the recorded numbers: {', '.join(different)}"] if different else []
+    print(f"error: of {len(paths)} models, {'; '.join(reasons)}", file=sys.stderr)
+    return INCOMPLETE
 
 
 def _all(arguments: argparse.Namespace, paths: Sequence[Path]) -> tuple[list[Finding], int]:

@@ -11,6 +11,7 @@ from benchmark import config, device, options, pool, provenance
 from benchmark.config import Config, Profile
 from benchmark.data import sources
 from benchmark.errors import DataError, SettingsError
+from benchmark.exit_codes import COMPLETE, INCOMPLETE, STOPPED
 from benchmark.forecast import show, store
 from benchmark.forecast.counts import Counts, counts_key, of_dataset, official
 from benchmark.forecast.estimate import Estimate, from_stored
@@ -51,10 +52,13 @@ def told(arguments: argparse.Namespace) -> int:
         measured, problems = complete(path, setting.machine, wants(runs, setting), again=arguments.again)
     except KeyboardInterrupt:
         print("interrupted: what was measured is kept; the same command goes on from there", file=sys.stderr)
-        return 130
+        return STOPPED
     _print(arguments, setting, measured, runs, problems, seeds=len(seeds))
-    print(f"\nwritten to {path}")
-    return 1 if problems else 0
+    print(f"\nwritten to {path}", flush=True)
+    if not problems:
+        return COMPLETE
+    print(f"error: not all of it is forecast: {next(iter(problems.values()))}", file=sys.stderr)
+    return INCOMPLETE
 
 
 def _setting(arguments: argparse.Namespace, profile: Profile, places: Places, runs: int) -> Setting:

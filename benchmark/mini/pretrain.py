@@ -12,7 +12,6 @@ feature stands for it, and its third stage, whose map at 48×48 is the 6×6 of t
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from benchmark import command_line
 from benchmark.backbones import BACKBONES
 from benchmark.mini.backbones import ARCHITECTURES, WORLD_OF
 from benchmark.mini.generic import MARKS, WORLDS
@@ -209,15 +209,17 @@ def pretrain(architecture: str, minutes: float, seed: int) -> tuple[dict[str, Te
 
 def main() -> None:
     """Command line; writes the weights and their rows of the manifest."""
-    parser = argparse.ArgumentParser(
+    parser = command_line.Parser(
         prog="python -m benchmark.mini.pretrain", description=__doc__.splitlines()[0]
     )
     tags = {key: row.mini for key, row in BACKBONES.items() if row.mini.split(".")[0] in ARCHITECTURES}
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--backbone", choices=sorted(tags))
     which.add_argument("--all", action="store_true")
-    parser.add_argument("--minutes", type=float, help="CPU time of training, by default the plan's")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--minutes", type=command_line.minutes, help="CPU time of training, by default the plan's"
+    )
+    parser.add_argument("--seed", type=command_line.whole_number(0), default=0)
     args = parser.parse_args()
     torch.set_flush_denormal(True)  # for the whole process, so the command's business and not the function's
     for key in tags if args.all else [args.backbone]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from benchmark import device, options
 from benchmark.config import load_profile
 from benchmark.errors import SuiteError
+from benchmark.exit_codes import COMPLETE, INCOMPLETE
 from reports.looking import asked
 
 # name → heading of the printed table
@@ -41,11 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
     layers, pairs = asked.layers(arguments.layers), asked.pairs(arguments)
     profile = load_profile(arguments.profile)
     chosen = device.choose(arguments.device, profile.name, profile.device)
-    failed = 0
+    failed = []
     for pair in pairs:
         if reason := pair.why_not():
             print(f"{pair.id}: not measured: {reason}", file=sys.stderr)
-            failed += 1
+            failed.append(pair.id)
             continue
         from reports.looking.attention_run import NAME, measure
 
@@ -60,11 +61,17 @@ def run(arguments: argparse.Namespace) -> int:
             )
         except SuiteError as error:
             print(f"{pair.id}: not measured: {error}", file=sys.stderr)
-            failed += 1
+            failed.append(pair.id)
             continue
         print("\n".join(table(record)))
         print(f"written: {pair.folder / NAME}.json and .npz\n")
-    return 1 if failed else 0
+    if not failed:
+        return COMPLETE
+    sys.stdout.flush()
+    print(
+        f"error: {len(failed)} of {len(pairs)} pairs are not measured: {', '.join(failed)}", file=sys.stderr
+    )
+    return INCOMPLETE
 
 
 def table(record: Mapping[str, object]) -> list[str]:

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from benchmark import options
+from benchmark.exit_codes import COMPLETE, INCOMPLETE
 from reports.looking import asked, picks
 
 
@@ -34,4 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{pair.id}: not drawn: {reasons[pair.id]}", file=sys.stderr)
         else:
             print(f"{pair.id}: {pair.folder / NAME}.png and .pdf")
-    return 1 if any(reasons.values()) else 0
+    failed = [pair.id for pair in pairs if reasons[pair.id]]
+    if not failed:
+        return COMPLETE
+    print(f"error: {len(failed)} of {len(pairs)} pairs are not drawn: {', '.join(failed)}", file=sys.stderr)
+    return INCOMPLETE

@@ -10,10 +10,12 @@ from quick_runs import QUICK
 
 from benchmark import claim, device, run
 from benchmark.__main__ import main
+from benchmark.bench.__main__ import main as bench
 from benchmark.config import load_profile, resolve
 from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.grid import select
 from benchmark.records import folder_of
+from reports.__main__ import main as reports
 from slurm.__main__ import main as slurm
 
 CELL = select(["cub/deit_tiny/baseline"])[0]
@@ -148,7 +150,6 @@ def test_a_picture_of_the_wrong_kind(own_pictures):
         (["launch", "--profile", "minni"], "did you mean 'mini'"),
         (["launch", "--set", "train.epoch=3"], "nearest: train.epochs"),
         (["launch", "--seeds", "one"], "expected whole numbers"),
-        (["launch", "--jobs", "0", "--cells", "cub/deit_tiny"], "at least one run at a time"),
         (["launch", "--device", "tpu", "--cells", "cub/deit_tiny"], "expected auto, cpu or cuda"),
         (["run", "cub/deit_tiny"], "is no cell"),
         (["run", "cub/deit_tiny/dcall"], "nearest: cub/deit_tiny/dcal"),
@@ -197,7 +198,73 @@ def test_a_number_of_workers_that_is_none_is_refused(command, verb, workers, cap
     with pytest.raises(SystemExit) as refused:
         command([*verb.split(), "--workers", workers])
     assert refused.value.code == 2
-    assert f"WORKERS={workers}: expected a whole number of processes" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"error: WORKERS (--workers): found {workers!r}, expected a whole number of processes"
+    )
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "١", "9" * 5000])
+@pytest.mark.parametrize("verb", ["launch", "forecast"])
+def test_a_number_of_runs_at_once_that_is_none_is_refused_by_make_s_name(verb, text, capsys):
+    with pytest.raises(SystemExit) as refused:
+        main([verb, "--jobs", text])
+    assert refused.value.code == 2
+    said = capsys.readouterr().err
+    assert said == (
+        f"error: JOBS (--jobs): found {text!r}, expected a whole number, since at least one run at a time is needed\n"
+    )
+
+
+@pytest.mark.parametrize("seeds", ["a", "0 a", "-1", "0.5", "0_1", "9" * 5000, "", " "])
+def test_seeds_that_are_none_are_refused(seeds, capsys, tmp_path):
+    assert main(["list", "--runs", str(tmp_path), "--seeds", seeds]) == 2
+    assert f"error: SEEDS={seeds!r}: expected whole numbers like '0 1 2'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seed", ["0,1", "0 1"])
+def test_one_run_has_one_seed(seed, capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "cub/deit_tiny/dcal", "--seed", seed])
+    said = f"error: SEEDS (--seed): found {seed!r}, but one run has one seed: SEEDS=0\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "said"),
+    [
+        (slurm, ["status", "--watch", "soon"], "WATCH (--watch): found 'soon', expected a number of seconds"),
+        (
+            slurm,
+            ["status", "--watch", "-1"],
+            "WATCH (--watch): found '-1', expected a number of seconds, 0 or",
+        ),
+        (slurm, ["status", "--watch", "nan"], "WATCH (--watch): found 'nan'"),
+        (main, ["launch", "--rerun", "all"], "RERUN (--rerun): found 'all', expected one of '', 'stale'"),
+        (
+            reports,
+            ["attention", "--box-side", "0"],
+            "BOX_SIDE (--box-side): found '0', expected a whole number",
+        ),
+        (
+            main,
+            ["run", "x", "--log-interval", "a"],
+            "LOG (--log-interval): found 'a', expected a whole number",
+        ),
+        (
+            bench,
+            ["--only", "trainig"],
+            "ONLY (--only): found 'trainig', expected one of 'choices', 'compile'",
+        ),
+    ],
+)
+def test_a_value_is_refused_by_make_s_name_without_the_usage(command, arguments, said, capsys):
+    with pytest.raises(SystemExit) as refused:
+        command(arguments)
+    assert refused.value.code == 2
+    text = capsys.readouterr().err
+    assert text.startswith(f"error: {said}")
+    assert text.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -208,5 +275,6 @@ def test_a_number_of_run_that_makes_no_sense_is_refused(tmp_path, capsys, option
     with pytest.raises(SystemExit):
         main(["run", "cub/deit_tiny/dcal", "--runs", str(tmp_path / "runs"), f"--{option}={value}"])
     said = capsys.readouterr().err
-    assert f"argument --{option}: found {value!r}, expected a whole number from {least} on" in said
+    name = {"seed": "SEEDS (--seed)", "log-interval": "LOG (--log-interval)"}.get(option, f"--{option}")
+    assert said == f"error: {name}: found {value!r}, expected a whole number from {least} on\n"
     assert not (tmp_path / "runs").exists()

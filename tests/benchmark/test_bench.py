@@ -160,15 +160,19 @@ def install(monkeypatch, *fakes):
     monkeypatch.setattr(bench, "BENCHMARKS", {fake.name: fake for fake in fakes})
 
 
-@pytest.mark.parametrize(("error", "status"), [(RunError("not here"), 2), (Disagreement("1 and 2"), 1)])
-def test_a_benchmark_that_fails_costs_its_own_rows_alone(error, status, monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("error", [RunError("not here"), Disagreement("1 and 2")], ids=["error", "disagree"])
+def test_a_benchmark_that_fails_costs_its_own_rows_alone_and_is_named_last(
+    error, monkeypatch, tmp_path, capsys
+):
     install(monkeypatch, Fake("first"), Fake("second", error=error), Fake("third"))
-    assert bench.main(["--out", str(tmp_path)]) == status
+    assert bench.main(["--out", str(tmp_path)]) == 1
     written = document.read(tmp_path)
     assert [row["benchmark"] for row in written["rows"]] == ["first", "third"]
     said = capsys.readouterr()
     assert "third" in said.out
     assert str(error) in said.err
+    assert said.err.splitlines()[-1].startswith("error: 1 of 3 benchmarks have no result")
+    assert said.err.endswith(": second\n")
 
 
 def only(name, folder):
@@ -185,7 +189,7 @@ def test_one_benchmark_alone_keeps_the_earlier_rows_of_the_others(monkeypatch, t
     assert only("second", tmp_path) == 0
     assert medians(tmp_path) == {"first": 1.0, "second": 1.0}
     install(monkeypatch, Fake("first", seconds=2.0), Fake("second", error=RunError("not here")))
-    assert bench.main(["--out", str(tmp_path)]) == 2
+    assert bench.main(["--out", str(tmp_path)]) == 1
     assert medians(tmp_path) == {"first": 2.0, "second": 1.0}
     assert [file.name for file in tmp_path.iterdir()] == ["bench.json"]
 

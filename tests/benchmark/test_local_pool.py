@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import claim, pool
+from benchmark import claim, exit_codes, pool
 from benchmark.__main__ import _report
 from benchmark.errors import RunError
 from benchmark.grid import select
@@ -112,7 +112,7 @@ def test_a_run_of_another_launcher_is_waited_for(views):
         "from benchmark import claim\n"
         "try:\n"
         "    claim.acquire(pathlib.Path(sys.argv[1]))\n"
-        f"except claim.Busy:\n    sys.exit({pool.EXIT_BUSY})\n"
+        f"except claim.Busy:\n    sys.exit({exit_codes.BUSY})\n"
         "(pathlib.Path(sys.argv[1]) / 'ran').touch()\n"
     )
     summary, shown = launch(views[:2], script)

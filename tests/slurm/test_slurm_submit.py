@@ -63,8 +63,11 @@ def test_failed_runs_wait_for_retry(launch, slurm_says, tmp_path):
     launch("submit")
     waits = json.loads(folder(tmp_path, "cub/deit_tiny/baseline").submission.read_text())["name"]
     slurm_says.says("squeue", f"101_0|{waits}|PENDING||Priority\n101_1|{waits}|OUT_OF_MEMORY|n1|None\n")
-    status, out, _ = launch("submit")
+    status, out, err = launch("submit")
     assert status == 1
+    assert err.splitlines()[-1].startswith(
+        "error: 1 of the 2 runs asked for will have no number: 1 failed; first cub/"
+    )
     assert "0 runs submitted; left alone: 1 queued, 1 failed" in out
     assert "raise memory in the cluster file" in out
     assert "make retry" in out
@@ -105,8 +108,11 @@ def test_real_weights_must_lie_at_hand_before_submission(launch, slurm_says, tmp
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    status, out, _ = launch("submit", profile="paper")
-    assert status == 0
+    status, out, err = launch("submit", profile="paper")
+    assert status == 1
+    assert err.splitlines()[-1].startswith(
+        "error: 2 of the 2 runs asked for will have no number: 2 no-weights; first cub/"
+    )
     assert "0 runs submitted; left alone: 2 no-weights" in out
     assert "deit_tiny_patch16_224.fb_in1k is not in the hub's cache" in out
     weights = tmp_path / "weights"

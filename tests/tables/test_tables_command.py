@@ -52,11 +52,36 @@ def test_passes_on_where_and_what(tmp_path, collected):
     assert "train.epochs=3, data.flip=0.0" in (tmp_path / "o" / "table1.html").read_text(encoding="utf-8")
 
 
-def test_cells_are_checked_and_every_cell_is_shown(tmp_path, collected, capsys):
-    assert main(["table1", "--runs", str(tmp_path), "--cells", "cub/deit_tiny"]) == 0
-    assert "R50-ViT-Base" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    "cells", [["cub/deit_tiny cars/vit_base/dcal"], ["cub/deit_tiny", "cars/vit_base/dcal"]]
+)
+def test_with_cells_these_alone_are_shown_and_the_whole_table_stays_written(
+    cells, tmp_path, collected, capsys
+):
+    whole = tmp_path / "mini/tables/table1.md"
+    assert main(["table1", "--runs", str(tmp_path)]) == 0
+    before = whole.read_bytes()
+    capsys.readouterr()
+    assert main(["table1", "--runs", str(tmp_path), "--cells", *cells]) == 0
+    said = capsys.readouterr().out
+    rows = [line.split()[:2] for line in said.splitlines() if line.startswith(("DeiT-", "ViT-", "R50-"))]
+    assert rows == [["DeiT-Tiny", kind] for kind in ("baseline", "+", "gain")] + [["ViT-Base", "+"]]
+    assert "cells: a part of the table, 3 of its 30 cells" in said
+    assert "aircraft" not in said.lower()
+    assert "not written, as it is a part of the table: --out FOLDER writes it" in said
+    assert whole.read_bytes() == before
+    assert main(["table1", "--runs", str(tmp_path), "--cells", *cells, "--out", str(tmp_path / "part")]) == 0
+    assert "R50-ViT-Base" not in (tmp_path / "part/table1.md").read_text()
     assert main(["table1", "--runs", str(tmp_path), "--cells", "cub/no_such"]) == 2
     assert "no_such" in capsys.readouterr().err
+
+
+def test_with_cells_a_method_alone_and_a_dataset_alone_are_shown(tmp_path, collected, capsys):
+    assert main(["table1", "--runs", str(tmp_path), "--cells", "*/*/dcal"]) == 0
+    said = capsys.readouterr().out
+    assert "baseline" not in [line.split()[1] for line in said.splitlines() if line.startswith("DeiT-")]
+    assert main(["table1", "--runs", str(tmp_path), "--cells", "aircraft"]) == 0
+    assert "CUB paper" not in capsys.readouterr().out
 
 
 def test_an_error_of_the_input_is_one_line_and_status_2(tmp_path, collected, monkeypatch, capsys):
