@@ -96,8 +96,8 @@ def _variables(asked: Asked, cells: str, needed: Mapping[str, str], folders: tup
 
 
 def _line(words: list[str]) -> str:
-    """One line for a shell, and for make behind it, whose sign for a variable is doubled."""
-    parted = (word.replace("$", "$$").partition("=") for word in words)
+    """One line for a shell; make behind it takes values as they are."""
+    parted = (word.partition("=") for word in words)
     return " ".join(
         [
             "make",

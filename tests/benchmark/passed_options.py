@@ -1,6 +1,6 @@
 """What a launch gives to the runs it starts."""
 
-from benchmark import __main__, pool
+from benchmark import __main__, pool, status
 
 
 def passed_to_a_run(tmp_path, monkeypatch, *options):
@@ -12,6 +12,8 @@ def passed_to_a_run(tmp_path, monkeypatch, *options):
         return pool.Summary(0, {}, {}, {}, False)
 
     monkeypatch.setattr(pool, "launch", launch)
+    monkeypatch.setattr(status, "_not_started", lambda *_: ("missing", "as if data and weights were there"))
+    monkeypatch.setattr(status, "lacking_weights", lambda *_, **__: "")
     places = ["--profile", "quick", "--data", str(tmp_path), "--runs", str(tmp_path / "runs")]
     assert __main__.main(["launch", *places, "--cells", "cub/deit_tiny/dcal", *options]) == 0
     return passed

@@ -16,15 +16,17 @@ SET = "data.class_limit=3 train.epochs=2 evaluate.every=2"
 MEASURED = ("top1", "top5", "sa_top1", "glca_top1")
 
 
-def make(suite, *arguments):
+def make(suite, verb, *arguments):
     environment = {
         name: value
         for name, value in suite.cluster.whole_environment.items()
         if not name.startswith(("MAKE", "MFLAGS"))
     }
-    options = [f"RUNS={suite.runs}", f"DATA={suite.data}", f"CLUSTER={suite.site}", f"SET={suite.set}"]
+    options = [f"RUNS={suite.runs}", f"DATA={suite.data}", f"SET={suite.set}"]
+    options += [f"CLUSTER={suite.site}"] if verb in ("table1", "retry") else []
+    options += [f"CELLS={suite.cells}"] if verb != "logs" else []
     return subprocess.run(
-        ["make", *arguments, *options, f"CELLS={suite.cells}"],
+        ["make", verb, *arguments, *options],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
 
