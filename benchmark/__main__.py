@@ -14,6 +14,8 @@ from dataclasses import replace
 from benchmark import config, device, options, overhead, pool, shown_settings, status, trackers, tuning
 from benchmark.claim import Busy
 from benchmark.command_line import JOBS, Parser, one_seed, whole_number
+from benchmark.console import exit_status
+from benchmark.data import shared_memory
 from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.exit_codes import COMPLETE, INCOMPLETE, STOPPED, status_of
 from benchmark.finished import evaluate_verb, export_verb, predict_verb
@@ -22,7 +24,6 @@ from benchmark.meaning import require_free, require_meaning
 from benchmark.records import set_aside
 from benchmark.stop import StopRequest
 from benchmark.view import LiveView
-from benchmark.visible import escape_output
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,6 +70,9 @@ def launch(arguments: argparse.Namespace) -> int:
     workers = arguments.workers
     if workers is None:
         workers = pool.workers_of(profile, pool.usable_cores() // slots.jobs, on_gpu=bool(slots.gpus))
+    if todo:
+        largest = max(shared_memory.batch_bytes(view.config) for view in todo)
+        workers = shared_memory.fitting_workers(workers, largest, slots.jobs)
     passed = [
         "--profile", arguments.profile, "--runs", str(places.runs), "--device", chosen,
         "--threads", str(slots.threads), "--workers", str(workers), "--set", arguments.overrides,
@@ -287,5 +291,4 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    escape_output()
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -14,6 +14,7 @@ INCOMPLETE = 1  # something that was asked for is missing, failed, stale, withou
 REFUSED = 2  # the input is wrong, or something that the command needs is not there
 BUSY = 75  # EX_TEMPFAIL: another process holds the run
 STOPPED = 130  # by Ctrl-C or a signal, after saving
+READER_GONE = 141  # nobody reads the output on: as a shell shows a command that SIGPIPE ended, 128 + 13
 
 
 def status_of(verb: Callable[[], int]) -> int:

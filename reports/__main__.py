@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from benchmark.command_line import Parser
+from benchmark.console import exit_status
 from benchmark.exit_codes import status_of
-from benchmark.visible import escape_output
 
 # verb → (module with add_arguments(parser) and run(arguments) -> exit status, what it does)
 VERBS = {
@@ -50,5 +50,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    escape_output()
-    sys.exit(main())
+    sys.exit(exit_status(main))

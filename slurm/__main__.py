@@ -12,10 +12,11 @@ from pathlib import Path
 from benchmark import claim, exit_codes, options
 from benchmark.atomic import write_json
 from benchmark.command_line import Parser, seconds, whole_number
+from benchmark.console import exit_status
 from benchmark.errors import RunError
 from benchmark.provenance import now
 from benchmark.records import last_lines
-from benchmark.visible import control, escape_output
+from benchmark.visible import control
 from slurm import show
 from slurm.handover import adopt, alone, folder_of
 from slurm.job_states import kind
@@ -137,5 +138,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    escape_output()
-    sys.exit(main())
+    sys.exit(exit_status(main))

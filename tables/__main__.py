@@ -10,9 +10,9 @@ from pathlib import Path
 
 from benchmark import options
 from benchmark.command_line import Parser
+from benchmark.console import exit_status
 from benchmark.exit_codes import COMPLETE, INCOMPLETE, status_of
 from benchmark.grid import ABLATIONS, TABLES, select
-from benchmark.visible import escape_output
 
 
 def parser() -> argparse.ArgumentParser:
@@ -123,5 +123,4 @@ def _last(complaint: str) -> int:
 
 
 if __name__ == "__main__":
-    escape_output()
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -15,6 +15,7 @@ from benchmark.bench import document
 from benchmark.bench.agreement import Disagreement
 from benchmark.bench.rows import Row, table
 from benchmark.command_line import Parser
+from benchmark.console import exit_status
 from benchmark.errors import SuiteError
 from benchmark.exit_codes import COMPLETE, INCOMPLETE, status_of
 
@@ -123,4 +124,4 @@ def _names(only: Sequence[str] | None, device: str, parser: Parser) -> list[str]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmark.bench.document import differences, read
 from benchmark.bench.rows import number
 from benchmark.command_line import Parser
+from benchmark.console import exit_status
 from benchmark.exit_codes import COMPLETE, status_of
 
 Row = Mapping[str, object]
@@ -80,4 +81,4 @@ def _quotient(a: float | None, b: float | None) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

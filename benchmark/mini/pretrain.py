@@ -13,6 +13,7 @@ feature stands for it, and its third stage, whose map at 48×48 is the 6×6 of t
 from __future__ import annotations
 
 import math
+import sys
 import time
 from dataclasses import asdict, dataclass
 
@@ -26,6 +27,7 @@ from torch.utils.data import DataLoader
 
 from benchmark import command_line
 from benchmark.backbones import BACKBONES
+from benchmark.console import exit_status
 from benchmark.mini.backbones import ARCHITECTURES, WORLD_OF
 from benchmark.mini.generic import MARKS, WORLDS
 from benchmark.mini.generic_parts import KINDS, SLOTS
@@ -234,4 +236,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))
