@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 
@@ -22,6 +23,16 @@ class Book:
     evaluate_seconds: float = 0.0
     attempts: int = 0
     history: list[dict] = field(default_factory=list)
+
+    def remaining_seconds(self, taken: int, steps: int) -> float | None:
+        """To the end of the run at its pace so far, evaluations included; None before the first step.
+
+        taken: steps so far, of ``steps`` in all.
+        """
+        if not taken:
+            return None
+        evaluations = self.evaluate_seconds if math.isfinite(self.evaluate_seconds) else 0.0
+        return (self.train_seconds + self.epoch_seconds + evaluations) * (steps - taken) / taken
 
 
 def line(entry: dict, epochs: int) -> str:

@@ -199,7 +199,8 @@ def _ended(job: _Job) -> str:
     if outcome and outcome.get("message"):
         return str(outcome["message"])
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-    return f"{how}; last words: {said[-1] if said else 'none'}"
+    cure = "; if memory ran out: fewer runs at once (JOBS=1). The same command goes on"
+    return f"{how}; last words: {said[-1] if said else 'none'}{cure if code == -signal.SIGKILL else ''}"
 
 
 def _gpu_ids() -> list[str]:

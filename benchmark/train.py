@@ -7,12 +7,14 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from benchmark.book import Book, line
 from benchmark.config import Config
+from benchmark.data.decoding import StopWhileWaiting, next_batch
 from benchmark.data.loader import Batch, Prepare, TrainLoader
 from benchmark.data.transfer import Ready, Transfer
 from benchmark.device import Compute
@@ -125,22 +127,31 @@ class Trainer:
         return predictions or self.evaluate(self._watched)
 
     def _train_epoch(self) -> None:
-        book, steps = self.book, self.epoch_steps[self.book.epoch]
-        batches = self.transfer(self.loader.epoch(book.epoch, book.step))
+        book, steps, batches = self.book, self.epoch_steps[self.book.epoch], self._training_batches()
         taken = sum(self.epoch_steps[: book.epoch])
         before, started = book.epoch_seconds, time.monotonic()
         for batch in self.step_log.epoch(batches, book, steps=steps, epochs=self.train.epochs):
             self._step(batch)
             book.step += 1
             where = f"epoch {book.epoch + 1}/{self.train.epochs}, step {book.step}/{steps}"
-            self.step_log.tell(taken + book.step, where, self.optimizer.param_groups[0]["lr"])
             book.epoch_seconds = before + time.monotonic() - started
+            left = book.remaining_seconds(taken + book.step, self.steps)
+            self.step_log.tell(taken + book.step, where, self.optimizer.param_groups[0]["lr"], left)
             stopping, due = self.peers.any(bool(self.stop.reason), self._save_is_due())
             if stopping:
-                self._save()
-                raise Stopped(f"{self._told_to_stop()} in epoch {book.epoch + 1}, step {book.step}; saved")
+                self._save_and_stop(f"in epoch {book.epoch + 1}, step {book.step}")
             if due and book.step < steps:
                 self._save()
+
+    def _training_batches(self) -> Iterator[Ready]:
+        """What is left of this epoch, ready for the model."""
+        book = self.book
+        left = self.transfer(self.loader.epoch(book.epoch, book.step))
+        try:
+            while (batch := next_batch(left, self.peers)) is not None:
+                yield batch
+        except StopWhileWaiting:
+            self._save_and_stop(f"in epoch {book.epoch + 1}, step {book.step}, waiting for a batch")
 
     def _step(self, batch: Ready) -> None:
         book = self.book
@@ -201,15 +212,16 @@ class Trainer:
         """
         left, before = iter(batches), self.randomness.state()
         self.selections = self.peers.collect(before.get("selection"))
-        for _ in self.step_log.steps(range(rounds), "evaluation", total=rounds):
-            (stopping,) = self.peers.any(bool(self.stop.reason))
-            if stopping:
-                self.randomness.restore(before)
-                self._save()
-                epoch = min(self.book.epoch + 1, self.train.epochs)
-                raise Stopped(f"{self._told_to_stop()} while epoch {epoch} was being evaluated; saved")
-            if (batch := next(left, None)) is not None:
-                yield batch
+        try:
+            for _ in self.step_log.evaluation(rounds):
+                if self.peers.any(bool(self.stop.reason))[0]:
+                    raise StopWhileWaiting
+                if (batch := next_batch(left, self.peers)) is not None:
+                    yield batch
+        except StopWhileWaiting:
+            self.randomness.restore(before)
+            epoch = min(self.book.epoch + 1, self.train.epochs)
+            self._save_and_stop(f"while epoch {epoch} was being evaluated")
 
     def state(self) -> dict:
         """Everything a resumed run of one rank needs to end with the same weights; with more, _save adds theirs."""
@@ -267,6 +279,10 @@ class Trainer:
         told = self.peers.collect((self.stop.reason, self.stop.signals))
         self.stop.signals = [number for _, signals in told for number in signals]
         return next(reason for reason, _ in told if reason)
+
+    def _save_and_stop(self, where: str) -> NoReturn:
+        self._save()
+        raise Stopped(f"{self._told_to_stop()} {where}; saved")
 
     def _save_is_due(self) -> bool:
         return self.peers.rank == 0 and time.monotonic() - self._saved_at >= self.checkpoint_seconds

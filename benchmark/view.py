@@ -1,7 +1,8 @@
-"""What a launch shows: a block of live lines on a terminal, a quiet line an event in a log (no torch)."""
+"""What a launch shows: a block of live lines on a terminal; in a log a line an event, and one a minute (no torch)."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -10,20 +11,22 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from benchmark.progress import read_progress
+from benchmark.progress_text import log_line, rows
 from benchmark.status import RunView
 from benchmark.visible import control
 
-REFRESH_SECONDS = 0.5
+REFRESH_SECONDS = 0.5  # on a terminal
+LINE_SECONDS = 60.0  # elsewhere
 
 
 class LiveView:
-    """Counts, the running runs with their progress, and every run's end."""
+    """Counts, the running runs with their progress and the time each has left, and every run's end."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stderr
         self.live = self.out.isatty()
         self._lines = 0
-        self._shown_at = 0.0
+        self._shown_at = 0.0 if self.live else time.monotonic()
         self._began = time.monotonic()
         self._total = self._done = self._failed = 0
 
@@ -59,19 +62,23 @@ class LiveView:
             self._print(f"{self._clock()} FAILED {view.id} after {seconds:.0f} s: {reason}")
 
     def refresh(self, running: Sequence[RunView], queued: int, elsewhere: Sequence[RunView]) -> None:
-        """Redraw the live block, on a terminal only."""
-        if not self.live or time.monotonic() - self._shown_at < REFRESH_SECONDS:
+        """Show how far everything is: redraw the live block, or once a minute print a line."""
+        if time.monotonic() - self._shown_at < (REFRESH_SECONDS if self.live else LINE_SECONDS):
             return
         self._shown_at = time.monotonic()
-        lines = [
-            f"{self._clock()} {self._done}/{self._total} done, {len(running)} running, {queued} waiting"
-            + (f", {self._failed} failed" if self._failed else "")
-        ]
-        lines += [f"  {view.id:<36} {_bar(view)}" for view in running]
-        lines += [f"  {view.id:<36} in another process" for view in elsewhere]
+        progress = [(view.id, read_progress(view.folder)) for view in running]
+        others = [view.id for view in elsewhere]
+        counts = self._counts(len(running), queued)
+        if not self.live:
+            self._print(log_line(f"{self._clock()} {counts[0]}", progress, others))
+            return
+        width, height = self._size()
+        first = next(
+            (text for text in (f"{self._clock()} {counts[0]}", *counts) if len(text) < width), counts[-1]
+        )
+        lines = [first[: width - 1], *rows(progress, others, width - 1, height - 2)]
         self._clear()
-        width = shutil.get_terminal_size().columns - 1
-        self.out.write("".join(line[:width] + "\n" for line in lines))
+        self.out.write("".join(f"{text}\n" for text in lines))
         self.out.flush()
         self._lines = len(lines)
 
@@ -80,9 +87,24 @@ class LiveView:
         self._clear()
         self.out.flush()
 
-    def _print(self, line: str) -> None:
+    def _counts(self, running: int, queued: int) -> tuple[str, str]:
+        """In many words and in few."""
+        failed = f", {self._failed} failed" if self._failed else ""
+        done = f"{self._done}/{self._total} done"
+        return f"{done}, {running} running, {queued} waiting{failed}", f"{done}{failed}, {running} running"
+
+    def _size(self) -> tuple[int, int]:
+        """Columns and lines of the terminal that is written to."""
+        try:
+            columns, lines = os.get_terminal_size(self.out.fileno())
+        except (OSError, ValueError):
+            columns = lines = 0
+        fallback = shutil.get_terminal_size()
+        return columns or fallback.columns, lines or fallback.lines
+
+    def _print(self, text: str) -> None:
         self._clear()
-        self.out.write(line + "\n")
+        self.out.write(text + "\n")
         self.out.flush()
 
     def _clear(self) -> None:
@@ -93,12 +115,3 @@ class LiveView:
     def _clock(self) -> str:
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
         return f"[{minutes:3d}:{seconds:02d}]"
-
-
-def _bar(view: RunView) -> str:
-    progress = read_progress(view.folder)
-    if progress is None:
-        return "starting"
-    filled = int(20 * progress.share)
-    epoch = min(progress.epoch + 1, progress.epochs)
-    return f"{'█' * filled}{'░' * (20 - filled)} epoch {epoch}/{progress.epochs}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +14,11 @@ from benchmark import checkpoint, claim, device, leftovers, provenance
 from benchmark.atomic import file_sha256, write_file, write_json
 from benchmark.config import Config, load_profile
 from benchmark.data import sources
+from benchmark.data.decoding import loader_session
 from benchmark.data.loader import Prepare, TestLoader, TrainLoader, normalise
 from benchmark.data.partners import partner_batches, require_other_classes
 from benchmark.data.registry import DATASETS
+from benchmark.data.shared_memory import batch_bytes, fitting_workers
 from benchmark.device import Compute
 from benchmark.distributed import Alone
 from benchmark.errors import RunError
@@ -71,7 +72,7 @@ class Work:
         self.dataset, self.fingerprint, self.held, self.beating = dataset, fingerprint, held, beating
         self.world = self.meeting.world
         self.task = TASKS[self.config.cell.task]
-        self.coverage = _coverage(dataset)
+        self.coverage, self.workers = _coverage(dataset), self.infrastructure.workers
         self.trackers = Feed(self.folder, self.infrastructure.trackers if held else ())
 
     def to_the_end(self) -> dict | None:
@@ -105,7 +106,10 @@ class Work:
         weights = self.places.weights or "hub"
         model = build_model(self.config, len(self.dataset.classes), weights=weights).to(compute.device)
         logger.info("%s", model.pretrained)
-        data, seed, workers = settings.data, self.config.seed, self.infrastructure.workers
+        data, seed = settings.data, self.config.seed
+        room_for = batch_bytes(self.config, self.world.size)
+        self.workers = fitting_workers(self.infrastructure.workers, room_for, self.world.local_size)
+        decoding = {"workers": self.workers, "stopping": lambda: self.stop.reason}
         sampler, labels = self.task.sampler(self.dataset, settings.train, seed), self.dataset.train.labels
         partners = partner_batches(self.config.pwca, labels, sampler, seed)
         require_other_classes(
@@ -114,13 +118,11 @@ class Work:
         shares, sections = training_shares(self.config, self.world), Shares(self.world.rank, self.world.size)
         with (
             self.trackers,
-            closing(
-                TestLoader(self.dataset, data, settings.train.batch_size, workers=workers, shares=sections)
+            loader_session(
+                TestLoader(self.dataset, data, settings.train.batch_size, shares=sections, **decoding)
             ) as tests,
-            closing(
-                TrainLoader(
-                    self.dataset, data, sampler, seed, partners=partners, workers=workers, shares=shares
-                )
+            loader_session(
+                TrainLoader(self.dataset, data, sampler, seed, partners=partners, shares=shares, **decoding)
             ) as batches,
         ):
             return self._train(model, batches, tests, compute, peers, started)
@@ -182,7 +184,7 @@ class Work:
             self.dataset,
             self.places.runs,
             Machine.of(compute.device.type, compute.name, compute.threads),
-            workers=self.infrastructure.workers,
+            workers=self.workers,
             ranks=self.world.size,
             tuning=str(self.infrastructure.tuning),
         )

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
+from benchmark.data.decoding import DecodingLoader, share
 from benchmark.data.erasing import Erasure, random_erasing
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.images import Remark, log_once
@@ -21,7 +20,7 @@ from benchmark.data.pictures import TestPictures
 from benchmark.data.reid import ReIDDataset
 from benchmark.data.samplers import TARGETS, Sampler
 from benchmark.data.transforms import test_view, train_view, view_rng
-from benchmark.errors import DataError
+from benchmark.errors import DataError, RunError, SuiteError
 from benchmark.settings import DataSettings
 from benchmark.world import Shares
 from dcal.model import DCAL
@@ -64,8 +63,9 @@ class _Key:
 
 @dataclass(frozen=True)
 class _Failure:
-    """A DataError on its way out of a worker, free of the worker's traceback."""
+    """An error on its way out of a worker, free of the worker's traceback."""
 
+    kind: type[SuiteError]
     message: str
 
 
@@ -83,7 +83,7 @@ class _Views(Dataset):
         try:
             image = self.pictures.read(self.root / self.split.files[key.index], remarks.append)
         except DataError as error:
-            return _Failure(str(error))
+            return _Failure(DataError, str(error))
         erasure = None
         if self.training:
             rng = view_rng(self.seed, 2 * key.epoch + key.stream, key.index)
@@ -94,6 +94,10 @@ class _Views(Dataset):
         return image, self.split.labels[key.index], key.index, erasure, remarks
 
 
+def _never() -> bool:
+    return False
+
+
 class TrainLoader:
     """Training batches of any epoch from any step on.
 
@@ -101,6 +105,7 @@ class TrainLoader:
     partners: which pictures make up a second batch that comes along with each, where PWCA pairs through the loader.
     workers: decoding processes; 0 decodes in this one. The batches do not depend on it.
     shares: of every batch of the sampler's, with its partners, this rank takes its part.
+    stopping: whether a stop was requested, which ends the wait for a batch with StopWhileWaiting.
     """
 
     def __init__(
@@ -113,22 +118,26 @@ class TrainLoader:
         partners: Sampler | None = None,
         workers: int,
         shares: Shares = Shares(),  # noqa: B008 - it cannot be changed
+        stopping: Callable[[], object] = _never,
     ) -> None:
         self._streams = [sampler, *([] if partners is None else [partners])]
         self._plan, self._shares = _Plan(), shares
         views = _Views(dataset, settings, seed, training=True)
-        self._loader = _loader(views, self._plan, workers)
+        self._loader = DecodingLoader(views, self._plan, _collate, workers, stopping, str(views.root))
 
     def close(self) -> None:
         """End the worker processes."""
-        _close(self._loader)
+        self._loader.close()
 
     def length(self, epoch: int) -> int:
         """Steps of an epoch."""
         return self._streams[0].length(epoch)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from step ``start`` on. Raises DataError for an unreadable picture."""
+        """The batches of an epoch from step ``start`` on.
+
+        Raises DataError for an unreadable picture, RunError for a lost batch.
+        """
         steps = list(zip(*(stream.epoch(epoch, start) for stream in self._streams), strict=True))
         self._plan.batches = [
             [
@@ -148,7 +157,7 @@ class TestLoader:
 
     shares: of the batches this rank takes its part, so that every picture is predicted in the same batch whatever the
         number of ranks. counts: how many pictures each rank brings, in the split's order. rounds: batches of the rank
-        that has the most.
+        that has the most. stopping: as for training.
     """
 
     __test__ = False  # not a test class of pytest's
@@ -161,6 +170,7 @@ class TestLoader:
         *,
         workers: int,
         shares: Shares = Shares(),  # noqa: B008 - it cannot be changed
+        stopping: Callable[[], object] = _never,
     ) -> None:
         keys = [_Key(index, 0, TARGETS) for index in range(len(dataset.test))]
         batches = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
@@ -169,14 +179,16 @@ class TestLoader:
         self.rounds = max(counts)
         self.counts = tuple(sum(islice(sizes, count)) for count in counts)
         views = _Views(dataset, settings, seed=0, training=False)
-        self._loader = _loader(views, _Plan(shares.take(batches)), workers)
+        self._loader = DecodingLoader(
+            views, _Plan(shares.take(batches)), _collate, workers, stopping, str(views.root)
+        )
 
     def close(self) -> None:
         """End the worker processes."""
-        _close(self._loader)
+        self._loader.close()
 
     def __iter__(self) -> Iterator[Batch]:
-        """Raises DataError for an unreadable picture."""
+        """Raises DataError for an unreadable picture, RunError for a lost batch."""
         return _unpacked(self._loader)
 
 
@@ -193,27 +205,6 @@ class _Plan:
         return len(self.batches)
 
 
-def _loader(views: _Views, plan: _Plan, workers: int) -> DataLoader:
-    return DataLoader(
-        views,
-        batch_sampler=plan,
-        num_workers=workers,
-        collate_fn=_collate,
-        worker_init_fn=_start_worker,
-        persistent_workers=workers > 0,
-        pin_memory=torch.cuda.is_available(),
-        # Without one of its own it draws from torch's global state at every epoch, and a resumed run would differ.
-        generator=torch.Generator(),
-    )
-
-
-def _close(loader: DataLoader) -> None:
-    # Workers ignore SIGTERM, with which multiprocessing would end them at exit: left to itself it waits forever.
-    if loader._iterator is not None:
-        loader._iterator._shutdown_workers()
-        loader._iterator = None
-
-
 def _collate(items: list[tuple | _Failure]) -> tuple | _Failure:
     for item in items:
         if isinstance(item, _Failure):
@@ -224,13 +215,17 @@ def _collate(items: list[tuple | _Failure]) -> tuple | _Failure:
     # One flat tensor of noise: with workers every tensor costs an open file.
     erased = Erased(torch.tensor(boxes), torch.from_numpy(np.concatenate(noise)))
     batch = torch.from_numpy(np.stack(images)), torch.tensor(labels), torch.tensor(index), erased
+    try:
+        share((*batch[:3], *erased))
+    except RunError as error:
+        return _Failure(RunError, str(error))
     return batch, [remark for of_picture in remarks for remark in of_picture]
 
 
-def _unpacked(loader: DataLoader) -> Iterator[Batch]:
+def _unpacked(loader: DecodingLoader) -> Iterator[Batch]:
     for item in loader:
         if isinstance(item, _Failure):
-            raise DataError(item.message)
+            raise item.kind(item.message)
         batch, remarks = item
         for remark in remarks:  # here, since each worker would log a picture again
             log_once(remark)
@@ -250,14 +245,6 @@ def _split(batch: Batch) -> Batch:
         batch.images[half:],
         Erased(boxes[half:], noise[of_targets:]),
     )
-
-
-def _start_worker(_: int) -> None:
-    # The run's own process decides what a signal means; a worker that dies of it would take the run along.
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"):
-        signal.signal(getattr(signal, name), signal.SIG_IGN)
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
 
 
 Prepare = Callable[[Tensor, Erased | None], Tensor]

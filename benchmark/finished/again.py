@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
@@ -16,7 +15,9 @@ from tqdm import tqdm
 
 from benchmark import checkpoint, device, provenance
 from benchmark.data.corruptions import Corruption
+from benchmark.data.decoding import loader_session
 from benchmark.data.loader import Batch, TestLoader
+from benchmark.data.shared_memory import batch_bytes, fitting_workers
 from benchmark.device import Compute
 from benchmark.errors import RunError
 from benchmark.evaluation import evaluated
@@ -87,7 +88,9 @@ def evaluate(
     """
     settings, task = trained.config.settings, TASKS[trained.config.cell.task]
     model = trained.model.to(compute.device)
-    with closing(TestLoader(dataset, settings.data, settings.train.batch_size, workers=workers)) as tests:
+    workers = fitting_workers(workers, batch_bytes(trained.config))
+    loader = TestLoader(dataset, settings.data, settings.train.batch_size, workers=workers)
+    with loader_session(loader) as tests:
         batches = tqdm(
             tests, total=tests.rounds, desc=corruption.text if corruption else trained.config.run_id,
             leave=False, file=sys.stderr, disable=not sys.stderr.isatty(),

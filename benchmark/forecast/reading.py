@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import tempfile
 import time
-from contextlib import closing
 from pathlib import Path
 
 from benchmark.bench.measure import Meter
 from benchmark.config import Config, load_profile, parse_overrides, resolve
 from benchmark.data import sources
+from benchmark.data.decoding import loader_session
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.loader import TrainLoader
 from benchmark.data.reid import ReIDDataset
@@ -43,7 +43,7 @@ def read(
         train = config.settings.train
         sampler = TASKS[asked.task].sampler(dataset, train, 0)
         loader = TrainLoader(dataset, config.settings.data, sampler, 0, workers=0 if in_process else 1)
-        with closing(loader):
+        with loader_session(loader):
             batches = itertools.chain.from_iterable(map(loader.epoch, itertools.count()))
             next(batches)  # starts the worker
             pictures, began = 0, time.perf_counter()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -13,7 +13,9 @@ import torch
 from benchmark.atomic import explained, write_file, write_json
 from benchmark.data import cub_boxes
 from benchmark.data.cub_boxes import Boxes
+from benchmark.data.decoding import loader_session
 from benchmark.data.loader import Batch, TestLoader
+from benchmark.data.shared_memory import fitting_workers
 from benchmark.errors import SettingsError
 from reports.looking import models
 from reports.looking.attention import MAPS, Measured, measured, summary
@@ -83,7 +85,8 @@ def _over_the_test_set(
         name: [] for name in MAPS if name != "glca" or networks["dcal"].has_glca
     }
     areas: list[np.ndarray] = []
-    with closing(TestLoader(pair.dataset, data, BATCH, workers=workers)) as tests:
+    workers = fitting_workers(workers, BATCH * 3 * math.prod(data.crop))
+    with loader_session(TestLoader(pair.dataset, data, BATCH, workers=workers)) as tests:
         for batch in _watched(tests, len(files), pair.id):
             covered = None if boxes is None else _covered(batch, files, boxes, networks["dcal"])
             if covered is not None:

@@ -97,3 +97,49 @@ def test_the_bar_shows_the_loss(monkeypatch, capsys, every):
     shown = capsys.readouterr().err
     assert "epoch 1/1" in shown
     assert "sa 1.5000 glca 2.2500" in shown
+
+
+def minute_later(monkeypatch):
+    """Let a minute pass between any two looks at the clock."""
+    clock = iter(range(0, 10**9, 61))
+    monkeypatch.setattr(step_log.time, "monotonic", lambda: float(next(clock)))
+
+
+def test_without_a_bar_a_line_a_minute_shows_that_the_run_goes_on(monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "benchmark")
+    minute_later(monkeypatch)
+    log = StepLog(["sa"], every=0, bar=False)
+    for _ in log.epoch(range(1), Book(epoch=2), steps=4, epochs=9):
+        log.add(torch.tensor([1.25], dtype=torch.float64), 16)
+        log.tell(9, "epoch 3/9, step 1/4", 0.125, 7200.0)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("epoch 3/9, step 1/4; loss sa 1.2500; lr 0.125; ")
+    assert line.endswith(" images/s, 2 h 00 min left")
+
+
+def test_an_evaluation_says_a_line_a_minute_too(monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "benchmark")
+    minute_later(monkeypatch)
+    assert list(StepLog(["sa"], every=0, bar=False).evaluation(3)) == [0, 1, 2]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"evaluation: {number} of 3 batches" for number in range(3)
+    ]
+
+
+def test_the_bar_shows_the_time_that_the_run_has_left(monkeypatch, capsys):
+    monkeypatch.setattr(step_log, "BAR_SECONDS", 0)
+    log = StepLog(["sa"], every=0, bar=True)
+    for left in log.epoch([None, 720.0], Book(), steps=2, epochs=3):
+        log.add(torch.tensor([1.0], dtype=torch.float64), 16)
+        log.tell(1, "", 0.125, left)
+    shown = capsys.readouterr().err
+    assert "epoch 1/3, time left unknown" in shown
+    assert "epoch 1/3, 12 min left" in shown
+
+
+def test_the_time_left_follows_the_pace_of_the_run_so_far():
+    book = Book(train_seconds=90.0, epoch_seconds=20.0, evaluate_seconds=10.0)
+    assert book.remaining_seconds(30, 120) == pytest.approx(360)
+    assert book.remaining_seconds(0, 120) is None
+    book.evaluate_seconds = float("nan")  # a book from before evaluations were timed
+    assert book.remaining_seconds(30, 120) == pytest.approx(330)

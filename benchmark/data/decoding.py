@@ -1,0 +1,263 @@
+"""The decoding processes of a loader: batches waited for with a bound, deaths in words, an end that is certain."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.queues import Queue
+from typing import Protocol, TypeVar
+
+import cv2
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, _utils, get_worker_info
+from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
+
+from benchmark.distributed import Alone
+from benchmark.errors import RunError
+
+logger = logging.getLogger("benchmark")
+
+POLL_SECONDS = 1.0  # between two looks at the stop request while a batch is waited for
+WARN_SECONDS = 60.0  # without a batch: said once a wait
+# Without a batch, an error: no batch takes so long from a disk that answers. Other ranks wait for this one at most 30
+# minutes (torch.distributed's own bound).
+WAIT_SECONDS = 20 * 60.0
+CLOSE_SECONDS = 5.0  # for the processes to end by themselves
+
+GOES_ON = "the same command goes on from the last checkpoint"
+
+
+class StopWhileWaiting(Exception):
+    """A stop was requested while a batch was waited for; the loader cannot be read any further."""
+
+
+class DecodingLoader(DataLoader):
+    """A DataLoader that does not wait for ever.
+
+    plan: the indices of each batch. workers: decoding processes; 0 decodes in this one.
+    stopping: whether a stop was requested; looked at while a batch is waited for.
+    source: what the batches are read from, for messages.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        plan: Iterable[list],
+        collate: Callable[[list], object],
+        workers: int,
+        stopping: Callable[[], object],
+        source: str,
+    ) -> None:
+        self.stopping, self.source = stopping, source
+        super().__init__(
+            dataset,
+            batch_sampler=plan,
+            num_workers=workers,
+            collate_fn=collate,
+            worker_init_fn=_start_worker,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # Without one of its own it draws from torch's global state at every epoch, and a resumed run would differ.
+            generator=torch.Generator(),
+        )
+
+    def _get_iterator(self) -> _BaseDataLoaderIter:
+        return _BatchIterator(self) if self.num_workers else super()._get_iterator()
+
+    def close(self) -> None:
+        """End the processes, also those that do not answer."""
+        iterator, self._iterator = self._iterator, None
+        if iterator is not None:
+            iterator.end()
+
+
+def _start_worker(_: int) -> None:
+    # The run's own process decides what a signal means; a worker that dies of it would take the run along.
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+class _BatchIterator(_MultiProcessingDataLoaderIter):
+    def __init__(self, loader: DecodingLoader) -> None:
+        self._stopping, self._source = loader.stopping, loader.source
+        super().__init__(loader)
+        if not self._pin_memory:
+            self._start_reader()
+
+    def _start_reader(self) -> None:
+        """Fetch batches in a thread, as torch does where it pins them: to fetch one is to wait for its process, and a
+        suspended one does not answer. The thread has the name under which torch ends it.
+        """
+        self._data_queue, self._pin_memory_thread_done_event = queue.Queue(), threading.Event()
+        ends = (self._worker_result_queue, self._data_queue, self._pin_memory_thread_done_event)
+        self._pin_memory_thread = threading.Thread(target=_read, args=ends, name="batches", daemon=True)
+        self._pin_memory_thread.start()
+
+    def _get_data(self) -> object:
+        """torch's own waits without a bound, and notices nothing but the death of a process."""
+        began, warned = time.monotonic(), False
+        while True:
+            arrived, data = self._try_get_data(POLL_SECONDS)
+            if arrived and isinstance(data, Exception):
+                time.sleep(POLL_SECONDS)  # if a process died, torch says so here
+                reason = (
+                    _reason(str(data))
+                    or f"a batch of a decoding process was lost ({data}): {_FEWER}; {GOES_ON}"
+                )
+                raise RunError(reason) from data
+            if arrived:
+                return data
+            if self._stopping():
+                raise StopWhileWaiting
+            if not self._pin_memory_thread.is_alive():
+                raise RuntimeError("Pin memory thread exited unexpectedly")
+            waited = time.monotonic() - began
+            if waited > WAIT_SECONDS:
+                raise RunError(
+                    f"no batch arrived within {WAIT_SECONDS / 60:.0f} minutes, though {self._processes()}: the disk or "
+                    f"network file system that holds {self._source} does not answer, or a process is suspended. See to "
+                    f"that, or decode in the run's own process (WORKERS=0); {GOES_ON}"
+                )
+            if waited > WARN_SECONDS and not warned:
+                warned = True
+                logger.warning(
+                    "no batch for %.0f s, though %s: waiting for %s up to %.0f minutes", waited, self._processes(),
+                    self._source, WAIT_SECONDS / 60,
+                )  # fmt: skip
+
+    def _processes(self) -> str:
+        count = len(self._workers)
+        return "the decoding process lives" if count == 1 else f"all {count} decoding processes live"
+
+    def end(self) -> None:
+        """End the processes: they ignore SIGTERM, with which multiprocessing would end them and then wait for ever."""
+        try:
+            with contextlib.suppress(RuntimeError):  # one of them is killed: it has ended
+                self._workers_done_event.set()
+                for requests in self._index_queues:
+                    requests.put(None)
+                deadline = time.monotonic() + CLOSE_SECONDS
+                for process in self._workers:
+                    process.join(max(0.0, deadline - time.monotonic()))
+        finally:
+            if self._worker_pids_set:  # from here on a death is no error
+                _utils.signal_handling._remove_worker_pids(id(self))
+                self._worker_pids_set = False
+            for process in self._workers:
+                if process.is_alive():
+                    process.kill()
+                    process.join(POLL_SECONDS)
+            self._shutdown_workers()
+
+
+def _read(batches: Queue, fetched: queue.Queue, done: threading.Event) -> None:
+    """Hand on what the decoding processes send, and errors in place of what cannot be received."""
+    while not done.is_set():
+        try:
+            fetched.put(batches.get(timeout=CLOSE_SECONDS))
+        except queue.Empty:
+            continue
+        except Exception as error:  # whatever it is: the run raises it
+            fetched.put(error)
+
+
+class Closable(Protocol):
+    """What has decoding processes."""
+
+    def close(self) -> None:
+        """End them."""
+
+
+Loader, Item = TypeVar("Loader", bound=Closable), TypeVar("Item")
+
+
+@contextlib.contextmanager
+def loader_session(loader: Loader) -> Iterator[Loader]:
+    """The block in which a loader is used: its processes end with it, and the loss of one is a RunError.
+
+    torch raises the death of a process in the main thread at that moment, whatever this thread is doing.
+    """
+    try:
+        yield loader
+    except RuntimeError as error:
+        if reason := _reason(str(error)):
+            raise RunError(reason) from error
+        raise
+    finally:
+        loader.close()
+
+
+def next_batch(batches: Iterator[Item], peers: Alone) -> Item | None:
+    """The next batch, None after the last one.
+
+    Raises StopWhileWaiting on every rank if a stop was requested of one of them before its batch came.
+    """
+    try:
+        batch, stopping = next(batches, None), False
+    except StopWhileWaiting:
+        batch, stopping = None, True
+    if peers.any(stopping)[0]:
+        raise StopWhileWaiting
+    return batch
+
+
+def share(tensors: Iterable[Tensor]) -> None:
+    """Move a batch's tensors into shared memory, if this is a decoding process. Raises RunError if there is no room.
+
+    multiprocessing would do it in a thread of its own, where an error loses the batch without a word.
+    """
+    if get_worker_info() is None:
+        return
+    try:
+        for tensor in tensors:
+            if tensor.numel():  # nothing cannot be shared
+                tensor.share_memory_()
+    except RuntimeError as error:
+        if "No space left" in str(error):
+            raise RunError(NO_ROOM) from error
+        raise RunError(
+            f"a decoding process cannot hand its batch over ({error}): {_FEWER}; {GOES_ON}"
+        ) from error
+
+
+_FEWER = "use fewer of them (WORKERS=1; WORKERS=0 decodes in the run's own process)"
+NO_ROOM = (
+    "/dev/shm, through which decoding processes hand over their batches, is full: give the container more "
+    "(docker run --shm-size=2g), use fewer processes or none (WORKERS=1, WORKERS=0), or fewer runs at once (JOBS=1); "
+    f"{GOES_ON}"
+)
+
+
+def _reason(said: str) -> str:
+    """Why a decoding process was lost, from torch's text; "" where that is about something else."""
+    if killed := re.search(r"DataLoader worker \(pid (\d+)\) is killed by signal: ([\w ]+)", said):
+        pid, name = killed[1], killed[2].strip()
+        if name == "Bus error":  # a page of shared memory that could not be had
+            return NO_ROOM
+        if name == "Killed":
+            return (
+                f"a decoding process (pid {pid}) was killed, probably by the system because memory ran out: {_FEWER}, "
+                f"or fewer runs at once (JOBS=1), or ask for more memory; {GOES_ON}"
+            )
+        return f"a decoding process (pid {pid}) was ended by a signal ({name}): {_FEWER}; {GOES_ON}"
+    if ended := re.search(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) exited unexpectedly", said):
+        status = re.search(r"with exit code (-?\d+)", said)
+        how = f"with status {status[1]}" if status else "without a word, perhaps because memory ran out"
+        return f"a decoding process (pid {ended[1]}) ended {how}: {_FEWER}; {GOES_ON}"
+    if "Too many open files" in said or "items of ancdata" in said:
+        return (
+            f"too many open files: decoding processes need a few for each of their batches. Raise the limit "
+            f"(ulimit -n 4096) or {_FEWER}; {GOES_ON}"
+        )
+    if "Pin memory thread exited" in said:
+        return f"the thread that pins batches in memory ended, perhaps because memory ran out: {_FEWER}; {GOES_ON}"
+    return ""
