@@ -17,15 +17,23 @@ from benchmark.world import World
 if TYPE_CHECKING:
     import torch
 
+ANSWER_SECONDS = 60  # for nvidia-smi, which takes a few on a machine of many GPUs
+
 
 def count_gpus() -> int:
-    """NVIDIA GPUs that this process may use, without loading torch."""
+    """NVIDIA GPUs that this process may use, without loading torch. Raises RunError if the driver does not answer."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
     if not shutil.which("nvidia-smi"):
         return 0
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=ANSWER_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise RunError(
+            f"nvidia-smi -L did not answer within {ANSWER_SECONDS} s: the driver or a GPU hangs, and a restart of the "
+            "machine usually helps. DEVICE=cpu with CUDA_VISIBLE_DEVICES= (empty) does without GPUs"
+        ) from None
     return (
         sum(line.startswith("GPU ") for line in listed.stdout.splitlines()) if listed.returncode == 0 else 0
     )

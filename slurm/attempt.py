@@ -74,7 +74,7 @@ def _run(job: RunJob, place: World, owner: str, stop: StopRequest) -> None:
     profile, tracked = load_profile(job.profile), trackers.asked(job.trackers)
     places = _places(job)
     if job.scratch and places.data is not None:
-        places = replace(places, data=staged(job.scratch, cell.dataset, places.data))
+        places = replace(places, data=staged(job.scratch, cell.dataset, places.data, stop))
     run_cell(
         cell,
         job.seed,

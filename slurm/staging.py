@@ -9,25 +9,29 @@ import re
 import shutil
 import time
 from pathlib import Path
+from typing import IO
 
 from benchmark.atomic import explained, write_json
 from benchmark.data import sources
 from benchmark.data.registry import DATASETS
 from benchmark.errors import DataError, RunError
 from benchmark.records import read_json
+from benchmark.stop import Stopped, StopRequest
 
 logger = logging.getLogger("benchmark")
+POLL_SECONDS = 0.5
 _COMPLETE = ".copied.json"  # hidden: what lies beside generated sets is otherwise taken for somebody's data
 
 
-def staged(scratch: str, dataset: str, data: Path) -> Path:
+def staged(scratch: str, dataset: str, data: Path, stop: StopRequest | None = None) -> Path:
     """The data folder to read a dataset from: a copy below ``scratch``, made now if this node has none.
 
     The copy's name holds the data's fingerprint, so changed data are copied anew; runs on the same node share it,
     and one waits while another copies. It stays for the next job: emptying scratch is the site's business.
     Raises DataError if the dataset is not in ``data``, RunError if scratch names an unknown variable, cannot be
-    written or is full; the half copy is removed then.
+    written or is full, Stopped if a stop is requested meanwhile; the half copy is removed then.
     """
+    stop = stop or StopRequest()
     source = sources.locate(dataset, data)
     if source is None:
         raise DataError(
@@ -39,19 +43,39 @@ def staged(scratch: str, dataset: str, data: Path) -> Path:
     with explained(target):
         where.mkdir(parents=True, exist_ok=True)
         with open(where / f".{target.name}.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # freed by the kernel, however its holder ends
+            _lock(lock, stop)
             if read_json(target / _COMPLETE) != _content(target):
                 shutil.rmtree(target, ignore_errors=True)
-                _copy(source, target, DATASETS[dataset].folders[0])
+                _copy(source, target, DATASETS[dataset].folders[0], stop)
     return target
 
 
-def _copy(source: Path, target: Path, name: str) -> None:
+def _lock(lock: IO[str], stop: StopRequest) -> None:
+    """Wait while another job copies; the kernel frees the lock, however its holder ends."""
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _heed(stop, "while another job copied its data to scratch")
+            time.sleep(POLL_SECONDS)
+
+
+def _heed(stop: StopRequest, where: str) -> None:
+    if stop.reason:
+        raise Stopped(f"{stop.reason} {where}; nothing was computed yet")
+
+
+def _copy(source: Path, target: Path, name: str, stop: StopRequest) -> None:
     began = time.monotonic()
     half = target.with_name(f".{target.name}.half")
     shutil.rmtree(half, ignore_errors=True)  # of a job that was killed while copying
+
+    def copy_one(file: str, copy: str) -> None:
+        _heed(stop, "while its data were copied to scratch")
+        shutil.copy2(file, copy)
+
     try:
-        shutil.copytree(source, half / name)
+        shutil.copytree(source, half / name, copy_function=copy_one)
     except shutil.Error as error:  # its list of files, of which the first says enough
         shutil.rmtree(half, ignore_errors=True)
         first = error.args[0][0]
@@ -59,7 +83,7 @@ def _copy(source: Path, target: Path, name: str) -> None:
             f"copying {source} to scratch failed at {first[0]}: {first[2]}. Make room there, or leave scratch out of "
             "the cluster file to read the data where they are"
         ) from error
-    except OSError:
+    except (OSError, Stopped):
         shutil.rmtree(half, ignore_errors=True)
         raise
     write_json(half / _COMPLETE, _content(half))

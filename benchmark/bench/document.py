@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmark import provenance
 from benchmark.atomic import write_json
 from benchmark.bench.rows import Row
-from benchmark.device import count_gpus
+from benchmark.device import ANSWER_SECONDS, count_gpus
 from benchmark.errors import RunError
 from benchmark.pool import usable_cores
 from benchmark.records import set_aside
@@ -124,7 +124,8 @@ def _are_rows(rows: object) -> bool:
 
 def _gpu_name() -> str:
     asked = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-    return (
-        subprocess.run(asked, capture_output=True, text=True).stdout.partition("\n")[0].strip()
-        or "unknown GPU"
-    )
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=ANSWER_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise RunError(f"nvidia-smi did not answer within {ANSWER_SECONDS} s") from None
+    return done.stdout.partition("\n")[0].strip() or "unknown GPU"

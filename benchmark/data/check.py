@@ -94,7 +94,10 @@ def check(
             pictures = _decode_all(dataset, set(missing), jobs)
         except BrokenProcessPool:
             decode = False
-            contradictions += ("a decoding process was killed, expected it to finish; check with one job",)
+            contradictions += (
+                f"one of {jobs} decoding processes was killed, probably by the system because memory ran out, so the "
+                "pictures are not checked: ask for more memory, or use one process (taskset -c 0 make check-data …)",
+            )
     return Report(
         key,
         row.title,

@@ -1,15 +1,18 @@
 """Ranks from SLURM's variables, staging, and the decision whether a stopped job queues again."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from benchmark.data import sources
 from benchmark.errors import DataError, RunError
+from benchmark.stop import Stopped, StopRequest
 from slurm import attempt, staging
 from slurm.ranks import job_id, world
 
@@ -94,6 +97,34 @@ def test_jobs_of_one_node_copy_once_between_them(tmp_path, slurm_pictures):
     said = [process.communicate(timeout=120)[0] for process in running]
     assert [process.returncode for process in running] == [0] * 4
     assert sum("copied" in text for text in said) == 1
+
+
+def test_a_stop_ends_the_wait_for_another_jobs_copy(tmp_path, slurm_pictures):
+    first = staging.staged(str(tmp_path), "cub", slurm_pictures)
+    stop = StopRequest()
+    with open(first.with_name(f".{first.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        threading.Timer(0.5, setattr, [stop, "reason", "stopped by SIGUSR2"]).start()
+        with pytest.raises(Stopped, match="stopped by SIGUSR2 while another job copied"):
+            staging.staged(str(tmp_path), "cub", slurm_pictures, stop)
+
+
+def test_a_stop_ends_a_copy_and_takes_the_half_away(tmp_path, slurm_pictures):
+    class AtTheThirdFile(StopRequest):
+        looks = 0
+
+        @property
+        def reason(self):
+            self.looks += 1
+            return "a notice" if self.looks > 2 else ""
+
+        @reason.setter
+        def reason(self, value):
+            pass
+
+    with pytest.raises(Stopped, match="while its data were copied"):
+        staging.staged(str(tmp_path), "cub", slurm_pictures, AtTheThirdFile())
+    assert not list(tmp_path.rglob("*.jpg"))
 
 
 def test_scratch_that_is_not_there(tmp_path, slurm_pictures, monkeypatch):
