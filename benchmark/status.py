@@ -32,7 +32,8 @@ from benchmark.reading import explained, explanation, is_there, require_listable
 from benchmark.records import RunFolder, folder_of, last_log_lines, read_json, read_result
 from benchmark.submission import Submission, read_submission
 from benchmark.visible import one_row
-from dcal import weight_files, weight_formats, weight_manifest
+from benchmark.weights_check import lacking_weights
+from dcal import weight_files
 
 # The more a state tells of a run, the earlier it stands: of several folders' views of a run the first one counts.
 STATES = (
@@ -204,46 +205,6 @@ def with_weights(view: RunView, places: Places) -> RunView:
         return view
     lacking = lacking_weights(view.config, places, download=not weight_files.hub_is_offline())
     return replace(view, state="no-weights", reason=lacking) if lacking else view
-
-
-def lacking_weights(config: Config, places: Places, *, download: bool) -> str:
-    """Why a run could not load its pretrained weights, or "". download: whether the hub may be asked for them.
-
-    A file that is there must be whole as far as its own header tells and, in name and size, the one that weights.json
-    beside it records; its digest is compared when it is loaded.
-    """
-    try:
-        return _lacking_weights(config, places, download=download)
-    except OSError as error:
-        return explanation(places.weights or Path(config.tag), error)
-
-
-def _lacking_weights(config: Config, places: Places, *, download: bool) -> str:
-    tag, folder = config.tag, places.weights
-    if folder is None:
-        file = weight_files.find_in_hub_cache(tag)
-        if file is None and download:
-            return ""
-        if file is None:
-            return (
-                f"{tag} is not in the hub's cache, and this run may not ask the network: fetch it where there is "
-                "one (make weights), or set WEIGHTS to a folder that holds it"
-            )
-    elif not folder.exists():
-        return f"{folder} does not exist: `make weights` makes it and fetches {tag}"
-    elif folder.is_file():
-        file = folder
-    else:
-        file = weight_files.find_in_folder(tag, folder)
-        if file is None:
-            return f"no {tag} in {folder}: `make weights` fetches it"
-        try:
-            if problem := weight_manifest.disagreement(tag, file, folder):
-                return problem
-        except ValueError as error:
-            return str(error)
-    damage = weight_formats.defect(file)
-    return f"{file} is {damage}: `make weights` fetches it again" if damage else ""
 
 
 def stale_reason(config: Config, folder: RunFolder, result: dict | None, fingerprint: str | None) -> str:
