@@ -117,7 +117,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safetensors.safe_open(path, framework="pt") as opened:
             metadata = opened.metadata() or {}
             state = {name: opened.get_tensor(name) for name in opened.keys()}
-    except (safetensors.SafetensorError, OSError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a damaged header makes of the reader
         damage = weight_formats.defect(path)
         if path.suffix != SUFFIX:
             damage = damage if "but" in damage else f"no {SUFFIX} file: {error}"
@@ -129,7 +131,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         )
     try:
         header = json.loads(metadata[ENTRY])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path} is damaged: its configuration is no JSON ({error})") from error
     return header, state
 

@@ -44,3 +44,22 @@ def small_disk(tmp_path):
         pytest.skip("needs the right to mount a small file system")
     yield mounted
     subprocess.run(["umount", str(mounted)], check=True)
+
+
+@pytest.fixture(scope="session")
+def nearly_done(tmp_path_factory, mini_pictures):
+    """A run (small_runs.py) that was killed when all that was left was to write the final numbers; to be copied."""
+    import small_runs
+
+    from benchmark import work
+
+    places = Places(
+        tmp_path_factory.mktemp("nearly done") / "runs", mini_pictures, MINI_WEIGHTS, generated=True
+    )
+
+    def act():
+        small_runs.killed(work, "make_result", after=False)
+        small_runs.run_once(places)
+
+    assert small_runs.in_a_process(act) == small_runs.KILLED
+    return places

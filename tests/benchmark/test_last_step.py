@@ -34,98 +34,91 @@ RECORD = {
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, mini_pictures):
-    """Killed when all that was left was to write the final numbers."""
-    places = Places(tmp_path_factory.mktemp("trained") / "runs", mini_pictures, MINI_WEIGHTS, generated=True)
-
-    def act():
-        killed(work, "make_result", after=False)
-        run_once(places)
-
-    assert in_a_process(act) == KILLED
-    assert state(places)[0] == "failed"
+def whole(tmp_path_factory, mini_pictures):
+    """The same run undisturbed; to be copied."""
+    places = Places(tmp_path_factory.mktemp("whole") / "runs", mini_pictures, MINI_WEIGHTS, generated=True)
+    run_once(places)
     return places
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, mini_pictures):
-    places = Places(tmp_path_factory.mktemp("whole") / "runs", mini_pictures, MINI_WEIGHTS, generated=True)
-    return run_once(places)
-
-
-def assert_whole(places, undisturbed):
+def assert_whole(places, whole):
     """Done, the undisturbed run's numbers to the last bit, and no more files than they need."""
     assert state(places) == ("done", "")
-    result, damage = read_result(folder(places))
-    assert not damage
+    found, expected = (read_result(folder(at))[0] for at in (places, whole))
     for name in ("metrics", "final_weights_sha256", "outputs_sha256"):
-        assert result[name] == undisturbed[name], name
+        assert found[name] == expected[name], name
     assert names(places) == RECORD
     assert "optimizer" not in checkpoint.newest(folder(places), CONFIG.hash)
 
 
-def assert_evaluates(places, undisturbed):
+def assert_evaluates(places, whole):
     """What `make evaluate` does."""
     model = load_trained(folder(places).path)
     dataset = sources.load_for("cub", places.data, model.config.settings.data)
     found = again.evaluate(model, dataset, again.compute_for(model, again.Machine()))
-    assert found.digests == undisturbed["outputs_sha256"]
+    assert found.digests == read_result(folder(whole))[0]["outputs_sha256"]
 
 
-POINTS = {
-    "the slim checkpoint is to be written": (checkpoint, "save_slim", False),
-    "it is written and has no name yet": (checkpoint, "_keep_previous", False),
-    "the last state of training has its second name": (checkpoint, "_keep_previous", True),
-    "the result is to be written": (work, "write_result", False),
-    "the result is written": (work, "write_result", True),
-    "the last state of training is removed": (leftovers, "remove", True),
-}
+# In their order; each death finds what those before it left.
+POINTS = [
+    (checkpoint, "_keep_previous", True),  # the slim checkpoint is written and has no name yet
+    (work, "write_result", False),
+    (work, "write_result", True),
+    (leftovers, "remove", True),
+]
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_killed_when(trained, undisturbed, tmp_path, point):
-    places = copied(trained, tmp_path / "runs")
+def test_killed_at_one_point_after_another(nearly_done, whole, tmp_path):
+    """The numbers are the undisturbed run's, evaluated again also while leftovers lie about."""
+    places = copied(nearly_done, tmp_path / "runs")
+    for module, name, after in POINTS:
 
-    def act():
-        killed(*POINTS[point][:2], after=POINTS[point][2])
-        run_once(places)
+        def act(point=(module, name, after)):
+            killed(*point[:2], after=point[2])
+            run_once(places)
 
-    assert in_a_process(act) == KILLED
-    if state(places)[0] == "done":
-        assert_evaluates(places, undisturbed)
-        leftovers.tidy_done([status.view(CONFIG, places, None)])  # as a launch does
-    else:
-        assert state(places)[0] == "failed"
-        run_once(places)
-    assert_whole(places, undisturbed)
-    assert_evaluates(places, undisturbed)
-
-
-def test_a_run_by_hand_tidies_too(trained, undisturbed, tmp_path):
-    places = copied(trained, tmp_path / "runs")
-
-    def act():
-        killed(work, "write_result", after=True)
-        run_once(places)
-
-    assert in_a_process(act) == KILLED
-    assert "checkpoint.previous.pt" in names(places)
-    assert run_once(places)["metrics"] == undisturbed["metrics"]
-    assert_whole(places, undisturbed)
+        assert in_a_process(act) == KILLED
+        finished = (module, name, after) in POINTS[-2:]
+        assert state(places)[0] == ("done" if finished else "failed")
+        if (module, name, after) == POINTS[-2]:
+            assert {"checkpoint.previous.pt"} < names(places) - RECORD
+            assert_evaluates(places, whole)
+    assert any(name.startswith("claim.") for name in names(places))
+    leftovers.tidy_done([status.view(CONFIG, places, None)])  # as a launch does
+    assert_whole(places, whole)
 
 
-def test_what_an_older_version_left_is_made_right(trained, undisturbed, tmp_path):
-    """It wrote the result first: its dead have the whole state of training as checkpoint, and no draws beside it."""
-    places = copied(trained, tmp_path / "runs")
+def test_the_run_itself_tidies_too(whole, tmp_path):
+    places = copied(whole, tmp_path / "runs")
     run = folder(places)
-    full = run.checkpoint.read_bytes()
-    run_once(places)
-    run.checkpoint.write_bytes(full)
+    (run.path / ".result.json.1.abcd.tmp").write_text("{")
     (run.path / "claim.7").write_text("{}")
-    assert_evaluates(places, undisturbed)
+    run.outcome.write_text('{"state": "failed", "message": "of a process that had lost the run"}')
+    run.previous_checkpoint.write_bytes(b"state of training")
+    run_once(places)
+    assert_whole(places, whole)
+
+
+def test_what_an_older_version_left_is_made_right(nearly_done, whole, tmp_path):
+    """It wrote the result first: its dead have the whole state of training as checkpoint, and no draws beside it."""
+    places = copied(whole, tmp_path / "runs")
+    run, slim = folder(places), checkpoint.newest(folder(places), CONFIG.hash)
+    run.checkpoint.write_bytes(folder(nearly_done).checkpoint.read_bytes())
+    (run.path / "claim.7").write_text("{}")
+    assert_evaluates(places, whole)
     leftovers.tidy_done([status.view(CONFIG, places, None)])
-    assert_whole(places, undisturbed)
-    assert_evaluates(places, undisturbed)
+    assert_whole(places, whole)
+    (kept,) = checkpoint.newest(run, CONFIG.hash)["selections"]
+    assert torch.equal(kept, slim["selections"][0])
+
+
+def test_what_another_process_works_at_is_not_tidied(whole, tmp_path):
+    places = copied(whole, tmp_path / "runs")
+    folder(places).previous_checkpoint.write_bytes(b"state of training")
+    held = claim.acquire(folder(places).path)
+    leftovers.tidy_done([status.view(CONFIG, places, None)])
+    assert folder(places).previous_checkpoint.exists()
+    held.release()
 
 
 def refuse(monkeypatch, *written):
@@ -140,35 +133,25 @@ def refuse(monkeypatch, *written):
     monkeypatch.setattr(atomic, "open", opened, raising=False)
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        ("predictions",),
-        ("checkpoint",),
-        ("result",),
-        ("result", "outcome"),
-        ("checkpoint", "outcome", "heartbeat"),
-    ],
-    ids=" ".join,
-)
 def test_a_full_disk_at_the_end_is_a_failed_run_that_the_same_command_finishes(
-    trained, undisturbed, tmp_path, monkeypatch, written
+    nearly_done, whole, tmp_path, monkeypatch
 ):
-    places = copied(trained, tmp_path / "runs")
+    """Also where there is no room to say so."""
+    places = copied(nearly_done, tmp_path / "runs")
     with monkeypatch.context() as full:
-        refuse(full, *written)
+        refuse(full, "result", "outcome", "heartbeat")
         with pytest.raises(RunError, match="disk full"):
             run_once(places)
-        assert claim.holder(folder(places).path) is None
-        found, reason = state(places)
-        assert found == "failed"
-        assert "disk full" in reason
+    assert claim.holder(folder(places).path) is None
+    found, reason = state(places)
+    assert found == "failed"
+    assert "disk full" in reason
     run_once(places)
-    assert_whole(places, undisturbed)
+    assert_whole(places, whole)
 
 
-def test_a_slim_checkpoint_is_told_from_a_full_one_without_torch(tmp_path, trained):
-    run = folder(copied(trained, tmp_path / "runs"))
+def test_a_slim_checkpoint_is_told_from_a_full_one_without_torch(tmp_path, nearly_done):
+    run = folder(copied(nearly_done, tmp_path / "runs"))
     assert leftovers._holds_training_state(run)
     checkpoint.save_slim(run, torch.load(run.checkpoint, weights_only=True))
     assert not leftovers._holds_training_state(run)

@@ -3,30 +3,28 @@
 import os
 
 import pytest
-import torch
-from small_runs import copied, folder, in_a_process, killed, run_once, state
+from small_runs import CELL, SETTINGS, copied, folder, run_once, state
 
-from benchmark import atomic, checkpoint, claim, claim_files, logs, outcome_file, records, stop, work
+from benchmark import (
+    __main__,
+    atomic,
+    checkpoint,
+    claim,
+    claim_files,
+    logs,
+    outcome_file,
+    pool,
+    records,
+    run,
+    stop,
+    work,
+)
 from benchmark.evaluate import Predictions
-from benchmark.places import MINI_WEIGHTS, Places
 from benchmark.records import RunFolder
 from benchmark.stop import Heartbeat, StopRequest
 
 # What a result.json needs to be set aside as damaged, and another process to find it done.
 TAKERS_FILES = ("result.json", "predictions.npz", "outcome.json", "history.jsonl", "log.txt", "checkpoint.pt")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, mini_pictures):
-    """Killed before its last evaluation."""
-    places = Places(tmp_path_factory.mktemp("trained") / "runs", mini_pictures, MINI_WEIGHTS, generated=True)
-
-    def act():
-        killed(Predictions, "arrays", after=False)
-        run_once(places)
-
-    in_a_process(act)
-    return places
 
 
 class Taker:
@@ -50,10 +48,12 @@ class Taker:
 
     def assert_undisturbed(self):
         assert self._content() == self.before
+        assert not list(self.run.path.glob(".*.tmp"))
         self.claim.verify()
 
     def _content(self):
-        return {path.name: path.read_bytes() for path in self.run.path.iterdir()}
+        """Besides what this process has not given a name yet."""
+        return {path.name: path.read_bytes() for path in self.run.path.iterdir() if path.suffix != ".tmp"}
 
 
 def _when(monkeypatch, module, name, act):
@@ -70,20 +70,15 @@ def _when(monkeypatch, module, name, act):
 
 
 MOMENTS = {
-    "the start is recorded": (work, "recorded_way"),
-    "an evaluation begins": (work, "evaluated"),
     "the history is written": (work, "write_history"),
-    "the final numbers are put together": (Predictions, "arrays"),
-    "the slim checkpoint is written": (checkpoint, "save_slim"),
-    "the slim checkpoint gets its name": (checkpoint, "_keep_previous"),
+    "the slim checkpoint is being written": (checkpoint.torch, "save"),
     "the result is written": (records, "result_problem"),
-    "leftovers are removed": (work.leftovers, "remove"),
 }
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_nothing_is_written_after_the_takeover(trained, tmp_path, monkeypatch, moment):
-    places = copied(trained, tmp_path / "runs")
+def test_nothing_is_written_after_the_takeover(nearly_done, tmp_path, monkeypatch, moment):
+    places = copied(nearly_done, tmp_path / "runs")
     taker = Taker(folder(places), monkeypatch)
     _when(monkeypatch, *MOMENTS[moment], taker.take_over)
     with pytest.raises(claim.Busy, match=r"was taken over by process .* stops without writing"):
@@ -91,8 +86,9 @@ def test_nothing_is_written_after_the_takeover(trained, tmp_path, monkeypatch, m
     taker.assert_undisturbed()
 
 
-def test_an_error_after_the_takeover_is_no_outcome_of_the_run(trained, tmp_path, monkeypatch):
-    places = copied(trained, tmp_path / "runs")
+def test_an_error_after_the_takeover_is_no_outcome_of_the_run(nearly_done, tmp_path, monkeypatch, capsys):
+    """The process ends as busy, so that its launcher waits for the other one, as for any that was there first."""
+    places = copied(nearly_done, tmp_path / "runs")
     taker = Taker(folder(places), monkeypatch)
 
     def torn(_):
@@ -100,18 +96,18 @@ def test_an_error_after_the_takeover_is_no_outcome_of_the_run(trained, tmp_path,
         raise RuntimeError("whatever")
 
     monkeypatch.setattr(Predictions, "arrays", torn)
-    with pytest.raises(claim.Busy, match="taken over"):
-        run_once(places)
+    arguments = ["run", CELL.id, "--runs", str(places.runs), "--data", str(places.data), "--threads", "1"]
+    settings = " ".join(f"{name}={value}" for name, value in SETTINGS.items())
+    assert __main__.main([*arguments, "--set", settings, "--quiet"]) == pool.EXIT_BUSY
+    assert "taken over by process" in capsys.readouterr().err
     taker.assert_undisturbed()
     assert state(places)[0] == "running"
 
 
-def test_a_damaged_result_that_is_the_takers_is_not_set_aside(trained, tmp_path, monkeypatch):
-    places = copied(trained, tmp_path / "runs")
+def test_a_damaged_result_that_is_the_takers_is_not_set_aside(nearly_done, tmp_path, monkeypatch):
+    places = copied(nearly_done, tmp_path / "runs")
     folder(places).result.write_text("{")
     taker = Taker(folder(places), monkeypatch)
-    from benchmark import run
-
     _when(monkeypatch, run, "read_result", taker.take_over)
     with pytest.raises(claim.Busy, match="taken over"):
         run_once(places)
@@ -168,19 +164,3 @@ def test_who_holds_nothing_writes_no_outcome_over_anothers_work(tmp_path, holder
     assert outcome_file.is_free_for(run, "job 1") is free
     if held:
         held.release()
-
-
-def test_a_run_that_was_taken_over_ends_as_busy(trained, tmp_path, monkeypatch, capsys):
-    """So that its launcher waits for the other process, as for any that was there first."""
-    from benchmark import __main__, pool
-
-    places = copied(trained, tmp_path / "runs")
-    taker = Taker(folder(places), monkeypatch)
-    _when(monkeypatch, Predictions, "arrays", taker.take_over)
-    torch.set_num_threads(1)
-    arguments = ["run", "cub/deit_tiny/dcal", "--runs", str(places.runs), "--data", str(places.data)]
-    settings = (
-        "data.class_limit=3 train.epochs=1 evaluate.every=1 model.glca_select=random model.glca_readout=mean"
-    )
-    assert __main__.main([*arguments, "--set", settings, "--threads", "1", "--quiet"]) == pool.EXIT_BUSY
-    assert "taken over by process" in capsys.readouterr().err
