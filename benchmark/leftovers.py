@@ -8,6 +8,7 @@ dead the checkpoint still holds the optimizer's state.
 from __future__ import annotations
 
 import contextlib
+import logging
 import zipfile
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,6 +18,8 @@ from benchmark.atomic import explained, remove_leftovers
 from benchmark.errors import SuiteError
 from benchmark.records import RunFolder
 from benchmark.status import RunView
+
+logger = logging.getLogger("benchmark")
 
 
 def tidy_done(views: Iterable[RunView]) -> None:
@@ -32,7 +35,20 @@ def tidy_done(views: Iterable[RunView]) -> None:
 
 
 def remove(folder: RunFolder, result: dict) -> None:
-    """Remove it from the folder of a finished run that this process holds. Raises RunError where that is refused."""
+    """Remove it from the folder of a finished run that this process holds. What cannot be removed stays, with a
+    warning: the run is done. Raises Busy if another process has taken the folder over.
+    """
+    try:
+        _remove(folder, result)
+    except claim.Busy:
+        raise
+    except SuiteError as error:
+        logger.warning(
+            "the run is done, and what it does not need any more is left beside its result: %s", error
+        )
+
+
+def _remove(folder: RunFolder, result: dict) -> None:
     folder.verify()
     remove_leftovers(folder.path)
     if _holds_training_state(folder):

@@ -60,8 +60,8 @@ def attempt(job: RunJob) -> None:
             return
         raise SystemExit(1) from None
     except SuiteError as error:
-        came_before = (read_json(folder.outcome) or {}).get("owner") != owner  # the run could record it
-        if came_before and is_free_for(folder, owner):
+        recorded = (read_json(folder.outcome) or {}).get("owner") == owner
+        if not recorded and is_free_for(folder, owner):  # it came before the run could record it
             folder.make()
             write_outcome(folder, "failed", str(error), owner)
         raise

@@ -112,6 +112,14 @@ def test_what_an_older_version_left_is_made_right(nearly_done, whole, tmp_path):
     assert torch.equal(kept, slim["selections"][0])
 
 
+def test_what_cannot_be_removed_is_no_failure_of_a_finished_run(whole, tmp_path, monkeypatch, caplog):
+    places = copied(whole, tmp_path / "runs")
+    folder(places).previous_checkpoint.mkdir()
+    assert run_once(places)["metrics"] == read_result(folder(whole))[0]["metrics"]
+    assert "is left beside its result" in caplog.text
+    assert names(places) == {*RECORD, "checkpoint.previous.pt"}
+
+
 def test_what_another_process_works_at_is_not_tidied(whole, tmp_path):
     places = copied(whole, tmp_path / "runs")
     folder(places).previous_checkpoint.write_bytes(b"state of training")
