@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -80,7 +81,7 @@ def _rank(view: RunView) -> tuple[int, datetime, tuple[bool, ...], str]:
     """
     known = STATES.index(view.state)  # in the order of how much they tell
     files = view.folder.predictions, view.folder.checkpoint
-    kept = tuple(file.is_file() for file in files)
+    kept = tuple(os.path.isfile(file) for file in files)  # not of a folder that may not be looked into
     return -known, _finished(view) or datetime.min.replace(tzinfo=UTC), kept, str(view.folder.path)
 
 

@@ -164,9 +164,9 @@ def folders(text: str) -> tuple[Path, ...]:
     if not all(parts) or not parts:
         raise SettingsError("RUNS is empty: expected a folder of runs, or several separated by spaces")
     several = tuple(absolute(Path(part)) for part in parts)
-    absent = [str(folder) for folder in several if not folder.is_dir()]
+    absent = [str(folder) for folder in several if not os.path.isdir(folder)]
     # A new folder's name may have spaces, too: several are meant where at least one of them is there.
-    if whole.is_dir() or (len(parts) > 1 and len(absent) == len(parts)):
+    if os.path.isdir(whole) or (len(parts) > 1 and len(absent) == len(parts)):
         return (whole,)
     if absent and len(parts) > 1:
         raise SettingsError(
@@ -181,7 +181,12 @@ def one_folder(path: Path) -> Path:
     that are all there, which only a verb that reads can mean.
     """
     whole, parts = absolute(path), _parts(str(path))
-    if not whole.is_dir() and len(parts) > 1 and all(absolute(Path(part)).is_dir() for part in parts):
+    # Not Path.is_dir, which raises for a name that is too long or may not be looked at: that is explained later.
+    if (
+        not os.path.isdir(whole)
+        and len(parts) > 1
+        and all(os.path.isdir(absolute(Path(part))) for part in parts)
+    ):
         raise SettingsError(
             f"RUNS={str(path)!r} names {len(parts)} folders: runs are written to one; make tables and make report "
             "read several"

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import difflib
 import fnmatch
+import os
 import re
 import shlex
 import sys
@@ -18,6 +19,7 @@ from benchmark.data.own import register_recorded
 from benchmark.errors import RunError, SettingsError
 from benchmark.finished import recorded
 from benchmark.grid import Cell, select
+from benchmark.reading import explained
 from benchmark.records import RunFolder, read_json, read_result
 from benchmark.variants import VARIANTS
 
@@ -107,10 +109,10 @@ def _commands(
 
 def _of(text: str, arguments: argparse.Namespace) -> list[Path]:
     path = options.absolute(Path(text))
-    if path.is_dir():
-        return [_in_folder(path)]
-    if path.exists():
-        return [path]
+    with explained(path):
+        there = path.exists()
+    if there:
+        return [_in_folder(path) if path.is_dir() else path]
     if path.suffix == ".safetensors" or text.startswith(("/", "~", ".")):
         raise RunError(f"{path}: no such run folder or file; expected {RUN_OR_FILE}")
     return _runs(text, arguments)
@@ -192,7 +194,7 @@ def _all_runs(arguments: argparse.Namespace) -> dict[Path, str]:
     return {
         path: _id(path.parent)
         for path in sorted(_root(arguments).glob("*/*/*/seed*"))
-        if (path / "config.json").is_file()
+        if os.path.isfile(path / "config.json") or not os.access(path, os.R_OK | os.X_OK)
     }
 
 
@@ -221,7 +223,10 @@ def _unfinished(path: Path) -> str:
     folder = RunFolder(path)
     with contextlib.suppress(KeyError, TypeError, AttributeError):  # read_result says what is wrong
         register_recorded(read_json(folder.config)["identity"])
-    result, damage = read_result(folder)
+    try:
+        result, damage = read_result(folder)
+    except RunError as error:
+        return str(error)
     if result is not None:
         return ""
     if damage and read_json(folder.config) is None:  # a result of a user's own data cannot be read without it

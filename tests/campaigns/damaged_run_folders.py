@@ -9,6 +9,7 @@ as another user, which only root can become.
 """
 
 import argparse
+import codecs
 import contextlib
 import csv
 import io
@@ -39,7 +40,7 @@ from reports.page import cell_page, figures, index_page, material, mistake_sheet
 from reports.page.attention_sheet import attention  # noqa: E402
 from reports.page.example_pairs import Pictures  # noqa: E402
 
-SLOW = 20.0
+SLOW = 120.0
 NOBODY = 65534
 progress.time = SimpleNamespace(time=lambda: 2e9)  # how long ago a sign was is no difference
 TARGETS = {  # a run → the table it stands in, and every how many-th mutation of it is taken
@@ -129,6 +130,7 @@ def seen(runs: Path, out: Path, run: str, table: str, *, curves: bool) -> dict[t
             rows[at, "status"] = (*rows.get((at, "status"), ()), *line.split()[1:])
     for key in (table, ABLATIONS):
         _call(tables.__main__.main, key, *places, "--out", str(out))
+    csv.field_size_limit(10**9)
     with open(out / f"{table}.csv", newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             name = f"{row['dataset']}/{row['backbone']}/{row['method']}"
@@ -198,6 +200,8 @@ def undamaged(work: Path, run: str) -> dict[tuple[str, ...], object]:
     shutil.rmtree(work / "out")
     (work / "out").mkdir()
     (work / "out").chmod(0o777)
+    for name in ("utf-16-be", "utf-16-le", "utf-32-be", "utf-32-le", "utf-8-sig", "cp437"):
+        codecs.lookup(name)
     with another_user():
         return seen(work / "runs", work / "out", run, TARGETS[run][0], curves=True)
 
