@@ -61,7 +61,7 @@ def test_sound_files_have_none(kind, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("kind", ["safetensors", "pth", "legacy pth"])
+@pytest.mark.parametrize("kind", ["safetensors", "pth"])
 def test_every_floating_point_type_is_looked_at(kind, dtype, tmp_path):
     state = {name: tensor.to(dtype) for name, tensor in changed(TENSOR, float("nan")).items()}
     file = save(state, tmp_path, kind)
