@@ -22,6 +22,7 @@ from slurm.handover import adopt, alone
 from slurm.job_states import kind
 from slurm.states import Grid, Tracked, track
 from slurm.submit import Order, rehearse, send
+from slurm.words import advice
 
 # A failed run would fail again for the same reason, and damage needs eyes first: both are for `retry` alone.
 SUBMITTED = ("missing", "preempted")
@@ -162,8 +163,9 @@ def _by_reason(runs: list[Tracked]) -> dict[str, list[Tracked]]:
 
 def answered(grid: Grid) -> Grid:
     """Raises RunError where SLURM does not answer: runs that it holds could be sent twice, or be left running."""
-    if grid.queue.problem:
-        raise RunError(f"SLURM does not answer, so nothing is sent or cancelled: {grid.queue.problem}")
+    if problem := grid.queue.problem:
+        what_to_do = f"; {advice(problem)}" if advice(problem) else ""
+        raise RunError(f"SLURM does not answer, so nothing is sent or cancelled: {problem}{what_to_do}")
     return grid
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from slurm.environment import own_environment
 from slurm.job_states import kind
+from slurm.words import said_by
 
 TIMEOUT_SECONDS = 60
 SQUEUE = "%i|%j|%T|%N|%r"
@@ -119,5 +120,5 @@ def call(command: list[str]) -> tuple[str, str]:
     except subprocess.TimeoutExpired:
         return "", f"{command[0]} did not answer within {TIMEOUT_SECONDS} s"
     if done.returncode:
-        return "", f"{command[0]}: {done.stderr.strip() or f'exit status {done.returncode}'}"
+        return "", said_by(command[0], done.stderr or f"exit status {done.returncode}")
     return done.stdout, ""

@@ -57,7 +57,7 @@ def _state(view: RunView, submission: Submission, job: Job | None, queue: Queue)
     if view.state in ("stale", "running"):
         return view.state, view.reason
     if queue.problem and view.state == "queued":
-        return "unknown", f"job {submission.job}: {queue.problem}"
+        return "unknown", f"job {submission.job}: SLURM does not answer"
     if job is None:
         if queue.problem or view.state != "queued":
             return view.state, view.reason

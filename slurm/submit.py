@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import io
 import shlex
 import shutil
 import sys
@@ -24,6 +26,7 @@ from slurm.environment import without_foreign
 from slurm.handover import Handover, folder_of
 from slurm.job import RunJob
 from slurm.limits import device_of
+from slurm.words import is_unreachable, said_by
 
 ROOT = provenance.ROOT
 
@@ -81,9 +84,9 @@ def send(cluster: Cluster, array: Array, order: Order, code: dict[str, object]) 
 
     Raises RunError with sbatch's own words if the site refuses.
     """
-    if shutil.which("sbatch") is None:
+    if lacking := [name for name in ("sbatch", "srun") if shutil.which(name) is None]:
         raise RunError(
-            "no sbatch on this machine: submit from one that belongs to the cluster; DRY=1 works anywhere"
+            f"no {lacking[0]} on this machine: submit from one that belongs to the cluster; DRY=1 works anywhere"
         )
     name = job_name(order, array, uuid.uuid4().hex[:8])
     executor = _executor(cluster, array, order, name)
@@ -99,16 +102,19 @@ def send(cluster: Cluster, array: Array, order: Order, code: dict[str, object]) 
         for view in array.runs
     ]  # fmt: skip
     handover = Handover(order.folder, folders, waiting)
+    printed = io.StringIO()
     try:
-        with without_foreign(), executor.batch():
+        # submitit prints what sbatch says before it raises it.
+        with contextlib.redirect_stderr(printed), without_foreign(), executor.batch():
             jobs = [
                 executor.submit(_run_job(cluster, array, order, name, submitted, view)) for view in array.runs
             ]
     except (FailedJobError, FailedSubmissionError) as error:
-        raise RunError(
-            f"sbatch refused {len(array.runs)} runs of class {array.class_name!r}: {_said(error)}. Mend "
-            f"{cluster.file} and submit again; should the jobs be queued all the same, the next launch finds them"
-        ) from error
+        raise RunError(_refusal(array, cluster, f"{printed.getvalue()}\n{error}")) from error
+    except BaseException:
+        sys.stderr.write(printed.getvalue())
+        raise
+    sys.stderr.write(printed.getvalue())
     made = [replace(submission, job=job.job_id) for submission, job in zip(waiting, jobs, strict=True)]
     handover.complete(folders, made)
     return made
@@ -178,6 +184,13 @@ def _run_job(
     )
 
 
-def _said(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if "sbatch" in line or "error" in line.lower()]
-    return "; ".join(lines) or str(error)
+def _refusal(array: Array, cluster: Cluster, said: str) -> str:
+    """Why an array was not sent, and what to do. said: by sbatch."""
+    what = f"{len(array.runs)} runs of class {array.class_name!r}"
+    found = "should the jobs be queued all the same, the next launch finds them"
+    text = said_by("sbatch", said)
+    if is_unreachable(text):
+        return (
+            f"SLURM does not answer, {what} are not sent: {text}. Submit again once `squeue` answers; {found}"
+        )
+    return f"sbatch refused {what}: {text}. Mend {cluster.file} and submit again; {found}"

@@ -16,7 +16,7 @@ class StandIns:
 
     def __init__(self, folder):
         self.folder = folder
-        for name in ("squeue", "sacct", "sbatch", "scancel"):
+        for name in ("squeue", "sacct", "sbatch", "scancel", "srun"):
             self.says(name, "")
         self.says("sacct", "", error="Slurm accounting storage is disabled", status=1)
         script = self.folder / "sbatch"
