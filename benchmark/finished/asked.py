@@ -129,17 +129,16 @@ def _in_folder(path: Path) -> Path:
         for run in sorted(path.glob(f"{depth}seed*"))
         if _seed(run) >= 0
     ]
-    reasons = {run: _unfinished(run) for run in below}
-    finished = [run for run, reason in reasons.items() if not reason]
+    if not below:
+        raise RunError(why)
+    finished = _finished(below)
     if len(finished) > 1:
         names = ", ".join(run.relative_to(path).as_posix() for run in finished[:SHOWN])
         more = f" and {len(finished) - SHOWN} more" if len(finished) > SHOWN else ""
         raise SettingsError(
             f"{path} holds {len(finished)} finished runs, {names}{more}: name one, {finished[0]}"
         )
-    if finished:
-        return finished[0]
-    raise RunError(next(iter(reasons.values()), why))
+    return finished[0]
 
 
 def _runs(text: str, arguments: argparse.Namespace) -> list[Path]:
