@@ -84,7 +84,7 @@ READS_bench-compare := A B
 READS_test := TESTS DCAL_SHARED DCAL_SLURM DCAL_BROWSER DCAL_SCREENSHOTS
 READS_test-slurm := $(filter-out TESTS,$(READS_test))
 $(foreach verb,optional lint format clean distclean,$(eval READS_$(verb) :=))
-include variables.mk
+include benchmark/variables.mk
 
 # The option of a variable; what has none here is passed by its verb's own line.
 OPTION := PROFILE--profile RUNS--runs DATA--data WEIGHTS--weights SET--set CELLS--cells SEEDS--seeds TABLE--table \

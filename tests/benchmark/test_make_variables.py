@@ -34,9 +34,10 @@ def run_make(folder, *arguments, **environment):
 def folder(tmp_path_factory):
     """The Makefile in a folder whose interpreter prints its arguments, a line each."""
     folder = tmp_path_factory.mktemp("make") / "it's here"
-    (folder / ".venv/bin").mkdir(parents=True)
-    for name in ("Makefile", "variables.mk"):
-        shutil.copy(ROOT / name, folder)
+    for name in (".venv/bin", "benchmark"):
+        (folder / name).mkdir(parents=True)
+    for name in ("Makefile", "benchmark/variables.mk"):
+        shutil.copy(ROOT / name, folder / name)
     for name in ("requirements.lock", "tests/optional.lock", ".venv/.installed", ".venv/.optional"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()

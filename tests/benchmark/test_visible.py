@@ -59,7 +59,8 @@ def test_what_a_foreign_record_says_cannot_move_the_cursor_or_add_a_row(command,
     folder.outcome.write_text(json.dumps({"state": "failed", "message": HOSTILE.replace("\ud800", "")}))
     folder.log.write_bytes(HOSTILE.encode(errors="surrogatepass"))
     asked = [sys.executable, "-m", *command, "--runs", str(tmp_path), "--cells", "cub/deit_tiny"]
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == (command == ["slurm", "logs"])  # the baseline has no log
     assert not [letter for letter in done.stdout if not letter.isprintable() and letter != "\n"]
     assert r"\x1b[2Jgone\x07" in done.stdout
     rows = [line for line in done.stdout.splitlines() if line.startswith("cub/deit_tiny/baseline/seed0")]
