@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+import subprocess
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,54 +44,32 @@ def texts():
 
 
 @cache
-def makefile():
-    """(verb → its recipe, macro → its text)."""
-    recipes, macros, verbs, macro = {}, {}, (), ""
-    for line in (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
-        if macro:
-            macro = "" if line == "endef" else macro
-            macros[macro] = macros.get(macro, "") + line
-        elif defined := re.match(r"define (\w+)", line):
-            macro = defined[1]
-        elif rule := re.match(r"([a-z][a-z0-9 -]*):(?!=)", line):
-            verbs = rule[1].split()
-            recipes |= {verb: recipes.get(verb, "") for verb in verbs}
-        elif line.startswith(("\t", "@")):
-            recipes |= {verb: recipes[verb] + line for verb in verbs}
-        elif assigned := re.match(r"(\w+) *[?:+]?= *(.*)", line):
-            macros[assigned[1]], verbs = assigned[2], ()
-    return recipes, macros
-
-
-def read_by(verb):
-    """Names that a verb's recipe reads, by itself and through macros."""
-    recipes, macros = makefile()
-    found, waiting = set(), [recipes[verb]]
-    while waiting:
-        names = set(re.findall(r"\b[A-Z_]{1,}\b", waiting.pop())) - found
-        found |= names
-        waiting += [macros[name] for name in names if name in macros]
-    return found
+def verbs():
+    """Verb → the variables that it reads, as make itself has them."""
+    listing = "include Makefile\n$(foreach verb,$(VERBS),$(info $(verb): $(READS_$(verb))))\n"
+    asked = ["make", "--no-print-directory", "-f", "-", "-n", "help"]
+    said = subprocess.run(asked, cwd=ROOT, input=listing, capture_output=True, text=True, check=True).stdout
+    lines = (re.match(r"([\w-]+): (.*)", line) for line in said.splitlines())
+    return {"help": set()} | {line[1]: set(line[2].split()) for line in lines if line}
 
 
 def wrong_in(text):
     """What of the make commands in a text does not work."""
-    recipes, _ = makefile()
     for quoted, verb, variables in MAKE.findall(text):
-        if verb not in recipes:
+        if verb not in verbs():
             if quoted or variables:  # else it is English
                 yield f"make {verb}: no such verb"
             continue
         for name in re.findall(r"\s([A-Z_]+)=", variables):
-            if name not in read_by(verb):
+            if name not in verbs()[verb]:
                 yield f"make {verb} does not read {name}"
 
 
 def test_the_makefile_is_understood():
-    assert {"table1", "ablations", "report", "evaluate", "cancel", "bench-compare"} <= makefile()[0].keys()
-    assert {"CELLS", "SEEDS", "PROFILE", "EXECUTOR", "TUNE", "RERUN", "DRY"} <= read_by("table1")
-    assert {"MODEL", "DATA"} <= read_by("evaluate")
-    assert not {"MODEL", "CELL"} & read_by("table1")
+    assert {"table1", "ablations", "report", "evaluate", "cancel", "bench-compare"} <= verbs().keys()
+    assert {"CELLS", "SEEDS", "PROFILE", "EXECUTOR", "TUNE", "RERUN", "DRY"} <= verbs()["table1"]
+    assert {"MODEL", "DATA"} <= verbs()["evaluate"]
+    assert not {"MODEL", "CELL"} & verbs()["table1"]
     assert list(wrong_in("`make tabel1`, make table1 CELL=cub/x, make sense of it, make list JOBS=2")) == [
         "make tabel1: no such verb",
         "make table1 does not read CELL",
@@ -99,7 +78,7 @@ def test_the_makefile_is_understood():
 
 
 def test_make_commands_in_messages_are_there_and_read_what_they_are_given():
-    commands = [text for _, text in texts() for verb in MAKE.findall(text) if verb[1] in makefile()[0]]
+    commands = [text for _, text in texts() for verb in MAKE.findall(text) if verb[1] in verbs()]
     assert len(commands) > 40
     assert [f"{file}: {what}" for file, text in texts() for what in wrong_in(text)] == []
 
