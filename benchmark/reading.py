@@ -33,7 +33,7 @@ _ADVICE = {
     errno.ENAMETOOLONG: "the name is too long for this file system; name a shorter one",
     errno.ELOOP: "it is a link that leads back to itself; remove the link, or name another",
     errno.ENOENT: "it does not exist",
-    errno.ENOTDIR: "a part of its path is a file, not a folder",
+    errno.ENOTDIR: "a part of its path is no folder",
     errno.EIO: "the disk or the network file system reports an error (EIO); check it, then try again",
     errno.ESTALE: "the network file system lost it (ESTALE); mount it again, then try again",
 }
@@ -113,6 +113,12 @@ def is_refusal(error: OSError) -> bool:
 def list_folder(path: Path) -> list[Path]:
     """The entries of a folder by name. Raises OSError."""
     return sorted(path.iterdir())
+
+
+def require_folder(path: Path) -> None:
+    """Raises OSError where something else than a folder is there, or the system refuses to say."""
+    if is_there(path) and not path.is_dir():
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
 
 
 def require_listable(path: Path) -> None:

@@ -28,7 +28,7 @@ from benchmark.meaning import require_meaning
 from benchmark.places import Places
 from benchmark.predictions import Predictions
 from benchmark.progress import read_progress
-from benchmark.reading import explained, explanation, is_there, require_listable
+from benchmark.reading import explained, explanation, is_there, require_folder, require_listable
 from benchmark.records import RunFolder, folder_of, last_log_lines, read_json, read_result
 from benchmark.submission import Submission, read_submission
 from benchmark.visible import one_row
@@ -100,6 +100,7 @@ def collect(
     places = Places.of(profile, runs_dir, data_dir, weights_dir)
     loaded = load_profile(profile)
     with explained(places.runs):  # one error instead of a row a run
+        require_folder(places.runs)
         require_listable(places.runs / loaded.name)
     fingerprint = cache(lambda dataset: data_fingerprint(dataset, places))
     cells = select(patterns, table)

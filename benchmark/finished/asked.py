@@ -19,7 +19,7 @@ from benchmark.data.own import register_recorded
 from benchmark.errors import RunError, SettingsError
 from benchmark.finished import recorded
 from benchmark.grid import Cell, select
-from benchmark.reading import explained
+from benchmark.reading import explained, require_folder, require_listable
 from benchmark.records import RunFolder, read_json, read_result
 from benchmark.variants import VARIANTS
 
@@ -189,10 +189,14 @@ def _parts(text: str, arguments: argparse.Namespace) -> tuple[str, set[int]]:
 
 
 def _all_runs(arguments: argparse.Namespace) -> dict[Path, str]:
-    """Every run folder of the profile with its cell's id."""
+    """Every run folder of the profile with its cell's id. Raises RunError where RUNS cannot be looked at."""
+    root = _root(arguments)
+    with explained(root):
+        require_folder(root.parent)
+        require_listable(root)
     return {
         path: _id(path.parent)
-        for path in sorted(_root(arguments).glob("*/*/*/seed*"))
+        for path in sorted(root.glob("*/*/*/seed*"))
         if os.path.isfile(path / "config.json") or not os.access(path, os.R_OK | os.X_OK)
     }
 

@@ -13,6 +13,7 @@ from benchmark import merge
 from benchmark.config import parse_overrides
 from benchmark.grid import METHODS, TABLES
 from benchmark.merge import Merged
+from benchmark.reading import explained, require_listable
 from benchmark.status import RunView
 from reports.page import costs
 from tables import layout
@@ -99,7 +100,13 @@ def gather(asked: Asked) -> Material:
 def seeds_on_disk(
     folders: tuple[Path, ...], profile: str, methods: Container[str] | None = None
 ) -> tuple[int, ...]:
-    """Every seed that a run folder of the profile, of these methods or of any, has; (0,) where there is none."""
+    """Every seed that a run folder of the profile, of these methods or of any, has; (0,) where there is none.
+
+    Raises RunError for a folder that may not be read.
+    """
+    for folder in folders:
+        with explained(folder):
+            require_listable(folder / profile)
     names = (
         path.name
         for folder in folders

@@ -19,6 +19,7 @@ from benchmark.places import Places
 from benchmark.progress import read_progress
 from benchmark.records import folder_of
 from benchmark.submission import read_submission
+from reports.__main__ import main as reports_main
 
 CELL = select(["cub/deit_tiny/dcal"])[0]
 BEAT = {"time": 1.0, "seconds": 2.0, "epoch": 3, "epochs": 8, "step": 1, "steps": 9}
@@ -151,7 +152,7 @@ def test_a_path_that_is_no_folder_is_damage_and_a_launch_says_so(asked, folder):
     folder.path.write_text("notes")
     state, reason = seen(asked, folder)
     assert state == "damaged"
-    assert "is not a run folder: a part of its path is a file" in reason
+    assert "is not a run folder: a part of its path is no folder" in reason
     assert not damage.is_mendable(folder)
 
 
@@ -241,3 +242,19 @@ def test_an_attempt_sets_damage_aside_and_goes_on(tmp_path):
     for name in ("log.txt", "outcome.json", "claim.7"):
         assert f"{name} is damaged: it is a " in folder.log.read_text()
     assert json.loads(folder.outcome.read_text())["state"] == "failed"
+
+
+@pytest.mark.parametrize("verb", [["list"], ["evaluate"]])
+@pytest.mark.parametrize(
+    ("make", "words"), [(os.mkfifo, "is no folder"), (lambda path: None, "name is too long")]
+)
+def test_runs_that_are_no_folder_are_one_error(verb, make, words, tmp_path, capsys):
+    runs = tmp_path / ("pipe" if make is os.mkfifo else "n" * 300)
+    make(runs)
+    assert main([*verb, "--runs", str(runs)]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_report_of_runs_with_an_impossible_name_is_one_error(tmp_path, capsys):
+    assert reports_main(["page", "--no-pictures", "--runs", str(tmp_path / ("n" * 300))]) == 2
+    assert "the name is too long for this file system" in capsys.readouterr().err

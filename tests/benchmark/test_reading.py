@@ -56,7 +56,7 @@ def test_links_names_and_sizes_that_cannot_be_read_are_refused_in_words(tmp_path
     assert len(said) < 400
     (tmp_path / "file").write_bytes(b"12345")
     assert "it has 5 bytes, expected at most 4" in refusal(tmp_path / "file", limit=4)
-    assert refusal(tmp_path / "file" / "below").endswith("a part of its path is a file, not a folder")
+    assert refusal(tmp_path / "file" / "below").endswith("a part of its path is no folder")
 
 
 @pytest.mark.parametrize(
