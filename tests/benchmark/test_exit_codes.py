@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import mini_sweep
 import pytest
@@ -11,6 +12,7 @@ from benchmark.__main__ import main, parser
 from benchmark.claim import Busy
 from benchmark.command_line import _joined
 from benchmark.errors import DataError, RunError, SettingsError
+from benchmark.finished import evaluate_verb
 from benchmark.stop import Stopped
 from reports.__main__ import main as reports
 from slurm.__main__ import main as slurm
@@ -152,6 +154,22 @@ def test_the_log_of_a_run_that_has_none_is_missed(tmp_path, capsys):
     assert capsys.readouterr().err.startswith(
         "error: cub/deit_tiny/dcal/seed0: no log, state missing; looked in "
     )
+
+
+def test_a_model_that_differs_or_cannot_be_evaluated_is_the_last_word(monkeypatch, capsys):
+    different = SimpleNamespace(equal=False, run="cub/deit_tiny/dcal/seed0", comparison=None)
+    monkeypatch.setattr(evaluate_verb.asked, "models", lambda *_: [Path("a"), Path("b")])
+    for found, failed, said in (
+        (
+            [different],
+            1,
+            "1 not evaluated, why is said above; not the recorded numbers: cub/deit_tiny/dcal/seed0",
+        ),
+        ([different], 0, "not the recorded numbers: cub/deit_tiny/dcal/seed0"),
+    ):
+        monkeypatch.setattr(evaluate_verb, "_all", lambda *_, found=found, failed=failed: (found, failed))
+        assert main(["evaluate"]) == 1
+        assert capsys.readouterr().err == f"error: of 2 models, {said}\n"
 
 
 def test_a_pair_that_cannot_be_drawn_or_measured_is_the_last_word(tmp_path, capsys):

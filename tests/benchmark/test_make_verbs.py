@@ -279,13 +279,6 @@ def test_what_would_be_sent_is_printed_without_a_cluster(checkout):
     assert not (checkout / "dry runs").exists()
 
 
-def test_quotes_in_values_reach_the_program_as_they_are(checkout):
-    done = make(checkout, "list", "CELLS=cub/deit_tiny/*'; touch owned '")
-    assert done.returncode == 2
-    assert "matches none" in done.stderr
-    assert not (checkout / "owned").exists()
-
-
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="the interpreter of the tests is a supported one")
 def test_another_interpreter_is_checked_before_it_is_used(checkout, tmp_path):
     bare = tmp_path / "bare checkout"
