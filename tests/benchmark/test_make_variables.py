@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = {"DRY": "1", "AGAIN": "1", "PICTURES": "0", "EXECUTOR": "local", "WATCH": "7", "CELLS": ""}
 NASTY = [
     "my$runs", "$$", "$(shell touch owned)", "${RUNS}", "`touch owned`", "$(touch owned)", "a'b", "'", '"', 'a "b" c',
-    "a  b", " a ", "# no comment", "a#b", "a;touch owned", "'; touch owned '", "a&&touch owned", "a|b", "\\", "a\\$b", "%", "~", "*", "é",
+    "a  b", " a ", "# no comment", "a#b", "a;touch owned", "'; touch owned '", "a&&touch owned", "a|b", "\\", "a\\$b",
+    "%", "~", "*", "é",
     "a,b)", "(", ")", "$(error x)", "$@", "-n", "a=b", ":=", "!", "{a,b}", "a\tb",
 ]  # fmt: skip
 
