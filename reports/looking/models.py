@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +22,6 @@ from benchmark.final_weights import model_of
 from benchmark.status import RunView
 from dcal.inspection import Inspection, Layers
 from dcal.model import DCAL
-from dcal.weight_reading import WeightsError, read_state
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,24 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise RunError(f"{path}: no such checkpoint; expected the checkpoint.pt of a run")
     try:
-        return read_state(path)
-    except WeightsError as error:
-        raise RunError(f"{error}. Expected the checkpoint.pt of a run") from error
+        with zipfile.ZipFile(path) as archive:  # torch does not compare checksums
+            if bad := archive.testzip():
+                raise RunError(f"{path} is damaged: the checksum of {bad} does not match; copy it again")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        zipfile.BadZipFile,
+        pickle.UnpicklingError,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunError(
+            f"{path} ({path.stat().st_size:,} bytes) cannot be read as a checkpoint: {reason}; copy it again"
+        ) from error
+    state = state.get("model", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise RunError(f"{path} holds no tensors by name: expected the checkpoint.pt of a run")
+    return state

@@ -76,9 +76,7 @@ def test_files_that_are_no_checkpoints_are_refused(trained, tmp_path):
         "torn.pt": pair.dcal.folder.checkpoint.read_bytes()[:9999],
     }.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(
-            RunError, match=f"{name}.*cannot be read as .*Expected the checkpoint.pt of a run"
-        ):
+        with pytest.raises(RunError, match=f"{name}.*cannot be read as a checkpoint"):
             models.of_checkpoint(tmp_path / name, pair.dcal.config)
     torch.save({"model": {"a": torch.zeros(1)}}, tmp_path / "other.pt")
     with pytest.raises(RunError, match="sa_head"):
