@@ -106,14 +106,15 @@ class _BatchIterator(_MultiProcessingDataLoaderIter):
         """torch's own waits without a bound, and notices nothing but the death of a process."""
         began, warned = time.monotonic(), False
         while True:
-            arrived, data = self._try_get_data(POLL_SECONDS)
+            try:
+                arrived, data = self._try_get_data(POLL_SECONDS)
+            except RuntimeError as error:
+                raise RuntimeError(self._death() or str(error)) from error
             if arrived and isinstance(data, Exception):
-                time.sleep(POLL_SECONDS)  # if a process died, torch says so here
-                reason = (
-                    _reason(str(data))
-                    or f"a batch of a decoding process was lost ({data}): {_FEWER}; {GOES_ON}"
-                )
-                raise RunError(reason) from data
+                time.sleep(POLL_SECONDS)  # it may be a process that is about to be known as dead
+                said = self._death() or str(data)
+                lost = f"a batch of a decoding process was lost ({said}): {_FEWER}; {GOES_ON}"
+                raise RunError(_reason(said) or lost) from data
             if arrived:
                 return data
             if self._stopping():
@@ -133,6 +134,14 @@ class _BatchIterator(_MultiProcessingDataLoaderIter):
                     "no batch for %.0f s, though %s: waiting for %s up to %.0f minutes", waited, self._processes(),
                     self._source, WAIT_SECONDS / 60,
                 )  # fmt: skip
+
+    def _death(self) -> str:
+        """How a process has ended, in torch's words, which may have come where errors are passed over; else ""."""
+        for process in self._workers:
+            if code := process.exitcode:
+                how = f"is killed by signal: {signal.strsignal(-code)}" if code < 0 else ""
+                return f"DataLoader worker (pid {process.pid}) {how or f'exited unexpectedly with exit code {code}'}"
+        return ""
 
     def _processes(self) -> str:
         count = len(self._workers)

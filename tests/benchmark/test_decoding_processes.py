@@ -151,3 +151,18 @@ def test_a_batch_that_finds_no_room_is_an_error_of_the_batch(dataset, settings, 
     with loader_session(TestLoader(dataset, settings, 8, workers=1)) as batches:
         with pytest.raises(RunError, match=r"/dev/shm.* is full.*--shm-size.*WORKERS=0"):
             list(batches)
+
+
+def test_a_death_that_was_passed_over_is_told_when_the_next_batch_is_wanted(dataset, settings):
+    """torch raises it once, and an error within a logging handler, say, goes no further."""
+    with loader_session(loader(dataset, settings)) as batches:
+        epoch = batches.epoch(0)
+        next(epoch)
+        decoding._utils.signal_handling._remove_worker_pids(id(batches._loader._iterator))
+        batches._loader._iterator._worker_pids_set = False
+        processes_before = processes(batches)
+        os.kill(processes_before[0], signal.SIGKILL)
+        # Which of the two errors comes depends on what the process had sent; loader_session words them alike.
+        with pytest.raises((RuntimeError, RunError), match="killed") as caught:
+            list(epoch)
+    assert str(processes_before[0]) in str(caught.value)

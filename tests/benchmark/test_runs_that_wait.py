@@ -91,7 +91,7 @@ def test_a_stop_while_a_batch_is_waited_for_saves_and_ends(places, undisturbed, 
 
 def test_a_killed_process_fails_the_run_in_a_line_and_it_goes_on(places, undisturbed):
     with (
-        signals_after(2, signal.SIGKILL),
+        signals_after(2, signal.SIGKILL, []),
         pytest.raises(RunError, match="was killed, probably by the system"),
     ):
         run_cell(places, workers=1)
