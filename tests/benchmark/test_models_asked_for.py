@@ -73,7 +73,7 @@ def test_an_unfinished_run_is_refused_by_id_and_by_folder(sweep):
 def test_a_damaged_result_is_named(sweep):
     folder = sweep / "mini" / "cub" / "deit_tiny" / "dcal" / "seed0"
     (folder / "result.json").write_text("{")
-    with pytest.raises(RunError, match=r"result\.json is not readable JSON"):
+    with pytest.raises(RunError, match=r"result\.json is damaged: it is not readable JSON"):
         asked.models(arguments(sweep), [str(folder)])
 
 

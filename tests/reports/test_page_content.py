@@ -128,7 +128,7 @@ def test_every_state_is_shown_with_its_reason(written, index):
         words.get(state, state) for states in mini_sweep.EXPECTED_STATES.values() for state in states.values()
     }
     shown = " ".join(page.text for report in (written.paper, written.mini) for page in pages(report))
-    assert len(wanted) == 8
+    assert len(wanted) == 9
     assert {word for word in wanted if word in shown} == wanted
     assert "1 failed, 2 no data" in row(index, "table1-rows", "CAR · DeiT-Small")[2]
 
