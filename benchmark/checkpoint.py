@@ -14,6 +14,7 @@ from torch import Tensor
 from benchmark.atomic import explained, write_file
 from benchmark.records import RunFolder, set_aside
 from dcal import tensors
+from dcal.weight_reading import reason
 
 FORMAT = 1
 # What training needs to go on, and a finished run does not.
@@ -133,7 +134,7 @@ def contents(path: Path) -> tuple[object, str]:
     except MemoryError:
         raise
     except Exception as error:
-        return None, str(error).splitlines()[0] if str(error) else type(error).__name__
+        return None, reason(error)
 
 
 def _read(path: Path, config_hash: str) -> tuple[dict | None, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -108,24 +106,11 @@ def _read(path: Path) -> dict[str, Tensor]:
     """The model's tensors in a checkpoint file, or in a state_dict saved alone."""
     if not path.is_file():
         raise RunError(f"{path}: no such checkpoint; expected the checkpoint.pt of a run")
-    try:
-        with zipfile.ZipFile(path) as archive:  # torch does not compare checksums
-            if bad := archive.testzip():
-                raise RunError(f"{path} is damaged: the checksum of {bad} does not match; copy it again")
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        zipfile.BadZipFile,
-        pickle.UnpicklingError,
-    ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    state, damage = checkpoint.contents(path)
+    if damage:
         raise RunError(
-            f"{path} ({path.stat().st_size:,} bytes) cannot be read as a checkpoint: {reason}; copy it again"
-        ) from error
+            f"{path} ({path.stat().st_size:,} bytes) cannot be read as a checkpoint: {damage}; copy it again"
+        )
     state = state.get("model", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise RunError(f"{path} holds no tensors by name: expected the checkpoint.pt of a run")
