@@ -14,12 +14,12 @@ from torch import Tensor
 from benchmark.atomic import explained, write_file
 from benchmark.records import RunFolder, set_aside
 from dcal import tensors
+from dcal.weight_formats import IS_FOLDER
 from dcal.weight_reading import reason
 
 FORMAT = 1
 # What training needs to go on, and a finished run does not.
 TRAINING_STATE = ("optimizer", "scaler", "rng", "rng_of_other_ranks")
-_IS_FOLDER = 0x10  # in a zip directory's external attributes, MS-DOS's mark
 weights_sha256 = tensors.sha256
 logger = logging.getLogger("benchmark")
 
@@ -128,7 +128,7 @@ def contents(path: Path) -> tuple[object, str]:
         with zipfile.ZipFile(path) as archive:
             if bad := archive.testzip():
                 return None, f"the checksum of {bad} does not match"
-            if folders := [info.filename for info in archive.infolist() if info.external_attr & _IS_FOLDER]:
+            if folders := [info.filename for info in archive.infolist() if info.external_attr & IS_FOLDER]:
                 return None, f"{folders[0]} is marked as a folder"
         return torch.load(path, map_location="cpu", weights_only=True), ""
     except MemoryError:

@@ -14,6 +14,7 @@ from dcal import torch_outline
 _PUBLISHED_DIGEST_DIGITS = 8  # deit_tiny_patch16_224-a1311bcf.pth: torch hub's convention
 _MOST_INFLATED = 20  # times its size that an archive may unpack to: weights hardly compress
 _SMALL = 2**28  # bytes that an archive may unpack to in any case
+IS_FOLDER = 0x10  # in a zip directory's external attributes, MS-DOS's mark
 
 
 def defect(file: Path, *, thorough: bool = False) -> str:
@@ -97,6 +98,8 @@ def _archive(stream: BinaryIO, thorough: bool) -> str:
                 stream.seek(member.header_offset)
                 if stream.read(4) != b"PK\x03\x04":
                     return f"damaged: {member.filename} is not where the archive's directory says"
+                if member.external_attr & IS_FOLDER:  # torch reads such a member as zeros, without a word
+                    return f"damaged: {member.filename} is marked as a folder"
             damaged = archive.testzip() if thorough else None
     except OSError:
         raise

@@ -86,6 +86,16 @@ def test_a_changed_bit_in_an_archive_is_found_by_its_checksums(kind, tmp_path):
     assert "checksum" in defect(file, thorough=True) or "CRC" in defect(file, thorough=True)
 
 
+@pytest.mark.parametrize("kind", ["pth", "npz"])
+def test_a_member_marked_as_a_folder_is_a_defect(kind, tmp_path):
+    # One bit of the archive's directory; torch then reads the member as zeros.
+    file = written(tmp_path, kind)
+    content = bytearray(file.read_bytes())
+    content[content.index(b"PK\x01\x02") + 38] |= 0x10  # external attributes
+    file.write_bytes(content)
+    assert "is marked as a folder" in defect(file)
+
+
 @pytest.mark.parametrize("suffix", ["safetensors", "pth", "npz", "bin"])
 @pytest.mark.parametrize("content", [b"<html>404: not found</html>", b"", pickle.dumps({"a": 1})])
 def test_what_is_no_weights_file_has_a_defect(content, suffix, tmp_path):
