@@ -16,9 +16,9 @@ from benchmark.records import RunFolder
 from benchmark.status import RunView
 from benchmark.view import LiveView
 
-HALF_WAY = Progress(epoch=8, epochs=16, step=0, steps=22, seconds=600.0, last=0.0)
-BEGUN = Progress(epoch=0, epochs=16, step=0, steps=22, seconds=20.0, last=0.0)
-LAST = Progress(epoch=15, epochs=16, step=22, steps=22, seconds=900.0, last=0.0)
+HALF_WAY = Progress(epoch=8, epochs=16, step=0, steps=22, seconds=600.0, silent_seconds=0.0)
+BEGUN = Progress(epoch=0, epochs=16, step=0, steps=22, seconds=20.0, silent_seconds=0.0)
+LAST = Progress(epoch=15, epochs=16, step=22, steps=22, seconds=900.0, silent_seconds=0.0)
 RUNS = [
     ("msmt17/deit_small/dcal/seed0", HALF_WAY),
     ("cub/r50_vit_base/baseline/seed0", BEGUN),
