@@ -187,7 +187,7 @@ status: $(VENV) ## every run with its state, progress and place, from run folder
 	@$(PY) -m slurm status $(call pass,$(READS_status)) \
 	$(if $(filter-out 0,$(WATCH)),--watch $(if $(filter-out 1,$(WATCH)),$(call q,$(WATCH)),30))
 
-retry: $(VENV) ## submit failed and preempted runs again
+retry: $(VENV) ## submit failed, damaged and preempted runs again
 	@$(PY) -m slurm retry $(call pass,$(READS_retry)) $(if $(REHEARSED),--dry)
 
 cancel: $(VENV) ## take queued runs back and end running ones, which save first
