@@ -215,12 +215,12 @@ attention: $(VENV) ## measure how concentrated attention is, and its share on th
 	@$(PY) -m reports attention $(call pass,$(READS_attention))
 
 evaluate: $(VENV) ## evaluate finished runs again, against their records: CELLS, or MODEL=run, folder or file; DATA=folder of your own
-	@$(call refuse,$(and $(CELLS),$(MODEL),CELLS names runs of the grid and MODEL one of them or a file: give one of the two))
-	@$(PY) -m benchmark evaluate $(if $(MODEL),$(call q,$(MODEL))) $(call pass,$(READS_evaluate))
+	@$(call refuse,$(and $(CELLS),$(MODEL),$(filter CELLS,$(GIVEN)),CELLS names runs of the grid and MODEL one of them or a file: give one of the two))
+	@$(PY) -m benchmark evaluate $(if $(MODEL),$(call q,$(MODEL))) $(call pass,$(if $(MODEL),$(filter-out CELLS,$(READS_evaluate)),$(READS_evaluate)))
 
 robustness: $(VENV) ## the same on pictures made worse, baseline against DCAL, as table and plot: CELLS='cub/deit_tiny/*', CORRUPT
-	@$(call refuse,$(and $(CELLS),$(MODEL),CELLS names runs of the grid and MODEL one of them or a file: give one of the two))
-	@$(PY) -m benchmark evaluate $(if $(MODEL),$(call q,$(MODEL))) $(call pass,$(READS_robustness))
+	@$(call refuse,$(and $(CELLS),$(MODEL),$(filter CELLS,$(GIVEN)),CELLS names runs of the grid and MODEL one of them or a file: give one of the two))
+	@$(PY) -m benchmark evaluate $(if $(MODEL),$(call q,$(MODEL))) $(call pass,$(if $(MODEL),$(filter-out CELLS,$(READS_robustness)),$(READS_robustness)))
 
 predict: $(VENV) ## what MODEL=run, folder or file says of IMAGE, and where it looks; GALLERY for re-identification
 	@$(call refuse,$(if $(and $(IMAGE),$(MODEL)),,make predict IMAGE=bird.jpg MODEL=cub/deit_tiny/dcal))

@@ -108,10 +108,10 @@ class _Recorder:
 _CAUSES = {
     errno.EIO: "the disk or the network file system reports a hardware or connection error; look at its state (dmesg)",
     errno.ESTALE: "the network file system does not know the folder any more: it was removed or mounted anew",
-    errno.ENAMETOOLONG: "the file system takes no name or path of this length: set RUNS to a folder with a short path",
+    errno.ENAMETOOLONG: "the file system takes no name or path of this length: choose a shorter one, also for RUNS",
     errno.EMFILE: "this process has as many files open as it may: raise the limit (ulimit -n)",
     errno.ENFILE: "this machine has as many files open as it can: end other programs",
-    errno.ENOENT: "its folder was removed meanwhile",
+    errno.ENOENT: "its folder does not exist, or was removed meanwhile",
     errno.ENOTDIR: "a part of the path is a file where a folder is expected",
 }
 
@@ -131,7 +131,7 @@ def _explanation(path: Path, error: OSError) -> str:
         return f"cannot write {path}: {error.strerror}. Set RUNS to a folder that this user may write"
     said = f"cannot write {path}: {error.strerror or error}"
     if error.errno in _CAUSES:
-        return f"{said}. {_CAUSES[error.errno]}"
+        return f"{said}: {_CAUSES[error.errno]}"
     return f"{said} ({room})"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import zipfile
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor
 
 from benchmark.atomic import explained, write_file
+from benchmark.errors import RunError
+from benchmark.reading import explanation, is_refusal
 from benchmark.records import RunFolder, set_aside
 from dcal import tensors
 from dcal.weight_formats import IS_FOLDER
@@ -117,12 +120,20 @@ def _keep_previous(folder: RunFolder) -> None:
         try:
             os.link(folder.checkpoint, folder.previous_checkpoint)
         except OSError as error:
-            logger.info("no hard links here (%s): the previous checkpoint is renamed", error.strerror)
+            _say_renamed(error.strerror)
             os.replace(folder.checkpoint, folder.previous_checkpoint)
 
 
+@functools.cache
+def _say_renamed(cause: str) -> None:
+    logger.info("no hard links here (%s): the previous checkpoint is renamed", cause)
+
+
 def contents(path: Path) -> tuple[object, str]:
-    """What a file holds and "", or None and why it cannot be read, whatever zipfile and torch raise of it."""
+    """What a file holds and "", or None and what is damaged, whatever zipfile and torch raise of it.
+
+    Raises RunError where the system refuses to read it or has no memory for it.
+    """
     try:
         # torch itself does not compare the members' checksums, and reads what is marked as a folder as zeros.
         with zipfile.ZipFile(path) as archive:
@@ -133,7 +144,16 @@ def contents(path: Path) -> tuple[object, str]:
         return torch.load(path, map_location="cpu", weights_only=True), ""
     except MemoryError:
         raise
+    except OSError as error:
+        if error.errno and is_refusal(error):  # it says nothing of the file
+            raise RunError(explanation(path, error)) from error
+        return None, reason(error)
     except Exception as error:
+        if "allocate memory" in str(error) or "not enough memory" in str(error):  # torch's own words
+            raise RunError(
+                f"not enough memory to read {path}: fewer runs at once (JOBS=1), or more memory; the same command "
+                "goes on"
+            ) from error
         return None, reason(error)
 
 

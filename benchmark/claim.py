@@ -65,6 +65,8 @@ class Claim:
                     f"cannot read {path} ({error.strerror}), so it is not known whether this process still holds the "
                     "run: it stops without writing; the same command goes on from the last checkpoint"
                 ) from error
+        if not self.folder.is_dir():
+            raise Busy(f"{self.folder} was removed while this process worked in it: it stops without writing")
         taker = holder(self.folder)
         raise Busy(
             f"{self.folder} was taken over by {taker or 'another process'}: this one gave no sign for so long that it "
@@ -101,14 +103,14 @@ def _let_go_of_all() -> None:
 os.register_at_fork(after_in_child=_let_go_of_all)
 
 
-def acquire(folder: Path, owner: str = "") -> Claim:
+def acquire(folder: Path, owner: str = "", *, watch: bool = True) -> Claim:
     """Claim a run folder. Raises Busy if a living process holds it, RunError if it cannot be written.
 
-    Where another machine's process has given no sign for long, its heartbeat is watched for some seconds before.
+    watch: where another machine's process has given no sign for long, its heartbeat is watched for some seconds before.
     """
     while True:
         with explained(folder / "claim"):
-            if mine := _attempt(folder, owner):
+            if mine := _attempt(folder, owner, watch):
                 return mine
         time.sleep(random.uniform(0, YIELD_SECONDS))
 
@@ -166,10 +168,14 @@ def _newest(folder: Path) -> int:
     return max(claim_files.numbers(folder) if folder.is_dir() else (), default=0)
 
 
-def _attempt(folder: Path, owner: str) -> Claim | None:
+def _attempt(folder: Path, owner: str, watch: bool) -> Claim | None:
     """A claim, or None if another process got in the way. Raises Busy if a living process holds the folder."""
     number = _newest(folder)
-    judged = _judge(folder)
+    if number >= claim_files.LARGEST:
+        raise RunError(
+            f"{claim_files.path_of(folder, number)}: no process of this suite counts so far; remove it"
+        )
+    judged = _judge(folder, watch)
     mine = _create(folder, number + 1, owner)
     if mine is None:
         return None
@@ -186,13 +192,13 @@ def _attempt(folder: Path, owner: str) -> Claim | None:
     return None
 
 
-def _judge(folder: Path) -> dict[int, bytes | None]:
+def _judge(folder: Path, watch: bool) -> dict[int, bytes | None]:
     """The claims that are there, all of them dead, with what stands in them. Raises Busy if one lives."""
     found: dict[int, bytes | None] = {}
     for number in claim_files.numbers(folder):
         with contextlib.suppress(FileNotFoundError):  # released between two looks
             content = claim_files.content_of(claim_files.path_of(folder, number))
-            if living := claim_files.living(folder, number, watch=True):
+            if living := claim_files.living(folder, number, watch=watch):
                 raise Busy(
                     f"{folder} is being worked on by {living}; nothing to do here until it ends", living
                 )
@@ -211,9 +217,12 @@ def _others(mine: Claim) -> dict[int, bytes | None]:
 
 
 def _remove(folder: Path, number: int, content: bytes | None) -> None:
-    """Remove a claim, if that is what stands in it still."""
+    """Remove a claim, if that is what stands in it still.
+
+    Raises OSError where it cannot be removed: its process would find it and go on, if it is not dead after all.
+    """
     path = claim_files.path_of(folder, number)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError):
         if claim_files.content_of(path) == content:
             path.unlink()
 

@@ -29,6 +29,7 @@ TORN_SECONDS = 30
 WATCH_SECONDS = 25
 WATCHED_AGE = 24 * 3600
 _MOST_BYTES = 65536
+LARGEST = 10**18 - 1  # number of a claim
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def numbers(folder: Path) -> list[int]:
     """Of all claims in a folder, the newest first. Raises OSError where the folder cannot be read."""
     ends = [name.removeprefix("claim.") for name in os.listdir(folder) if name.startswith("claim.")]
     return sorted(
-        (int(end) for end in ends if end.isascii() and end.isdecimal() and len(end) < 19), reverse=True
+        (int(end) for end in ends if end.isascii() and end.isdecimal() and len(end) <= len(str(LARGEST))),
+        reverse=True,
     )
 
 

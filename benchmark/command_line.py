@@ -12,7 +12,7 @@ from typing import NoReturn
 from benchmark.errors import SettingsError
 
 # Options that take a list: "0 1 2" as one word, or 0 1 2. Which of the words that follow belong to the list.
-_LISTS = {"--seeds": re.compile(r"[\d,\s]*"), "--cells": re.compile(r"(?!--).*", re.DOTALL)}
+_LISTS = {"--seeds": re.compile(r"[\d,\s]*"), "--cells": re.compile(r"(?!-).*", re.DOTALL)}
 # What make calls the options whose values argparse checks.
 _VARIABLES = {
     "--runs": "RUNS",

@@ -93,8 +93,15 @@ def is_mendable(folder: RunFolder) -> bool:
 
 
 def set_claims_aside(folder: RunFolder) -> list[str]:
-    """Rename damaged claims; returns what was done, in words."""
-    return [_aside(damage) for damage in damaged_claims(folder)]
+    """Rename damaged claims; returns what was done, in words. Of two processes that do it, one is quicker."""
+    done = []
+    for damage in damaged_claims(folder):
+        try:
+            done.append(_aside(damage))
+        except RunError:
+            if is_there(damage.file):
+                raise
+    return done
 
 
 def set_files_aside(folder: RunFolder) -> list[str]:

@@ -1,4 +1,4 @@
-"""Exit statuses of all commands, the same for every verb; benchmark/README.md has them as a table (no torch)."""
+"""Exit statuses of all commands, the same for every verb; benchmark/COMMANDS.md has them as a table (no torch)."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ def tidy_done(views: Iterable[RunView]) -> None:
     for view in views:
         if view.result is not None and _has_leftovers(view.folder):
             with contextlib.suppress(SuiteError):
-                held = claim.acquire(view.folder.path)
+                # Not watched: the result was written last, so a process that is dead by its age loses nothing here.
+                held = claim.acquire(view.folder.path, watch=False)
                 try:
                     remove(replace(view.folder, verify=held.verify), view.result)
                 finally:

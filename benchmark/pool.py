@@ -145,8 +145,10 @@ def launch(
             for run_id, view in list(elsewhere.items()):
                 if claim.holder(view.folder.path) is not None:
                     continue
-                del elsewhere[run_id]
+                elsewhere.pop(run_id, None)  # a signal may have emptied it
                 view = look(view)
+                if interrupted:  # meanwhile: nothing is started any more
+                    break
                 if view.state == "done":
                     finished += 1
                     show.done_elsewhere(view)

@@ -164,8 +164,13 @@ def _unusable(file: Path) -> str:
 
     try:
         problem = not_finite(file)
+        if problem and file.suffix not in (".safetensors", ".npz"):
+            # A storage may hold more than the tensors that are loaded: what the loader says of them counts.
+            from dcal import weight_reading
+
+            problem = weight_reading.not_finite(weight_reading.read_state(file))
     except Exception as error:  # a file that is whole and no weights raises by what it is
-        return f"cannot be read as weights ({type(error).__name__}: {error})"
+        return f"cannot be read as weights: something in it is no tensor ({type(error).__name__})"
     return f"holds values that are no numbers: {problem}" if problem else ""
 
 

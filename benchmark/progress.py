@@ -49,10 +49,10 @@ def read_progress(folder: RunFolder) -> Progress | None:
     """What the last heartbeat says, or None where there is none or it is not readable."""
     try:
         beat, _ = read_checked(folder.heartbeat, _SCHEMA)
+        if beat is None:
+            return None
         age = file_clock.age(folder.heartbeat)
     except (RunError, OSError):
-        return None
-    if beat is None:
         return None
     counts = (min(beat[name], _MOST) for name in _COUNTS)
     return Progress(*counts, float(beat.get("seconds", 0.0)), age)

@@ -89,7 +89,7 @@ def shortened(name: str, room: int) -> str:
         if not longer:
             break
         lengths[max(longer, key=lambda number: lengths[number] + 4 * (number == backbone))] -= 1
-    return "/".join(map(_without_middle, parts, lengths))[:room]
+    return "/".join(map(_without_middle, parts, lengths))[-room:]  # the seed last of all
 
 
 def _without_middle(part: str, length: int) -> str:

@@ -118,7 +118,7 @@ def list_folder(path: Path) -> list[Path]:
 def require_folder(path: Path) -> None:
     """Raises OSError where something else than a folder is there, or the system refuses to say."""
     if is_there(path) and not path.is_dir():
-        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+        raise OSError(errno.EINVAL, "it is no folder; name a folder of run records", str(path))
 
 
 def require_listable(path: Path) -> None:

@@ -181,6 +181,8 @@ def read_checked(path: Path, schema: dict[str, object], limit: int = RECORD_LIMI
             return None, ""
         value = read_json_value(path, limit)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
+            return None, ""  # removed since: claims and outcomes are, in normal work
         if is_refusal(error):
             raise RunError(explanation(path, error)) from error
         return None, damage_text(path, error)

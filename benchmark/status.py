@@ -19,6 +19,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from benchmark import claim, damage
+from benchmark.claim_files import UNKNOWN
 from benchmark.config import Config, load_profile, resolve
 from benchmark.data import sources
 from benchmark.data.registry import DATASETS
@@ -156,7 +157,8 @@ def _state(
         why = stale_reason(config, folder, result, fingerprint)
         return ("stale", why, None) if why else ("done", "", result)
     damaged_claims = damage.damaged_claims(folder)
-    if not damaged_claims and (living := claim.holder(folder.path)):
+    # A damaged claim is not one that is being written just now.
+    if (living := claim.holder(folder.path)) and not (damaged_claims and living == UNKNOWN):
         return "running", f"{_progress(folder)} ({living})", None
     if why := stale_reason(config, folder, None, fingerprint):
         return "stale", f"unfinished; {why}", None

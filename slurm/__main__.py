@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import claim, exit_codes, options
-from benchmark.atomic import write_json
 from benchmark.command_line import Parser, seconds, whole_number
 from benchmark.console import exit_status
 from benchmark.errors import RunError
+from benchmark.outcome_file import is_free_for, write_outcome
 from benchmark.provenance import now
 from benchmark.records import last_lines
 from benchmark.visible import control
@@ -37,7 +37,7 @@ def submit(arguments: argparse.Namespace) -> int:
 
 
 def retry(arguments: argparse.Namespace) -> int:
-    """Submit failed and preempted runs again; they go on from their last checkpoint."""
+    """Submit failed, damaged and preempted runs again; they go on from their last checkpoint."""
     return launch(arguments, RETRIED)
 
 
@@ -71,11 +71,10 @@ def cancel(arguments: argparse.Namespace) -> int:
         return 0
     _, problem = call(["scancel", *(run.job.id for run in jobs)])
     for run in jobs:
-        if problem or claim.holder(run.view.folder.path) or run.view.folder.result.exists():
+        folder, owner = run.view.folder, run.submission.owner
+        if problem or claim.holder(folder.path) or not is_free_for(folder, owner):
             continue  # a run that lives records its end itself, and a result is one
-        message = f"job {run.job.id} was taken back by make cancel"
-        outcome = {"state": "preempted", "message": message, "time": now(), "owner": run.submission.owner}
-        write_json(run.view.folder.outcome, outcome)
+        write_outcome(folder, "preempted", f"job {run.job.id} was taken back by make cancel", owner)
     if problem:
         raise RunError(f"{problem}. Jobs it could end are ended; make status shows which")
     print(f"cancelled: {len(jobs)} jobs; the next launch goes on where they were")

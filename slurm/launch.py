@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 
-from benchmark import config, damage, device, options, provenance, status, trackers, tuning
+from benchmark import claim, config, damage, device, options, provenance, status, trackers, tuning
 from benchmark.errors import RunError
 from benchmark.exit_codes import COMPLETE, INCOMPLETE
 from benchmark.leftovers import tidy_done
@@ -66,7 +66,7 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
             if view.state == "stale":
                 print(f"set aside: {set_aside(view.folder.path, 'stale')}", file=sys.stderr)
             if view.state == "damaged":
-                for text in damage.set_files_aside(view.folder):
+                for text in _set_files_aside(view):
                     print(f"{view.id}: {text}", file=sys.stderr)
         code = provenance.code()
         if code["dirty"] and arrays:
@@ -83,14 +83,30 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
     return _complain(grid, states)
 
 
+def _set_files_aside(view: status.RunView) -> list[str]:
+    """Rename the damaged files of a run that no process works on; a job that works there has done it itself."""
+    try:
+        held = claim.acquire(view.folder.path)
+    except claim.Busy:
+        return []
+    try:
+        return damage.set_files_aside(view.folder)
+    finally:
+        held.release()
+
+
 def _complain(grid: Grid, states: tuple[str, ...]) -> int:
-    """Say last of all which runs asked for are neither done nor on their way; returns the exit status."""
-    left = [run.view for run in grid.runs if not _is_sent(run, states) and run.view.state not in ON_THEIR_WAY]
+    """Say last of all which runs asked for are neither done nor on their way; returns the exit status.
+
+    ``retry`` asks for those that have stopped alone.
+    """
+    asked = [run for run in grid.runs if "missing" in states or run.view.state in RETRIED]
+    left = [run.view for run in asked if not _is_sent(run, states) and run.view.state not in ON_THEIR_WAY]
     if not left:
         return COMPLETE
     counts = show.counted(Counter(view.state for view in left))
     print(
-        f"error: {len(left)} of the {len(grid.runs)} runs asked for will have no number: {counts}; first "
+        f"error: {len(left)} of the {len(asked)} runs asked for will have no number: {counts}; first "
         f"{left[0].id}: {left[0].reason}",
         file=sys.stderr,
     )

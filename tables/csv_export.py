@@ -63,7 +63,7 @@ def written(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> str:
 
 def without_formula(value: object) -> object:
     """A cell that a spreadsheet reads as what it is: text that would begin a formula gets an apostrophe before it."""
-    if not isinstance(value, str) or not value.lstrip().startswith(_FORMULA):
+    if not isinstance(value, str) or not (value.startswith(_FORMULA) or value.lstrip().startswith(_FORMULA)):
         return value
     with contextlib.suppress(ValueError):
         float(value)

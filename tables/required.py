@@ -11,7 +11,11 @@ from tables.records_view import RunView
 
 METRICS = {"fgvc": ("top1",), "reid": ("mAP", "R1")}
 # What --require takes: the states of a run that are as good as asked for.
-ACCEPTED = {"done": ("done",), "submitted": ("done", "queued", "running")}
+# Whether a job of a run that stopped waits again, only SLURM knows: `slurm submit` has judged these states.
+ACCEPTED = {
+    "done": ("done",),
+    "submitted": ("done", "queued", "running", "preempted", "failed", "damaged"),
+}
 REASONS = 5  # shown; the table and its files have all
 _ADVICE = {
     "stale": "RERUN=stale sets stale runs aside and runs their cells anew",

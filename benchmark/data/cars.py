@@ -157,7 +157,10 @@ def _class_names(file: Path, loaded: MatlabFile) -> tuple[str, ...]:
 def _annotations(
     file: Path, fields: Sequence[str], loaded: MatlabFile | None = None
 ) -> Mapping[str, Sequence[object]]:
-    """The columns of the struct array ``annotations``; raises DataError where it lacks one of the fields."""
+    """The columns of the struct array ``annotations``; raises DataError where it lacks one of the fields.
+
+    loaded: the file's content, where other files were read with it.
+    """
     if loaded is None:
         loaded = matlab_files.load({file: [_ROWS]}, fields, ADVICE)[file]
     annotations = _variable(file, loaded, _ROWS)

@@ -2,7 +2,8 @@
 
 libjpeg fills what it cannot decode with grey, calls that success, and prints a line that names no file. While a picture
 is decoded, the C library's variable ``stderr`` points to a stream in memory. File descriptor 2 and Python's sys.stderr
-stay as they are, so lines of other threads (a heartbeat, a progress bar) go where they always go.
+stay as they are, so lines of other threads (a heartbeat, a progress bar) go where they always go. What another thread
+prints through C's ``stderr`` just then, both times that a picture is decoded, is taken for the decoder's.
 """
 
 from __future__ import annotations

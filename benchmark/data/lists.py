@@ -98,7 +98,7 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
     """
     advice = "unpack the official archive again"
     try:
-        text = annotation_bytes(path).decode("utf-8-sig")
+        text = annotation_bytes(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}: found a byte that is not UTF-8 text ({error.reason} at byte {error.start}), expected a "

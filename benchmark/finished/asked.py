@@ -29,26 +29,30 @@ RUN_OR_FILE = (
 )
 
 
-def models(arguments: argparse.Namespace, named: Sequence[str]) -> list[Path]:
-    """Folders of finished runs, and files. named: as the user wrote them; none: by --cells, --table and --seeds.
+def models(arguments: argparse.Namespace, named: Sequence[str]) -> tuple[list[Path], int]:
+    """Folders of finished runs, and files; and how many runs that were asked for by name are left out as unfinished.
+
+    named: as the user wrote them; none: by --cells, --table and --seeds.
 
     A finished run is read as it was made, so no --set is needed. Raises RunError for what is not there or not finished,
     SettingsError for what is named twice and for a --set that contradicts a run.
     """
     if named:
-        found = [path for text in named for path in _of(text, arguments)]
+        meant = [path for text in named for path in _of(text, arguments)]
+        found = _finished(meant)
         if twice := [path for path in found if found.count(path) > 1]:
             raise SettingsError(f"{twice[0]} is named twice")
     else:
-        found = _of_grid(arguments)
+        meant = _of_grid(arguments)
+        found = _finished(meant)
     if arguments.overrides:
         _require_agreement(arguments.overrides, found)
-    return found
+    return found, len(meant) - len(found) if named or arguments.cells else 0
 
 
 def one_model(arguments: argparse.Namespace, named: str) -> Path:
     """The same for a command that takes one. Raises SettingsError, too, where several are meant."""
-    found = models(arguments, [named])
+    found, _ = models(arguments, [named])
     if len(found) > 1:
         raise SettingsError(
             f"{named!r} is {len(found)} models, first {found[0]} and {found[1]}: expected one, {RUN_OR_FILE}"
@@ -76,7 +80,7 @@ def _of_grid(arguments: argparse.Namespace) -> list[Path]:
         if not there:
             raise RunError(_nothing_finished(pattern, arguments))
         found.update(dict.fromkeys(there))
-    return _finished(list(found))
+    return list(found)
 
 
 def _nothing_finished(pattern: str, arguments: argparse.Namespace) -> str:
@@ -102,7 +106,8 @@ def _commands(
     variables = "".join(
         f" {name}={shlex.quote(value)}" for name, value in given.items() if value != usual[name]
     )
-    verbs = [arguments.table] if arguments.table else list(dict.fromkeys(cell.table for cell in cells))
+    table = getattr(arguments, "table", None)  # predict and export have none
+    verbs = [table] if table else list(dict.fromkeys(cell.table for cell in cells))
     commands = " and ".join(f"`make {verb}{variables}`" for verb in verbs)
     return f"{commands} {'makes' if len(verbs) == 1 else 'make'} {'them' if len(cells) > 1 else 'it'}"
 
@@ -154,12 +159,12 @@ def _runs(text: str, arguments: argparse.Namespace) -> list[Path]:
             f"{text!r} is no folder and no file, and {_root(arguments)} has no run of this name with seed "
             f"{' or '.join(map(str, sorted(seeds)))}{hint}; expected {RUN_OR_FILE}"
         )
-    return _finished(found)
+    return found
 
 
 def _finished(paths: Sequence[Path]) -> list[Path]:
     """Those that are finished; the others are counted. Raises RunError where none is."""
-    unfinished = {path: why for path in paths if (why := _unfinished(path))}
+    unfinished = {path: why for path in paths if path.is_dir() and (why := _unfinished(path))}
     if len(unfinished) == len(paths):
         raise RunError(next(iter(unfinished.values())))
     if unfinished:
@@ -204,7 +209,7 @@ def _all_runs(arguments: argparse.Namespace) -> dict[Path, str]:
 def _meant(cell: str, pattern: str, full: str, arguments: argparse.Namespace) -> bool:
     """As everywhere, a pattern means a variant of the ablations only where --table says so; ``*`` is every run."""
     is_variant = cell.rpartition("/")[2] in VARIANTS
-    return not is_variant or bool(arguments.table) or pattern == "*" or cell == full
+    return not is_variant or bool(getattr(arguments, "table", None)) or pattern == "*" or cell == full
 
 
 def _root(arguments: argparse.Namespace) -> Path:

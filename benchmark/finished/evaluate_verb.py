@@ -54,23 +54,24 @@ def evaluate(arguments: argparse.Namespace) -> int:
             raise SettingsError("--json is for an evaluation without --corrupt, which writes robustness.json")
     elif arguments.out:
         raise SettingsError("--out is the folder for --corrupt; --json writes the numbers of an evaluation")
-    paths = asked.models(arguments, arguments.models)
+    paths, unfinished = asked.models(arguments, arguments.models)
     if corruptions:
         from benchmark.finished import robustness
 
-        return robustness.told(arguments, paths, corruptions)
+        return robustness.told(arguments, paths, corruptions, unfinished)
     found, failed = _all(arguments, paths)
     if arguments.json:
         _write(options.absolute(arguments.json), found)
     if len(paths) > 1:
         print(_counted(found, failed, len(paths)))
     different = [finding.run for finding in found if not finding.equal]
-    if not failed and not different:
+    if not failed and not different and not unfinished:
         return COMPLETE
     sys.stdout.flush()
-    reasons = [f"{failed} not evaluated, why is said above"] if failed else []
+    reasons = [f"{unfinished} not finished"] if unfinished else []
+    reasons += [f"{failed} not evaluated, why is said above"] if failed else []
     reasons += [f"not the recorded numbers: {', '.join(different)}"] if different else []
-    print(f"error: of {len(paths)} models, {'; '.join(reasons)}", file=sys.stderr)
+    print(f"error: of {len(paths) + unfinished} models, {'; '.join(reasons)}", file=sys.stderr)
     return INCOMPLETE
 
 

@@ -195,8 +195,8 @@ def test_what_may_not_be_read_costs_its_own_row_or_is_one_error(asked, open_to_a
     data = open_to_all / "data"
     data.mkdir(mode=0)
     status_, said = listed(capsys, runs, "--profile", "quick", "--data", str(data))
-    assert status_ == 0
-    assert f"no-data     cannot read {data}" in said.out
+    assert (status_, said.out) == (2, "")
+    assert said.err.startswith(f"error: DATA: cannot read {data}: this user may not read it")
 
 
 def test_a_name_that_no_file_system_can_hold_is_one_error(tmp_path, capsys):

@@ -126,7 +126,7 @@ def test_what_another_launcher_has_finished_is_not_started(views, seen_at_start)
     """Whether it was at work from the start, or was faster to claim the run."""
     held = claim.acquire(views[0].folder.path)
     threading.Timer(1.5, held.release).start()
-    script = MARK + f"sys.exit({pool.EXIT_BUSY})"
+    script = MARK + f"sys.exit({exit_codes.BUSY})"
     given = [replace(views[0], state="running" if seen_at_start else "missing")]
     summary, shown = launch(given, script, look=lambda view: replace(view, state="done"))
     assert (summary.finished, summary.failed) == (1, {})

@@ -21,20 +21,20 @@ def ids(paths):
 def test_a_run_is_found_by_its_id_with_and_without_its_seed(sweep):
     expected = [sweep / "mini" / "cub" / "deit_tiny" / "dcal" / "seed0"]
     for name in ("cub/deit_tiny/dcal", "cub/deit_tiny/dcal/seed0", "cub/deit_tiny/dcal/"):
-        assert asked.models(arguments(sweep), [name]) == expected
-    assert asked.models(arguments(sweep), [str(expected[0])]) == expected
+        assert asked.models(arguments(sweep), [name])[0] == expected
+    assert asked.models(arguments(sweep), [str(expected[0])])[0] == expected
     assert asked.one_model(arguments(sweep), "cub/deit_tiny/dcal") == expected[0]
 
 
 def test_no_name_means_every_finished_run_of_the_cells_and_seeds(sweep):
-    every = ids(asked.models(arguments(sweep), []))
+    every = ids(asked.models(arguments(sweep), [])[0])
     assert "cub/deit_tiny/dcal/seed0" in every
     assert all(name.endswith("/seed0") for name in every)
-    some = ids(asked.models(arguments(sweep, cells="cub/deit_*/dcal, market"), []))
+    some = ids(asked.models(arguments(sweep, cells="cub/deit_*/dcal, market"), [])[0])
     assert set(some) < set(every)
     assert {name.split("/")[0] for name in some} == {"cub", "market"}
     assert all(name.split("/")[2] == "dcal" for name in some if name.startswith("cub"))
-    table = {name.split("/")[0] for name in ids(asked.models(arguments(sweep, table="table2"), []))}
+    table = {name.split("/")[0] for name in ids(asked.models(arguments(sweep, table="table2"), [])[0])}
     assert table <= {"veri", "msmt17", "market", "duke"}
 
 
@@ -45,18 +45,18 @@ def test_a_pattern_means_a_variant_only_where_the_ablations_are_meant(sweep):
     result.write_text(result.read_text().replace("cub/deit_tiny/dcal/seed0", "cub/deit_tiny/glca_r30/seed0"))
     two = ["cub/deit_tiny/baseline/seed0", "cub/deit_tiny/dcal/seed0"]
     variant = "cub/deit_tiny/glca_r30/seed0"
-    assert ids(asked.models(arguments(sweep, cells="cub/deit_tiny"), [])) == two
-    assert ids(asked.models(arguments(sweep, cells="cub/deit_tiny", table="ablations"), [])) == [
+    assert ids(asked.models(arguments(sweep, cells="cub/deit_tiny"), [])[0]) == two
+    assert ids(asked.models(arguments(sweep, cells="cub/deit_tiny", table="ablations"), [])[0]) == [
         *two,
         variant,
     ]
-    assert ids(asked.models(arguments(sweep), ["cub/deit_tiny/glca_r30"])) == [variant]
-    assert variant in ids(asked.models(arguments(sweep), []))
+    assert ids(asked.models(arguments(sweep), ["cub/deit_tiny/glca_r30"])[0]) == [variant]
+    assert variant in ids(asked.models(arguments(sweep), [])[0])
 
 
 def test_a_pattern_leaves_out_what_is_not_finished_and_says_so(sweep, capsys):
     (sweep / "mini" / "cub" / "deit_tiny" / "dcal" / "seed0" / "result.json").unlink()
-    found = ids(asked.models(arguments(sweep), ["cub/deit_tiny"]))
+    found = ids(asked.models(arguments(sweep), ["cub/deit_tiny"])[0])
     assert found == ["cub/deit_tiny/baseline/seed0"]
     assert "1 of 2 runs are left out, first" in capsys.readouterr().err
 
@@ -112,7 +112,7 @@ def test_a_run_on_a_users_own_dataset_is_found_without_its_pictures(sweep):
     for name in ("result.json", "config.json"):
         text = (folder / name).read_text().replace("cub/deit_tiny", "my_birds/deit_tiny")
         (folder / name).write_text(text.replace("generated, version 2", "own"))
-    assert asked.models(arguments(sweep), ["my_birds/deit_tiny/dcal"]) == [folder]
+    assert asked.models(arguments(sweep), ["my_birds/deit_tiny/dcal"])[0] == [folder]
 
 
 def test_without_its_config_a_run_on_a_users_own_dataset_is_no_finished_one(sweep):

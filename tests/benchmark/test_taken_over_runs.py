@@ -98,7 +98,7 @@ def test_an_error_after_the_takeover_is_no_outcome_of_the_run(nearly_done, tmp_p
     monkeypatch.setattr(Predictions, "arrays", torn)
     arguments = ["run", CELL.id, "--runs", str(places.runs), "--data", str(places.data), "--threads", "1"]
     settings = " ".join(f"{name}={value}" for name, value in SETTINGS.items())
-    assert __main__.main([*arguments, "--set", settings, "--quiet"]) == pool.EXIT_BUSY
+    assert __main__.main([*arguments, "--set", settings, "--quiet"]) == exit_codes.BUSY
     assert "taken over by process" in capsys.readouterr().err
     taker.assert_undisturbed()
     assert state(places)[0] == "running"
