@@ -71,7 +71,9 @@ def only_svg(monkeypatch):
     """Of what a test draws for itself; ``made`` has every kind, and fonts in a PDF take half a page's time."""
     saved = drawing.saved
     monkeypatch.setattr(
-        drawing, "saved", lambda figure, kind, **how: saved(figure, kind, **how) if kind == "svg" else b""
+        drawing,
+        "saved",
+        lambda figure, kind, *how, **more: saved(figure, kind, *how, **more) if kind == "svg" else b"",
     )
 
 

@@ -275,7 +275,9 @@ def test_two_ranks_on_two_nodes_reach_the_weights_of_one(cluster, tmp_path, slur
 
 def test_a_rank_that_cannot_start_is_a_failure_with_its_words(cluster, tmp_path, slurm_pictures):
     """And no preemption, although srun ends the other one with SIGTERM: the next launch must not repeat it."""
-    dies = 'if [ "$SLURM_PROCID" = 1 ]; then sleep 8; echo no such module; exit 3; fi'
+    log = tmp_path / "runs/mini/cub/deit_tiny/baseline/seed0/log.txt"  # the other one is at work
+    waits = f"for second in $(seq 90); do [ -e {log} ] && break; sleep 1; done; sleep 2"
+    dies = f'if [ "$SLURM_PROCID" = 1 ]; then {waits}; echo no such module; exit 3; fi'
     broken = f"""sh -c '{dies}; exec "$0" "$@"' {shlex.quote(sys.executable)}"""
     suite = Suite(
         cluster, tmp_path, slurm_pictures, set=SET, cells="cub/deit_tiny/baseline", nodes=2, python=broken
