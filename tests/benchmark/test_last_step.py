@@ -114,7 +114,15 @@ def test_what_an_older_version_left_is_made_right(nearly_done, whole, tmp_path):
 
 def test_what_cannot_be_removed_is_no_failure_of_a_finished_run(whole, tmp_path, monkeypatch, caplog):
     places = copied(whole, tmp_path / "runs")
-    folder(places).previous_checkpoint.mkdir()
+    kept, unlink = folder(places).previous_checkpoint, Path.unlink
+    kept.write_bytes(b"state of training")
+
+    def refused(self, *arguments, **options):
+        if self == kept:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(kept))
+        unlink(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "unlink", refused)
     assert run_once(places)["metrics"] == read_result(folder(whole))[0]["metrics"]
     assert "is left beside its result" in caplog.text
     assert names(places) == {*RECORD, "checkpoint.previous.pt"}
