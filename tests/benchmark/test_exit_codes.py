@@ -158,7 +158,7 @@ def test_the_log_of_a_run_that_has_none_is_missed(tmp_path, capsys):
 
 def test_a_model_that_differs_or_cannot_be_evaluated_is_the_last_word(monkeypatch, capsys):
     different = SimpleNamespace(equal=False, run="cub/deit_tiny/dcal/seed0", comparison=None)
-    monkeypatch.setattr(evaluate_verb.asked, "models", lambda *_: [Path("a"), Path("b")])
+    monkeypatch.setattr(evaluate_verb.asked, "models", lambda *_: ([Path("a"), Path("b")], 0))
     for found, failed, said in (
         (
             [different],
@@ -170,6 +170,10 @@ def test_a_model_that_differs_or_cannot_be_evaluated_is_the_last_word(monkeypatc
         monkeypatch.setattr(evaluate_verb, "_all", lambda *_, found=found, failed=failed: (found, failed))
         assert main(["evaluate"]) == 1
         assert capsys.readouterr().err == f"error: of 2 models, {said}\n"
+    monkeypatch.setattr(evaluate_verb.asked, "models", lambda *_: ([Path("a")], 3))
+    monkeypatch.setattr(evaluate_verb, "_all", lambda *_: ([], 0))
+    assert main(["evaluate"]) == 1
+    assert capsys.readouterr().err == "error: of 4 models, 3 not finished\n"
 
 
 def test_a_pair_that_cannot_be_drawn_or_measured_is_the_last_word(tmp_path, capsys):
