@@ -7,7 +7,7 @@ def passed_to_a_run(tmp_path, monkeypatch, *options):
     """Command line of the run of one cell as a launch with these options would start it; none is started."""
     passed = []
 
-    def launch(views, command, slots, *, show):
+    def launch(views, command, slots, *, look, show):
         passed.extend(command(views[0]))
         return pool.Summary(0, {}, {}, {}, False)
 

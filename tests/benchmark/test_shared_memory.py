@@ -81,7 +81,7 @@ def test_a_launch_starts_its_runs_with_what_fits_all_of_them(
 ):
     commands = []
 
-    def launched(views, command, slots, *, show):
+    def launched(views, command, slots, *, look, show):
         commands.extend(command(view) for view in views)
         return pool.Summary(0, {}, {}, {}, False)
 
