@@ -13,7 +13,7 @@ from typing import TextIO
 
 from benchmark.data import sources
 from benchmark.data.fgvc import FGVCDataset
-from benchmark.data.lists import Contradictions, first, is_there, missing_files
+from benchmark.data.lists import Contradictions, first, is_reachable, missing_files
 from benchmark.data.picture_check import PictureProblems, check_picture, collect_problems
 from benchmark.data.reid import ReIDDataset, unanswerable
 from benchmark.errors import DataError, SuiteError
@@ -129,7 +129,7 @@ def check_all(
     Returns 0 if at least one dataset was found and all found ones are sound, else 1. Raises DataError for a data folder
     that does not exist.
     """
-    if data_root is not None and not is_there(data_root):
+    if data_root is not None and not is_reachable(data_root):
         raise DataError(
             f"DATA={data_root} does not exist: expected the folder that holds CUB_200_2011, VeRi_776 and their like; "
             "that of the mini profile is written by `make mini-data`"

@@ -68,12 +68,12 @@ def refuse(where: str, problems: Sequence[str], advice: str) -> None:
 
 def need_files(title: str, files: Iterable[Path], advice: str) -> None:
     """Raises DataError naming every annotation file that is not there."""
-    absent = [str(file) for file in files if not is_there(file)]
+    absent = [str(file) for file in files if not is_reachable(file)]
     if absent:
         raise DataError(f"{title}: missing {', '.join(absent)}; expected the official file there. {advice}")
 
 
-def is_there(path: Path) -> bool:
+def is_reachable(path: Path) -> bool:
     """Whether a file or folder exists. Raises DataError where that cannot be told, as in a colleague's folder."""
     try:
         os.stat(path)
@@ -148,12 +148,12 @@ def outside_problems(files: Iterable[str]) -> list[str]:
 def missing_files(root: Path, files: Iterable[str], limit: int | None = None) -> tuple[str, ...]:
     """Those of ``files`` that are not on disk below ``root``, in order; stops after ``limit`` (None: all of them).
 
-    Raises DataError as ``is_there``.
+    Raises DataError as ``is_reachable``.
     """
     absent: list[str] = []
     for file in files:
         if limit is not None and len(absent) >= limit:
             break
-        if not is_there(root / file):
+        if not is_reachable(root / file):
             absent.append(file)
     return tuple(absent)

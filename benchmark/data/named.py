@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmark.data.lists import is_there
+from benchmark.data.lists import is_reachable
 from benchmark.data.reid import Layout, ReIDDataset, assemble, picture_names
 from benchmark.errors import DataError
 
@@ -49,7 +49,7 @@ def read(
     absent = [
         str(root / folder)
         for folder in folders
-        if not (is_there(root / folder) and os.path.isdir(root / folder))
+        if not (is_reachable(root / folder) and os.path.isdir(root / folder))
     ]
     if absent:
         raise DataError(

@@ -14,7 +14,7 @@ from typing import Literal
 
 from benchmark.data import nested, picture_files
 from benchmark.data.fgvc import FGVCDataset, first_classes
-from benchmark.data.lists import annotation_bytes, is_there
+from benchmark.data.lists import annotation_bytes, is_reachable
 from benchmark.data.own import own_folder
 from benchmark.data.registry import DATASETS, DatasetRow
 from benchmark.data.reid import ReIDDataset, picture_names
@@ -189,7 +189,7 @@ def fingerprint(root: Path, key: str) -> str:
     """
     row = row_of(key)
     files = _reader(row).annotation_files(root)
-    absent = [str(file) for file in files if not is_there(file)]
+    absent = [str(file) for file in files if not is_reachable(file)]
     if absent:
         raise DataError(
             f"{row.title} at {root}: missing {', '.join(absent)}, expected the official ones; unpack the official "

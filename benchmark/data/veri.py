@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.data.lists import annotation_bytes, is_there, need_files, numbered_lines, whole_number
+from benchmark.data.lists import annotation_bytes, is_reachable, need_files, numbered_lines, whole_number
 from benchmark.data.reid import SUFFIX, Layout, Picture, ReIDDataset, assemble
 
 FOLDERS = {
@@ -56,7 +56,7 @@ def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -
         for name, folder in FOLDERS.items()
     )
     checked = {TRAIN_XML: train, TEST_XML: [*query, *gallery]}
-    there = [name for name in checked if is_there(root / name)]
+    there = [name for name in checked if is_reachable(root / name)]
     return assemble(
         LAYOUT,
         root,

@@ -58,7 +58,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if corruptions:
         from benchmark.finished import robustness
 
-        return robustness.told(arguments, paths, corruptions, unfinished)
+        return robustness.evaluate_corrupted(arguments, paths, corruptions, unfinished)
     found, failed = _all(arguments, paths)
     if arguments.json:
         _write(options.absolute(arguments.json), found)

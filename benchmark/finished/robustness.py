@@ -52,7 +52,7 @@ class Group:
         write_json(folder / f"{NAME}.json", {"schema": SCHEMA, **self.about, "runs": self.runs})
 
 
-def told(
+def evaluate_corrupted(
     arguments: argparse.Namespace, paths: Sequence[Path], corruptions: Sequence[Corruption], unfinished: int
 ) -> int:
     """Evaluate, and write a folder for each dataset and backbone with its table and plot.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from campaigns import damaged_run_folders as campaign
-from campaigns.run_folder_mutations import of_file
+from campaigns.run_folder_mutations import file_mutations
 from result_example import RESULT
 
 from benchmark import claim, config, damage, status
@@ -87,7 +87,7 @@ def test_files_that_tell_the_state_are_named_with_what_is_wrong(asked, folder, n
 @pytest.mark.parametrize("name", ["claim.2", "result.json", "outcome.json", "config.json", "heartbeat.json"])
 def test_something_else_where_a_file_is_expected(asked, folder, name, kind):
     write_json(folder.outcome, OUTCOME)
-    mutations = dict(of_file(folder.path / name))
+    mutations = dict(file_mutations(folder.path / name))
     mutations[f"{name} {kind}"]()
     state, reason = seen(asked, folder)
     if name == "heartbeat.json":
@@ -217,7 +217,7 @@ def test_a_sample_of_the_campaign_leaves_all_other_rows_as_they_are(open_to_all)
     run = "cub/deit_tiny/dcal/seed0"
     template = campaign.prepared(open_to_all)
     before = campaign.undamaged(open_to_all, run)
-    every = dict(campaign.of_target(open_to_all / "runs" / "paper" / run))
+    every = dict(campaign.target_mutations(open_to_all / "runs" / "paper" / run))
     states = {}
     for what in SAMPLE:
         states[what], wrong = campaign.look(template, open_to_all, run, (what, every[what]), before)

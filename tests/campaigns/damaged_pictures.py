@@ -128,7 +128,7 @@ def judge(path: Path, data: bytes, mutate: Callable, whole: np.ndarray) -> str:
     return "same pixels" if image.shape == whole.shape and np.array_equal(image, whole) else "silent"
 
 
-def by_threads(folder: Path, sound: bytes, damaged: bytes, count: int, threads: int = 4) -> list[str]:
+def decode_in_threads(folder: Path, sound: bytes, damaged: bytes, count: int, threads: int = 4) -> list[str]:
     """Pictures checked by several threads at once, each third damaged; what is named wrongly or not at all."""
     files = []
     for number in range(count):
@@ -184,7 +184,7 @@ def main(count: int) -> int:
         sound = encoded(picture, "jpg")
         damaged = bytearray(sound)
         damaged[len(sound) // 2 : len(sound) // 2 + 1500] = bytes(1500)
-        wrong += by_threads(Path(folder), sound, bytes(damaged), 600)
+        wrong += decode_in_threads(Path(folder), sound, bytes(damaged), 600)
     print(f"{sum(totals.values()):,} damaged pictures: {dict(totals)}; {len(wrong)} wrong")
     print("\n".join(wrong))
     return 1 if wrong else 0

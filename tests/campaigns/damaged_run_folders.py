@@ -72,19 +72,19 @@ def unpacked(into: Path) -> Path:
     return runs
 
 
-def of_target(folder: Path) -> Iterator[mutations.Mutation]:
+def target_mutations(folder: Path) -> Iterator[mutations.Mutation]:
     """Every mutation of a run folder."""
     for name in FILES:
         file = folder / name
-        yield from mutations.of_file(file)
+        yield from mutations.file_mutations(file)
         if not file.exists():
             continue
         if file.suffix == ".json" or name == "claim.1":
-            yield from mutations.of_json(file)
+            yield from mutations.json_mutations(file)
         elif file.suffix == ".jsonl":
-            yield from mutations.of_last_line(file)
+            yield from mutations.last_line_mutations(file)
         elif file.suffix == ".npz":
-            yield from mutations.of_predictions(file, folder / "result.json")
+            yield from mutations.prediction_mutations(file, folder / "result.json")
     yield "the folder unreadable", lambda: folder.chmod(0)
     yield "the folder a file", lambda: (shutil.rmtree(folder), folder.write_text("x"))
     yield "the folder a pipe", lambda: (shutil.rmtree(folder), os.mkfifo(folder))
@@ -235,7 +235,7 @@ def main() -> int:
         template = prepared(work)
         for run, (_, step) in TARGETS.items():
             before = undamaged(work, run)
-            every = list(of_target(work / "runs" / "paper" / run))[:: step * asked.every]
+            every = list(target_mutations(work / "runs" / "paper" / run))[:: step * asked.every]
             for mutation in (one for one in every if asked.only in f"{run} {one[0]}"):
                 state, wrong = look(template, work, run, mutation, before)
                 counts[state or "none"] += 1

@@ -40,13 +40,13 @@ WRONG = {
 _PLACE = "@@place@@"
 
 
-def of_json(file: Path) -> Iterator[Mutation]:
+def json_mutations(file: Path) -> Iterator[Mutation]:
     """Every value and every container of a JSON file, replaced by everything that is wrong there, and left out."""
     whole = json.loads(file.read_text(encoding="utf-8"))
     yield from _of_value(file, whole, lambda text: text)
 
 
-def of_last_line(file: Path) -> Iterator[Mutation]:
+def last_line_mutations(file: Path) -> Iterator[Mutation]:
     """The same of the last line of a file of JSON lines."""
     *lines, last = file.read_text(encoding="utf-8").splitlines()
     before = "".join(f"{line}\n" for line in lines)
@@ -86,7 +86,7 @@ def _with(value: object, path: tuple, new: object, leave: bool = False) -> objec
     return copied
 
 
-def of_file(file: Path) -> Iterator[Mutation]:
+def file_mutations(file: Path) -> Iterator[Mutation]:
     """Something else where a file is expected, and pieces of it."""
     content = file.read_bytes() if file.is_file() else b"{}"
 
@@ -110,7 +110,7 @@ def of_file(file: Path) -> Iterator[Mutation]:
     yield f"{file.name} unreadable", put(lambda: (file.write_bytes(content), file.chmod(0)))
 
 
-def of_predictions(file: Path, result: Path) -> Iterator[Mutation]:
+def prediction_mutations(file: Path, result: Path) -> Iterator[Mutation]:
     """Every array of another type, shape or content, with the digest of the new file in the record."""
     with np.load(file) as archive:
         arrays = dict(archive)

@@ -160,7 +160,7 @@ def test_a_strip_of_a_tiff_that_does_not_decode_is_damage(tmp_path):
 
 
 def test_threads_that_decode_at_once_name_the_right_pictures(tmp_path):
-    assert campaign.by_threads(tmp_path, SOUND, HALF, 90) == []
+    assert campaign.decode_in_threads(tmp_path, SOUND, HALF, 90) == []
 
 
 def print_from_c(text):
