@@ -8,6 +8,10 @@ Names are loaded on first use, so that the settings and the search for weights f
 
 import importlib
 
+from dcal.timm_import import refuse_wandb_to_timm
+
+refuse_wandb_to_timm()
+
 _HOME = {
     "build": "builder",
     "DCAL": "model",

@@ -101,7 +101,7 @@ def test_a_used_up_quota_is_a_full_disk_and_no_word_of_free_space_beside_it(tmp_
     [
         (errno.EIO, "hardware or connection error"),
         (errno.ESTALE, "removed or mounted anew"),
-        (errno.ENAMETOOLONG, "folder with a short path"),
+        (errno.ENAMETOOLONG, "choose a shorter one, also for RUNS"),
         (errno.EMFILE, "ulimit -n"),
     ],
 )

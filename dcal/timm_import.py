@@ -1,0 +1,26 @@
+"""Keep timm from importing Weights & Biases, which takes longer than torch and timm together (no torch)."""
+
+import sys
+from importlib.abc import MetaPathFinder
+
+
+class _RefuseWandbToTimm(MetaPathFinder):
+    """Answer timm's own ``import wandb`` as if it were not installed; every other import is as before.
+
+    ``timm.utils.summary`` imports it wherever it is installed, in every process, for a function that is not used here.
+    """
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name != "wandb":
+            return
+        frame = sys._getframe()
+        while frame is not None:
+            if frame.f_globals.get("__name__") == "timm.utils.summary":
+                raise ModuleNotFoundError("not imported for timm (dcal/timm_import.py)", name=name)
+            frame = frame.f_back
+
+
+def refuse_wandb_to_timm() -> None:
+    """Install the finder above, once."""
+    if not any(type(finder).__name__ == _RefuseWandbToTimm.__name__ for finder in sys.meta_path):
+        sys.meta_path.insert(0, _RefuseWandbToTimm())
