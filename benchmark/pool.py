@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ from benchmark import claim, device, exit_codes
 from benchmark.config import Profile
 from benchmark.errors import RunError
 from benchmark.records import read_json
+from benchmark.run_process import RunProcess, start_process
 from benchmark.status import TO_RUN, RunView
 from benchmark.view import LiveView
 
@@ -36,7 +36,7 @@ class Slots:
 @dataclass
 class _Job:
     view: RunView
-    process: subprocess.Popen
+    process: RunProcess
     errors: IO[bytes]
     slot: int
     started: float
@@ -176,14 +176,7 @@ def _start(view: RunView, slot: int, command: Callable[[RunView], Sequence[str]]
     if slots.gpus:
         environment["CUDA_VISIBLE_DEVICES"] = slots.gpus[slot % len(slots.gpus)]
     errors = tempfile.TemporaryFile()
-    process = subprocess.Popen(
-        list(command(view)),
-        stdin=subprocess.DEVNULL,
-        stdout=errors,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        start_new_session=True,  # Ctrl-C reaches the launcher alone, which passes it on once
-    )
+    process = start_process(command(view), environment, errors.fileno(), fork=not slots.gpus)
     return _Job(view, process, errors, slot, time.monotonic())
 
 

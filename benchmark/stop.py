@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import multiprocessing
 import os
 import signal
 import threading
@@ -94,10 +95,16 @@ class Heartbeat:
             if time.monotonic() - last >= BEAT_SECONDS or not last:
                 last = time.monotonic()
                 self._beat()
-            if self._parent and os.getppid() != self._parent and not self._stop.reason:
+            if self._parent and _has_lost(self._parent) and not self._stop.reason:
                 self._stop.reason = "stopped because its launcher is gone"
             if self._ended.wait(1.0):
                 return
+
+
+def _has_lost(parent: int) -> bool:
+    """Whether the launcher is gone: of a process from its fork server it is no parent, but holds a pipe open."""
+    launcher = multiprocessing.parent_process()
+    return os.getppid() != parent if launcher is None else not launcher.is_alive()
 
 
 def _seconds(beat: dict) -> float:
