@@ -4,4 +4,5 @@ import os
 
 import benchmark.run  # noqa: F401
 
-os.setsid()  # a signal to the launcher's group ends the launcher, which asks the runs to save; the server ends with the last of them
+# A signal to the launcher's group is for the launcher, which asks the runs to save. The server ends with the last run.
+os.setsid()

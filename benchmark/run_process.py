@@ -92,8 +92,9 @@ def _run(arguments: list[str], environment: dict[str, str], path: str) -> None:
     sys.stdout.reconfigure(line_buffering=True)  # what a process prints before it is killed is kept
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = ["benchmark", *arguments]
+    from benchmark.__main__ import __file__ as program
     from benchmark.__main__ import main
     from benchmark.console import exit_status
 
+    sys.argv = [program, *arguments]
     sys.exit(exit_status(main))

@@ -108,4 +108,3 @@ def test_runs_save_and_end_when_the_launcher_is_killed(tmp_path):
         assert time.monotonic() < end, "the run goes on without its launcher"
         time.sleep(0.1)
     assert "launcher" in read_json(outcome_file)["message"]
-
