@@ -259,8 +259,8 @@ bench-compare: $(VENV) ## put two results of make bench side by side: A=folder B
 	@$(call refuse,$(if $(and $(A),$(B)),,which two? make bench-compare A=runs/bench B=other/bench))
 	@$(PY) -m benchmark.bench.compare $(call q,$(A)) $(call q,$(B))
 
-test: $(OPTIONAL) ## run the tests
-	@$(PY) -c 'import shlex, sys, pytest; sys.exit(pytest.main(shlex.split(sys.argv[1])))' $(call q,$(TESTS))
+test: $(OPTIONAL) ## run the tests, in one process more than cores; TESTS=path or pytest options
+	@$(PY) -c 'import shlex, sys, pytest; sys.exit(pytest.main(["-n", "auto", "--dist", "loadgroup", *shlex.split(sys.argv[1])]))' $(call q,$(TESTS))
 
 test-slurm: $(OPTIONAL) ## run the tests that bring up a SLURM of their own (Debian's slurm-wlm and munge, root)
 	$(PY) -m pytest tests/slurm

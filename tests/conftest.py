@@ -1,10 +1,11 @@
-"""Shared by all tests: where real photographs and weights lie, one thread for torch, no deadlines."""
+"""Shared by all tests: where real photographs and weights lie, one thread for torch, no deadlines, several processes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from benchmark.data.registry import DATASETS
@@ -16,6 +17,42 @@ settings.load_profile("suite")
 # Read by torch when it is imported; tests that do without torch stay without it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
+
+
+def pytest_xdist_auto_num_workers(config) -> int:
+    """One process more than cores, since tests on a cluster mostly wait; none for a few files, which start faster so."""
+    if all(".py" in argument for argument in config.args):
+        return 0
+    return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items) -> None:
+    """A file's tests stay in one process, with its fixtures; so do all that need the one cluster."""
+    for item in items:
+        group = "cluster" if "cluster" in item.fixturenames else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="session")
+def write_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A function of a name and of what fills a folder: returns the folder, filled by the first process that wants it.
+
+    Tests must not change what is in it.
+    """
+    parallel = "PYTEST_XDIST_WORKER" in os.environ  # then the processes' own folders have one parent
+    base = tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.getbasetemp()
+
+    def write(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, filled = base / name, base / f"{name}.filled"
+        with FileLock(base / f"{name}.lock"):
+            if not filled.exists():
+                folder.mkdir()
+                fill(folder)
+                filled.touch()
+        return folder
+
+    return write
 
 
 @pytest.fixture(scope="session")

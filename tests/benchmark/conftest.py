@@ -9,13 +9,11 @@ from benchmark.places import MINI_WEIGHTS, Places
 
 
 @pytest.fixture(scope="session")
-def mini_pictures(tmp_path_factory):
+def mini_pictures(write_once):
     """The generated sets, written once a session; tests must not change them."""
     from benchmark.mini.sets import write_all
 
-    root = tmp_path_factory.mktemp("mini pictures")
-    write_all(root)
-    return root
+    return write_once("mini pictures", write_all)
 
 
 @pytest.fixture

@@ -8,8 +8,12 @@ from drawn_runs import OVERRIDES
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory):
+def trained(write_once):
     """Folder of runs with both pairs; tests must not change it."""
+    return write_once("runs to draw", _train)
+
+
+def _train(runs):
     import torch
 
     from benchmark.grid import select
@@ -17,12 +21,10 @@ def trained(tmp_path_factory):
     from benchmark.run import Infrastructure, run_cell
 
     torch.set_num_threads(1)
-    runs = tmp_path_factory.mktemp("runs to draw")
     places = Places.of("mini", runs, None, None)
     for cells, overrides in OVERRIDES.items():
         for cell in select([cells]):
             run_cell(cell, 0, "mini", places, overrides=overrides, infrastructure=Infrastructure(quiet=True))
-    return runs
 
 
 @pytest.fixture

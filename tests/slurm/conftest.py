@@ -70,11 +70,9 @@ def slurm_says(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def slurm_pictures(tmp_path_factory):
+def slurm_pictures(write_once):
     """The generated CUB and Cars, written once a session; tests must not change them."""
-    root = tmp_path_factory.mktemp("pictures for slurm")
-    write(root, ("cub", "cars"))
-    return root
+    return write_once("pictures for slurm", lambda folder: write(folder, ("cub", "cars")))
 
 
 @pytest.fixture(scope="session")
