@@ -1,4 +1,4 @@
-"""Shared by all tests: where real photographs and weights lie, one thread for torch, no deadlines, several processes."""
+"""Shared by all tests: where real photographs and weights lie, one thread for torch, no deadlines, processes."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 
 def pytest_xdist_auto_num_workers(config) -> int:
-    """One process more than cores, since tests on a cluster mostly wait; none for a few files, which start faster so."""
+    """One process more than cores, since tests on a cluster mostly wait; none for a few files, which start faster."""
     if all(".py" in argument for argument in config.args):
         return 0
     return len(os.sched_getaffinity(0)) + 1
@@ -53,6 +53,14 @@ def write_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Pa
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def mini_pictures(write_once):
+    """The generated sets, written once a session; tests must not change them."""
+    from benchmark.mini.sets import write_all
+
+    return write_once("mini pictures", write_all)
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,6 @@ import pytest
 from benchmark.places import MINI_WEIGHTS, Places
 
 
-@pytest.fixture(scope="session")
-def mini_pictures(write_once):
-    """The generated sets, written once a session; tests must not change them."""
-    from benchmark.mini.sets import write_all
-
-    return write_once("mini pictures", write_all)
-
-
 @pytest.fixture
 def places(tmp_path, mini_pictures):
     """A fresh runs folder over the shared pictures; the path has a space in it."""

@@ -23,10 +23,8 @@ OFFICIAL_CAMERAS = {"market": 6, "duke": 8, "msmt17": 15, "veri": 20}
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mini re-id")
-    sets.write(folder, KEYS)
-    return folder
+def root(mini_pictures):
+    return mini_pictures
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +183,8 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(root, tmp_p
 def test_pictures_are_small(root):
     sizes = {cv2.imread(str(file)).shape[:2] for file in (root / "DukeMTMC-reID").rglob("*.jpg")}
     assert all(72 <= height <= 88 and 34 <= width <= 44 for height, width in sizes)
-    total = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
+    folders = [root / sets.FOLDERS[key] for key in KEYS]
+    total = sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
     assert total < 6e6
 
 

@@ -15,10 +15,8 @@ from benchmark.mini.draw import Picture
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mini")
-    sets.write_all(folder)
-    return folder
+def root(mini_pictures):
+    return mini_pictures
 
 
 def pairs(path):

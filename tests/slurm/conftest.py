@@ -7,7 +7,6 @@ import pytest
 from slurm_cluster import SlurmCluster, reason_not_possible
 from submitted_runs import SITE
 
-from benchmark.mini.sets import write
 from slurm.__main__ import main
 
 
@@ -70,12 +69,6 @@ def slurm_says(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def slurm_pictures(write_once):
-    """The generated CUB and Cars, written once a session; tests must not change them."""
-    return write_once("pictures for slurm", lambda folder: write(folder, ("cub", "cars")))
-
-
-@pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
     """A real SLURM of two nodes for all tests that ask for it. DCAL_SLURM=required fails where it cannot be had."""
     if reason := reason_not_possible():
@@ -94,10 +87,10 @@ def site(tmp_path):
 
 
 @pytest.fixture
-def launch(tmp_path, slurm_pictures, slurm_says, site, capsys):
+def launch(tmp_path, mini_pictures, slurm_says, site, capsys):
     """Calls a verb over the mini CUB; returns its exit status and what it printed."""
 
-    def call(verb, *arguments, cells="cub/deit_tiny", data=slurm_pictures, **options):
+    def call(verb, *arguments, cells="cub/deit_tiny", data=mini_pictures, **options):
         common = ["--runs", str(tmp_path / "runs"), "--data", str(data), "--cells", cells]
         if verb in ("submit", "retry"):
             common += ["--cluster", str(site)]

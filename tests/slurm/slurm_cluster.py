@@ -220,8 +220,8 @@ class SlurmCluster(Clients):
     def _start(self, name: str, argv: list[str]) -> None:
         if name in self._daemons:
             raise RuntimeError(f"{name} is running already")
-        # A session of its own: Ctrl-C at pytest is for pytest, which then ends the cluster in order. First in line, with
-        # its jobs, where the user may ask for that: what these tests time must not wait for other tests.
+        # A session of its own: Ctrl-C at pytest is for pytest, which then ends the cluster in order. First in line,
+        # with its jobs, where the user may ask for that: what these tests time must not wait for other tests.
         argv = ["nice", "-n", "-5", *argv]
         with open(self.folder / "log" / _stderr_of(name), "ab") as stderr:
             self._daemons[name] = subprocess.Popen(

@@ -17,13 +17,13 @@ SET = f"data.class_limit=3 train.epochs={EPOCHS} evaluate.every={EPOCHS}"
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory, slurm_pictures):
-    (result,) = run_locally(tmp_path_factory.mktemp("undisturbed"), slurm_pictures, SET, CELL)
+def undisturbed(tmp_path_factory, mini_pictures):
+    (result,) = run_locally(tmp_path_factory.mktemp("undisturbed"), mini_pictures, SET, CELL)
     return result
 
 
 @pytest.fixture(scope="module", autouse=True)
-def long_run(cluster, undisturbed, tmp_path_factory, slurm_pictures):
+def long_run(cluster, undisturbed, tmp_path_factory, mini_pictures):
     """A run whose time limit of a minute comes again and again while the other tests go on; on the second node.
 
     SLURM looks every 30 s for jobs to warn, and counts another 30 s to what was asked for: the notice comes 10 to 40 s
@@ -33,7 +33,7 @@ def long_run(cluster, undisturbed, tmp_path_factory, slurm_pictures):
     suite = Suite(
         cluster,
         tmp_path_factory.mktemp("limit"),
-        slurm_pictures,
+        mini_pictures,
         set=f"data.class_limit=3 train.epochs={epochs} evaluate.every={epochs}",
         minutes=1,
         notice_seconds=20,
@@ -45,9 +45,9 @@ def long_run(cluster, undisturbed, tmp_path_factory, slurm_pictures):
 
 
 @pytest.fixture
-def suite(cluster, tmp_path, slurm_pictures):
+def suite(cluster, tmp_path, mini_pictures):
     """One run on the first node, of which a checkpoint is written after every step."""
-    return Suite(cluster, tmp_path, slurm_pictures, set=SET, extra={"nodelist": "n1"})
+    return Suite(cluster, tmp_path, mini_pictures, set=SET, extra={"nodelist": "n1"})
 
 
 def finished_as(suite, undisturbed):
@@ -156,10 +156,10 @@ def kill_all_of(suite):
         os.kill(pid, signal.SIGKILL)
 
 
-def test_a_lost_nodes_jobs_start_elsewhere(suite, cluster, tmp_path, slurm_pictures, undisturbed):
+def test_a_lost_nodes_jobs_start_elsewhere(suite, cluster, tmp_path, mini_pictures, undisturbed):
     """Two runs on a node that is lost: one dies with it, the other lives on, frozen, while its job starts again."""
     dead = suite
-    frozen = Suite(cluster, tmp_path / "frozen", slurm_pictures, set=SET)
+    frozen = Suite(cluster, tmp_path / "frozen", mini_pictures, set=SET)
     for each in (dead, frozen):
         each.write_site(extra={"nodelist": "n1"})
         each.call("submit")
@@ -256,14 +256,14 @@ def test_a_cancelled_run_saves_does_not_come_back_and_goes_on_when_submitted(sui
     assert finished_as(suite, undisturbed)["cost"]["attempts"] == 2
 
 
-def test_two_ranks_on_two_nodes_reach_the_weights_of_one(cluster, tmp_path, slurm_pictures):
+def test_two_ranks_on_two_nodes_reach_the_weights_of_one(cluster, tmp_path, mini_pictures):
     # Adam makes steps of full size of a gradient that is zero but for rounding, a key bias's: SGD does not.
     cell, settings = "cub/deit_tiny/baseline", SET + " model.drop_path=0 train.optimizer=sgd"
-    suite = Suite(cluster, tmp_path, slurm_pictures, set=settings, cells=cell, nodes=2)
+    suite = Suite(cluster, tmp_path, mini_pictures, set=settings, cells=cell, nodes=2)
     suite.call("submit")
     suite.wait_for_epochs(2)
     cluster.run("scancel", "--signal=USR2", suite.job())  # both ranks save and meet again
-    (alone,) = run_locally(tmp_path / "alone", slurm_pictures, settings, cell)
+    (alone,) = run_locally(tmp_path / "alone", mini_pictures, settings, cell)
     suite.wait_for_results()
     result = suite.result()
     assert result["device"]["world_size"] == 2
@@ -281,14 +281,14 @@ def test_two_ranks_on_two_nodes_reach_the_weights_of_one(cluster, tmp_path, slur
         )
 
 
-def test_a_rank_that_cannot_start_is_a_failure_with_its_words(cluster, tmp_path, slurm_pictures):
+def test_a_rank_that_cannot_start_is_a_failure_with_its_words(cluster, tmp_path, mini_pictures):
     """And no preemption, although srun ends the other one with SIGTERM: the next launch must not repeat it."""
     log = tmp_path / "runs/mini/cub/deit_tiny/baseline/seed0/log.txt"  # the other one is at work
     waits = f"for second in $(seq 90); do [ -e {log} ] && break; sleep 1; done; sleep 2"
     dies = f'if [ "$SLURM_PROCID" = 1 ]; then {waits}; echo no such module; exit 3; fi'
     broken = f"""sh -c '{dies}; exec "$0" "$@"' {shlex.quote(sys.executable)}"""
     suite = Suite(
-        cluster, tmp_path, slurm_pictures, set=SET, cells="cub/deit_tiny/baseline", nodes=2, python=broken
+        cluster, tmp_path, mini_pictures, set=SET, cells="cub/deit_tiny/baseline", nodes=2, python=broken
     )
     suite.call("submit")
     cluster.wait_for(suite.ended, 120, "the job's end")
@@ -299,8 +299,8 @@ def test_a_rank_that_cannot_start_is_a_failure_with_its_words(cluster, tmp_path,
     assert "0 runs submitted" in suite.call("submit", status=1)
 
 
-def test_a_number_of_ranks_that_does_not_divide_the_batch_is_not_sent(cluster, tmp_path, slurm_pictures):
-    suite = Suite(cluster, tmp_path, slurm_pictures, set=SET + " train.batch_size=15", nodes=2)
+def test_a_number_of_ranks_that_does_not_divide_the_batch_is_not_sent(cluster, tmp_path, mini_pictures):
+    suite = Suite(cluster, tmp_path, mini_pictures, set=SET + " train.batch_size=15", nodes=2)
     process = suite.start("submit")
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 2
@@ -308,8 +308,8 @@ def test_a_number_of_ranks_that_does_not_divide_the_batch_is_not_sent(cluster, t
     assert not suite.folder().submission.exists()
 
 
-def test_the_time_limit_hit_twice(long_run, tmp_path_factory, slurm_pictures):
-    (alone,) = run_locally(tmp_path_factory.mktemp("long alone"), slurm_pictures, long_run.set, CELL)
+def test_the_time_limit_hit_twice(long_run, tmp_path_factory, mini_pictures):
+    (alone,) = run_locally(tmp_path_factory.mktemp("long alone"), mini_pictures, long_run.set, CELL)
     long_run.wait_for_results(seconds=900)
     result = long_run.result()
     assert result["cost"]["attempts"] >= 3

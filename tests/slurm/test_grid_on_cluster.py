@@ -32,19 +32,19 @@ def make(suite, verb, *arguments):
 
 
 @pytest.fixture(scope="module")
-def suite(cluster, tmp_path_factory, slurm_pictures):
+def suite(cluster, tmp_path_factory, mini_pictures):
     """Four runs, of which those on Cars meet a torn picture."""
     folder = tmp_path_factory.mktemp("grid")
     data = folder / "data"
-    shutil.copytree(slurm_pictures, data)
+    shutil.copytree(mini_pictures, data)
     return Suite(cluster, folder, data, set=SET, cells="cub/deit_tiny cars/deit_tiny", parallel=2)
 
 
 @pytest.fixture(scope="module")
-def local_runs(tmp_path_factory, slurm_pictures):
+def local_runs(tmp_path_factory, mini_pictures):
     """The same four runs without a cluster."""
     runs = tmp_path_factory.mktemp("locally") / "runs"
-    run_locally(runs, slurm_pictures, SET, *CELLS)
+    run_locally(runs, mini_pictures, SET, *CELLS)
     return runs
 
 
