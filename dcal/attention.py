@@ -1,7 +1,7 @@
 """The three attentions of the paper as functions of queries, keys and values.
 
-Shapes: q, k, v are (B, H, tokens, d) with H heads of width d. Every function goes through the fused kernel
-(`scaled_dot_product_attention` scales by 1/√d), so no B×H×N×N score tensor is kept.
+q, k, v are (B, H, tokens, d), H heads of width d. Every function calls the fused kernel
+(`scaled_dot_product_attention`, which scales by 1/√d), so no B×H×N×N tensor of scores is kept.
 """
 
 from __future__ import annotations
@@ -11,25 +11,32 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def self_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Eq. 1, f_SA(Q, K, V) = softmax(QKᵀ/√d) V. Returns (B, H, N+1, d)."""
-    return F.scaled_dot_product_attention(q, k, v)
+def self_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Eq. 1, f_SA(Q, K, V) = softmax(QKᵀ/√d) V, (B, H, N+1, d).
+
+    bias: added to the scores, (1, H, N+1, N+1); None in the paper (Swin has one).
+    """
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
 def global_local_attention(q_local: Tensor, k_global: Tensor, v_global: Tensor) -> Tensor:
-    """Eq. 3, f_GLCA(Qˡ, Kᵍ, Vᵍ) = softmax(Qˡ Kᵍᵀ/√d) Vᵍ.
+    """Eq. 3, f_GLCA(Qˡ, Kᵍ, Vᵍ) = softmax(Qˡ Kᵍᵀ/√d) Vᵍ, (B, H, 1+⌊R·N⌋, d).
 
-    q_local: (B, H, 1+⌊R·N⌋, d), the class token and the selected patches; k_global, v_global: (B, H, N+1, d).
-    Returns (B, H, 1+⌊R·N⌋, d).
+    q_local: (B, H, 1+⌊R·N⌋, d), the class token and the selected patches. k_global, v_global: (B, H, N+1, d).
     """
     return F.scaled_dot_product_attention(q_local, k_global, v_global)
 
 
-def pairwise_attention(q1: Tensor, k1: Tensor, v1: Tensor, k2: Tensor, v2: Tensor) -> Tensor:
-    """Eq. 4, f_PWCA(Q₁, K_c, V_c) = softmax(Q₁ K_cᵀ/√d) V_c with K_c = [K₁; K₂], V_c = [V₁; V₂].
+def pairwise_attention(
+    q1: Tensor, k1: Tensor, v1: Tensor, k2: Tensor, v2: Tensor, bias: Tensor | None = None
+) -> Tensor:
+    """Eq. 4, f_PWCA(Q₁, K_c, V_c) = softmax(Q₁ K_cᵀ/√d) V_c with K_c = [K₁; K₂], V_c = [V₁; V₂], (B, H, N+1, d).
 
-    All are (B, H, N+1, d); the 2N+2 scores of a query share one softmax. Returns (B, H, N+1, d).
+    All are (B, H, N+1, d); the 2N+2 scores of a query share one softmax. bias: as in ``self_attention``, for the keys
+    of each of the two images.
     """
     k_c = torch.cat((k1, k2), dim=2)
     v_c = torch.cat((v1, v2), dim=2)
-    return F.scaled_dot_product_attention(q1, k_c, v_c)
+    if bias is not None:
+        bias = torch.cat((bias, bias), dim=-1)
+    return F.scaled_dot_product_attention(q1, k_c, v_c, attn_mask=bias)

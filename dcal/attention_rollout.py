@@ -21,12 +21,14 @@ from torch import Tensor
 from dcal.head_fusion import HeadFusion, fuse_heads
 from dcal.settings import require_choice
 
+# (Q, K) of a block, each (B, H, N+1, d), unscaled.
+QueriesKeys = tuple[Tensor, Tensor]
 # Heads' maps are made as many at a time as fit in here, or in one head's map of the whole batch.
 SCORE_BYTES = 8 * 2**20
 
 
 @torch.no_grad()
-def rollout_row(queries_keys: Sequence[tuple[Tensor, Tensor]], head_fusion: HeadFusion = "mean") -> Tensor:
+def rollout_row(queries_keys: Sequence[QueriesKeys], head_fusion: HeadFusion = "mean") -> Tensor:
     """First row of Ŝ_i, the accumulated attention of the class token.
 
     queries_keys: (Q, K) of blocks 1 … i in order, each (B, H, N+1, d), unscaled. head_fusion: ``mean``, ``max`` or

@@ -1,7 +1,7 @@
 """The adapter of timm's Cait: patches through talking-head blocks, then the class token through class attention.
 
-L counts both: for CaiT-XS24, blocks 1 … 24 are self-attention on patches, 25 and 26 class attention (Touvron et al.
-2021). PWCA runs through all of them, GLCA beside the last.
+L counts both kinds: in CaiT-XS24, blocks 1 … 24 are self-attention on patches, 25 and 26 are class attention (Touvron
+et al. 2021). PWCA runs through all of them, GLCA beside the last.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import torch
 from timm.models.cait import Cait, ClassAttn, LayerScaleBlock, LayerScaleBlockClassAttn, TalkingHeadAttn
 from torch import Tensor, nn
 
-from dcal.attention_rollout import attention_map, row_times_fused
-from dcal.class_attention import class_block, paired_class_block, row_times_class_map
-from dcal.class_token import BlockFunctions, ClassTokenBackbone, QueriesKeys
+from dcal.attention_rollout import QueriesKeys, attention_map, row_times_fused
+from dcal.class_attention import class_block, row_times_class_map
+from dcal.class_token import ClassTokenBackbone
 from dcal.glca import GLCA
 from dcal.head_fusion import HeadFusion
+from dcal.pwca import Pairs
 from dcal.settings import GLCASettings, require_choice
-from dcal.talking_heads import paired_talking_block, row_times_maps, softmax_maps, talking_block
+from dcal.talking_heads import row_times_maps, softmax_maps, talking_block
 
-# timm's first LayerScale of its 24-block models; the model does not keep it.
+# Start value of LayerScale in timm's 24-block models; the model does not keep it.
 LAYER_SCALE = 1e-5
 
 
@@ -30,8 +31,8 @@ class PatchThenClassViT(ClassTokenBackbone):
 
     vit: the timm model, built with ``num_classes=0``.
 
-    Raises ValueError for variants the method is not defined on (no class-attention blocks, pooling other than the class
-    token, other blocks, dropout on the attention).
+    Raises ValueError for variants on which the method is not defined (no class-attention blocks, pooling other than the
+    class token, other blocks, dropout on the attention).
     """
 
     def __init__(self, vit: Cait) -> None:
@@ -55,27 +56,27 @@ class PatchThenClassViT(ClassTokenBackbone):
 
     @property
     def blocks(self) -> list[nn.Module]:
-        """All L blocks in order, the self-attention ones on patches first."""
+        """Blocks 1 … L, those of self-attention on patches first."""
         return [*self.vit.blocks, *self.vit.blocks_token_only]
 
     @property
     def patch_depth(self) -> int:
-        """Number of self-attention blocks on patches, which come before those of class attention."""
+        """Number of self-attention blocks on patches."""
         return len(self.vit.blocks)
 
     def make_glca(self, settings: GLCASettings) -> GLCA:
         """GLCA beside the last M class-attention blocks.
 
-        Raises ValueError if these are all of them: the rollout needs the class token's row of one before.
+        Raises ValueError if these are all of them: the rollout needs the class token's row of an earlier one.
         """
-        beside = self.vit.blocks_token_only
-        if settings.blocks >= len(beside):
+        class_blocks = self.vit.blocks_token_only
+        if settings.blocks >= len(class_blocks):
             raise ValueError(
-                f"M = {settings.blocks} GLCA blocks beside {len(beside)} class-attention blocks leave none in "
-                f"which the class token attends before they select: M is at most {len(beside) - 1}"
+                f"M = {settings.blocks} GLCA blocks beside {len(class_blocks)} class-attention blocks leave none in "
+                f"which the class token attends before they select: M is at most {len(class_blocks) - 1}"
             )
         rows, columns = self.grid
-        glca = GLCA(beside[-settings.blocks :], self.norm, rows * columns, settings)
+        glca = GLCA(class_blocks[-settings.blocks :], self.norm, rows * columns, settings)
         if settings.init == "random":
             glca.apply(self.vit._init_weights)
             for block in glca.blocks:
@@ -84,32 +85,25 @@ class PatchThenClassViT(ClassTokenBackbone):
         return glca
 
     def embed(self, images: Tensor) -> Tensor:
-        """X_0: images (B, 3, h, w), normalised, to patches (B, N, D) with position embeddings; no class token yet."""
+        """X_0, patches with position embeddings, (B, N, D), no class token yet. images: (B, 3, h, w), normalised."""
         return self.vit.pos_drop(self.vit.patch_embed(images) + self.vit.pos_embed)
 
-    def with_class_token(self, patches: Tensor) -> Tensor:
-        """(B, N, D) to (B, N+1, D), the untouched class token in front."""
-        return torch.cat((self.vit.cls_token.expand(len(patches), -1, -1), patches), dim=1)
-
-    def entering(self, l: int, x: Tensor) -> Tensor:
-        """The class token joins in front of the first class-attention block."""
-        return self.with_class_token(x) if l == self.patch_depth else x
-
-    def functions(self, l: int) -> BlockFunctions:
+    def run_block(self, l: int, x: Tensor, pairs: Pairs | None = None) -> tuple[Tensor, QueriesKeys]:
+        """Block l; the first class-attention block puts the class token in front of the patches."""
         if l < self.patch_depth:
-            return talking_block, paired_talking_block
-        return class_block, paired_class_block
+            return talking_block(self.blocks[l], x, pairs)
+        if l == self.patch_depth:
+            x = torch.cat((self.vit.cls_token.expand(len(x), -1, -1), x), dim=1)
+        return class_block(self.blocks[l], x, pairs)
 
     @torch.no_grad()
     def rollout_row(
         self, queries_keys: Sequence[QueriesKeys], first: int = 1, head_fusion: HeadFusion = "mean"
     ) -> Tensor:
-        """First row of S̄_i … S̄_a (Eq. 2), the class token's, as a chain of row vectors.
+        """As in ``ClassTokenBackbone``, as a chain of row vectors; block i has to be a class-attention block.
 
-        queries_keys: (Q, K) of blocks a … i in order, unscaled; i has to be a class-attention block. first: a, from 1.
-        Where a block leaves tokens alone, as self-attention on patches does with the class token, S is the identity.
-        head_fusion: as ``attention_rollout.rollout_row``.
-        Returns (B, N+1) in float32 (float64 for float64 input), without gradient; every row sums to 1.
+        Where a block does not change a token, as self-attention on patches the class token, its row of S is the
+        identity's. float32 (float64 for float64 input), without gradient; every row sums to 1.
         """
         require_choice("head_fusion", head_fusion, HeadFusion)
         q, k = queries_keys[-1]
@@ -127,18 +121,18 @@ class PatchThenClassViT(ClassTokenBackbone):
         return row
 
     def _row_times_mean(self, l: int, row: Tensor, q: Tensor, k: Tensor) -> Tensor:
-        """r S of block l, counted from 1, with the mean over the heads."""
+        """r S of block l, counted from 1, with the mean of the heads, (B, N+1). row: r. q, k: as in ``rollout_row``."""
         if l > self.patch_depth:
             return row_times_class_map(row, q, k)
-        patches = row_times_maps(self.vit.blocks[l - 1].attn, row[:, 1:], q, k)
+        patches = row_times_maps(self.blocks[l - 1].attn, row[:, 1:], q, k)
         return torch.cat((row[:, :1], patches), dim=1)
 
     def _row_times_fused(self, l: int, row: Tensor, q: Tensor, k: Tensor, head_fusion: HeadFusion) -> Tensor:
-        """r S̄ of block l, counted from 1, with its rows divided by their sums."""
+        """r S̄ of block l, counted from 1, each row of S̄ divided by its sum, (B, N+1). Arguments as above."""
         if l > self.patch_depth:
-            attended = row_times_fused(row[:, :1], q, k, attention_map, head_fusion)
-            attended[:, 1:] += row[:, 1:]
-            return attended
-        maps = partial(softmax_maps, self.vit.blocks[l - 1].attn)
+            product = row_times_fused(row[:, :1], q, k, attention_map, head_fusion)
+            product[:, 1:] += row[:, 1:]
+            return product
+        maps = partial(softmax_maps, self.blocks[l - 1].attn)
         patches = row_times_fused(row[:, 1:], q, k, maps, head_fusion)
         return torch.cat((row[:, :1], patches), dim=1)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dcal.attention import global_local_attention, pairwise_attention, self_attention
 from dcal.glca import gather_tokens
-from dcal.projections import keys_values, projected, queries, queries_keys_values
+from dcal.projections import keys_values, output, queries, queries_keys_values
 from dcal.rolled_out import Rollout
 from dcal.top_tokens import local_queries
 
@@ -44,7 +44,7 @@ class GlobalLocalCrossAttention(nn.Module):
         index = local_queries(row, self.ratio, prefix=prefix)
         q = queries(self.attention, gather_tokens(embeddings, index))
         k, v = keys_values(self.attention, embeddings)
-        return projected(self.attention, global_local_attention(q, k, v))
+        return output(self.attention, global_local_attention(q, k, v))
 
 
 class PairWiseCrossAttention(nn.Module):
@@ -65,13 +65,13 @@ class PairWiseCrossAttention(nn.Module):
         """
         q, k, v = queries_keys_values(self.attention, first)
         if not self.training:
-            return projected(self.attention, self_attention(q, k, v))
+            return output(self.attention, self_attention(q, k, v))
         if second is None or second.shape != first.shape:
             found = "none" if second is None else tuple(second.shape)
             raise ValueError(
                 f"PWCA pairs embeddings of shape {tuple(first.shape)} with as many in training, found {found}"
             )
-        return projected(self.attention, pairwise_attention(q, k, v, *keys_values(self.attention, second)))
+        return output(self.attention, pairwise_attention(q, k, v, *keys_values(self.attention, second)))
 
 
 def _attention(embed_dim: int, num_heads: int) -> Attention:

@@ -1,9 +1,9 @@
-"""Global-local cross-attention (Eq. 3): the class token and the most attended patches query the whole image."""
+"""Global-local cross-attention (Eq. 3): the class token and the patches with the highest response query all tokens."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from timm.models import named_apply
@@ -18,13 +18,14 @@ from dcal.top_tokens import local_queries, number_of_top_tokens
 
 
 class GLCA(nn.Module):
-    """M encoder blocks of their own weights, computed on 1 + ⌊R·N⌋ tokens, with their own final norm.
+    """M encoder blocks with weights of their own on 1 + ⌊R·N⌋ tokens, and a final norm.
 
-    sa_blocks: the last M self-attention blocks, the ones GLCA stands beside.
+    sa_blocks: the last M self-attention blocks, beside which GLCA runs.
     norm: the backbone's final norm.
     patches: N.
+    settings: M, R and the options.
 
-    Raises ValueError when ⌊R·N⌋ is 0.
+    Raises ValueError where ⌊R·N⌋ is 0.
     """
 
     def __init__(
@@ -34,46 +35,49 @@ class GLCA(nn.Module):
         self.settings = settings
         self.patches = patches
         self.count = number_of_top_tokens(settings.ratio, patches)
-        # A random block cannot catch up at a learning rate of 1.6e-5, so the default starts from the block beside.
+        # At a learning rate of 1.6e-5 a random block cannot catch up: the default is a copy of the block beside it.
         self.blocks = nn.ModuleList(copy.deepcopy(block) for block in sa_blocks)
         self.norm = copy.deepcopy(norm)
         if settings.init == "random":
             named_apply(init_weights_vit_timm, self.blocks)
             named_apply(init_weights_vit_timm, self.norm, include_root=True)
-        # Its own generator, so that random selection leaves stochastic depth and pairing undisturbed.
+        # A separate generator, so that random selection does not change stochastic depth and pairing.
         self.generator = torch.Generator().manual_seed(torch.initial_seed())
 
-    def select(self, images: int, response: Callable[[], Tensor]) -> Tensor:
-        """Indices of the local queries, (B, 1 + ⌊R·N⌋): the class token, then the top-R patches.
+    def random_response(self, images: int) -> Tensor:
+        """Random numbers in place of the class token's response, (B, N+1). images: B."""
+        numbers = torch.rand(images, self.patches, generator=self.generator)
+        return F.pad(numbers.to(self.norm.weight.device), (1, 0))
 
-        images: B. response: gives the class token's row to select by, (B, N+1); a random selection asks for none.
-        The class token always queries and is not counted in R.
+    def select(self, response: Tensor) -> Tensor:
+        """Indices of the local queries, (B, 1 + ⌊R·N⌋): the class token and the patches with the highest response.
+
+        response: (B, N+1).
         """
-        if self.settings.select == "random":
-            drawn = torch.rand(images, self.patches, generator=self.generator)
-            row = F.pad(drawn.to(self.norm.weight.device), (1, 0))
-        else:
-            row = response()
-        return local_queries(row, self.settings.ratio)
+        return local_queries(response, self.settings.ratio)
 
     def step(self, m: int, local: Tensor, x: Tensor) -> Tensor:
-        """GLCA block m (0-based): local (B, 1+R, D) queries x (B, N+1, D), the input of the SA block beside it, or with
-        ``keys="local"`` itself.
+        """Local tokens behind GLCA block m, counted from 0, (B, 1+⌊R·N⌋, D).
+
+        local: (B, 1+⌊R·N⌋, D), the tokens in front of it. x: (B, N+1, D), input of the self-attention block beside it.
         """
         block = self.blocks[m]
-        k, v = keys_values(block, self.attended(local, x))
+        k, v = keys_values(block, self.key_tokens(local, x))
         return rest_of_block(block, local, global_local_attention(queries(block, local), k, v))
 
-    def attended(self, local: Tensor, x: Tensor) -> Tensor:
-        """The tokens whose keys and values a block takes."""
+    def key_tokens(self, local: Tensor, x: Tensor) -> Tensor:
+        """The tokens that give keys and values: x, or with ``keys="local"`` the local ones. Arguments as ``step``."""
         return x if self.settings.keys == "global" else local
 
     def read_out(self, local: Tensor) -> Tensor:
-        """The branch's feature, (B, D): GLCA's class token, or the mean of the selected local tokens."""
+        """The branch's feature, (B, D): GLCA's class token, or the mean of the selected patches' tokens.
+
+        local: (B, 1+⌊R·N⌋, D), behind the last GLCA block.
+        """
         local = self.norm(local)
         return local[:, 0] if self.settings.readout == "cls" else local[:, 1:].mean(dim=1)
 
 
 def gather_tokens(x: Tensor, index: Tensor) -> Tensor:
-    """x[b, index[b]]: tokens (B, N+1, D) at indices (B, n) → (B, n, D)."""
+    """x[b, index[b]], (B, n, D). x: (B, N+1, D). index: (B, n)."""
     return x.gather(1, index.unsqueeze(-1).expand(-1, -1, x.shape[-1]))

@@ -1,4 +1,4 @@
-"""From a branch's feature to its logits: a linear classifier (FGVC) or a BNNeck (Re-ID)."""
+"""Heads, which compute a branch's logits from its feature: linear classifier (FGVC) or BNNeck (Re-ID)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Branch:
-    """One branch's output. logits: (B, classes); feature: (B, D), before the neck."""
+    """One branch's output. logits: (B, classes). feature: (B, D), before the neck."""
 
     logits: Tensor
     feature: Tensor
@@ -26,13 +26,16 @@ class Features:
     pwca: Tensor | None = None
 
 
-def rows_from(rows: Tensor, first: int) -> Tensor | None:
-    """Those behind the self-attention stream; None where there are none."""
-    return rows[first:] if len(rows) > first else None
+def second_stream(features: Tensor, images: int) -> Tensor | None:
+    """Features of the second stream, which lie behind the self-attention stream's; None where there are none.
+
+    features: (images, D), with a second stream (images + B, D).
+    """
+    return features[images:] if len(features) > images else None
 
 
 class LinearHead(nn.Module):
-    """Linear classifier on the class token, initialised as timm's: N(0, 0.02) truncated, bias 0."""
+    """Linear classifier on the class token, with timm's start values: truncated N(0, 0.02), bias 0."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
@@ -41,12 +44,12 @@ class LinearHead(nn.Module):
         nn.init.zeros_(self.classifier.bias)
 
     def forward(self, feature: Tensor, *, keep_statistics: bool = False) -> Branch:
-        """feature: (B, D). keep_statistics has no meaning without a neck and is accepted for BNNeck's sake."""
+        """Logits of a feature (B, D). keep_statistics: no effect here, for the same signature as BNNeck's."""
         return Branch(self.classifier(feature), feature)
 
 
 class BNNeck(nn.Module):
-    """Batch normalisation (bias frozen at 0), then a classifier without bias, N(0, 0.001)."""
+    """Batch normalisation (bias fixed at 0), then a classifier without bias, N(0, 0.001)."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
@@ -56,10 +59,10 @@ class BNNeck(nn.Module):
         nn.init.normal_(self.classifier.weight, std=0.001)
 
     def forward(self, feature: Tensor, *, keep_statistics: bool = False) -> Branch:
-        """feature: (B, D), unnormalised; it is what the triplet loss and the retrieval see.
+        """Logits of a feature (B, D); the triplet loss and retrieval use the feature itself, without normalisation.
 
-        keep_statistics: normalise by the batch without moving the running statistics (the PWCA branch: its
-        features never occur at inference).
+        keep_statistics: normalise by the batch and do not change the running statistics (for PWCA, whose features do
+        not occur in inference).
         """
         neck = self.neck
         if keep_statistics and self.training:

@@ -15,14 +15,14 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
 from dcal.backbones import adapter_for
-from dcal.blocks import keys_values, plain_block, queries
+from dcal.blocks import keys_values, queries
 from dcal.cait import PatchThenClassViT
 from dcal.class_token import class_token_row
 from dcal.glca import GLCA, gather_tokens
 from dcal.head_fusion import HeadFusion
 from dcal.heads import Branch
 from dcal.model import DCAL, Outputs
-from dcal.plain_vit import PlainViT
+from dcal.plain_vit import PlainViT, encoder_block
 from dcal.rolled_out import Layers, legal_layers
 from dcal.swin import Swin
 
@@ -141,17 +141,16 @@ def _stream(
 
 def _behind_block(backbone: Backbone, l: int, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
     """Block l, counted from 0, with all its queries: the tokens behind it and its (Q, K)."""
-    # The model itself reads the last block of a ViT at the class token alone.
-    plain = plain_block if isinstance(backbone, PlainViT) else backbone.functions(l)[0]
-    return plain(backbone.blocks[l], backbone.entering(l, x))
+    if isinstance(backbone, PlainViT):  # run_block has the class token's query alone in the last block
+        return encoder_block(backbone.blocks[l], x)
+    return backbone.run_block(l, x)
 
 
 def _selected(glca: GLCA, backbone: Backbone, queries_keys: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """GLCA's own selection, which leaves its generator where it was."""
     state = glca.generator.get_state()
     try:
-        select = glca.settings.select
-        return glca.select(len(queries_keys[0][0]), lambda: backbone.response(select, queries_keys))
+        return glca.select(backbone.response(glca, queries_keys))
     finally:
         glca.generator.set_state(state)
 
@@ -159,7 +158,7 @@ def _selected(glca: GLCA, backbone: Backbone, queries_keys: Sequence[tuple[Tenso
 def _attention(glca: GLCA, m: int, local: _Local, x: Tensor) -> Tensor:
     """GLCA's class token's row in block m, counted from 0, over all tokens."""
     block = glca.blocks[m]
-    q, (k, _) = queries(block, local.tokens[:, :1]), keys_values(block, glca.attended(local.tokens, x))
+    q, (k, _) = queries(block, local.tokens[:, :1]), keys_values(block, glca.key_tokens(local.tokens, x))
     row = class_token_row(q, k)
     if glca.settings.keys == "global":
         return row

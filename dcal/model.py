@@ -133,11 +133,11 @@ class DCAL(nn.Module):
         pwca = self.pwca
         if pwca.regulariser == "pwca":
             images, partner = self._pair(images, partner, partner_images, labels)
-            return images, Pairs(partner, pwca.blocks, pwca.stream)
+            return images, Pairs(partner, pwca.blocks, pwca.stream, len(images))
         if partner is not None or partner_images is not None:
             raise ValueError(f"regulariser={pwca.regulariser!r} pairs no images: give it no partners")
         if pwca.regulariser == "kv_noise":
-            return images, Pairs(None, pwca.blocks, "noise")
+            return images, Pairs(None, pwca.blocks, "own", len(images))
         again = noisy_images(images, pwca.noise) if pwca.regulariser == "image_noise" else images
         return torch.cat((images, again)), None
 

@@ -1,7 +1,6 @@
-"""timm's multi-head attention taken apart: its queries, keys and values, and what it makes of attended values.
+"""The linear layers of timm's multi-head attention: to queries, keys and values, and from the heads to the output.
 
-Shapes: x is (B, n, D), its queries, keys and values (B, H, n, d). Parameters, their names and the arithmetic stay
-timm's.
+x is (B, n, D); queries, keys and values are (B, H, n, d). Parameters, their names and the arithmetic are timm's.
 """
 
 from __future__ import annotations
@@ -32,18 +31,20 @@ def keys_values(attn: Attention, x: Tensor) -> tuple[Tensor, Tensor]:
     return attn.k_norm(k), v
 
 
-def projected(attn: Attention, attended: Tensor) -> Tensor:
-    """The heads side by side through W_O. attended: (B, H, n, d). Returns (B, n, D)."""
-    batch, _, tokens, _ = attended.shape
-    merged = attended.transpose(1, 2).reshape(batch, tokens, attn.attn_dim)
-    return attn.proj_drop(attn.proj(attn.norm(merged)))
+def output(attn: Attention, heads: Tensor) -> Tensor:
+    """Concatenated heads times W_O, (B, n, D). heads: (B, H, n, d)."""
+    batch, _, tokens, _ = heads.shape
+    concatenation = heads.transpose(1, 2).reshape(batch, tokens, attn.attn_dim)
+    return attn.proj_drop(attn.proj(attn.norm(concatenation)))
 
 
 def _split_heads(tokens: Tensor, parts: int, attn: Attention) -> tuple[Tensor, ...]:
+    """(B, n, parts · H · d) to ``parts`` tensors (B, H, n, d)."""
     batch, count, _ = tokens.shape
-    split = tokens.reshape(batch, count, parts, attn.num_heads, attn.head_dim)
-    return torch.unbind(split.permute(2, 0, 3, 1, 4))
+    parts_and_heads = tokens.reshape(batch, count, parts, attn.num_heads, attn.head_dim)
+    return torch.unbind(parts_and_heads.permute(2, 0, 3, 1, 4))
 
 
 def _rows(linear: nn.Linear, rows: slice) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias of some of a layer's outputs."""
     return linear.weight[rows], None if linear.bias is None else linear.bias[rows]

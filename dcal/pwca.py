@@ -1,122 +1,116 @@
-"""Pair-wise cross-attention (Eq. 4): a second stream whose keys and values are contaminated by another image.
+"""Pair-wise cross-attention (Eq. 4): a second stream whose keys and values contain those of another image.
 
-PWCA owns no weights. It runs through the self-attention blocks beside the self-attention stream, both streams'
-linear layers in one batch, and exists in training only.
+PWCA has no weights. It runs through the self-attention blocks beside the self-attention stream, in training only. One
+tensor holds both streams, so that each linear layer runs once: the S images of the self-attention stream, then the B
+target images of the PWCA stream. Up to the first pair-wise block it holds the S images alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-from timm.models.vision_transformer import Block
 from torch import Tensor
 
 from dcal.attention import pairwise_attention, self_attention
-from dcal.blocks import Read, queries_keys_values, querying, rest_of_block
 from dcal.regularisers import noise_like
 from dcal.settings import Stream
 
-# Where K2 and V2 come from: the settings' two readings, or noise in their place.
-Distractor = Stream | Literal["noise"]
+
+@dataclass(frozen=True)
+class PairedBatch:
+    """Queries, keys and values in a pair-wise block, each (·, H, n, d).
+
+    sa: Q, K, V of the self-attention stream, S images (Eq. 1).
+    target: Q₁, K₁, V₁ of the B target images (Eq. 4).
+    distractor: K₂, V₂ of each target's distractor, or noise.
+    """
+
+    sa: tuple[Tensor, Tensor, Tensor]
+    target: tuple[Tensor, Tensor, Tensor]
+    distractor: tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Who distracts whom. partner: (B,) indices into the images of the self-attention stream, entry i is the distractor
-    I_2 of target image i; None where noise distracts. blocks: T. stream: as ``PWCASettings`` has it, or ``noise``.
+    """The pairs of a training batch: its first B images are the targets.
+
+    partner: (B,), index among the S images of each target's distractor; None: noise is the distractor, and B = S.
+    blocks: T, the number of pair-wise blocks, which are the last ones.
+    stream: as in ``PWCASettings``; ``own`` where noise is the distractor.
+    images: S.
     """
 
     partner: Tensor | None
     blocks: int
-    stream: Distractor
-
-
-@dataclass(frozen=True)
-class Sides:
-    """Rows of a batch by the part they have in Eq. 4. sa: the self-attention stream, (S, …); one: image 1's, of which
-    are Q, K1, V1 and the residual, (B, …); right: where image 2's lie, of which are K2 and V2, nowhere if noise takes
-    their place; whole: sa and one, where they lie behind each other already.
-    """
-
-    sa: Tensor
-    one: Tensor
-    right: tuple[Tensor, Tensor | None] | None
-    whole: Tensor | None = None
+    stream: Stream
+    images: int
 
     @property
-    def residual(self) -> Tensor:
-        """What both streams add to, (S + B, …)."""
-        return torch.cat((self.sa, self.one)) if self.whole is None else self.whole
+    def targets(self) -> int:
+        """B."""
+        return self.images if self.partner is None else self.partner.numel()
 
-    @property
-    def two(self) -> Tensor:
-        """Image 2's rows, (B, …), or noise like image 1's, drawn anew each time."""
-        if self.right is None:
-            return noise_like(self.one)
-        stream, partner = self.right
-        return stream if partner is None else stream.index_select(0, partner)
+    def split(self, q: Tensor, k: Tensor, v: Tensor) -> PairedBatch:
+        """Queries, keys and values of a block by their role in Eq. 4.
+
+        q, k, v: (S, H, n, d) in the first pair-wise block, then (S + B, H, n, d).
+        ``own``: the target is the PWCA stream, the distractor is its partner in the self-attention stream.
+        ``figure``: the target is image 1 in the self-attention stream, the distractor is the PWCA stream, which begins
+        as the partner.
+        Noise is drawn again in each block, with the mean and the deviation of K₁ and V₁.
+        """
+        first = len(q) == self.images
+        if first:
+            sa = pwca = (q, k, v)
+        else:
+            # A slice's gradient is a tensor of zeros and a sum, that of a split is one copy.
+            sa, pwca = zip(*(x.split((self.images, self.targets)) for x in (q, k, v)), strict=True)
+        is_figure = self.stream == "figure"
+        target = tuple(x[: self.targets] for x in sa) if first or is_figure else pwca
+        if self.partner is None:
+            distractor = noise_like(target[1]), noise_like(target[2])
+        elif is_figure and not first:
+            distractor = pwca[1:]
+        else:
+            distractor = sa[1].index_select(0, self.partner), sa[2].index_select(0, self.partner)
+        return PairedBatch(sa, target, distractor)
+
+    def both_streams(self, x: Tensor) -> Tensor:
+        """Tokens of both streams, (S + B, …). x: (S, …) in front of the first pair-wise block, then (S + B, …)."""
+        if len(x) > self.images:
+            return x
+        return torch.cat(
+            (x, x.index_select(0, self.partner) if self.stream == "figure" else x[: self.targets])
+        )
+
+    def residual(self, x: Tensor) -> Tensor:
+        """Tokens to which a block adds its attention, (S + B, …): the self-attention stream and the targets. x: as
+        ``both_streams``.
+        """
+        if self.stream == "own":
+            return self.both_streams(x)
+        sa = x.split((self.images, len(x) - self.images))[0]
+        return torch.cat((sa, sa[: self.targets]))
 
 
-def sides_of(tensor: Tensor, images: int, partner: Tensor | None, stream: Distractor) -> Sides:
-    """tensor: (S, …) before the first pair-wise block, when both streams are still equal, (S + B, …) afterwards: the
-    self-attention stream of S = ``images`` images, then the PWCA stream of the first B. partner: (B,).
+def paired_attention(
+    q: Tensor, k: Tensor, v: Tensor, pairs: Pairs, bias: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Attention of a pair-wise block: Eq. 1 in the self-attention stream, (S, H, n, d), and Eq. 4 in the PWCA stream,
+    (B, H, n, d).
 
-    ``own``: image 1 is the PWCA stream, image 2 the partner's self-attention stream. ``figure``: image 1 is its
-    self-attention stream, image 2 the PWCA stream, which starts as the partner's. ``noise``: image 1 is the PWCA
-    stream, image 2 noise; B = S and there is no partner.
+    q, k, v: as in ``Pairs.split``. bias: as in ``attention.pairwise_attention``.
     """
-    targets = images if partner is None else partner.numel()
-    if len(tensor) == images:
-        return Sides(tensor, tensor[:targets], None if partner is None else (tensor, partner))
-    # Split, not sliced: the gradient of a split is one copy, that of each slice a tensor of zeros and a sum.
-    sa, pwca = tensor.split((images, targets))
-    if stream == "figure":
-        return Sides(sa, sa[:targets], (pwca, None))
-    return Sides(sa, pwca, None if partner is None else (sa, partner), tensor)
-
-
-def paired_block(
-    block: Block,
-    tokens: Tensor,
-    images: int,
-    partner: Tensor | None,
-    stream: Distractor,
-    read: Read = queries_keys_values,
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """One encoder block for the self-attention stream and the PWCA stream together.
-
-    tokens: (S, N+1, D) before the first pair-wise block, when both streams still hold the same tokens, and
-        (S + B, N+1, D) afterwards: the self-attention stream of S images, then the PWCA stream of the first B.
-    images: S. partner: (B,) indices into the S images; entry i is the distractor I_2 of target image i.
-    stream: ``own``: Q, K1, V1 and the residual from the PWCA stream, K2, V2 from the partner's self-attention
-        stream. ``figure``: Q, K1, V1 and the residual from image 1's self-attention stream, K2, V2 from the
-        previous PWCA output, which starts as the partner's tokens. ``noise``: as ``own`` without a partner, K2 and V2
-        are noise like K1 and V1 (dcal/regularisers.py).
-
-    Returns tokens (S + B, N+1, D), of each image as many as ``read`` queries for, and the self-attention stream's
-    (Q, K) for the rollout.
-    """
-    q, k, v = read(block, tokens)
-    rows = querying(tokens, q)
-    q, k, v, rows = (sides_of(tensor, images, partner, stream) for tensor in (q, k, v, rows))
-    attended = _one_batch(
-        self_attention(q.sa, k.sa, v.sa), pairwise_attention(q.one, k.one, v.one, k.two, v.two)
-    )
-    return rest_of_block(block, rows.residual, attended), (q.sa, k.sa)
-
-
-def _one_batch(first: Tensor, second: Tensor) -> Tensor:
-    """(S, H, n, d) and (B, H, n, d) to (S + B, H, n, d), which lies in memory as the output projection reads it."""
-    return torch.cat((first.transpose(1, 2), second.transpose(1, 2))).transpose(1, 2)
+    batch = pairs.split(q, k, v)
+    return self_attention(*batch.sa, bias), pairwise_attention(*batch.target, *batch.distractor, bias)
 
 
 def random_partners(images: int) -> Tensor:
-    """A uniformly random derangement, (images,): everybody's partner is somebody else.
+    """A uniformly random permutation without fixed points, (images,): each image's distractor is another image.
 
-    Uniformly random partners from the training set are the paper's choice; a shuffled batch is such a draw.
-    Raises ValueError for a batch of one, which has nobody to pair with.
+    The paper draws pairs uniformly from the training set; a shuffled batch is such a draw.
+    Raises ValueError for a batch of one image, which has no partner.
     """
     if images < 2:
         raise ValueError(

@@ -1,8 +1,8 @@
-"""CaiT's self-attention block: heads that are mixed before and behind the softmax (talking heads), on patches alone.
+"""CaiT's self-attention block on patches alone, which mixes the heads before and behind the softmax (talking heads).
 
-Of each block only queries, keys and values are kept for the backward pass. A fused kernel would need the mixing folded
-into its heads, each H times as wide, so the B×H×N×N maps are made here, for some rows of queries at a time, and made
-again in the backward pass.
+Of each block only queries, keys and values are kept for the backward pass. A fused kernel would need the mixing inside
+its heads, each H times as wide; so B×H×N×N maps are computed here, for some rows of queries at a time, and again in
+the backward pass.
 """
 
 from __future__ import annotations
@@ -12,45 +12,38 @@ from timm.models.cait import LayerScaleBlock, TalkingHeadAttn
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from dcal.attention_rollout import SCORE_BYTES, rows_at_once
-from dcal.blocks import rest_of_block
-from dcal.class_attention import layer_scaled_rest
-from dcal.pwca import Distractor, sides_of
+from dcal.attention_rollout import SCORE_BYTES, QueriesKeys, rows_at_once
+from dcal.class_attention import layer_scale_rest
+from dcal.pwca import Pairs
 
-# Rows of queries are taken together as long as one map of theirs fits in here; about five are alive in a backward pass.
+# Size of the map of the query rows that are computed together; about five such maps exist at once in a backward pass.
 MAP_BYTES = 64 * 2**20
 
-rest_of_block.register(LayerScaleBlock, layer_scaled_rest)
 
-
-def talking_block(block: LayerScaleBlock, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """A block as it is. x: (B, N, D), patches; returns those behind it and its (Q, K), which the rollout reads."""
-    q, k, v = queries_keys_values(block, x)
-    return rest_of_block(block, x, talking_heads_attention(block.attn, q, k, v)), (q, k)
-
-
-def paired_talking_block(
-    block: LayerScaleBlock, x: Tensor, images: int, partner: Tensor | None, stream: Distractor
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """A block for the self-attention stream and the PWCA stream together, as ``pwca.paired_block``.
-
-    Keys and values of both images are concatenated before the heads are mixed: scores Q₁[K₁; K₂]ᵀ, first mixing, one
+def talking_block(
+    block: LayerScaleBlock, x: Tensor, pairs: Pairs | None = None
+) -> tuple[Tensor, QueriesKeys]:
+    """A talking-heads block, with ``pairs`` also PWCA: scores Q₁[K₁; K₂]ᵀ of both images' keys, first mixing, one
     softmax over 2N, second mixing, times [V₁; V₂].
+
+    x: (S, N, D), patches, behind the first pair-wise block (S + B, N, D). Returns the patches behind the block, (S, N,
+    D), with pairs (S + B, N, D), and (Q, K) of x for the rollout.
     """
     q, k, v = queries_keys_values(block, x)
-    q, k, v, tokens = (sides_of(tensor, images, partner, stream) for tensor in (q, k, v, x))
-    attended = (
-        talking_heads_attention(block.attn, q.sa, k.sa, v.sa),
-        talking_heads_attention(
-            block.attn, q.one, torch.cat((k.one, k.two), dim=2), torch.cat((v.one, v.two), dim=2)
-        ),
+    if pairs is None:
+        return layer_scale_rest(block, x, talking_heads_attention(block.attn, q, k, v)), (q, k)
+    batch = pairs.split(q, k, v)
+    q_1, k_1, v_1 = batch.target
+    k_2, v_2 = batch.distractor
+    sa = talking_heads_attention(block.attn, *batch.sa)
+    pwca = talking_heads_attention(
+        block.attn, q_1, torch.cat((k_1, k_2), dim=2), torch.cat((v_1, v_2), dim=2)
     )
-    x = rest_of_block(block, tokens.residual, torch.cat(attended))
-    return x, (q.sa, k.sa)
+    return layer_scale_rest(block, pairs.residual(x), torch.cat((sa, pwca))), (q, k)
 
 
 def queries_keys_values(block: LayerScaleBlock, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Q, K, V of all patches. x: (B, N, D); each result: (B, H, N, d), unscaled."""
+    """Q, K, V of all patches, each (B, H, N, d), unscaled. x: (B, N, D)."""
     batch, patches, width = x.shape
     heads = block.attn.num_heads
     qkv = block.attn.qkv(block.norm1(x)).reshape(batch, patches, 3, heads, width // heads)
@@ -58,25 +51,24 @@ def queries_keys_values(block: LayerScaleBlock, x: Tensor) -> tuple[Tensor, Tens
 
 
 def talking_heads_attention(attn: TalkingHeadAttn, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """W_w softmax(W_l QKᵀ/√d) V, the heads mixed by W_l and W_w, each with a bias (Shazeer et al. 2020).
+    """W_w softmax(W_l QKᵀ/√d) V, (B, H, n, d). W_l and W_w mix the heads, each with a bias (Shazeer et al. 2020).
 
-    q: (B, H, n, d); k, v: (B, H, n', d). Returns (B, H, n, d). With a gradient, the maps are made again in backward.
+    q: (B, H, n, d). k, v: (B, H, n', d). With a gradient, the maps are computed again in the backward pass.
     """
-    attended = []
+    parts = []
     for rows in q.split(rows_at_once(q, k, MAP_BYTES), dim=2):
-        if torch.is_grad_enabled():
-            # Nothing in it is drawn at random.
-            part = checkpoint(_attended, attn, rows, k, v, use_reentrant=False, preserve_rng_state=False)
+        if torch.is_grad_enabled():  # no random numbers in it
+            part = checkpoint(_attention, attn, rows, k, v, use_reentrant=False, preserve_rng_state=False)
         else:
-            part = _attended(attn, rows, k, v)
-        attended.append(part)
-    return torch.cat(attended, dim=2)
+            part = _attention(attn, rows, k, v)
+        parts.append(part)
+    return torch.cat(parts, dim=2)
 
 
 def row_times_maps(attn: TalkingHeadAttn, row: Tensor, q: Tensor, k: Tensor) -> Tensor:
-    """mean_h(r S^h) with S the softmax maps before the second mixing, of as many rows at a time as SCORE_BYTES hold.
+    """mean_h(r S^h), (B, N) in row's dtype, with S the softmax maps before the second mixing.
 
-    row: (B, N); q, k: (B, H, N, d). Returns (B, N) in row's dtype.
+    row: r, (B, N). q, k: (B, H, N, d). As many rows of S at a time as SCORE_BYTES hold.
     """
     total = torch.zeros_like(row)
     q, k = q.to(row.dtype), k.to(row.dtype)
@@ -84,23 +76,24 @@ def row_times_maps(attn: TalkingHeadAttn, row: Tensor, q: Tensor, k: Tensor) -> 
     for part, queries in zip(row.split(at_once, dim=1), q.split(at_once, dim=2), strict=True):
         maps = softmax_maps(attn, queries, k)
         total += (part[:, None, None, :] @ maps).squeeze(2).mean(dim=1)
-        del maps  # or the next rows' would be made beside it
+        del maps  # or the maps of the next rows would exist beside it
     return total
 
 
 def softmax_maps(attn: TalkingHeadAttn, q: Tensor, k: Tensor) -> Tensor:
-    """softmax(W_l QKᵀ/√d), (B, H, n, n'): rows sum to 1. q: (B, H, n, d); k: (B, H, n', d)."""
-    return _mixed(attn.proj_l, (q * attn.scale) @ k.transpose(-2, -1)).softmax(dim=-1)
+    """softmax(W_l QKᵀ/√d), (B, H, n, n'), rows sum to 1. q: (B, H, n, d). k: (B, H, n', d)."""
+    return _mix_heads(attn.proj_l, (q * attn.scale) @ k.transpose(-2, -1)).softmax(dim=-1)
 
 
-def _attended(attn: TalkingHeadAttn, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    return _mixed(attn.proj_w, softmax_maps(attn, q, k)) @ v
+def _attention(attn: TalkingHeadAttn, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """As ``talking_heads_attention``, all rows at once."""
+    return _mix_heads(attn.proj_w, softmax_maps(attn, q, k)) @ v
 
 
-def _mixed(mixing: nn.Linear, maps: Tensor) -> Tensor:
-    """Each head's map a weighted sum of all heads' and a bias. maps: (B, H, n, n').
+def _mix_heads(mixing: nn.Linear, maps: Tensor) -> Tensor:
+    """Each head's map as a weighted sum of all heads' maps and a bias. maps: (B, H, n, n').
 
-    One product over heads; timm moves the heads last and back, which copies every map in strides.
+    One product over the heads; timm moves the heads to the last axis and back, which copies every map.
     """
     batch, heads, *sides = maps.shape
     weight = mixing.weight.to(maps.dtype).expand(batch, heads, heads)

@@ -21,7 +21,7 @@ def test_number_of_local_queries_is_the_floor_of_r_times_n(ratio, patches, count
     glca = GLCA(vit.blocks[-1:], vit.norm, patches, dcal.GLCASettings(ratio=ratio))
     assert glca.count == count
     row = torch.rand(1, patches + 1)
-    index = glca.select(1, lambda: row)
+    index = glca.select(row)
     assert index.shape == (1, 1 + count)
     assert index[0, 0] == 0
     assert 1 <= index[0, 1:].min() <= index[0, 1:].max() <= patches

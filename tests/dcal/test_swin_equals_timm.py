@@ -97,7 +97,7 @@ def test_swin_tiny_in_both_streams_equals_timms_forward(size):
     assert backbone.depth == 12
     assert backbone.width == 768
     image = random_images(1, size)
-    found = backbone.features(image, 1, None, Pairs(torch.tensor([0]), 12, "own"))
+    found = backbone.features(image, 1, None, Pairs(torch.tensor([0]), 12, "own", images=1))
     expected = vit(image)
     for feature in (found.sa, found.pwca):
         torch.testing.assert_close(vit.get_classifier()(feature), expected, **FLOAT32)
