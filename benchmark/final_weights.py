@@ -11,7 +11,7 @@ from benchmark.config import Config
 from benchmark.errors import RunError
 from benchmark.models import build_model
 from dcal.model import DCAL
-from dcal.tensors import differences, first_of
+from dcal.tensors import differences, differences_text
 
 # The classifier of a branch; its rows are the classes.
 CLASSIFIER = "sa_head.classifier.weight"
@@ -31,7 +31,8 @@ def model_of(config: Config, state: dict[str, Tensor], path: str) -> DCAL:
         height, width = config.settings.data.crop
         raise RunError(
             f"{path} is {_described(state)}; expected {config.tag} at {height}×{width}, "
-            f"{_described(model.state_dict())}: it {first_of(problems)}. Name the CELL and PROFILE it was trained as"
+            f"{_described(model.state_dict())}: it {differences_text(problems)}. "
+            "Name the CELL and PROFILE it was trained as"
         )
     model.load_state_dict(state, strict=True)
     return model.eval()

@@ -129,7 +129,7 @@ def _there_already(tag: str, found: Path, folder: Path) -> Got:
         )
     if not recorded and (problem := _unusable(found)):
         raise FetchError(f"{found} {problem}: delete it to have it fetched again")
-    if digits := weight_formats.contradicted_name(found, sha256):
+    if digits := weight_formats.digest_contradiction(found, sha256):
         raise FetchError(
             f"{found} should have a sha256 that begins with {digits}, as its name says; it is {sha256[:12]}…: delete "
             "it to have it fetched again, or give it another name"
@@ -144,7 +144,7 @@ def _verify(part: Part, known: Entry | None, folder: Path) -> None:
     problem = ""
     if damage := weight_formats.defect(part.path, thorough=True):
         problem = f"{part.source} is {damage}"
-    elif digits := weight_formats.contradicted_name(Path(part.name), part.sha256):
+    elif digits := weight_formats.digest_contradiction(Path(part.name), part.sha256):
         problem = f"{part.source} should have a sha256 that begins with {digits}; it is {part.sha256[:12]}…"
     elif known and known.sha256 != part.sha256:
         problem = (
@@ -179,7 +179,7 @@ def _recorded(tag: str, file: Path, folder: Path, sha256: str, source: str, how:
     size = file.stat().st_size
     entry = Entry(tag, file.relative_to(folder).as_posix(), size, sha256, source)
     entries = _entries(folder) | {tag: entry}
-    write_json(folder / weight_manifest.NAME, weight_manifest.as_json(entries))
+    write_json(folder / weight_manifest.NAME, weight_manifest.manifest_json(entries))
     return Got(file, size, sha256, how)
 
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace ``path``, a link itself and not what it points to, by content: written beside it, flushed, renamed.
+    """Replace a file, or a link itself, through a temporary file beside it, which is flushed and renamed.
 
-    Of several writers at once, threads or machines too, one's content stays. Raises OSError; the old file stays then.
+    If several threads or machines write at once, one content stays. Raises OSError; the old file then stays.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.{os.getpid()}.tmp")
     try:
@@ -26,7 +26,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's names to disk: after a power cut a renamed file would else have its old name, or none.
+    """Flush a folder's names to disk: otherwise a renamed file may have its old name, or none, after a power cut.
 
     Does nothing where the system cannot open or flush a folder.
     """

@@ -1,14 +1,14 @@
 """Attention rollout (Eq. 2) of the class token, as a chain of row vectors.
 
-Ŝ_i = S̄_i S̄_{i-1} … S̄_1 with S̄_l = 0.5·S_l + 0.5·E and S_l the mean over the heads. The paper only reads the
-first row of Ŝ_i, the class token's. A row times a matrix is a row, so the chain
+Ŝ_i = S̄_i S̄_{i-1} … S̄_1 with S̄_l = 0.5·S_l + 0.5·E and S_l the mean over the heads. The paper reads only the first row
+of Ŝ_i, the class token's. A row times a matrix is a row, so the chain
 r ← e_CLS, r ← 0.5·r + 0.5·mean_h(r S_l^h) for l = i … 1
-gives it in O(N²) a block where the product of matrices costs O(N³), and needs one head's S_l at a time.
-Rows of S̄ sum to 1, hence so does r: nothing is renormalised.
+gives it in O(N²) a block, while the product of matrices costs O(N³), and it needs one head's S_l at a time.
+Rows of S̄ sum to 1, so r sums to 1: nothing is normalised again.
 
-The paper writes one S and leaves the heads open; the mean is the method's reading. With the heads fused by ``max`` or
-``min`` the rows of S̄ sum to something else, differently for every token, and the products would grow or vanish over the
-blocks. So each row of S̄ is divided by its sum, as vit-explain means to, and r sums to 1 again.
+The paper has one S and does not say how heads are fused; this code takes the mean. With ``max`` or ``min`` the rows of
+S̄ do not sum to 1, each has another sum, and the products would grow or vanish over the blocks. Each row of S̄ is
+therefore divided by its sum, as in vit-explain, and r sums to 1.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from dcal.settings import require_choice
 
 # (Q, K) of a block, each (B, H, N+1, d), unscaled.
 QueriesKeys = tuple[Tensor, Tensor]
-# Heads' maps are made as many at a time as fit in here, or in one head's map of the whole batch.
+# Size of the maps that are computed at once: this, or one head's map of the whole batch if that is larger.
 SCORE_BYTES = 8 * 2**20
 
 
 @torch.no_grad()
 def rollout_row(queries_keys: Sequence[QueriesKeys], head_fusion: HeadFusion = "mean") -> Tensor:
-    """First row of Ŝ_i, the accumulated attention of the class token.
+    """First row of Ŝ_i, the accumulated attention of the class token, (B, N+1).
 
     queries_keys: (Q, K) of blocks 1 … i in order, each (B, H, N+1, d), unscaled. head_fusion: ``mean``, ``max`` or
     ``min`` of the heads.
-    Returns (B, N+1) in float32 (float64 for float64 input), without gradient; every row sums to 1.
+    float32 (float64 for float64 input), without gradient; every row sums to 1.
     Raises ValueError without a block, or for another fusion.
     """
     if not queries_keys:
@@ -54,25 +54,25 @@ def rollout_row(queries_keys: Sequence[QueriesKeys], head_fusion: HeadFusion = "
 
 
 def row_times_scores(row: Tensor, q: Tensor, k: Tensor) -> Tensor:
-    """mean_h(r S^h) with S^h = softmax(Q_h K_hᵀ/√d), never holding more than one head's map or SCORE_BYTES.
+    """mean_h(r S^h) with S^h = softmax(Q_h K_hᵀ/√d), (B, N+1) in row's dtype.
 
-    row: (B, N+1); q, k: (B, H, N+1, d). Returns (B, N+1) in row's dtype.
+    row: r, (B, N+1). q, k: (B, H, N+1, d). At most one head's map of the batch exists at once, or SCORE_BYTES.
     """
-    if torch.compiler.is_exporting():  # a graph for batches of any size has no loop over the batch
+    if torch.compiler.is_exporting():  # a graph for any batch size has no loop over the batch
         maps = attention_map(q.to(row.dtype), k.to(row.dtype))
         return (row[:, None, None, :] @ maps).squeeze(2).mean(dim=1)
     batch, heads, tokens, width = q.shape
-    of_one = tokens * tokens * row.element_size()
-    # For each map: scores, their softmax, and what is made of its queries and keys.
-    of_each_map = 2 * of_one + 3 * tokens * width * row.element_size()
-    at_once = max(1, max(SCORE_BYTES, batch * of_one) // of_each_map)
-    images, of_each = max(1, min(batch, at_once)), min(heads, max(1, at_once // max(1, batch)))
-    # Made once: new pages of memory cost as much as the products.
-    scores, maps = row.new_empty(2, images * of_each, tokens, tokens)
+    map_bytes = tokens * tokens * row.element_size()
+    # For each map: scores, softmax, and copies of queries and keys.
+    bytes_per_map = 2 * map_bytes + 3 * tokens * width * row.element_size()
+    at_once = max(1, max(SCORE_BYTES, batch * map_bytes) // bytes_per_map)
+    images, heads_at_once = max(1, min(batch, at_once)), min(heads, max(1, at_once // max(1, batch)))
+    # Allocated once: new pages of memory cost as much time as the products.
+    scores, maps = row.new_empty(2, images * heads_at_once, tokens, tokens)
     total = torch.zeros_like(row)
     for i in range(0, batch, images):
-        for h in range(0, heads, of_each):
-            part = slice(i, i + images), slice(h, h + of_each)
+        for h in range(0, heads, heads_at_once):
+            part = slice(i, i + images), slice(h, h + heads_at_once)
             q_h = (q[part].to(row.dtype) * width**-0.5).flatten(0, 1)
             k_h = k[part].to(row.dtype).flatten(0, 1)
             s_h, size = torch.bmm(q_h, k_h.transpose(-2, -1), out=scores[: len(q_h)]), q[part].shape[:2]
@@ -84,10 +84,10 @@ def row_times_scores(row: Tensor, q: Tensor, k: Tensor) -> Tensor:
 def row_times_fused(
     row: Tensor, q: Tensor, k: Tensor, maps: Callable[[Tensor, Tensor], Tensor], head_fusion: HeadFusion
 ) -> Tensor:
-    """r S̄ with the heads' maps fused and each row of S̄ divided by its sum, as many rows at a time as SCORE_BYTES hold.
+    """r S̄ with fused heads and each row of S̄ divided by its sum, (B, N+1) in row's dtype.
 
-    row: (B, n), the share of the first n tokens, of which q are the queries (B, H, n, d); k: (B, H, N+1, d).
-    maps: S of some of the queries and all keys, (B, H, ·, N+1). Returns (B, N+1) in row's dtype.
+    row: r of the first n tokens, (B, n). q: their queries, (B, H, n, d). k: (B, H, N+1, d). maps: function of some of
+    the queries and all keys that returns S, (B, H, ·, N+1). As many rows of S̄ at a time as SCORE_BYTES hold.
     """
     out = row.new_zeros(row.shape[0], k.shape[2])
     q, k = q.to(row.dtype), k.to(row.dtype)
@@ -98,16 +98,16 @@ def row_times_fused(
         out += 0.5 * (share[:, None, :] @ fused).squeeze(1)
         out[:, start : start + part.shape[1]] += 0.5 * share
         start += part.shape[1]
-        del fused  # or the next rows' would be made beside it
+        del fused  # or the maps of the next rows would exist beside it
     return out
 
 
 @torch.no_grad()
 def rollout_matrix(attention_maps: Iterable[Tensor], head_fusion: HeadFusion = "mean") -> Tensor:
-    """The whole Ŝ_i from explicit maps, to look at: O(N³) a block.
+    """The complete Ŝ_i from attention maps, for inspection, (B, N+1, N+1): O(N³) a block.
 
-    attention_maps: S of blocks 1 … i, each (B, H, N+1, N+1), rows summing to 1; a generator's are held one at a time.
-    Returns (B, N+1, N+1), rows summing to 1 with any fusion. dtype and errors as ``rollout_row``.
+    attention_maps: S of blocks 1 … i, each (B, H, N+1, N+1), rows sum to 1; of a generator one map exists at a time.
+    Rows of the result sum to 1 with any fusion. dtype and errors as ``rollout_row``.
     """
     require_choice("head_fusion", head_fusion, HeadFusion)
     product = None
@@ -125,14 +125,14 @@ def rollout_matrix(attention_maps: Iterable[Tensor], head_fusion: HeadFusion = "
 
 @torch.no_grad()
 def attention_map(q: Tensor, k: Tensor) -> Tensor:
-    """S = softmax(QKᵀ/√d) of one block, (B, H, N+1, N+1). On demand only: training never stores this."""
+    """S = softmax(QKᵀ/√d) of a block, (B, H, n, n'). Training stores no such map. q: (B, H, n, d). k: (B, H, n', d)."""
     return ((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)).softmax(dim=-1)
 
 
 def rows_at_once(q: Tensor, k: Tensor, size: int) -> int:
-    """Rows of queries whose map, over all images and heads, has at most ``size`` bytes, and at least one row."""
+    """Number of query rows, at least 1, whose map over all heads has at most ``size`` bytes. q, k: (B, H, ·, d)."""
     if torch.compiler.is_exporting():
         return q.shape[2]
     batch, heads, _, _ = q.shape
-    # Autocast's softmax makes float32 maps of bfloat16 scores.
+    # Autocast computes float32 maps from bfloat16 scores.
     return max(1, size // max(1, batch * heads * k.shape[2] * max(4, q.element_size())))

@@ -1,4 +1,4 @@
-"""Which adapter stands between a timm model and the method."""
+"""Choice of the adapter between a timm model and the method."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Backbone = PlainViT | PatchThenClassViT | Swin
 EXPECTED = "a timm VisionTransformer (ViT, DeiT, hybrid), Cait or SwinTransformer"
 
 
-def adapter_for(model: nn.Module) -> Backbone:
-    """The adapter of a timm model's family. Raises ValueError for families that have none."""
+def make_adapter(model: nn.Module) -> Backbone:
+    """Adapter of a timm model by its family. Raises ValueError for a family without adapter."""
     if isinstance(model, VisionTransformer):
         return PlainViT(model)
     if isinstance(model, SwinTransformer):

@@ -1,4 +1,4 @@
-"""One constructor for the baseline and for DCAL, from a timm tag."""
+"""Constructor of the baseline and of DCAL models from a timm tag."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import timm
 
-from dcal.backbones import EXPECTED, adapter_for
+from dcal.backbones import EXPECTED, make_adapter
 from dcal.model import DCAL
 from dcal.settings import GLCASettings, PWCASettings
 from dcal.weights import load_pretrained, locate
@@ -26,37 +26,39 @@ def build(
 ) -> DCAL:
     """A baseline (glca and pwca None) or a DCAL model.
 
-    tag: timm model, with the name of its pretrained weights: ``deit_tiny_patch16_224.fb_in1k``.
+    tag: timm model with the name of its pretrained weights, such as ``deit_tiny_patch16_224.fb_in1k``.
     classes: number of classes (FGVC) or of training identities (Re-ID).
     image_size: height and width of the input, in pixels.
-    weights: ``hub``, a folder, a file, or ``random`` for an untrained backbone, which has to be asked for by name.
+    weights: ``hub``, a folder, a file, or ``random`` for an untrained backbone.
     head: ``linear`` (FGVC) or ``bnneck`` (Re-ID).
-    drop_path: stochastic depth rate of the last block, linear over depth.
+    drop_path: stochastic depth rate of the last block; rates grow linearly over the blocks.
+    glca, pwca: settings of the cross-attentions; None: off.
 
-    The model's ``pretrained`` attribute says what was loaded (a LoadReport, or None for ``random``), ``mean`` and
-    ``std`` how its input is normalised (the weights' own values, RGB in 0…1).
-    Raises ValueError for an unknown tag, a model DCAL is not defined on and settings that do not fit it, WeightsError
-    for missing or wrong weights.
+    The model's attribute ``pretrained`` is the LoadReport of its weights (None for ``random``), ``mean`` and ``std``
+    are the normalisation of its input (the weights' values, RGB in 0…1).
+    Raises ValueError for an unknown tag, a model on which DCAL is not defined and settings that do not fit it,
+    WeightsError for missing or wrong weights.
     """
-    _require_known(tag)
+    _require_tag(tag)
     if classes < 1:
         raise ValueError(f"classes is {classes}, expected the number of classes or training identities")
     try:
         backbone = timm.create_model(
             tag, pretrained=False, num_classes=0, img_size=image_size, drop_path_rate=drop_path
         )
-    except TypeError as error:  # a convolutional network knows no img_size
+    except TypeError as error:  # a convolutional network has no img_size
         raise ValueError(f"{tag} cannot be built on ({error}): expected {EXPECTED}") from error
     report = None if weights == "random" else load_pretrained(backbone, locate(tag, weights))
-    model = DCAL(adapter_for(backbone), classes, head=head, glca=glca, pwca=pwca)
+    model = DCAL(make_adapter(backbone), classes, head=head, glca=glca, pwca=pwca)
     model.pretrained = report
     model.mean = tuple(backbone.pretrained_cfg["mean"])
     model.std = tuple(backbone.pretrained_cfg["std"])
     return model
 
 
-def _require_known(tag: str) -> None:
-    known = timm.list_models(pretrained=True) + timm.list_models()
-    if tag not in known:
-        near = difflib.get_close_matches(tag, known, n=3)
-        raise ValueError(f"timm has no model {tag!r}; nearest: {', '.join(near) or 'none'}")
+def _require_tag(tag: str) -> None:
+    """Raises ValueError, with the most similar tags, for one that timm does not have."""
+    tags = timm.list_models(pretrained=True) + timm.list_models()
+    if tag not in tags:
+        similar = difflib.get_close_matches(tag, tags, n=3)
+        raise ValueError(f"timm has no model {tag!r}; nearest: {', '.join(similar) or 'none'}")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from dcal.attention_rollout import QueriesKeys, attention_map
+from dcal.attention_rollout import QueriesKeys, attention_map, rollout_row
 from dcal.glca import GLCA, gather_tokens
 from dcal.head_fusion import HeadFusion
 from dcal.heads import Features, second_stream
@@ -65,7 +65,6 @@ class ClassTokenBackbone(nn.Module, ABC):
         Returns the tokens behind it, with pairs of both streams, and (Q, K) of x, (·, H, n, d) and (·, H, N+1, d).
         """
 
-    @abstractmethod
     def rollout_row(
         self, queries_keys: Sequence[QueriesKeys], first: int = 1, head_fusion: HeadFusion = "mean"
     ) -> Tensor:
@@ -74,6 +73,7 @@ class ClassTokenBackbone(nn.Module, ABC):
         queries_keys: (Q, K) of blocks a … i in order, unscaled. first: a, counted from 1. head_fusion: as in
         ``attention_rollout.rollout_row``.
         """
+        return rollout_row(queries_keys, head_fusion)
 
     def response(self, glca: GLCA, queries_keys: Sequence[QueriesKeys]) -> Tensor:
         """The row by which GLCA selects, (B, N+1): the class token's rollout over blocks 1 … L−M, its attention in

@@ -1,4 +1,4 @@
-"""What a saved model says of itself: all that its architecture is built from, and what belongs to its use."""
+"""Configuration of a saved model: arguments of its architecture, normalisation, class names."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from dcal.heads import HEADS
 from dcal.model import DCAL
 from dcal.settings import GLCASettings, PWCASettings
 
-# Plain attributes of a module that do not change what it computes.
-INDIFFERENT = {"training", "grad_checkpointing", "fused_attn"}
+# Attributes of a module that have no effect on its outputs.
+IGNORED_ATTRIBUTES = {"training", "grad_checkpointing", "fused_attn"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """A model in JSON's terms.
+    """A model's configuration, in values that JSON has.
 
-    tag: timm model with the name of its pretrained weights; registered_by: the module that makes it known to timm.
+    tag: timm model with the name of its pretrained weights. registered_by: the module that registers it with timm.
     image_size: (height, width) in pixels. drop_path: stochastic depth rate of the last block.
-    glca, pwca: the settings' fields by name, None for a branch that is off.
-    mean, std: normalisation of the input, RGB in 0…1. dtype: of all weights, as torch names it.
-    class_names: by index; () where none were given. about: whatever its maker says of it.
+    glca, pwca: the settings' fields by name; None for a branch that is off.
+    mean, std: normalisation of the input, RGB in 0…1. dtype: of all weights, torch's name of it.
+    class_names: by index; () without names. about: free remarks of the author, by name.
 
-    Raises ValueError for a value of another kind than its field's, and for names that are not one a class.
+    Raises ValueError for a value of another type than its field's, and for another number of names than classes.
     """
 
     tag: str
@@ -51,7 +51,7 @@ class Configuration:
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(Configuration).items():
             value = getattr(self, name)
-            if not _is_of(kind, value):
+            if not _has_type(kind, value):
                 raise ValueError(f"{name} is {value!r}: expected {kind if get_args(kind) else kind.__name__}")
         if self.class_names and len(self.class_names) != self.classes:
             raise ValueError(
@@ -60,24 +60,24 @@ class Configuration:
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Configuration:
-        """From parsed JSON. Raises ValueError for a field that is unknown here or missing."""
+        """A configuration from parsed JSON. Raises ValueError for an unknown field and for a missing one."""
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return _made(cls, values, "configuration")
+        return _construct(cls, values, "configuration")
 
     def build(self) -> DCAL:
-        """The model with untrained weights, on the CPU. Draws nothing from the caller's random stream.
+        """The model with untrained weights, on the CPU. It does not change the caller's random state.
 
-        A field of the settings that is missing takes its default: a new field's default is what was done before there
-        was a choice, so it is what was in force when the file was written.
-        Raises ValueError for settings and a timm model that are unknown here.
+        A missing field of the settings takes its default: the default of a new field is the behaviour before the field
+        existed, so it is right for older files.
+        Raises ValueError for unknown settings and an unknown timm model.
         """
         if not timm.is_model(self.tag):
             raise ValueError(
                 f"it is a {self.tag}, which timm {timm.__version__} does not know: {self.registered_by} registers it, "
                 "import that module first, or install the timm that has it"
             )
-        glca = None if self.glca is None else _made(GLCASettings, self.glca, "GLCA settings")
-        pwca = None if self.pwca is None else _made(PWCASettings, self.pwca, "PWCA settings")
+        glca = None if self.glca is None else _construct(GLCASettings, self.glca, "GLCA settings")
+        pwca = None if self.pwca is None else _construct(PWCASettings, self.pwca, "PWCA settings")
         dtype = getattr(torch, self.dtype, None)
         if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
             raise ValueError(
@@ -95,18 +95,18 @@ class Configuration:
                     glca=glca,
                     pwca=pwca,
                 )
-        except (RuntimeError, TypeError) as error:  # torch's and timm's of impossible sizes
+        except (RuntimeError, TypeError) as error:  # from torch and timm, for impossible sizes
             raise ValueError(f"no model can be built from its configuration: {error}") from error
         model.mean, model.std = self.mean, self.std
         return model.to(dtype)
 
 
-def configuration_of(
+def model_configuration(
     model: DCAL, class_names: tuple[str, ...] = (), about: dict[str, Any] | None = None
 ) -> Configuration:
-    """What ``model`` says of itself.
+    """Configuration of a model. class_names, about: as in ``Configuration``.
 
-    Raises ValueError for what is no DCAL model, and for names that are not one a class.
+    Raises ValueError for anything but a DCAL model, and for another number of names than classes.
     """
     if not isinstance(model, DCAL):
         raise ValueError(
@@ -134,59 +134,60 @@ def configuration_of(
 
 
 def require_buildable(model: DCAL, configuration: Configuration) -> None:
-    """Raises ValueError for a model that its configuration does not give again: one built with other arguments of
-    timm's, which may change what it computes and no tensor's shape (the number of heads), or one of mixed dtypes.
+    """Raises ValueError for a model that its configuration does not reproduce: one of mixed dtypes, or one with other
+    arguments for timm, which may change its outputs without changing a tensor's shape (the number of heads).
     """
     with torch.device("meta"):  # shapes and attributes only
-        again = configuration.build()
-    found, expected = _attributes(model), _attributes(again)
-    for name in sorted(found.keys() | expected.keys()):
-        if found.get(name) != expected.get(name):
+        rebuilt = configuration.build()
+    attributes, expected = _attributes(model), _attributes(rebuilt)
+    for name in sorted(attributes.keys() | expected.keys()):
+        if attributes.get(name) != expected.get(name):
             raise ValueError(
-                f"this model cannot be built again from its configuration: {name} is {found.get(name)}, and "
+                f"this model cannot be built again from its configuration: {name} is {attributes.get(name)}, and "
                 f"{expected.get(name)} in a {configuration.tag} from dcal.build. Only models as dcal.build makes them "
                 "can be saved"
             )
 
 
 def _attributes(model: nn.Module) -> dict[str, object]:
-    """Every plain attribute of every part, and shape and dtype of every tensor, by name. The model's own attributes,
-    mean and std, are what the configuration says.
+    """All plain attributes of all modules but the model itself, whose mean and std come from the configuration, and
+    shape and dtype of all tensors, by name.
     """
-    found: dict[str, object] = {
+    attributes: dict[str, object] = {
         name: (tuple(tensor.shape), tensor.dtype) for name, tensor in model.state_dict().items()
     }
     for path, module in model.named_modules():
-        found[path] = type(module).__name__
+        attributes[path] = type(module).__name__
         for name, value in vars(module).items() if path else ():
-            if isinstance(value, bool | int | float | str | tuple) and name not in INDIFFERENT:
-                found[f"{path}.{name}"] = value
-    return found
+            if isinstance(value, bool | int | float | str | tuple) and name not in IGNORED_ATTRIBUTES:
+                attributes[f"{path}.{name}"] = value
+    return attributes
 
 
 def _drop_path(vit: nn.Module) -> float:
+    """Stochastic depth rate of the last block, the highest."""
     rate = max((part.drop_prob for part in vit.modules() if isinstance(part, DropPath)), default=0.0)
     return float(f"{rate:.7g}")  # timm computes the rates in float32
 
 
-def _is_of(kind: Any, value: object) -> bool:
-    """Whether a value is of a field's kind; a whole number is a float, too."""
+def _has_type(kind: Any, value: object) -> bool:
+    """Whether a value has the type of a field; an integer also counts as a float."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is UnionType:
-        return any(_is_of(part, value) for part in parts)
+        return any(_has_type(part, value) for part in parts)
     if origin is tuple and isinstance(value, tuple):
         parts = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
-        return len(parts) == len(value) and all(map(_is_of, parts, value))
+        return len(parts) == len(value) and all(map(_has_type, parts, value))
     return isinstance(value, int | float if kind is float else origin or kind)
 
 
-def _made(kind: type, values: Mapping[str, Any], what: str) -> Any:
-    known = [part.name for part in fields(kind)]
-    if unknown := sorted(values.keys() - set(known)):
+def _construct(kind: type, values: Mapping[str, Any], label: str) -> Any:
+    """An instance of a dataclass. label: for the message. Raises ValueError for unknown fields and refused values."""
+    if unknown := sorted(values.keys() - {part.name for part in fields(kind)}):
         raise ValueError(
-            f"its {what} has {', '.join(unknown)}, which this version of dcal does not know: update dcal"
+            f"its {label} has {', '.join(unknown)}, which this version of dcal does not know: update dcal"
         )
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"its {what} cannot be used: {error}") from error
+        raise ValueError(f"its {label} cannot be used: {error}") from error

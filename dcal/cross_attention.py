@@ -1,7 +1,7 @@
-"""GLCA's and PWCA's attention as modules on given embeddings, to build on; the paper's model has them in its blocks
+"""GLCA's and PWCA's attention as modules on embeddings, for other models; the paper's model has them in its blocks
 (dcal/glca.py, dcal/pwca.py).
 
-Embeddings are taken as they come: in a pre-norm block they lie behind its first layer norm. The projections W_Q, W_K,
+Embeddings are not normalised here: in a pre-norm block they come from its first layer norm. The projections W_Q, W_K,
 W_V and W_O are those of ``attention``, a timm Attention, which may be replaced by a block's own: PWCA shares weights
 with self-attention, ``pwca.attention = vit.blocks[0].attn``.
 """
@@ -30,10 +30,10 @@ class GlobalLocalCrossAttention(nn.Module):
         self.attention = _attention(embed_dim, num_heads)
 
     def forward(self, embeddings: Tensor, response: Rollout | Tensor) -> Tensor:
-        """embeddings: (B, P + N, D), the class token first. response: a rollout, or its row (B, 1 + N), P = 1.
+        """Class token and selected patches, best first, (B, 1 + ⌊R·N⌋, D).
 
-        Returns (B, 1 + ⌊R·N⌋, D): the class token, then the selected patches, best first.
-        Raises ValueError where ⌊R·N⌋ is 0, and for a response to another number of tokens.
+        embeddings: (B, P + N, D), the class token first. response: a rollout, or its row (B, 1 + N) with P = 1.
+        Raises ValueError where ⌊R·N⌋ is 0, and for a response of another number of tokens.
         """
         row, prefix = (response.row, response.prefix) if isinstance(response, Rollout) else (response, 1)
         if row.shape != embeddings.shape[:2]:
@@ -48,8 +48,8 @@ class GlobalLocalCrossAttention(nn.Module):
 
 
 class PairWiseCrossAttention(nn.Module):
-    """Eq. 4 in training mode: image 1 queries its own tokens and those of image 2, its distractor. In eval mode Eq. 1:
-    the self-attention of image 1 with the same weights, since the paper's PWCA exists in training only.
+    """Eq. 4 in training mode: image 1 queries its own tokens and those of image 2, its distractor. In eval mode Eq. 1,
+    the self-attention of image 1 with the same weights: the paper's PWCA exists in training only.
 
     embed_dim: D. num_heads: H, a divisor of D.
     """
@@ -59,22 +59,24 @@ class PairWiseCrossAttention(nn.Module):
         self.attention = _attention(embed_dim, num_heads)
 
     def forward(self, first: Tensor, second: Tensor | None = None) -> Tensor:
-        """first, second: (B, N + 1, D), the embeddings of both images of each pair; second is not read in eval mode.
+        """Tokens of image 1, (B, N + 1, D).
 
-        Returns (B, N + 1, D), image 1's. Raises ValueError in training mode without a second of the same shape.
+        first, second: (B, N + 1, D), embeddings of the two images of each pair; second has no effect in eval mode.
+        Raises ValueError in training mode unless second has the shape of first.
         """
         q, k, v = queries_keys_values(self.attention, first)
         if not self.training:
             return output(self.attention, self_attention(q, k, v))
         if second is None or second.shape != first.shape:
-            found = "none" if second is None else tuple(second.shape)
+            shape = "none" if second is None else tuple(second.shape)
             raise ValueError(
-                f"PWCA pairs embeddings of shape {tuple(first.shape)} with as many in training, found {found}"
+                f"PWCA pairs embeddings of shape {tuple(first.shape)} with as many in training, found {shape}"
             )
         return output(self.attention, pairwise_attention(q, k, v, *keys_values(self.attention, second)))
 
 
 def _attention(embed_dim: int, num_heads: int) -> Attention:
+    """timm's attention module. Raises ValueError for a number of heads that does not divide D."""
     if num_heads < 1 or embed_dim % num_heads:
         raise ValueError(f"{num_heads} heads for embeddings of {embed_dim}: expected a divisor of it")
     return Attention(embed_dim, num_heads, qkv_bias=True)

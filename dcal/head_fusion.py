@@ -1,4 +1,4 @@
-"""One attention map of a block's H: the mean of the heads, or the highest or lowest of them at every place."""
+"""Fusion of the H attention maps of a block into one: mean, maximum or minimum over the heads."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _FUSE = {"mean": torch.mean, "max": torch.amax, "min": torch.amin}
 
 
 def fuse_heads(maps: Tensor, head_fusion: HeadFusion) -> Tensor:
-    """maps: (B, H, n, n'), rows summing to 1. Returns (B, n, n'); of ``max`` and ``min`` the rows do not sum to 1."""
+    """Fused map, (B, n, n'). maps: (B, H, n, n'), rows sum to 1; with ``max`` and ``min`` the result's do not."""
     return _FUSE[head_fusion](maps, dim=1)

@@ -1,6 +1,6 @@
-"""Where a model looks: the class token's rollout over any blocks (Eq. 2), GLCA's attention and selected patches.
+"""Attention maps of a model: the class token's rollout over any blocks (Eq. 2), GLCA's attention, selected patches.
 
-One forward pass in eval mode by the method's own functions. Kept of each block are its queries and keys, never a
+One forward pass in eval mode with the method's own functions. Of each block its queries and keys are kept, not a
 B×H×N×N map.
 """
 
@@ -14,31 +14,31 @@ from timm.models.cait import Cait
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
-from dcal.backbones import adapter_for
+from dcal.attention_rollout import QueriesKeys
+from dcal.backbones import Backbone, make_adapter
 from dcal.blocks import keys_values, queries
 from dcal.cait import PatchThenClassViT
-from dcal.class_token import class_token_row
+from dcal.class_token import ClassTokenBackbone, class_token_row
 from dcal.glca import GLCA, gather_tokens
 from dcal.head_fusion import HeadFusion
 from dcal.heads import Branch
 from dcal.model import DCAL, Outputs
 from dcal.plain_vit import PlainViT, encoder_block
-from dcal.rolled_out import Layers, legal_layers
+from dcal.rolled_out import Layers, rollout_layers
 from dcal.swin import Swin
-
-Backbone = PlainViT | PatchThenClassViT
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was seen. grid: patches as (rows, columns), N their product; patch i lies at divmod(i, columns).
+    """Attention maps of a model on a batch of images.
 
-    rollout: (B, N+1), row of the class token of S̄_b … S̄_a; each row sums to 1, place 0 is the class token's own share.
+    grid: rows and columns of patches, N their product; patch i is at divmod(i, columns).
+    rollout: (B, N+1), the class token's row of S̄_b … S̄_a, which sums to 1; index 0 is the class token itself.
     layers: (a, b), counted from 1, inclusive.
-    outputs: what the model says, as its own forward; None for a plain backbone without a classifier.
-    glca: (B, N+1), softmax of GLCA's class token in its last block, mean over the heads; None without GLCA. With
-        ``keys="local"`` it is 0 where no local token lies.
-    selected: (B, ⌊R·N⌋), the local queries as indices into the N patches, best first; None without GLCA.
+    outputs: the model's outputs, as of its forward pass; None for a plain backbone without a classifier.
+    glca: (B, N+1), attention of GLCA's class token in its last block, mean of the heads; None without GLCA. With
+        ``keys="local"`` it is 0 for tokens that are not local.
+    selected: (B, ⌊R·N⌋), the local queries as indices of the N patches, best first; None without GLCA.
     """
 
     grid: tuple[int, int]
@@ -53,13 +53,12 @@ class Inspection:
 def inspect(
     model: DCAL, images: Tensor, layers: Layers | None = None, head_fusion: HeadFusion = "mean"
 ) -> Inspection:
-    """Look into a DCAL model or a baseline.
+    """Attention maps of a DCAL model or a baseline.
 
-    images: (B, 3, h, w), normalised. layers: (a, b) for the rollout; none: 1 … L−M, the blocks GLCA selects by, and
-    for a baseline 1 … L−1, the same with M = 1. head_fusion: of the rollout alone, ``mean``, ``max`` or ``min``; GLCA
-    selects by the mean.
-    With ``select="random"`` the patches drawn are those that the model's next forward pass draws: its generator is left
-    as it was.
+    images: (B, 3, h, w), normalised. layers: (a, b) of the rollout; None: 1 … L−M, the blocks by which GLCA selects,
+    with M = 1 for a baseline. head_fusion: of the rollout, ``mean``, ``max`` or ``min``; GLCA selects by the mean.
+    With ``select="random"`` the selected patches are those of the model's next forward pass: the state of its generator
+    does not change.
     Raises ValueError for a model in training mode, for layers that are not 1 ≤ a ≤ b ≤ L or end before the class token
     attends (CaiT-XS24: b is 25 or 26), and for Swin.
     """
@@ -68,50 +67,46 @@ def inspect(
             "inspect looks at a model in eval mode, found one in training mode: call model.eval()"
         )
     glca = model.glca
-    first, last = _checked(layers, model.backbone, glca.settings.blocks if glca else 1)
-    x, queries_keys, local = _stream(model.backbone, images, glca)
+    first, last = _rollout_layers(layers, model.backbone, glca.settings.blocks if glca else 1)
+    x, queries_keys, local = _forward(model.backbone, images, glca)
     outputs = Outputs(
         model.sa_head(model.backbone.norm(x[:, 0])),
         model.glca_head(glca.read_out(local.tokens)) if glca else None,
     )
-    return Inspection(
-        model.backbone.grid,
-        model.backbone.rollout_row(queries_keys[first - 1 : last], first, head_fusion),
-        (first, last),
-        outputs,
-        local and local.attention,
-        local and local.index[:, 1:] - 1,
-    )
+    row = model.backbone.rollout_row(queries_keys[first - 1 : last], first, head_fusion)
+    attention, selected = (local.attention, local.index[:, 1:] - 1) if local else (None, None)
+    return Inspection(model.backbone.grid, row, (first, last), outputs, attention, selected)
 
 
 @torch.no_grad()
 def inspect_vit(
-    vit: VisionTransformer | Cait | Backbone,
+    vit: VisionTransformer | Cait | ClassTokenBackbone,
     images: Tensor,
     layers: Layers | None = None,
     head_fusion: HeadFusion = "mean",
 ) -> Inspection:
-    """Look into a plain timm ViT or Cait, with its classifier if it has one; the rest as for ``inspect`` of a baseline.
+    """Attention maps of a plain timm ViT or Cait, and its outputs if it has a classifier; the rest as ``inspect`` of a
+    baseline.
 
-    Raises ValueError as ``inspect``, and for a model that DCAL has no adapter for.
+    Raises ValueError as ``inspect``, and for a model of a family without adapter.
     """
-    backbone = vit if isinstance(vit, Backbone) else adapter_for(vit)
+    backbone = vit if isinstance(vit, ClassTokenBackbone) else make_adapter(vit)
     if backbone.vit.training:
         raise ValueError("inspect_vit looks at a model in eval mode, found one in training mode: call eval()")
-    first, last = _checked(layers, backbone, 1)
-    x, queries_keys, _ = _stream(backbone, images, None)
+    first, last = _rollout_layers(layers, backbone, 1)
+    x, queries_keys, _ = _forward(backbone, images, None)
     x = backbone.norm(x)
-    outputs = None
-    if backbone.vit.num_classes:
-        outputs = Outputs(Branch(backbone.vit.forward_head(x), x[:, 0]))
+    has_classifier = backbone.vit.num_classes
+    outputs = Outputs(Branch(backbone.vit.forward_head(x), x[:, 0])) if has_classifier else None
     row = backbone.rollout_row(queries_keys[first - 1 : last], first, head_fusion)
     return Inspection(backbone.grid, row, (first, last), outputs)
 
 
 @dataclass
-class _Local:
-    """GLCA on its way through its blocks. tokens: (B, 1+R, D), at places index among all; attention: of the last block
-    so far, (B, N+1).
+class _LocalTokens:
+    """GLCA's tokens behind one of its blocks.
+
+    tokens: (B, 1+⌊R·N⌋, D). index: (B, 1+⌊R·N⌋), among all tokens. attention: of the class token there, (B, N+1).
     """
 
     tokens: Tensor
@@ -119,35 +114,35 @@ class _Local:
     attention: Tensor | None = None
 
 
-def _stream(
+def _forward(
     backbone: Backbone, images: Tensor, glca: GLCA | None
-) -> tuple[Tensor, list[tuple[Tensor, Tensor]], _Local | None]:
-    """X_L, (Q, K) of every block, and GLCA behind its last block."""
+) -> tuple[Tensor, list[QueriesKeys], _LocalTokens | None]:
+    """X_L, (B, N+1, D), (Q, K) of each block, and GLCA's tokens behind its last block."""
     if isinstance(backbone, Swin):
         raise ValueError("Swin has no class token to roll out to: only the logits can be looked at")
     first_glca = backbone.depth - glca.settings.blocks if glca else backbone.depth
     x, queries_keys, local = backbone.embed(images), [], None
     for l in range(backbone.depth):
+        if l == first_glca:
+            index = _select(glca, backbone, queries_keys)
+            local = _LocalTokens(gather_tokens(x, index), index)
         if l >= first_glca:
-            if local is None:
-                index = _selected(glca, backbone, queries_keys)
-                local = _Local(gather_tokens(x, index), index)
             local.attention = _attention(glca, l - first_glca, local, x)
             local.tokens = glca.step(l - first_glca, local.tokens, x)
-        x, (q, k) = _behind_block(backbone, l, x)
-        queries_keys.append((q, k))
+        x, q_k = _run_block(backbone, l, x)
+        queries_keys.append(q_k)
     return x, queries_keys, local
 
 
-def _behind_block(backbone: Backbone, l: int, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Block l, counted from 0, with all its queries: the tokens behind it and its (Q, K)."""
-    if isinstance(backbone, PlainViT):  # run_block has the class token's query alone in the last block
+def _run_block(backbone: ClassTokenBackbone, l: int, x: Tensor) -> tuple[Tensor, QueriesKeys]:
+    """As ``ClassTokenBackbone.run_block``, with the queries of all tokens in a ViT's last block, too."""
+    if isinstance(backbone, PlainViT):
         return encoder_block(backbone.blocks[l], x)
     return backbone.run_block(l, x)
 
 
-def _selected(glca: GLCA, backbone: Backbone, queries_keys: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-    """GLCA's own selection, which leaves its generator where it was."""
+def _select(glca: GLCA, backbone: ClassTokenBackbone, queries_keys: Sequence[QueriesKeys]) -> Tensor:
+    """GLCA's selection, (B, 1+⌊R·N⌋); the state of its generator does not change."""
     state = glca.generator.get_state()
     try:
         return glca.select(backbone.response(glca, queries_keys))
@@ -155,8 +150,8 @@ def _selected(glca: GLCA, backbone: Backbone, queries_keys: Sequence[tuple[Tenso
         glca.generator.set_state(state)
 
 
-def _attention(glca: GLCA, m: int, local: _Local, x: Tensor) -> Tensor:
-    """GLCA's class token's row in block m, counted from 0, over all tokens."""
+def _attention(glca: GLCA, m: int, local: _LocalTokens, x: Tensor) -> Tensor:
+    """Attention of GLCA's class token to all tokens in block m, counted from 0, (B, N+1). x: as in ``GLCA.step``."""
     block = glca.blocks[m]
     q, (k, _) = queries(block, local.tokens[:, :1]), keys_values(block, glca.key_tokens(local.tokens, x))
     row = class_token_row(q, k)
@@ -165,8 +160,9 @@ def _attention(glca: GLCA, m: int, local: _Local, x: Tensor) -> Tensor:
     return row.new_zeros(x.shape[:2]).scatter(1, local.index, row)
 
 
-def _checked(layers: Layers | None, backbone: Backbone, glca_blocks: int) -> Layers:
-    first, last = legal_layers(layers, backbone.depth, glca_blocks)
+def _rollout_layers(layers: Layers | None, backbone: Backbone, glca_blocks: int) -> Layers:
+    """As ``rolled_out.rollout_layers``; for CaiT they must end in class attention. glca_blocks: M."""
+    first, last = rollout_layers(layers, backbone.depth, glca_blocks)
     if isinstance(backbone, PatchThenClassViT) and last <= backbone.patch_depth:
         raise ValueError(
             f"layers {first}-{last}: the class token attends from block {backbone.patch_depth + 1} on, expected a-b "

@@ -1,4 +1,4 @@
-"""DCAL: a backbone's self-attention stream, GLCA beside its last blocks, PWCA through its blocks in training."""
+"""DCAL: the self-attention stream of a backbone, GLCA beside its last blocks, PWCA through its blocks in training."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from dcal.settings import GLCASettings, PWCASettings
 
 @dataclass(frozen=True)
 class Outputs:
-    """What each branch says; a branch that is off, or PWCA in eval mode, is None."""
+    """Logits and feature of each branch; None for a branch that is off, and for PWCA in eval mode."""
 
     sa: Branch
     glca: Branch | None = None
     pwca: Branch | None = None
 
     def branches(self) -> dict[str, Branch]:
-        """The branches that ran, by name."""
-        named = {"sa": self.sa, "glca": self.glca, "pwca": self.pwca}
-        return {name: branch for name, branch in named.items() if branch is not None}
+        """The branches that are not None, by name."""
+        branches = {"sa": self.sa, "glca": self.glca, "pwca": self.pwca}
+        return {name: branch for name, branch in branches.items() if branch is not None}
 
 
 class DCAL(nn.Module):
     """The architecture of the paper: L self-attention, M GLCA and T PWCA blocks.
 
-    backbone: adapter around a timm model, which already holds its pretrained weights.
+    backbone: adapter of a timm model, which has its pretrained weights already.
     classes: number of classes (FGVC) or training identities (Re-ID).
     head: ``linear`` or ``bnneck``.
-    glca, pwca: settings of the two cross-attentions, None switches one off. With both off this is the paper's
-        baseline and runs timm's own forward.
+    glca, pwca: settings of the two cross-attentions; None: off. With both off this is the paper's baseline, by timm's
+        own forward pass.
 
-    Raises ValueError when M or T exceeds the backbone's number of blocks, and for another T than that number where
-    noise on images or labels takes PWCA's place.
+    Raises ValueError for M or T above the backbone's number of blocks, and for T below it where noise on images or
+    labels takes PWCA's place.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class DCAL(nn.Module):
         return ("sa", *(("glca",) if self.glca else ()), *(("pwca",) if self.pwca else ()))
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Keep for the backward pass only what lies between the backbone's blocks, and run each of them again there."""
+        """Keep for the backward pass only the tokens between the backbone's blocks, and run each block again there."""
         self.backbone.vit.set_grad_checkpointing(enable)
 
     def forward(
@@ -88,9 +88,9 @@ class DCAL(nn.Module):
         partner_images: Tensor | None = None,
         labels: Tensor | None = None,
     ) -> Outputs:
-        """Features, and what the heads make of them; arguments and errors as ``features``."""
-        given = {"partner": partner, "partner_images": partner_images, "labels": labels}
-        return self.classify(self.features(images, **given))
+        """Logits and feature of each branch; arguments and errors as ``features``."""
+        distractors = {"partner": partner, "partner_images": partner_images, "labels": labels}
+        return self.classify(self.features(images, **distractors))
 
     def features(
         self,
@@ -100,13 +100,14 @@ class DCAL(nn.Module):
         partner_images: Tensor | None = None,
         labels: Tensor | None = None,
     ) -> Features:
-        """Each branch's feature. images: (B, 3, h, w), normalised.
+        """Feature of each branch, (B, D).
 
-        partner: (B,) indices of the distractors within the batch; sampled if not given.
-        partner_images: (B, 3, h, w), the distractors themselves, for pairings that bring a second batch.
-        labels: (B,) classes, for pairings that look at them, ``hardest`` and ``mixed``.
-        All three are training only. Raises ValueError for what does not fit the pairing, and for a batch in which an
-        image finds no partner.
+        images: (B, 3, h, w), normalised.
+        partner: (B,), index in the batch of each image's distractor; None: drawn here.
+        partner_images: (B, 3, h, w), the distractors, for pairings with a second batch.
+        labels: (B,), classes, for the pairings ``hardest`` and ``mixed``.
+        All three are for training only. Raises ValueError for arguments that do not fit the pairing, and for a batch in
+        which an image has no possible partner.
         """
         targets, pairs = len(images), None
         if self.pwca is not None and self.training:
@@ -116,7 +117,7 @@ class DCAL(nn.Module):
         return self.backbone.features(images, targets, self.glca, pairs)
 
     def classify(self, features: Features) -> Outputs:
-        """What the heads make of the branches' features; PWCA goes through the self-attention branch's."""
+        """Logits of each branch's feature. PWCA uses the self-attention branch's head."""
         return Outputs(
             self.sa_head(features.sa),
             self.glca_head(features.glca) if features.glca is not None else None,
@@ -126,9 +127,9 @@ class DCAL(nn.Module):
     def _second_stream(
         self, images: Tensor, partner: Tensor | None, partner_images: Tensor | None, labels: Tensor | None
     ) -> tuple[Tensor, Pairs | None]:
-        """The images that the blocks take, and how they are paired: as PWCA or a regulariser in its place has it.
+        """Images for the blocks, (S, 3, h, w), and their pairs, for PWCA or a regulariser in its place.
 
-        Without pairs the second stream is the second half of the images.
+        Without pairs, the second stream is the second half of the images. Arguments as ``features``.
         """
         pwca = self.pwca
         if pwca.regulariser == "pwca":
@@ -138,13 +139,13 @@ class DCAL(nn.Module):
             raise ValueError(f"regulariser={pwca.regulariser!r} pairs no images: give it no partners")
         if pwca.regulariser == "kv_noise":
             return images, Pairs(None, pwca.blocks, "own", len(images))
-        again = noisy_images(images, pwca.noise) if pwca.regulariser == "image_noise" else images
-        return torch.cat((images, again)), None
+        repeated = noisy_images(images, pwca.noise) if pwca.regulariser == "image_noise" else images
+        return torch.cat((images, repeated)), None
 
     def _pair(
         self, images: Tensor, partner: Tensor | None, partner_images: Tensor | None, labels: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """The images whose self-attention stream is needed, and where in it each target's distractor lies."""
+        """Images of the self-attention stream, (S, 3, h, w), and each target's distractor among them, (B,)."""
         pairing = self.pwca.pairing
         if self.pwca.brings_partners:
             if partner is not None:
@@ -152,9 +153,9 @@ class DCAL(nn.Module):
                     f"partner indices belong to pairing within the batch; pairing={pairing!r} takes partner_images"
                 )
             if partner_images is None or partner_images.shape != images.shape:
-                found = "none" if partner_images is None else tuple(partner_images.shape)
+                shape = "none" if partner_images is None else tuple(partner_images.shape)
                 raise ValueError(
-                    f"pairing={pairing!r} needs partner_images of shape {tuple(images.shape)}, found {found}"
+                    f"pairing={pairing!r} needs partner_images of shape {tuple(images.shape)}, found {shape}"
                 )
             partner = torch.arange(len(images), 2 * len(images), device=images.device)
             return torch.cat((images, partner_images)), partner
@@ -163,29 +164,29 @@ class DCAL(nn.Module):
                 f"partner_images belong to pairing='loader' and its like; pairing={pairing!r} pairs within the batch"
             )
         if partner is None:
-            partner = self._sampled(images, labels)
+            partner = self._draw_partners(images, labels)
         elif partner.shape != (len(images),):
             raise ValueError(
                 f"partner needs one index an image, {len(images)}; found shape {tuple(partner.shape)}"
             )
         if images.is_cuda and not partner.is_cuda:
-            partner = partner.pin_memory()  # or the copy waits for all that is queued
+            partner = partner.pin_memory()  # or the copy would wait for all work in the queue
         return images, partner.to(images.device, non_blocking=True)
 
-    def _sampled(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Each image's partner in the batch."""
+    def _draw_partners(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """Index of each image's partner in the batch, (B,)."""
         if not self.pwca.pairs_by_features:
             return random_partners(len(images))
         if labels is None or labels.shape != (len(images),):
-            found = "none" if labels is None else tuple(labels.shape)
+            shape = "none" if labels is None else tuple(labels.shape)
             raise ValueError(
-                f"pairing={self.pwca.pairing!r} needs labels of shape ({len(images)},), found {found}"
+                f"pairing={self.pwca.pairing!r} needs labels of shape ({len(images)},), found {shape}"
             )
         return sample_partners(self.pwca.pairing, labels, self._sa_features(images))
 
     @torch.no_grad()
     def _sa_features(self, images: Tensor) -> Tensor:
-        """What inference sees, by the current weights: no path is dropped. One more forward pass."""
+        """SA's features in eval mode, (B, D): current weights, no stochastic depth. One more forward pass."""
         training = [module for module in self.backbone.modules() if module.training]
         self.backbone.eval()
         try:

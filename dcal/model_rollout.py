@@ -1,4 +1,4 @@
-"""The rollout of a model on given images, whatever family it is of."""
+"""Rollout of a model of any family on a batch of images."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import torch
 from timm.models.cait import Cait
 from torch import Tensor, nn
 
-from dcal.cait import PatchThenClassViT
+from dcal.class_token import ClassTokenBackbone
 from dcal.head_fusion import HeadFusion
 from dcal.inspection import inspect, inspect_vit
 from dcal.model import DCAL
-from dcal.plain_vit import PlainViT
 from dcal.rolled_out import Layers, Rollout
 from dcal.rollout_hooks import RolloutHooks
 
@@ -23,18 +22,18 @@ def rollout(
 
     model: a DCAL model, a timm VisionTransformer or Cait, or whatever ``RolloutHooks`` knows, in eval mode.
     images: (B, 3, h, w), normalised.
-    layers: (a, b), counted from 1; none: 1 … L−M, the blocks GLCA selects by, M = 1 in a model without GLCA.
-    head_fusion: ``mean`` (the method's), ``max`` or ``min``, as ``rollout_row``.
+    layers: (a, b), counted from 1; None: 1 … L−M, the blocks by which GLCA selects, with M = 1 in a model without GLCA.
+    head_fusion: ``mean`` (the method's), ``max`` or ``min``, as in ``rollout_row``.
     Raises ValueError for a model in training mode, and as ``inspect`` and ``RolloutHooks``.
     """
     if model.training:
         raise ValueError(
             "rollout looks at a model in eval mode, found one in training mode: call model.eval()"
         )
-    if isinstance(model, DCAL | Cait | PlainViT | PatchThenClassViT):
-        look = inspect if isinstance(model, DCAL) else inspect_vit
-        seen = look(model, images, layers, head_fusion)
-        return Rollout(seen.rollout, seen.layers, grid=seen.grid)
+    if isinstance(model, DCAL | Cait | ClassTokenBackbone):
+        inspect_model = inspect if isinstance(model, DCAL) else inspect_vit
+        maps = inspect_model(model, images, layers, head_fusion)
+        return Rollout(maps.rollout, maps.layers, grid=maps.grid)
     with RolloutHooks(model) as hooks:
         model(images)
     return hooks.rollout(layers, head_fusion)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from timm.layers import Attention, HybridEmbed
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor, nn
 
 from dcal.attention import self_attention
-from dcal.attention_rollout import QueriesKeys, rollout_row
+from dcal.attention_rollout import QueriesKeys
 from dcal.blocks import keys_values, queries, queries_keys_values, rest_of_block
 from dcal.class_token import ClassTokenBackbone
 from dcal.glca import GLCA
-from dcal.head_fusion import HeadFusion
 from dcal.pwca import Pairs, paired_attention
 from dcal.settings import GLCASettings
 
@@ -74,11 +71,6 @@ class PlainViT(ClassTokenBackbone):
     def run_block(self, l: int, x: Tensor, pairs: Pairs | None = None) -> tuple[Tensor, QueriesKeys]:
         """Block l; the last one returns the class token alone, (·, 1, D), as no other token is read behind it."""
         return encoder_block(self.blocks[l], x, pairs, class_token_only=l == self.depth - 1)
-
-    def rollout_row(
-        self, queries_keys: Sequence[QueriesKeys], first: int = 1, head_fusion: HeadFusion = "mean"
-    ) -> Tensor:
-        return rollout_row(queries_keys, head_fusion)
 
 
 def encoder_block(

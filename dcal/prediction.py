@@ -1,4 +1,4 @@
-"""From the branches' outputs to a prediction (the paper's inference), for every branch and for both together."""
+"""Predictions from the branches' outputs (the paper's inference), for each branch and for both together."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dcal.model import Outputs
 
 
 def class_scores(outputs: Outputs) -> dict[str, Tensor]:
-    """FGVC: class probabilities of SA and GLCA, and their sum, the paper's prediction ("we add class
-    probabilities output by classifiers of SA and GLCA"). Each (B, classes), float32; keys sa, glca, both.
+    """FGVC: class probabilities of SA and GLCA and their sum, each (B, classes), float32; keys sa, glca, both.
 
-    Without GLCA ``both`` is SA alone and there is no ``glca``.
+    The sum is the paper's prediction ("we add class probabilities output by classifiers of SA and GLCA"). Without GLCA,
+    ``both`` is SA alone and there is no ``glca``.
     """
     scores = {"sa": outputs.sa.logits.float().softmax(dim=-1)}
     if outputs.glca is None:
@@ -23,8 +23,11 @@ def class_scores(outputs: Outputs) -> dict[str, Tensor]:
 
 
 def retrieval_features(outputs: Outputs) -> dict[str, Tensor]:
-    """Re-ID: features before the neck, L2-normalised: SA, GLCA, and both concatenated, the paper's prediction
-    ("concat two final class tokens of SA and GLCA"). (B, D) and (B, 2D), float32; keys sa, glca, both.
+    """Re-ID: L2-normalised features before the neck, SA and GLCA, (B, D), and both concatenated, (B, 2D), float32; keys
+    sa, glca, both.
+
+    The concatenation is the paper's prediction ("concat two final class tokens of SA and GLCA"). Without GLCA, ``both``
+    is SA alone and there is no ``glca``.
     """
     sa = outputs.sa.feature.float()
     if outputs.glca is None:

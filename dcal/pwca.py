@@ -60,34 +60,27 @@ class Pairs:
         as the partner.
         Noise is drawn again in each block, with the mean and the deviation of K₁ and V₁.
         """
-        first = len(q) == self.images
-        if first:
-            sa = pwca = (q, k, v)
+        if len(q) == self.images:
+            sa, target = (q, k, v), tuple(x[: self.targets] for x in (q, k, v))
         else:
             # A slice's gradient is a tensor of zeros and a sum, that of a split is one copy.
             sa, pwca = zip(*(x.split((self.images, self.targets)) for x in (q, k, v)), strict=True)
-        is_figure = self.stream == "figure"
-        target = tuple(x[: self.targets] for x in sa) if first or is_figure else pwca
+            if self.stream == "figure":
+                return PairedBatch(sa, tuple(x[: self.targets] for x in sa), pwca[1:])
+            target = pwca
         if self.partner is None:
-            distractor = noise_like(target[1]), noise_like(target[2])
-        elif is_figure and not first:
-            distractor = pwca[1:]
-        else:
-            distractor = sa[1].index_select(0, self.partner), sa[2].index_select(0, self.partner)
-        return PairedBatch(sa, target, distractor)
+            return PairedBatch(sa, target, (noise_like(target[1]), noise_like(target[2])))
+        return PairedBatch(sa, target, tuple(x.index_select(0, self.partner) for x in sa[1:]))
 
     def both_streams(self, x: Tensor) -> Tensor:
         """Tokens of both streams, (S + B, …). x: (S, …) in front of the first pair-wise block, then (S + B, …)."""
         if len(x) > self.images:
             return x
-        return torch.cat(
-            (x, x.index_select(0, self.partner) if self.stream == "figure" else x[: self.targets])
-        )
+        start = x.index_select(0, self.partner) if self.stream == "figure" else x[: self.targets]
+        return torch.cat((x, start))
 
     def residual(self, x: Tensor) -> Tensor:
-        """Tokens to which a block adds its attention, (S + B, …): the self-attention stream and the targets. x: as
-        ``both_streams``.
-        """
+        """Tokens to which a block adds its attention: self-attention stream and targets, (S + B, …). x: as above."""
         if self.stream == "own":
             return self.both_streams(x)
         sa = x.split((self.images, len(x) - self.images))[0]
@@ -97,8 +90,7 @@ class Pairs:
 def paired_attention(
     q: Tensor, k: Tensor, v: Tensor, pairs: Pairs, bias: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Attention of a pair-wise block: Eq. 1 in the self-attention stream, (S, H, n, d), and Eq. 4 in the PWCA stream,
-    (B, H, n, d).
+    """Eq. 1 in the self-attention stream, (S, H, n, d), and Eq. 4 in the PWCA stream, (B, H, n, d).
 
     q, k, v: as in ``Pairs.split``. bias: as in ``attention.pairwise_attention``.
     """

@@ -1,5 +1,5 @@
-"""What takes PWCA's place as the second stream in the paper's comparison of regularisers: noise on the pixels, in the
-labels, or as keys and values. Training only, with PWCA's loss, weights and cost.
+"""Regularisers in PWCA's place as the second stream, for the paper's comparison: noise on pixels, in labels, or as keys
+and values. Training only, with PWCA's loss and weights.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def noisy_images(images: Tensor, deviation: float) -> Tensor:
-    """Images with Gaussian noise of this standard deviation on every value, in the images' own units. (B, 3, h, w).
+    """Images plus Gaussian noise, (B, 3, h, w). deviation: standard deviation, in the images' units.
 
     Draws from torch's global generator of the images' device.
     """
@@ -17,9 +17,10 @@ def noisy_images(images: Tensor, deviation: float) -> Tensor:
 
 
 def noisy_labels(labels: Tensor, classes: int, share: float) -> Tensor:
-    """Labels of which each is another class with probability ``share``, any other one with equal chance. (B,).
+    """Labels, (B,), each replaced with probability ``share`` by another class, any with equal chance.
 
-    Draws from torch's global generator of the CPU. Raises ValueError for fewer than two classes.
+    labels: (B,). classes: their number. Draws from torch's global generator of the CPU.
+    Raises ValueError for fewer than two classes.
     """
     if classes < 2:
         raise ValueError(f"label noise needs another class to name, found {classes}")
@@ -29,13 +30,11 @@ def noisy_labels(labels: Tensor, classes: int, share: float) -> Tensor:
 
 
 def noise_like(tokens: Tensor) -> Tensor:
-    """Gaussian noise with the mean and the standard deviation of the tokens: of each image, head and channel on its
-    own, over all tokens. (B, H, n, d).
+    """Gaussian noise, (B, H, n, d), with the tokens' mean and standard deviation for each image, head and channel.
 
-    It is noise, not a function of the weights: no gradient flows through mean and deviation. Draws from torch's global
-    generator of the tokens' device.
+    tokens: (B, H, n, d). Mean and deviation get no gradient. Draws from torch's global generator of the tokens' device.
     """
-    wide = tokens.detach().to(torch.promote_types(tokens.dtype, torch.float32))
-    variance, mean = torch.var_mean(wide, dim=2, correction=0, keepdim=True)
-    drawn = torch.randn(tokens.shape, dtype=wide.dtype, device=wide.device)
-    return (mean + variance.sqrt() * drawn).to(tokens.dtype)
+    values = tokens.detach().to(torch.promote_types(tokens.dtype, torch.float32))
+    variance, mean = torch.var_mean(values, dim=2, correction=0, keepdim=True)
+    noise = torch.randn(tokens.shape, dtype=values.dtype, device=values.device)
+    return (mean + variance.sqrt() * noise).to(tokens.dtype)

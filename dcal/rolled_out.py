@@ -1,4 +1,4 @@
-"""A rollout as it came out of a model: the class token's response to every token, and what is read from it."""
+"""Result of an attention rollout: the class token's response to each token, as patches, heatmap and top tokens."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ Layers = tuple[int, int]
 class Rollout:
     """Accumulated attention of the class token (Eq. 2).
 
-    row: (B, P + N), response to each token: P prefix tokens, of which the first is the class token, then N patches.
-        Each row sums to 1.
-    layers: (a, b), the blocks rolled out, counted from 1, inclusive.
-    prefix: P; 1, or more where a distillation token or registers follow the class token.
-    grid: patches as (rows, columns), N their product; None where nobody knows.
+    row: (B, P + N), response to each token: P prefix tokens, the class token first, then N patches. Each row sums to 1.
+    layers: (a, b), the blocks of the rollout, counted from 1, inclusive.
+    prefix: P; more than 1 where a distillation token or registers follow the class token.
+    grid: rows and columns of patches, N their product; None where unknown.
     """
 
     row: Tensor
@@ -28,13 +27,13 @@ class Rollout:
     grid: tuple[int, int] | None = None
 
     def cls_attention(self) -> Tensor:
-        """Response to the patches alone, (B, N); 1 less what stays on the prefix tokens."""
+        """Response to the patches, (B, N); its sum is 1 less the response to the prefix tokens."""
         return self.row[:, self.prefix :]
 
     def heatmap(self) -> Tensor:
-        """The same as the patches lie in the picture, (B, rows, columns).
+        """Response to the patches by their place in the image, (B, rows, columns).
 
-        Raises ValueError without a grid, or for one that is not the patches'.
+        Raises ValueError without a grid, or for a grid of another number of patches.
         """
         patches = self.cls_attention()
         if self.grid is None or self.grid[0] * self.grid[1] != patches.shape[1]:
@@ -45,16 +44,16 @@ class Rollout:
         return patches.unflatten(1, self.grid)
 
     def top_tokens(self, ratio: float) -> Tensor:
-        """``select_top_tokens`` of this row: indices of the ⌊R·N⌋ patches among all tokens, best first, (B, ⌊R·N⌋)."""
+        """Indices of the ⌊R·N⌋ patches with the highest response among all tokens, best first, (B, ⌊R·N⌋). ratio: R."""
         return select_top_tokens(self.row, ratio, prefix=self.prefix)
 
 
-def legal_layers(layers: Layers | None, depth: int, beside: int = 1) -> Layers:
-    """The blocks to roll out: those asked for, or 1 … L−M. depth: L; beside: M, the blocks GLCA stands beside.
+def rollout_layers(layers: Layers | None, depth: int, glca_blocks: int = 1) -> Layers:
+    """The blocks of a rollout: ``layers``, or 1 … L−M if None. depth: L. glca_blocks: M.
 
     Raises ValueError for layers that are not 1 ≤ a ≤ b ≤ L.
     """
-    first, last = layers or (1, depth - beside)
+    first, last = layers or (1, depth - glca_blocks)
     if not 1 <= first <= last <= depth:
         raise ValueError(
             f"layers {first}-{last}: expected a-b with 1 ≤ a ≤ b ≤ {depth}, the blocks of this backbone"

@@ -1,10 +1,10 @@
-"""The rollout of other people's vision transformers, by hooks, in the course of their own forward pass.
+"""Rollout of vision transformers of other libraries, by hooks on their own forward pass.
 
     with dcal.RolloutHooks(model) as hooks:
         model(images)
     hooks.rollout(), hooks.cls_attention(), hooks.top_tokens(0.1)
 
-Kept of each block are its queries and keys, never a B×H×N×N map. The model's outputs stay the same, bit for bit.
+Of each block its queries and keys are kept, not a B×H×N×N map. The model's outputs are bit for bit those without hooks.
 """
 
 from __future__ import annotations
@@ -16,42 +16,43 @@ from typing import Self
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from dcal.attention_listening import Read, given_values, listen_to_input
-from dcal.attention_rollout import rollout_row
+from dcal.attention_listening import Reader, call_values, listen_to_input
+from dcal.attention_rollout import QueriesKeys, rollout_row
 from dcal.head_fusion import HeadFusion
-from dcal.rolled_out import Layers, Rollout, legal_layers
-from dcal.vit_layouts import Layout, layout_of
+from dcal.rolled_out import Layers, Rollout, rollout_layers
+from dcal.vit_layouts import Layout, find_layout
 
 
 class RolloutHooks:
-    """Listens to a model's attention as long as the ``with`` block lasts; what it heard last stays readable behind it.
+    """Hooks on a model's attention in a ``with`` block; the queries and keys of the last forward pass stay readable.
 
-    model: a model with one vision transformer in it: timm's, torchvision's, or a ViT, DeiT or DINOv2 of Hugging Face
-        transformers. In training mode dropout on the attention is not seen.
-    layout: where to listen; none: as is known of such a model.
+    model: a model that contains one vision transformer: timm's, torchvision's, or a ViT, DeiT or DINOv2 of Hugging Face
+        transformers. Dropout on the attention, in training mode, is not in the rollout.
+    layout: the modules for the hooks; None: the known ones of such a model.
 
-    Raises ValueError for a model whose attention is not known, for one without class token, for several of them, and
-    for models of dcal (``dcal.rollout`` looks into these). So does an attention that is given a mask, and a ``with``
-    block inside another of the same hooks.
+    Raises ValueError for a model with unknown attention, without class token or with several transformers, and for
+    models of dcal (use ``dcal.rollout``); in the forward pass for attention with a mask; and for a ``with`` block
+    inside another of the same hooks.
     """
 
     def __init__(self, model: nn.Module, *, layout: Layout | None = None) -> None:
-        self._name, self._layout = type(model).__name__, layout or layout_of(model)
+        self._name, self._layout = type(model).__name__, layout or find_layout(model)
         self._handles: list[RemovableHandle] = []
-        self._seen: dict[int, tuple[Tensor, Tensor]] = {}
+        self._queries_keys: dict[int, QueriesKeys] = {}
         self._grid: tuple[int, int] | None = None
 
     @classmethod
     def by_hand(
-        cls, model: nn.Module, *, attentions: Sequence[nn.Module], read: Read, prefix: int = 1
+        cls, model: nn.Module, *, attentions: Sequence[nn.Module], read: Reader, prefix: int = 1
     ) -> RolloutHooks:
-        """For a model that is not known.
+        """Hooks on a model of an unknown family.
 
-        attentions: the attention modules of block 1 … L, each of which runs once in a forward pass.
-        read: from such a module and the first argument it is given, its (Q, K), each (B, H, tokens, d), unscaled.
-        prefix: tokens in front of the patches, of which the class token is the first.
+        attentions: the attention modules of blocks 1 … L, each of which runs once in a forward pass.
+        read: function of such a module and its first argument that returns (Q, K), each (B, H, tokens, d), unscaled.
+        prefix: number of tokens before the patches, the class token first.
 
-        Raises ValueError for attentions that are not one module a block; of what ``read`` gives, in the forward pass.
+        Raises ValueError for attentions that are not one module a block; in the forward pass for other results of
+        ``read``.
         """
         attentions = list(attentions)
         modules = {id(part) for part in attentions if isinstance(part, nn.Module)}
@@ -69,9 +70,9 @@ class RolloutHooks:
                 f"these RolloutHooks listen to {self._name} already: make others for a `with` block inside this one"
             )
         layout = self._layout
-        self._handles = [layout.entry.register_forward_pre_hook(self._begin, with_kwargs=True)]
+        self._handles = [layout.entry.register_forward_pre_hook(self._reset, with_kwargs=True)]
         for l, attention in enumerate(layout.attentions):
-            self._handles += layout.listen(attention, partial(self._keep, l))
+            self._handles += layout.listen(attention, partial(self._store, l))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,20 +81,20 @@ class RolloutHooks:
         self._handles = []
 
     @property
-    def queries_keys(self) -> list[tuple[Tensor, Tensor]]:
-        """(Q, K) of block 1 … L in the last forward pass, each (B, H, P + N, d), unscaled, without gradient.
+    def queries_keys(self) -> list[QueriesKeys]:
+        """(Q, K) of blocks 1 … L in the last forward pass, each (B, H, P + N, d), unscaled, without gradient.
 
-        Raises ValueError where not all blocks ran, or not with the same tokens.
+        Raises ValueError unless all blocks ran, with the same tokens.
         """
         depth = len(self._layout.attentions)
-        missing = [l + 1 for l in range(depth) if l not in self._seen]
+        missing = [l + 1 for l in range(depth) if l not in self._queries_keys]
         if missing:
-            what = "no forward pass" if len(missing) == depth else f"no attention of block {missing[0]}"
+            problem = "no forward pass" if len(missing) == depth else f"no attention of block {missing[0]}"
             raise ValueError(
-                f"{what} of {self._name} was seen: run model(images) inside `with dcal.RolloutHooks(model) as hooks:`; "
+                f"{problem} of {self._name} was seen: run model(images) inside `with dcal.RolloutHooks(model) as hooks:`; "
                 "in place of one that torch.compile made, run the model it was made of"
             )
-        pairs = [self._seen[l] for l in range(depth)]
+        pairs = [self._queries_keys[l] for l in range(depth)]
         shapes = {tuple(tensor.shape[i] for i in (0, 2)) for pair in pairs for tensor in pair}
         if len(shapes) > 1:
             raise ValueError(
@@ -105,12 +106,12 @@ class RolloutHooks:
     def rollout(self, layers: Layers | None = None, head_fusion: HeadFusion = "mean") -> Rollout:
         """Accumulated attention of the class token over blocks a … b.
 
-        layers: (a, b), counted from 1; none: 1 … L−1, the blocks by which a GLCA with M = 1 selects.
-        head_fusion: ``mean`` (the method's), ``max`` or ``min``, as ``rollout_row``.
-        Raises ValueError for layers that are none, and as ``queries_keys``.
+        layers: (a, b), counted from 1; None: 1 … L−1, the blocks by which a GLCA with M = 1 selects.
+        head_fusion: ``mean`` (the method's), ``max`` or ``min``, as in ``rollout_row``.
+        Raises ValueError for layers that are not 1 ≤ a ≤ b ≤ L, and as ``queries_keys``.
         """
         pairs = self.queries_keys
-        first, last = legal_layers(layers, len(pairs))
+        first, last = rollout_layers(layers, len(pairs))
         row = rollout_row(pairs[first - 1 : last], head_fusion)
         return Rollout(row, (first, last), self._layout.prefix, self._grid)
 
@@ -121,14 +122,15 @@ class RolloutHooks:
     def top_tokens(
         self, ratio: float, layers: Layers | None = None, head_fusion: HeadFusion = "mean"
     ) -> Tensor:
-        """The ⌊R·N⌋ patches with the highest response, indices among all tokens; the rest as ``rollout``."""
+        """As ``Rollout.top_tokens``; layers and errors as ``rollout``."""
         return self.rollout(layers, head_fusion).top_tokens(ratio)
 
-    def _begin(self, _module: nn.Module, args: tuple, kwargs: dict) -> None:
-        self._seen = {}
+    def _reset(self, _module: nn.Module, args: tuple, kwargs: dict) -> None:
+        """At the start of a forward pass."""
+        self._queries_keys = {}
         if self._layout.grid:
-            images = next(given_values(args, kwargs))
+            images = next(call_values(args, kwargs))
             self._grid = self._layout.grid(tuple(images.shape[-2:]))
 
-    def _keep(self, l: int, q: Tensor, k: Tensor) -> None:
-        self._seen[l] = (q, k)
+    def _store(self, l: int, q: Tensor, k: Tensor) -> None:
+        self._queries_keys[l] = (q, k)

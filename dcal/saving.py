@@ -1,7 +1,7 @@
-"""A trained model as one .safetensors file: its tensors, and in the header the configuration it is built from.
+"""A trained model as one .safetensors file: its tensors, and its configuration in the header.
 
-The file is complete in itself: loading needs no pretrained weights and no network. It holds the model alone; the
-uncertainty weights w belong to the loss.
+Loading needs no pretrained weights and no network. The file has the model alone; the uncertainty weights w belong to
+the loss.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from torch import Tensor
 
 from dcal import tensors, weight_formats
 from dcal.atomic import write_bytes
-from dcal.configuration import Configuration, configuration_of, require_buildable
+from dcal.configuration import Configuration, model_configuration, require_buildable
 from dcal.model import DCAL
 from dcal.weight_reading import WeightsError, not_finite
 
-# Raised when a file can no longer be read by the rules of the version before.
+# Increased when older versions of this code cannot read a file.
 FORMAT = 1
 SUFFIX = ".safetensors"
-# The one entry of the header's metadata.
+# The only entry of the header's metadata.
 ENTRY = "dcal"
-# GLCA's own random stream is no tensor of the model, but a random selection's outputs depend on where it stands.
+# State of GLCA's generator: not a tensor of the model, but the outputs of a random selection depend on it.
 GENERATOR = "glca.generator"
 
 
@@ -42,24 +42,24 @@ def save(
     class_names: Sequence[str] = (),
     about: dict[str, Any] | None = None,
 ) -> None:
-    """Write a model to ``path``, whole or not at all.
+    """Write a model to ``path``, completely or not at all.
 
-    class_names: by index; none: those it was loaded with. about: by name what JSON can hold, as what it was trained on;
-    a loaded model finds it in ``about``. It is not handed on when a loaded model is saved again: training may have made
-    it untrue.
-    Raises ValueError for a path without the suffix .safetensors, for names that are not one a class, for a model that
-    ``dcal.build`` could not build again or whose weights are NaN or infinite, and an ``about`` that is no JSON; OSError
+    class_names: by index; empty: those of the file it was loaded from. about: free remarks by name, in values that JSON
+    has, such as the training data; a loaded model has them as ``about``. Saving a loaded model does not copy them:
+    after more training they may be wrong.
+    Raises ValueError for a path without the suffix .safetensors, another number of names than classes, a model that
+    ``dcal.build`` could not build again or with NaN or infinite weights, and an ``about`` that is no JSON; OSError
     where the file cannot be written.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
         raise ValueError(f"{path}: a saved model's name ends in {SUFFIX}")
     names = tuple(class_names) or getattr(model, "class_names", ())
-    described = configuration_of(model, names, about)
-    require_buildable(model, described)
+    fields = model_configuration(model, names, about)
+    require_buildable(model, fields)
     try:
-        # Once to JSON and back, so that it is what a reader finds: lists for tuples, text for numbers as keys.
-        configuration = json.loads(json.dumps(asdict(described), allow_nan=False))
+        # To JSON and back, to what a reader gets: lists for tuples, text for numbers as keys.
+        configuration = json.loads(json.dumps(asdict(fields), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise ValueError(f"about has to be what JSON can hold: {error}") from error
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in _state(model).items()}
@@ -76,22 +76,24 @@ def save(
 
 
 def load(path: str | Path) -> DCAL:
-    """The model that ``save`` wrote, in eval mode on the CPU, tensors bit for bit.
+    """The model that ``save`` wrote, in eval mode on the CPU, with the same tensors bit for bit.
 
-    Its attributes ``mean``, ``std``, ``class_names`` and ``about`` are the file's; ``pretrained`` is None.
-    Raises WeightsError for a file that is missing, damaged, changed, of a newer format or of no DCAL model, for weights
-    that are NaN or infinite, and for a timm model that nobody registered.
+    Its attributes ``mean``, ``std``, ``class_names`` and ``about`` come from the file; ``pretrained`` is None.
+    Raises WeightsError for a file that is missing, damaged, changed, of a newer format or not a DCAL model, for NaN or
+    infinite weights, and for a timm model that is not registered.
     """
     path = Path(path)
     header, state = _read(path)
     try:
-        _require_whole(header, state)
+        _require_unchanged(header, state)
         if problem := not_finite(state):
             raise ValueError(f"it holds values that are no numbers: {problem}")
         configuration = Configuration.read(header["model"])
         model = configuration.build()
         if problems := tensors.differences(_state(model), state):
-            raise ValueError(f"it does not fit its own configuration: it {tensors.first_of(problems)}")
+            raise ValueError(
+                f"it does not fit its own configuration: it {tensors.differences_text(problems)}"
+            )
     except ValueError as error:
         raise WeightsError(f"{path}: {error}") from error
     if GENERATOR in state:
@@ -102,7 +104,7 @@ def load(path: str | Path) -> DCAL:
 
 
 def _state(model: DCAL) -> dict[str, Tensor]:
-    """All that the model's outputs depend on."""
+    """All tensors on which the model's outputs depend, by name."""
     state = model.state_dict()
     if model.glca is not None and model.glca.settings.select == "random":
         state[GENERATOR] = model.glca.generator.get_state()
@@ -110,16 +112,17 @@ def _state(model: DCAL) -> dict[str, Tensor]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Header and tensors of a file. Raises WeightsError."""
     if not os.path.isfile(path):
-        found = "it is no file" if os.path.exists(path) else "no such file"
-        raise WeightsError(f"{path}: {found}; expected a model that dcal.save wrote")
+        problem = "it is no file" if os.path.exists(path) else "no such file"
+        raise WeightsError(f"{path}: {problem}; expected a model that dcal.save wrote")
     try:
-        with safetensors.safe_open(path, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-            state = {name: opened.get_tensor(name) for name in opened.keys()}
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}
     except MemoryError:
         raise
-    except Exception as error:  # whatever a damaged header makes of the reader
+    except Exception as error:  # a damaged header causes errors of many kinds
         damage = weight_formats.defect(path)
         if path.suffix != SUFFIX:
             damage = damage if "but" in damage else f"no {SUFFIX} file: {error}"
@@ -136,8 +139,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return header, state
 
 
-def _require_whole(header: dict[str, Any], state: dict[str, Tensor]) -> None:
-    """Raises ValueError unless configuration and tensors are those that were written."""
+def _require_unchanged(header: dict[str, Any], state: dict[str, Tensor]) -> None:
+    """Raises ValueError unless configuration and tensors have the digests of the header."""
     if not isinstance(header, dict) or not isinstance(header.get("model"), dict):
         raise ValueError("it is damaged: its header has no model")
     if header.get("format") != FORMAT:
@@ -151,5 +154,6 @@ def _require_whole(header: dict[str, Any], state: dict[str, Tensor]) -> None:
 
 
 def _digest(configuration: dict[str, Any]) -> str:
+    """SHA-256 of a configuration, independent of the order of its keys."""
     text = json.dumps(configuration, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

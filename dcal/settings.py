@@ -1,6 +1,6 @@
-"""The options of the method, each with the paper's choice (or the reading settled in README.md) as default.
+"""The options of the method. Defaults are the paper's choices; where the paper is open, README.md gives the reason.
 
-No torch here: recipes and listings read these names and types without loading it.
+No import of torch: recipes and listings read these names and types without it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ Stream = Literal["own", "figure"]
 Pairing = Literal["batch", "loader", "same", "other", "half", "hardest", "mixed"]
 Regulariser = Literal["pwca", "image_noise", "label_noise", "kv_noise"]
 
-# Pairings whose partners come beside the batch, as a second one; the others are found in the batch itself.
-BROUGHT_PAIRINGS = ("loader", "same", "other", "half")
-# Of those in the batch, the ones that look at classes and features.
-BY_FEATURES = ("hardest", "mixed")
+# Pairings with a second batch of partners; the others pair within the batch.
+SECOND_BATCH_PAIRINGS = ("loader", "same", "other", "half")
+# Pairings within the batch by class and feature distance.
+FEATURE_PAIRINGS = ("hardest", "mixed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +27,14 @@ class GLCASettings:
     """Global-local cross-attention (Eq. 3).
 
     blocks: M, number of GLCA blocks, parallel to the last M self-attention blocks.
-    ratio: R, share of the patch tokens taken as local queries (0.1 for FGVC, 0.3 for Re-ID).
-    init: ``copy`` starts from the last self-attention block's weights, ``random`` from timm's initialisation.
-    readout: ``cls`` reads GLCA's class token, ``mean`` averages the selected local tokens' outputs.
-    select: ``rollout`` takes the highest accumulated attention (Eq. 2). The paper's ablations: ``random``, and
-        ``attention``, the class token's attention in the last block before GLCA's, the penultimate one for M = 1.
-    keys: ``global`` keys and values (Eq. 3). The paper's ablation ``local``: those of the local tokens alone, the class
-        token and the selected patches, which is self-attention among them; from the second block on they are what the
-        block before made of them.
+    ratio: R, share of the patch tokens that are local queries (0.1 for FGVC, 0.3 for Re-ID).
+    init: start values. ``copy``: the weights of the self-attention blocks beside it; ``random``: timm's.
+    readout: feature. ``cls``: GLCA's class token; ``mean``: the mean of the selected patches' outputs.
+    select: local queries. ``rollout``: the highest accumulated attention (Eq. 2). The paper's ablations: ``random``,
+        and ``attention``, the class token's attention in the last block before GLCA's, the penultimate one for M = 1.
+    keys: ``global`` keys and values (Eq. 3). The paper's ablation ``local``: keys and values of the local tokens alone,
+        the class token and the selected patches, which is self-attention among them; each further block takes the
+        tokens of the block before.
     """
 
     blocks: int = 1
@@ -59,20 +59,19 @@ class GLCASettings:
 class PWCASettings:
     """Pair-wise cross-attention (Eq. 4), training only.
 
-    blocks: T, number of PWCA blocks; with T < L the last T blocks are pair-wise, the others plain self-attention.
-    stream: ``own`` carries a PWCA stream of image 1 through all blocks; ``figure`` is the overview figure taken
-        literally: queries and residual from image 1's self-attention stream, distractor keys and values from the
-        previous PWCA output.
-    pairing: ``batch`` draws partners inside the batch (nobody is its own), ``loader`` takes a second,
-        independently shuffled batch. ``same``, ``other``, ``half``: a second batch of partners of the same class, of
-        another, of either with equal chance. In the batch: ``hardest``, the nearest image of another class by feature
-        distance; ``mixed``, the nearest, the middle or the farthest of these with equal chance.
-    regulariser: ``pwca``, or what takes its place as the second stream in the paper's comparison, where stream and
-        pairing have no meaning. ``kv_noise``: K2 and V2 are Gaussian noise with the mean and standard deviation of K1
-        and V1, of each image, head and channel over its tokens. ``image_noise``, ``label_noise``: plain self-attention
-        (T = L) on the same image with Gaussian noise, and on the same image with another class's label.
-    noise: of ``image_noise`` the standard deviation in units of the normalised pixels, of ``label_noise`` the share
-        of labels that are another class's; without meaning otherwise.
+    blocks: T, number of PWCA blocks; with T < L the last T blocks are pair-wise, the others self-attention alone.
+    stream: ``own``: a PWCA stream of image 1 through all blocks. ``figure``: literally the overview figure, queries and
+        residual from image 1's self-attention stream, distractor keys and values from the previous PWCA output.
+    pairing: ``batch``: random partners in the batch (no image is its own). ``loader``: a second, independently shuffled
+        batch. ``same``, ``other``, ``half``: a second batch of partners of the same class, of another, of either with
+        equal chance. In the batch: ``hardest``, the nearest image of another class by feature distance; ``mixed``, the
+        nearest, the middle or the farthest of these with equal chance.
+    regulariser: ``pwca``, or another second stream in its place (the paper's comparison), without stream and pairing.
+        ``kv_noise``: K2 and V2 are Gaussian noise with the mean and standard deviation of K1 and V1, for each image,
+        head and channel over the tokens. ``image_noise``, ``label_noise``: self-attention (T = L) of the same image
+        with Gaussian noise, and of the same image with another class's label.
+    noise: standard deviation in units of the normalised pixels for ``image_noise``, share of labels that are another
+        class's for ``label_noise``; no effect otherwise.
     """
 
     blocks: int = 12
@@ -92,27 +91,27 @@ class PWCASettings:
 
     @property
     def brings_partners(self) -> bool:
-        """Whether every batch comes with a second one, of the partners."""
-        return self.regulariser == "pwca" and self.pairing in BROUGHT_PAIRINGS
+        """Whether each batch needs a second one, of the partners."""
+        return self.regulariser == "pwca" and self.pairing in SECOND_BATCH_PAIRINGS
 
     @property
     def needs_whole_depth(self) -> bool:
-        """Whether the second stream is a whole forward pass of its own, for which T can only be L."""
+        """Whether the second stream is a complete second forward pass, so that T must be L."""
         return self.regulariser in ("image_noise", "label_noise")
 
     @property
     def pairs_by_features(self) -> bool:
-        """Whether partners in the batch are found by classes and features."""
-        return self.regulariser == "pwca" and self.pairing in BY_FEATURES
+        """Whether partners in the batch are selected by class and feature distance."""
+        return self.regulariser == "pwca" and self.pairing in FEATURE_PAIRINGS
 
     @property
     def pairs_in_batch(self) -> bool:
-        """Whether partners are found among the images of a batch."""
-        return self.regulariser == "pwca" and self.pairing not in BROUGHT_PAIRINGS
+        """Whether partners are images of the same batch."""
+        return self.regulariser == "pwca" and self.pairing not in SECOND_BATCH_PAIRINGS
 
 
 def require_choice(name: str, value: str, literal: object) -> None:
-    """Raises ValueError, with the choices, for a value that is none of a Literal's."""
+    """Raises ValueError, with the choices, for a value that is not in a Literal. name: of the option."""
     choices = literal.__args__  # type: ignore[attr-defined]
     if value not in choices:
         raise ValueError(f"{name} is {value!r}: expected one of {', '.join(choices)}")

@@ -1,4 +1,4 @@
-"""Tensors by name: how two sets of them differ, and the digest of one."""
+"""Tensors by name: differences between two states, and the digest of one."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-NAMED = 4  # differences told in full
+NAME_LIMIT = 4  # differences that a message names
 
 
-def differences(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
-    """Every way in which found is not a state of expected's kind, to read on from "it"; [] where names, shapes and
-    dtypes are the same.
-    """
-    problems = [f"lacks {name}" for name in expected if name not in found]
-    problems += [f"has {name}, which it should not" for name in found if name not in expected]
-    for name, wanted in expected.items():
-        tensor = found.get(name)
-        if tensor is not None and tensor.shape != wanted.shape:
-            problems.append(f"has {name} of shape {tuple(tensor.shape)} instead of {tuple(wanted.shape)}")
-        elif tensor is not None and tensor.dtype != wanted.dtype:
-            problems.append(f"has {name} in {_plain(tensor.dtype)} instead of {_plain(wanted.dtype)}")
+def differences(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
+    """Differences in names, shapes and dtypes, as phrases after "it"; [] where there are none."""
+    problems = [f"lacks {name}" for name in expected if name not in state]
+    problems += [f"has {name}, which it should not" for name in state if name not in expected]
+    for name, model in expected.items():
+        tensor = state.get(name)
+        if tensor is not None and tensor.shape != model.shape:
+            problems.append(f"has {name} of shape {tuple(tensor.shape)} instead of {tuple(model.shape)}")
+        elif tensor is not None and tensor.dtype != model.dtype:
+            problems.append(
+                f"has {name} in {_dtype_name(tensor.dtype)} instead of {_dtype_name(model.dtype)}"
+            )
     return problems
 
 
-def first_of(problems: list[str]) -> str:
-    """Differences as one sentence: the first few, and how many more."""
-    more = f" and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
-    return f"{', '.join(problems[:NAMED])}{more}"
+def differences_text(problems: list[str]) -> str:
+    """The first differences as one phrase, and the number of the others."""
+    more = f" and {len(problems) - NAME_LIMIT} more" if len(problems) > NAME_LIMIT else ""
+    return f"{', '.join(problems[:NAME_LIMIT])}{more}"
 
 
 def sha256(state: Mapping[str, Tensor]) -> str:
-    """Digest of all tensors, by name, bit for bit."""
+    """SHA-256 of all tensors with their names, dtypes and shapes."""
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
@@ -42,5 +42,5 @@ def sha256(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _plain(dtype: torch.dtype) -> str:
+def _dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")

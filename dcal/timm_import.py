@@ -5,9 +5,9 @@ from importlib.abc import MetaPathFinder
 
 
 class _RefuseWandbToTimm(MetaPathFinder):
-    """Answer timm's own ``import wandb`` as if it were not installed; every other import is as before.
+    """Import hook by which W&B is not installed for timm's own ``import wandb``; other imports do not change.
 
-    ``timm.utils.summary`` imports it wherever it is installed, in every process, for a function that is not used here.
+    ``timm.utils.summary`` imports it wherever it is installed, for a function that is not used here.
     """
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
@@ -21,6 +21,6 @@ class _RefuseWandbToTimm(MetaPathFinder):
 
 
 def refuse_wandb_to_timm() -> None:
-    """Install the finder above, once."""
+    """Install this import hook, once."""
     if not any(type(finder).__name__ == _RefuseWandbToTimm.__name__ for finder in sys.meta_path):
         sys.meta_path.insert(0, _RefuseWandbToTimm())

@@ -1,4 +1,4 @@
-"""What a torch file says of its tensors, read from its pickles without importing anything that they name (no torch)."""
+"""Names and storages of the tensors in a torch file, read from its pickles without running their code (no torch)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ _ITEM_BYTES = {
 }
 
 
-class Inert:
-    """Stands for whatever a pickle names; takes every call. storage: key of the storage that it is made from, or ""."""
+class Placeholder:
+    """Stands for any class or object in a pickle and takes any call. storage: key of its tensor's storage, or ""."""
 
     def __init__(self, *arguments: object, storage: str = "", **_: object) -> None:
-        self.storage = storage or next((one.storage for one in arguments if isinstance(one, Inert)), "")
+        self.storage = storage or next(
+            (argument.storage for argument in arguments if isinstance(argument, Placeholder)), ""
+        )
 
-    def __call__(self, *_: object, **__: object) -> Inert:
+    def __call__(self, *_: object, **__: object) -> Placeholder:
         return self
 
     def __setitem__(self, *_: object) -> None:
@@ -45,16 +47,17 @@ class Inert:
 
 
 class NamedTensors(dict):
-    """Stands for an OrderedDict; a model's state has attributes, which are not kept."""
+    """Stands for an OrderedDict; the attributes of a model's state are dropped."""
 
     def __setstate__(self, _: object) -> None:
         pass
 
 
 class Outline(pickle.Unpickler):
-    """Reads which storages a file has, how large they are, and the tensors' names. Nothing of the file runs.
+    """Unpickler that reads a file's storages and the tensors' names and runs no code of the file.
 
-    By a storage's key: elements, their number; kinds, torch's name of their type, such as ``HalfStorage``.
+    By a storage's key: elements, their number; kinds, torch's name of their type, such as ``HalfStorage``; names of
+    tensors.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -69,19 +72,19 @@ class Outline(pickle.Unpickler):
         return content
 
     def find_class(self, module: str, name: str) -> type:
-        return NamedTensors if name == "OrderedDict" else type(name, (Inert,), {})
+        return NamedTensors if name == "OrderedDict" else type(name, (Placeholder,), {})
 
-    def persistent_load(self, saved: tuple) -> Inert:
+    def persistent_load(self, saved: tuple) -> Placeholder:
         _, kind, key, _, elements, *_ = saved
         self.elements[key], self.kinds[key] = elements, kind.__name__
-        return Inert(storage=key)
+        return Placeholder(storage=key)
 
     def item_bytes(self, key: str) -> int:
-        """Bytes of one element. Raises KeyError for a type that is not known here."""
+        """Bytes of one element of a storage. Raises KeyError for an unknown type."""
         return _ITEM_BYTES[self.kinds[key]]
 
     def _name(self, content: object, name: str) -> None:
-        if isinstance(content, Inert) and content.storage:
+        if isinstance(content, Placeholder) and content.storage:
             self.names.setdefault(content.storage, name)
         elif isinstance(content, dict):
             for key, value in content.items():
@@ -89,9 +92,10 @@ class Outline(pickle.Unpickler):
 
 
 def legacy_head(stream: BinaryIO) -> Outline | None:
-    """The outline of a file in torch's format before 1.6, None if it is none: magic number, protocol, machine, object.
+    """Outline of a file in torch's format before 1.6 (pickles of magic number, protocol, machine, object); None for
+    another file.
 
-    The stream stands before the last pickle then. Raises whatever a damaged pickle raises.
+    Afterwards the stream is before the last pickle. Raises any error that a damaged pickle causes.
     """
     if Outline(stream).load() != _LEGACY_MAGIC:
         return None
@@ -103,9 +107,9 @@ def legacy_head(stream: BinaryIO) -> Outline | None:
 
 
 def legacy_storages(stream: BinaryIO, outline: Outline) -> Iterator[tuple[str, int]]:
-    """(key, number of elements) of the storages behind the last pickle, the storages' keys.
+    """(key, number of elements) of each storage. They follow the last pickle, which has their keys.
 
-    Where one is given the stream stands before its elements, and afterwards goes on behind them.
+    When a pair is yielded, the stream is before the storage's elements.
     """
     for key in Outline(stream).load():
         count = struct.unpack("<q", stream.read(8))[0]

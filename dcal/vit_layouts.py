@@ -1,8 +1,8 @@
-"""Where the queries and keys of other people's vision transformers pass by, so that hooks can listen there.
+"""Attention modules of vision transformers of other libraries, for hooks on their queries and keys.
 
-Those of timm, torchvision and Hugging Face transformers whose attention is softmax(QKᵀ/√d) with nothing added to the
-scores, and whose first token is the class token. torchvision and transformers are recognised by the names of their
-modules and never imported.
+Known are those of timm, torchvision and Hugging Face transformers whose attention is softmax(QKᵀ/√d) without a bias,
+and whose first token is the class token. torchvision and transformers are recognised by the names of their modules and
+not imported.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from dcal.attention_listening import Keep, listen_to_multihead, listen_to_outputs, split_heads
+from dcal.attention_listening import Receiver, listen_to_multihead, listen_to_outputs, split_heads
 from dcal.class_token import ClassTokenBackbone
 from dcal.swin import Swin
 
-KNOWN = (
+KNOWN_MODELS = (
     "timm's VisionTransformer with plain multi-head attention, torchvision's VisionTransformer, and ViT, DeiT and "
     "DINOv2 (with or without registers) of Hugging Face transformers; timm's Cait needs no hooks, dcal.rollout knows it"
 )
-BY_HAND = (
+HELP = (
     "For another say which its attention modules are and how to read them: dcal.RolloutHooks.by_hand(model, "
     "attentions=[…], read=f), f(module, tokens) giving (Q, K), each (B, heads, tokens, width of a head). Or give (Q, "
     "K) of every block to dcal.rollout_row, or explicit maps to dcal.rollout_matrix, without hooks"
@@ -35,48 +35,53 @@ _TRANSFORMERS = ("vit", "deit", "dinov2", "dinov2_with_registers")
 
 @dataclass(frozen=True)
 class Layout:
-    """attentions: of block 1 … L. listen: sets hooks on one of them that hand on its (Q, K). entry: gets the images as
-    its first argument in every forward pass, before any block. prefix: tokens in front of the patches. grid: from the
-    images' height and width to the patches' rows and columns; None where nobody knows.
+    """Parts of a vision transformer that hooks need.
+
+    attentions: the attention modules of blocks 1 … L. listen: function of one of them that sets hooks on it, which
+    store its (Q, K). entry: the module that gets the images as its first argument, before any block. prefix: number of
+    tokens before the patches. grid: function of the images' height and width that returns the patches' rows and
+    columns; None where unknown.
     """
 
     attentions: Sequence[nn.Module]
-    listen: Callable[[nn.Module, Keep], list[RemovableHandle]]
+    listen: Callable[[nn.Module, Receiver], list[RemovableHandle]]
     entry: nn.Module
     prefix: int
     grid: Callable[[tuple[int, int]], tuple[int, int]] | None
 
 
-def layout_of(model: nn.Module) -> Layout:
-    """The one vision transformer in a model. Raises ValueError for none, for several, and for a model of dcal."""
+def find_layout(model: nn.Module) -> Layout:
+    """Layout of the vision transformer in a model. Raises ValueError for none, several, and a model of dcal."""
     name = type(model).__name__
     if any(isinstance(module, ClassTokenBackbone | Swin) for module in model.modules()):
         raise ValueError(
             f"{name} is or holds a model of dcal, which runs its blocks by functions of its own: no hooks are needed, "
             "give that model itself to dcal.rollout(model, images) or dcal.inspect(model, images)"
         )
-    found = [layout for module in model.modules() if (layout := _layout(module))]
-    if len(found) > 1:
-        raise ValueError(f"{name} has {len(found)} vision transformers: set the hooks on one of them")
-    if not found:
+    layouts = [layout for module in model.modules() if (layout := _layout(module))]
+    if len(layouts) > 1:
+        raise ValueError(f"{name} has {len(layouts)} vision transformers: set the hooks on one of them")
+    if not layouts:
         kinds = [type(module).__name__ for module in model.modules()]
-        counted = Counter(kind for kind in kinds if "attention" in kind.lower() or "attn" in kind.lower())
-        named = ", ".join(f"{count} {kind}" for kind, count in counted.items()) or "no module of that name"
-        raise ValueError(f"{name} has no attention that is known (found: {named}). Known: {KNOWN}. {BY_HAND}")
-    return found[0]
+        counts = Counter(kind for kind in kinds if "attention" in kind.lower() or "attn" in kind.lower())
+        modules = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "no module of that name"
+        raise ValueError(
+            f"{name} has no attention that is known (found: {modules}). Known: {KNOWN_MODELS}. {HELP}"
+        )
+    return layouts[0]
 
 
 def _layout(module: nn.Module) -> Layout | None:
-    """Of a vision transformer itself; None for whatever else, and for one whose attention is not known."""
+    """Layout of a vision transformer; None for other modules, and for unknown attention."""
     if isinstance(module, VisionTransformer):
         return _timm(module)
-    places = {kind.__module__ for kind in type(module).__mro__}
-    if "torchvision.models.vision_transformer" in places and hasattr(module, "conv_proj"):
+    origins = {kind.__module__ for kind in type(module).__mro__}
+    if "torchvision.models.vision_transformer" in origins and hasattr(module, "conv_proj"):
         return _torchvision(module)
     for family in _TRANSFORMERS:
-        place = f"transformers.models.{family}.modeling_{family}"
-        if place in places and hasattr(getattr(module, "embeddings", None), "cls_token"):
-            return _transformers(module, place)
+        origin = f"transformers.models.{family}.modeling_{family}"
+        if origin in origins and hasattr(getattr(module, "embeddings", None), "cls_token"):
+            return _transformers(module, origin)
     return None
 
 
@@ -97,9 +102,9 @@ def _torchvision(vit: nn.Module) -> Layout:
     return Layout(attentions, listen_to_multihead, vit.conv_proj, 1, grid)
 
 
-def _transformers(vit: nn.Module, place: str) -> Layout | None:
-    parts = [module for module in vit.modules() if type(module).__module__ == place]
-    for names in (("q_proj", "k_proj"), ("query", "key")):  # the second in transformers 5.0
+def _transformers(vit: nn.Module, origin: str) -> Layout | None:
+    parts = [module for module in vit.modules() if type(module).__module__ == origin]
+    for names in (("q_proj", "k_proj"), ("query", "key")):  # the second pair in transformers 5.0
         attentions = [module for module in parts if all(hasattr(module, name) for name in names)]
         if attentions:
             listen = partial(listen_to_outputs, *names, split_heads)
@@ -109,10 +114,12 @@ def _transformers(vit: nn.Module, place: str) -> Layout | None:
 
 
 def _prefix(embeddings: nn.Module) -> int:
+    """Number of tokens before the patches, of transformers' embeddings."""
     names = ("cls_token", "distillation_token", "register_tokens")
     tokens = (getattr(embeddings, name, None) for name in names)
     return sum(token.shape[1] for token in tokens if token is not None)
 
 
 def _patches(side: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of patches. side, size: height and width of a patch and of the image, in pixels."""
     return size[0] // side[0], size[1] // side[1]

@@ -1,7 +1,7 @@
-"""What each backbone family's published files need to become a timm model's tensors: names, and tables of positions.
+"""Conversion of each backbone family's published tensors to a timm model's: names, and sizes of tables of positions.
 
-timm's own ``checkpoint_filter_fn`` of the family does the resizing where it has one; CaiT's position embedding, which
-timm does not resize, is resampled as timm resamples a ViT's.
+timm's ``checkpoint_filter_fn`` of the family resizes where it can; CaiT's position embedding, which timm does not
+resize, is resampled as timm resamples a ViT's.
 """
 
 from __future__ import annotations
@@ -16,36 +16,38 @@ from torch import Tensor, nn
 State = dict[str, Tensor]
 
 
-class Family(ABC):
-    """positions: pattern of the tensors that depend on the input size, and which of their axes counts positions."""
+class WeightFamily(ABC):
+    """Conversion of one family's files.
+
+    positions: pattern of the names of tensors that depend on the input size, and their axis of positions.
+    """
 
     positions = (r"pos_embed", 1)
 
-    def named(self, state: State) -> State:
-        """The file's tensors under the names that timm's model has for them."""
+    def rename(self, state: State) -> State:
+        """A file's tensors by the names in timm's model."""
         return state
 
     @abstractmethod
-    def fitted(self, state: State, model: nn.Module, native: nn.Module) -> State:
-        """The tensors with tables of positions resized to the model's. native: the model at the input size that the
-        weights were trained for."""
+    def resize(self, state: State, model: nn.Module, native: nn.Module) -> State:
+        """The tensors, with tables of positions of the model's size. native: the model at the weights' input size."""
 
 
-class ViT(Family):
+class ViTWeights(WeightFamily):
     """ViT, DeiT and the R50 hybrid."""
 
-    def fitted(self, state: State, model: nn.Module, native: nn.Module) -> State:
+    def resize(self, state: State, model: nn.Module, native: nn.Module) -> State:
         return vision_transformer.checkpoint_filter_fn(state, model)
 
 
-class CaiT(Family):
-    """Published from a data-parallel model: every name has ``module.`` in front. The position embedding has no place
-    for the class token, which joins behind the patch blocks."""
+class CaiTWeights(WeightFamily):
+    """CaiT, whose published files are of a data-parallel model: every name begins with ``module.``. The position
+    embedding is of the patches alone."""
 
-    def named(self, state: State) -> State:
+    def rename(self, state: State) -> State:
         return cait.checkpoint_filter_fn(state)
 
-    def fitted(self, state: State, model: nn.Module, native: nn.Module) -> State:
+    def resize(self, state: State, model: nn.Module, native: nn.Module) -> State:
         old, new = native.patch_embed.grid_size, model.patch_embed.grid_size
         if old == new:
             return state
@@ -60,14 +62,14 @@ class CaiT(Family):
         return state | {"pos_embed": resized}
 
 
-class Swin(Family):
-    """The authors' files have stage s's downsampling at its end, timm's at the beginning of stage s + 1; and they hold
-    index and mask buffers, which timm computes. A table of relative positions is resized where the feature map is
-    smaller than the window."""
+class SwinWeights(WeightFamily):
+    """Swin, whose published files have a stage's downsampling at its end, timm at the beginning of the next stage; and
+    they contain index and mask buffers, which timm computes. A table of relative positions changes its size where the
+    feature map is smaller than the window."""
 
     positions = (r".*\.relative_position_bias_table", 0)
 
-    def named(self, state: State) -> State:
+    def rename(self, state: State) -> State:
         state = {
             name: value
             for name, value in state.items()
@@ -77,20 +79,20 @@ class Swin(Family):
             return state
         return {
             re.sub(
-                r"^layers\.(\d+)\.downsample", lambda found: f"layers.{int(found[1]) + 1}.downsample", name
+                r"^layers\.(\d+)\.downsample", lambda match: f"layers.{int(match[1]) + 1}.downsample", name
             ): value
             for name, value in state.items()
         }
 
-    def fitted(self, state: State, model: nn.Module, native: nn.Module) -> State:
+    def resize(self, state: State, model: nn.Module, native: nn.Module) -> State:
         return swin_transformer.checkpoint_filter_fn(state, model)
 
 
-def family_of(model: nn.Module) -> Family | None:
-    """The family of a timm model, or None if its files cannot be loaded here."""
-    known = (
-        (vision_transformer.VisionTransformer, ViT),
-        (cait.Cait, CaiT),
-        (swin_transformer.SwinTransformer, Swin),
+def find_family(model: nn.Module) -> WeightFamily | None:
+    """The family of a timm model, or None for one whose files cannot be loaded here."""
+    families = (
+        (vision_transformer.VisionTransformer, ViTWeights),
+        (cait.Cait, CaiTWeights),
+        (swin_transformer.SwinTransformer, SwinWeights),
     )
-    return next((family() for kind, family in known if isinstance(model, kind)), None)
+    return next((family() for kind, family in families if isinstance(model, kind)), None)

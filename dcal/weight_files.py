@@ -1,4 +1,4 @@
-"""Where the file of a pretrained tag lies: a folder of files, or the Hugging Face hub's cache (no torch)."""
+"""Location of a pretrained tag's file: a folder of files, or the Hugging Face hub's cache (no torch)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".npz")
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
-# Names under which the authors of the weights publish them.
+# File names in the authors' publications.
 PUBLISHED_NAMES = {
     "deit_tiny_patch16_224.fb_in1k": ("deit_tiny_patch16_224-a1311bcf.pth",),
     "deit_small_patch16_224.fb_in1k": ("deit_small_patch16_224-cd65a155.pth",),
@@ -22,7 +22,7 @@ PUBLISHED_NAMES = {
 
 
 def file_names(tag: str) -> tuple[str, ...]:
-    """File names under which a tag's weights are looked for in a folder, in order of preference."""
+    """Possible file names of a tag's weights in a folder, in order of preference."""
     return (
         *(tag + suffix for suffix in SUFFIXES),
         *PUBLISHED_NAMES.get(tag, ()),
@@ -36,21 +36,21 @@ def find_in_folder(tag: str, folder: Path) -> Path | None:
 
 
 def hub_repository(tag: str) -> str:
-    """The hub repository that holds a timm tag's weights."""
+    """Hub repository of a timm tag's weights."""
     return f"timm/{tag}"
 
 
 def find_in_hub_cache(tag: str) -> Path | None:
-    """The tag's file in the local hub cache, or None; never asks the network."""
+    """The tag's file in the local hub cache, or None; without network."""
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
     repository = cache / f"models--{hub_repository(tag).replace('/', '--')}"
     snapshots = sorted(path for path in repository.glob("snapshots/*") if os.path.isdir(path))
     current = repository / "refs" / "main"
-    if os.path.isfile(current):  # the revision the hub calls newest comes first
-        with contextlib.suppress(OSError):  # unreadable, it only decides the order
-            wanted = current.read_bytes().decode(errors="replace").strip()
-            snapshots.sort(key=lambda path: path.name != wanted)
+    if os.path.isfile(current):  # the newest revision on the hub comes first
+        with contextlib.suppress(OSError):  # it only gives the order
+            newest = current.read_bytes().decode(errors="replace").strip()
+            snapshots.sort(key=lambda path: path.name != newest)
     return next(
         (path for snapshot in snapshots for name in HUB_FILES if os.path.isfile(path := snapshot / name)),
         None,
@@ -58,5 +58,5 @@ def find_in_hub_cache(tag: str) -> Path | None:
 
 
 def hub_is_offline() -> bool:
-    """True where the environment forbids the hub (compute nodes)."""
+    """Whether the environment forbids the hub (compute nodes)."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")

@@ -1,4 +1,4 @@
-"""Whether a weights file is whole, told from its own structure, without loading a tensor (no torch)."""
+"""Check that a weights file is complete, by its structure, without loading a tensor (no torch)."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import BinaryIO
 from dcal import torch_outline
 
 _PUBLISHED_DIGEST_DIGITS = 8  # deit_tiny_patch16_224-a1311bcf.pth: torch hub's convention
-_MOST_INFLATED = 20  # times its size that an archive may unpack to: weights hardly compress
-_SMALL = 2**28  # bytes that an archive may unpack to in any case
-IS_FOLDER = 0x10  # in a zip directory's external attributes, MS-DOS's mark
+_MOST_INFLATED = 20  # maximum ratio of an archive's content to its size: weights hardly compress
+_SMALL = 2**28  # bytes of content that any archive may have
+IS_FOLDER = 0x10  # MS-DOS's mark in the external attributes of a zip member
 
 
 def defect(file: Path, *, thorough: bool = False) -> str:
-    """What is wrong with a weights file, e.g. ``truncated: 1,024 bytes, expected 22,883,704``; "" if it is whole.
+    """Defect of a weights file, e.g. ``truncated: 1,024 bytes, expected 22,883,704``; "" if it is complete.
 
-    Lengths that the file itself states are compared with its size; thorough: checksums of .npz and .pth members are
-    computed as well, which reads all of it. Answers are kept until the file's size or date changes.
+    Compares the lengths in the file with its size. thorough: also computes checksums of .npz and .pth members, which
+    reads the whole file. Results are cached until the file's size or date changes.
     """
     try:
-        known = file.stat()
+        status = file.stat()
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    if not stat.S_ISREG(known.st_mode):  # opening a named pipe would wait for ever
+    if not stat.S_ISREG(status.st_mode):  # opening a named pipe would wait for ever
         return "no file but a folder, a pipe or a device"
-    return _defect(file, known.st_size, known.st_mtime_ns, thorough)
+    return _defect(file, status.st_size, status.st_mtime_ns, thorough)
 
 
 @functools.lru_cache(maxsize=256)
@@ -54,7 +54,7 @@ def _defect(file: Path, size: int, _date: int, thorough: bool) -> str:
 
 
 def other_kind(head: bytes) -> str:
-    """What a file is that servers and tools leave in the place of weights, by its first bytes, or ""."""
+    """Kind of a file that servers or tools put in place of weights, by its first bytes, or ""."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer, which stands for the weights: `git lfs pull` fetches them"
@@ -68,7 +68,7 @@ def other_kind(head: bytes) -> str:
 
 
 def _safetensors(stream: BinaryIO, size: int) -> str:
-    """8 bytes: length of the JSON header, which has the place of every tensor behind it."""
+    """Defect of a .safetensors: 8 bytes with the header's length, a JSON header with the tensors' offsets, tensors."""
     length = int.from_bytes(stream.read(8), "little")
     if size < 8 or length > 100_000_000:  # the format's own limit
         return f"no .safetensors ({size:,} bytes that do not begin as one)"
@@ -84,32 +84,32 @@ def _safetensors(stream: BinaryIO, size: int) -> str:
 
 
 def _archive(stream: BinaryIO, thorough: bool) -> str:
-    """A zip's directory stands at its end; every member it names must begin where it says."""
+    """Defect of a zip archive: each member must begin at its offset in the directory, which is at the end."""
     try:
         with zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
             if not members:
                 return "an empty archive"
-            unpacked = sum(member.file_size for member in members)
-            packed = sum(member.compress_size for member in members)
-            if unpacked > max(_SMALL, _MOST_INFLATED * packed):
-                return f"no weights file: an archive of {packed:,} bytes that unpacks to {unpacked:,}"
+            content_bytes = sum(member.file_size for member in members)
+            archive_bytes = sum(member.compress_size for member in members)
+            if content_bytes > max(_SMALL, _MOST_INFLATED * archive_bytes):
+                return f"no weights file: an archive of {archive_bytes:,} bytes that unpacks to {content_bytes:,}"
             for member in members:
                 stream.seek(member.header_offset)
                 if stream.read(4) != b"PK\x03\x04":
                     return f"damaged: {member.filename} is not where the archive's directory says"
-                if member.external_attr & IS_FOLDER:  # torch reads such a member as zeros, without a word
+                if member.external_attr & IS_FOLDER:  # torch reads such a member as zeros, without an error
                     return f"damaged: {member.filename} is marked as a folder"
-            damaged = archive.testzip() if thorough else None
+            bad_member = archive.testzip() if thorough else None
     except OSError:
         raise
-    except Exception as error:  # a damaged directory raises by where its bytes go wrong
+    except Exception as error:  # a damaged directory causes errors of many kinds
         return f"truncated or damaged: {str(error) or type(error).__name__}"
-    return f"damaged: {damaged} has another checksum than the archive says" if damaged else ""
+    return f"damaged: {bad_member} has another checksum than the archive says" if bad_member else ""
 
 
 def _legacy(stream: BinaryIO, size: int) -> str:
-    """torch before 1.6: the lengths that its pickles state must be those of the storages behind them."""
+    """Defect of torch's format before 1.6: the lengths in its pickles must be those of the storages behind them."""
     foreign = f"no weights file ({size:,} bytes, neither a zip nor torch's format before 1.6)"
     if stream.peek(1)[:1] != b"\x80":
         return foreign
@@ -123,15 +123,13 @@ def _legacy(stream: BinaryIO, size: int) -> str:
                 return (
                     f"damaged: storage {key} has {count:,} elements, {outline.elements[key]:,} were expected"
                 )
-    except (
-        Exception
-    ):  # a damaged pickle raises whatever it likes; before the object is read, it may be no torch file
+    except Exception:  # from a damaged pickle; without an outline it may be no torch file
         return _truncated(size, "more") if outline else foreign
     return "" if stream.tell() == size else _wrong_length(size, stream.tell())
 
 
-def contradicted_name(file: Path, sha256: str) -> str:
-    """The start of a digest in a published file's name that its content does not have, or ""."""
+def digest_contradiction(file: Path, sha256: str) -> str:
+    """Digits of the digest in a published file's name if they are not those of ``sha256``, the content's; else ""."""
     digits = file.stem.rpartition("-")[2]
     is_digest = len(digits) == _PUBLISHED_DIGEST_DIGITS and set(digits) <= set("0123456789abcdef")
     return digits if is_digest and not sha256.startswith(digits) else ""

@@ -1,6 +1,6 @@
-"""weights.json: what a folder of pretrained weights is known to hold, by timm tag (no torch).
+"""weights.json, the manifest of a folder of pretrained weights, by timm tag (no torch).
 
-`make weights` writes it; whoever loads from the folder is held to it.
+`make weights` writes it; weights that are loaded from the folder must agree with it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _LIMIT = 10 * 2**20  # bytes
 
 @dataclass(frozen=True)
 class Entry:
-    """A tag's file. file: name relative to the folder; size: bytes; source: address or file it was fetched from,
-    ``found`` where it was in the folder already."""
+    """A tag's file. file: name relative to the folder. size: bytes. source: its address or original file; ``found`` for
+    one already in the folder."""
 
     tag: str
     file: str
@@ -28,14 +28,14 @@ class Entry:
 
 
 def read(folder: Path) -> dict[str, Entry]:
-    """The entries by tag; none where the folder has no manifest. Raises ValueError for one that is damaged."""
+    """Entries by tag; {} for a folder without manifest. Raises ValueError for a damaged manifest."""
     path = folder / NAME
     try:
-        known = path.stat()
-        if not stat.S_ISREG(known.st_mode):  # opening a named pipe would wait for ever
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a named pipe would wait for ever
             raise ValueError(f"{path} is a folder, a pipe or a device, expected a file; remove it")
-        if known.st_size > _LIMIT:
-            raise ValueError(f"{path} has {known.st_size:,} bytes, expected at most {_LIMIT:,}; remove it")
+        if status.st_size > _LIMIT:
+            raise ValueError(f"{path} has {status.st_size:,} bytes, expected at most {_LIMIT:,}; remove it")
         text = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return {}
@@ -58,8 +58,8 @@ def read(folder: Path) -> dict[str, Entry]:
 _ROW = tuple(field.name for field in fields(Entry) if field.name != "tag")
 
 
-def as_json(entries: dict[str, Entry]) -> dict[str, object]:
-    """What the manifest holds, sorted by tag."""
+def manifest_json(entries: dict[str, Entry]) -> dict[str, object]:
+    """Content of the manifest, sorted by tag."""
     rows = {tag: asdict(entries[tag]) for tag in sorted(entries)}
     for row in rows.values():
         del row["tag"]
@@ -67,17 +67,17 @@ def as_json(entries: dict[str, Entry]) -> dict[str, object]:
 
 
 def disagreement(tag: str, file: Path, folder: Path) -> str:
-    """How a tag's file in a folder differs from the folder's manifest in name or size, or "".
+    """Difference in name or size between a tag's file and the manifest of its folder, or "".
 
     Raises ValueError for a damaged manifest.
     """
     entry = read(folder).get(tag)
     if entry is None:
         return ""
-    found = file.relative_to(folder).as_posix()
-    if found != entry.file:
+    name = file.relative_to(folder).as_posix()
+    if name != entry.file:
         return (
-            f"{folder / NAME} says that the weights of {tag} are {entry.file}, but {found} is found first: remove "
+            f"{folder / NAME} says that the weights of {tag} are {entry.file}, but {name} is found first: remove "
             f"one of the two files, or the tag's entry in {NAME}, and call `make weights` again"
         )
     size = file.stat().st_size
@@ -90,8 +90,8 @@ def disagreement(tag: str, file: Path, folder: Path) -> str:
 
 
 def recorded_sha256(file: Path) -> str:
-    """The digest that a file should have, "" where nobody says: by the manifest of its folder or of the folder above
-    (``TAG/model.safetensors``), or by its name in the hub's cache, where large files are called by their digest.
+    """Digest that a file should have, or "": from the manifest of its folder or of the parent folder
+    (``TAG/model.safetensors``), or from its name in the hub's cache, where a large file's name is its digest.
 
     Raises ValueError for a damaged manifest.
     """

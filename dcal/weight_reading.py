@@ -1,4 +1,4 @@
-"""A weights file's tensors by timm's names, from every format in which they are published."""
+"""Tensors of a weights file by timm's names, from all published formats."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _REFETCH = "fetch it again, or convert it again from a whole copy"
 
 
 class WeightsError(RuntimeError):
-    """A weights file that is missing, unreadable or not this model's."""
+    """Error of a weights file that is missing, unreadable or of another model."""
 
 
 def read_tensors(file: Path, model: nn.Module) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The file's tensors, and the names of the classifier's where they are not among the tensors (.npz).
+    """The file's tensors, and the names of the classifier's that are not among them (.npz).
 
-    .safetensors; .pth, .pt, .bin with tensors only, bare or under ``model`` or ``state_dict``; Google's .npz for a ViT.
-    Raises WeightsError as ``read_state``, and for values that are NaN or infinite.
+    file: .safetensors; .pth, .pt, .bin with tensors only, bare or under ``model`` or ``state_dict``; Google's .npz of a
+    ViT. Raises WeightsError as ``read_state``, and for NaN or infinite values.
     """
     state = read_state(file)
     if problem := not_finite(state):
@@ -37,17 +37,17 @@ def read_tensors(file: Path, model: nn.Module) -> tuple[dict[str, Tensor], tuple
     if file.suffix != ".npz":
         return state, ()
     try:
-        return _google(file, state, model)
+        return _read_google(file, state, model)
     except WeightsError:
         raise
-    except Exception as error:  # timm's reader fails in many ways on arrays that are not those it looks for
+    except Exception as error:  # timm's reader fails in many ways on other arrays
         raise _unreadable(file, reason(error)) from error
 
 
 def read_state(file: Path) -> dict[str, Tensor]:
-    """All tensors of a weights file under the file's own names; a torch file's also from ``model`` or ``state_dict``.
+    """All tensors of a weights file by the file's names; of a torch file also those under ``model`` or ``state_dict``.
 
-    Raises WeightsError for a file that cannot be read, and for one with pickled objects, which could run any code.
+    Raises WeightsError for an unreadable file, and for one with pickled objects, which could run any code.
     """
     if problem := weight_formats.defect(file, thorough=True):
         raise _unreadable(file, problem)
@@ -59,14 +59,14 @@ def read_state(file: Path) -> dict[str, Tensor]:
             return safetensors.torch.load_file(file)
         state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if named is None and "Trying to" not in str(error):
+        match = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if match is None and "Trying to" not in str(error):
             raise _unreadable(file, reason(error)) from error
         raise WeightsError(
-            f"{file} holds pickled objects beside tensors{f' ({named[1]})' if named else ''} and is not loaded: they "
+            f"{file} holds pickled objects beside tensors{f' ({match[1]})' if match else ''} and is not loaded: they "
             "could run any code. Re-save its state_dict alone, or as .safetensors"
         ) from error
-    except Exception as error:  # damaged content raises whatever it likes
+    except Exception as error:  # damaged content causes errors of many kinds
         raise _unreadable(file, reason(error)) from error
     for wrapper in ("model", "state_dict"):
         state = state.get(wrapper, state) if isinstance(state, dict) else state
@@ -78,20 +78,20 @@ def read_state(file: Path) -> dict[str, Tensor]:
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str:
-    """The tensors with NaN or infinite values, e.g. ``blocks.3.attn.qkv.weight (NaN)``, or ""."""
-    found = []
+    """Names of the tensors with NaN or infinite values, e.g. ``blocks.3.attn.qkv.weight (NaN)``, or ""."""
+    names = []
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or weight_values.is_mask(name):
             continue
         values = tensor if tensor.dtype.itemsize > 1 else tensor.float()  # 8 bits: torch cannot compare them
         if not torch.isfinite(values).all():
             kind = str(tensor.dtype).removeprefix("torch.")
-            found.append(weight_values.description(name, kind, bool(values.isnan().any())))
-    return weight_values.shortened(found)
+            names.append(weight_values.description(name, kind, bool(values.isnan().any())))
+    return weight_values.join_names(names)
 
 
 def reason(error: Exception) -> str:
-    """Why a library could not read a file, in its words unless these are advice to load it without a check."""
+    """A library's reason not to read a file; its text unless that is advice to load the file without a check."""
     text = str(error).splitlines()[0] if str(error) else ""
     if isinstance(error, OSError):
         text = error.strerror or text
@@ -105,20 +105,20 @@ def reason(error: Exception) -> str:
     return text
 
 
-def of_another_model(file: Path, model: nn.Module, problems: list[str]) -> WeightsError:
-    """The error for a file whose tensors are not the model's."""
+def wrong_model_error(file: Path, model: nn.Module, problems: list[str]) -> WeightsError:
+    """Error of a file whose tensors are not the model's."""
     architecture = model.pretrained_cfg.get("architecture", type(model).__name__)
     return WeightsError(f"{file} is not a file of {architecture}: {'; '.join(problems)}. Nothing was loaded")
 
 
-def _google(
+def _read_google(
     file: Path, arrays: Mapping[str, Tensor], model: nn.Module
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Google's JAX layout, read by timm at the weights' native size, so that every later step is the same as for
-    the other formats (timm's npz path would resize the position embedding bilinearly)."""
+    """As ``read_tensors`` for Google's JAX layout, read by timm at the weights' native size. All later steps are then
+    those of the other formats; timm's own way would resize the position embedding bilinearly."""
     if not isinstance(model, VisionTransformer):
-        raise of_another_model(file, model, ["an .npz holds a ViT in Google's layout"])
-    # The weights drawn here are overwritten; what the run draws afterwards must not depend on the file's format.
+        raise wrong_model_error(file, model, ["an .npz holds a ViT in Google's layout"])
+    # These random weights are overwritten; later random numbers of the run must not depend on the file's format.
     with torch.random.fork_rng(devices=()):
         native = timm.create_model(model.pretrained_cfg["architecture"], pretrained=False, num_classes=0)
     blocks = {part for name in arrays for part in name.split("/") if part.startswith("encoderblock_")}
@@ -130,7 +130,7 @@ def _google(
     if kernels and kernels[0][:2] != (height, width):
         problems.append(f"its patches are {kernels[0][0]}x{kernels[0][1]} instead of {height}x{width}")
     if problems:
-        raise of_another_model(file, native, problems)
+        raise wrong_model_error(file, native, problems)
     with torch.no_grad():
         native.load_pretrained(str(file))
     dropped = tuple(sorted(name for name in arrays if {"head", "pre_logits"} & set(name.split("/"))))
@@ -138,6 +138,7 @@ def _google(
 
 
 def _unreadable(file: Path, problem: str) -> WeightsError:
+    """Error of a file that cannot be read."""
     size = file.stat().st_size if file.exists() else 0
     return WeightsError(
         f"{file} ({size:,} bytes) cannot be read as {file.suffix} weights: {problem}. {_REFETCH.capitalize()}"

@@ -1,4 +1,4 @@
-"""Values of a weights file that are no numbers, found without loading a model (no torch)."""
+"""Search for NaN and infinite values in a weights file, without loading a model (no torch)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from dcal import torch_outline
 
-NAMED = 6  # tensors named in an error before "and n more"
-# Floating-point types as each format calls them; numpy has no bfloat16, which is the upper half of a float32.
+NAME_LIMIT = 6  # tensors that an error names before "and n more"
+# Names of floating-point types in each format; numpy has no bfloat16, which is the upper half of a float32.
 _KINDS = {
     "F16": "float16",
     "BF16": "bfloat16",
@@ -26,19 +26,19 @@ _KINDS = {
 
 
 def not_finite(file: Path) -> str:
-    """The tensors of a whole file with NaN or infinite values, e.g. ``head.weight (NaN)``, or "".
+    """Names of the tensors of a complete file with NaN or infinite values, e.g. ``head.weight (NaN)``, or "".
 
-    Raises what a damaged file raises.
+    Raises any error that a damaged file causes.
     """
-    found = []
+    names = []
     for name, kind, values in _tensors(file):
         if is_mask(name):
             continue
         if kind == "bfloat16":
             values = (values.astype(np.uint32) << 16).view(np.float32)
         if not np.isfinite(values).all():
-            found.append(description(name, kind, bool(np.isnan(values).any())))
-    return shortened(found)
+            names.append(description(name, kind, bool(np.isnan(values).any())))
+    return join_names(names)
 
 
 def is_mask(name: str) -> bool:
@@ -47,19 +47,19 @@ def is_mask(name: str) -> bool:
 
 
 def description(name: str, kind: str, has_nan: bool) -> str:
-    """A tensor with what is wrong in it. kind: its type, such as ``float16``."""
+    """A tensor's name with its kind of value. kind: its type, such as ``float16``."""
     overflow = " in float16, which holds at most 65,504" if kind == "float16" else ""
     return f"{name} ({'NaN' if has_nan else f'infinite{overflow}'})"
 
 
-def shortened(names: Sequence[str]) -> str:
-    """The first few names as text, and how many more there are."""
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+def join_names(names: Sequence[str]) -> str:
+    """The first names as text, and the number of the others."""
+    more = len(names) - NAME_LIMIT
+    return ", ".join(names[:NAME_LIMIT]) + (f" and {more} more" if more > 0 else "")
 
 
 def _tensors(file: Path) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(name, type, values) of every tensor of floating-point numbers; bfloat16 as its 16 bits."""
+    """(name, type, values) of each floating-point tensor; of bfloat16 its 16 bits."""
     if file.suffix == ".safetensors":
         return _safetensors(file)
     if file.suffix == ".npz":

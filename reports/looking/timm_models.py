@@ -14,7 +14,7 @@ from benchmark.data.loader import normalise
 from benchmark.data.pictures import TestPictures
 from benchmark.data.transforms import ViewSettings
 from benchmark.errors import RunError, SettingsError
-from dcal.backbones import adapter_for
+from dcal.backbones import make_adapter
 from dcal.weight_reading import read_state
 from dcal.weights import WeightsError, load_pretrained, locate
 from reports.looking.models import Network
@@ -38,7 +38,7 @@ def plain(
         raise SettingsError(f"timm has no model {tag!r}; `timm.list_models()` names them all")
     try:
         vit = timm.create_model(tag, pretrained=False, num_classes=0, **({"img_size": size} if size else {}))
-        adapter_for(vit)
+        make_adapter(vit)
         if getattr(vit, "cls_token", None) is None:
             raise ValueError("it has no class token, where a rollout would start")
     except (TypeError, ValueError, AssertionError) as error:

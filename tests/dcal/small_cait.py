@@ -10,7 +10,7 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from timm.models.cait import Cait, checkpoint_filter_fn
 
 import dcal
-from dcal.backbones import adapter_for
+from dcal.backbones import make_adapter
 from dcal.model import DCAL
 
 PATCH_BLOCKS, L, HEADS = 4, 6, 3
@@ -64,4 +64,4 @@ def small_cait_dcal(
         drop_path_rate=drop_path,
         depth_token_only=class_blocks,
     )
-    return visible(DCAL(adapter_for(backbone), classes, **settings), seed).train()
+    return visible(DCAL(make_adapter(backbone), classes, **settings), seed).train()

@@ -8,7 +8,7 @@ from small_models import random_images
 from timm.models.cait import LayerScaleBlock
 
 import dcal
-from dcal.backbones import adapter_for
+from dcal.backbones import make_adapter
 from dcal.model import DCAL
 
 FLOAT32 = {"rtol": 0, "atol": 1e-5}
@@ -19,7 +19,7 @@ def timm_and_dcal(architecture: str, size: int, **settings) -> tuple[torch.nn.Mo
     headed = visible(timm.create_model(architecture, num_classes=5, img_size=size)).eval()
     headless = timm.create_model(architecture, num_classes=0, img_size=size)
     headless.load_state_dict({k: v for k, v in headed.state_dict().items() if not k.startswith("head.")})
-    model = DCAL(adapter_for(headless), 5, **settings)
+    model = DCAL(make_adapter(headless), 5, **settings)
     model.sa_head.classifier.load_state_dict(headed.head.state_dict())
     return headed, model
 
@@ -103,4 +103,4 @@ class OtherBlock(LayerScaleBlock):
 )
 def test_cait_variants_that_the_method_is_not_defined_on_are_refused(refused, why):
     with pytest.raises(ValueError, match=why):
-        adapter_for(timm.create_model("small_cait", num_classes=0, **refused))
+        make_adapter(timm.create_model("small_cait", num_classes=0, **refused))

@@ -13,7 +13,7 @@ from small_models import random_images, small_backbone, small_dcal
 
 import dcal
 from dcal import attention_rollout, export
-from dcal.backbones import adapter_for
+from dcal.backbones import make_adapter
 from dcal.model import DCAL
 from dcal.prediction import class_scores, retrieval_features
 
@@ -26,7 +26,7 @@ def shallow(name, **arguments):
 
 
 def model_of(backbone, **arguments):
-    return with_moved_statistics(visible(DCAL(adapter_for(backbone), 5, **arguments))).eval()
+    return with_moved_statistics(visible(DCAL(make_adapter(backbone), 5, **arguments))).eval()
 
 
 def vit(**arguments):

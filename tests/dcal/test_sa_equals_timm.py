@@ -9,7 +9,7 @@ import torch
 from small_models import FAMILIES, NATIVE, random_images, small_backbone, spread_out
 
 import dcal
-from dcal.backbones import adapter_for
+from dcal.backbones import make_adapter
 from dcal.model import DCAL
 
 DEIT_TINY = "deit_tiny_patch16_224.fb_in1k"
@@ -23,7 +23,7 @@ def timm_and_dcal(family: str, **settings) -> tuple[torch.nn.Module, DCAL]:
     headed = spread_out(small_backbone(family, num_classes=5)).eval()
     headless = small_backbone(family)
     headless.load_state_dict({k: v for k, v in headed.state_dict().items() if not k.startswith("head.")})
-    model = DCAL(adapter_for(headless), 5, **settings)
+    model = DCAL(make_adapter(headless), 5, **settings)
     model.sa_head.classifier.load_state_dict(headed.head.state_dict())
     return headed, model
 
@@ -59,12 +59,12 @@ def test_sa_branch_of_dcal_equals_timms_forward(family, mode):
 )
 def test_variants_that_the_method_is_not_defined_on_are_refused(refused, why):
     with pytest.raises(ValueError, match=why):
-        adapter_for(small_backbone(**refused))
+        make_adapter(small_backbone(**refused))
 
 
 def test_families_without_an_adapter_are_refused():
     with pytest.raises(ValueError, match="no adapter for ResNet"):
-        adapter_for(timm.create_model("test_resnet"))
+        make_adapter(timm.create_model("test_resnet"))
 
 
 # ---- real weights on real photographs ---------------------------------------------------------------------

@@ -13,7 +13,7 @@ from small_models import random_images, small_backbone, small_dcal
 
 import dcal
 from dcal.atomic import write_bytes
-from dcal.backbones import adapter_for
+from dcal.backbones import make_adapter
 from dcal.model import DCAL
 
 HERE = Path(__file__).parent
@@ -172,7 +172,7 @@ def test_what_is_no_dcal_model_is_refused(tmp_path, write):
 
 
 def test_a_model_that_could_not_be_built_again_is_not_saved(tmp_path):
-    model = DCAL(adapter_for(small_backbone(num_heads=6)), 5)  # the same tensors as with 3 heads
+    model = DCAL(make_adapter(small_backbone(num_heads=6)), 5)  # the same tensors as with 3 heads
     with pytest.raises(ValueError, match=r"attn\.head_dim is 8, and 16 in a small_vit.test from dcal.build"):
         dcal.save(model, tmp_path / "heads.safetensors")
     assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ from small_swin import SIZES, small_swin_backbone, small_swin_dcal
 from timm.models.swin_transformer import SwinTransformerBlock
 
 import dcal
-from dcal.backbones import adapter_for
+from dcal.backbones import make_adapter
 from dcal.pwca import Pairs
 
 SWIN_TINY = "swin_tiny_patch4_window7_224.ms_in1k"
@@ -23,7 +23,7 @@ def dcal_of(headed: torch.nn.Module, size: tuple[int, int], **settings) -> dcal.
     """DCAL on a headed timm model's weights, with its classifier as the SA classifier."""
     headless = small_swin_backbone(img_size=size)
     headless.load_state_dict({k: v for k, v in headed.state_dict().items() if not k.startswith("head.")})
-    model = dcal.DCAL(adapter_for(headless), 5, **settings)
+    model = dcal.DCAL(make_adapter(headless), 5, **settings)
     model.sa_head.classifier.load_state_dict(headed.head.fc.state_dict())
     return model
 
@@ -56,7 +56,7 @@ def test_swins_sa_branch_of_dcal_equals_timms_forward(size, mode, blocks):
 )
 def test_swins_that_the_method_is_not_defined_on_are_refused(refused, why):
     with pytest.raises(ValueError, match=why):
-        adapter_for(small_swin_backbone(**refused))
+        make_adapter(small_swin_backbone(**refused))
 
 
 def test_swins_with_blocks_of_another_kind_are_refused():
@@ -66,14 +66,14 @@ def test_swins_with_blocks_of_another_kind_are_refused():
     vit = small_swin_backbone()
     vit.layers[1].blocks[1].__class__ = OtherBlock
     with pytest.raises(ValueError, match=r"block 4 .*OtherBlock"):
-        adapter_for(vit)
+        make_adapter(vit)
 
 
 def test_the_second_version_of_swin_is_refused():
     with torch.device("meta"):
         vit = timm.create_model("swinv2_cr_tiny_224")
     with pytest.raises(ValueError, match="no adapter for SwinTransformerV2Cr"):
-        adapter_for(vit)
+        make_adapter(vit)
 
 
 def test_timms_list_of_undecayed_parameters_holds_the_eight_bias_tables():
@@ -93,7 +93,7 @@ def test_swin_tiny_in_both_streams_equals_timms_forward(size):
     """One image that is its own distractor, so that both streams must give the feature of timm's own forward."""
     torch.manual_seed(0)
     vit = timm.create_model(SWIN_TINY, img_size=size, drop_path_rate=0.1).eval()
-    backbone = adapter_for(vit)
+    backbone = make_adapter(vit)
     assert backbone.depth == 12
     assert backbone.width == 768
     image = random_images(1, size)

@@ -8,7 +8,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from dcal.weight_formats import contradicted_name, defect
+from dcal.weight_formats import defect, digest_contradiction
 
 TENSORS = {
     "a": torch.arange(600.0).reshape(20, 30),
@@ -138,7 +138,7 @@ def test_looking_at_a_file_runs_nothing_of_it(tmp_path):
 
 def test_a_digest_in_a_published_name_must_be_the_files(tmp_path):
     name = tmp_path / "deit_tiny_patch16_224-a1311bcf.pth"
-    assert contradicted_name(name, "a1311bcf" + "0" * 56) == ""
-    assert contradicted_name(name, "b" * 64) == "a1311bcf"
-    assert contradicted_name(tmp_path / "ViT-B_16.npz", "b" * 64) == ""
-    assert contradicted_name(tmp_path / "deit_tiny_patch16_224.fb_in1k.safetensors", "b" * 64) == ""
+    assert digest_contradiction(name, "a1311bcf" + "0" * 56) == ""
+    assert digest_contradiction(name, "b" * 64) == "a1311bcf"
+    assert digest_contradiction(tmp_path / "ViT-B_16.npz", "b" * 64) == ""
+    assert digest_contradiction(tmp_path / "deit_tiny_patch16_224.fb_in1k.safetensors", "b" * 64) == ""
