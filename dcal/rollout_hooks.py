@@ -91,8 +91,8 @@ class RolloutHooks:
         if missing:
             problem = "no forward pass" if len(missing) == depth else f"no attention of block {missing[0]}"
             raise ValueError(
-                f"{problem} of {self._name} was seen: run model(images) inside `with dcal.RolloutHooks(model) as hooks:`; "
-                "in place of one that torch.compile made, run the model it was made of"
+                f"{problem} of {self._name} was seen: run model(images) inside `with dcal.RolloutHooks(model) as "
+                "hooks:`; in place of one that torch.compile made, run the model it was made of"
             )
         pairs = [self._queries_keys[l] for l in range(depth)]
         shapes = {tuple(tensor.shape[i] for i in (0, 2)) for pair in pairs for tensor in pair}
