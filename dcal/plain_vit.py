@@ -89,7 +89,6 @@ def encoder_block(
         q, k, v = queries_keys_values(block, x)
     if pairs is None:
         return rest_of_block(block, x, self_attention(q, k, v)), (q, k)
-    sa, pwca = paired_attention(q, k, v, pairs)
     # In memory (S + B, n, H, d), as the output projection reads it.
-    heads = torch.cat((sa.transpose(1, 2), pwca.transpose(1, 2))).transpose(1, 2)
+    heads = torch.cat([stream.transpose(1, 2) for stream in paired_attention(q, k, v, pairs)]).transpose(1, 2)
     return rest_of_block(block, pairs.residual(x), heads), (q, k)

@@ -60,8 +60,9 @@ class PWCASettings:
     """Pair-wise cross-attention (Eq. 4), training only.
 
     blocks: T, number of PWCA blocks; with T < L the last T blocks are pair-wise, the others self-attention alone.
-    stream: ``own``: a PWCA stream of image 1 through all blocks. ``figure``: literally the overview figure, queries and
-        residual from image 1's self-attention stream, distractor keys and values from the previous PWCA output.
+    stream: ``own``: a PWCA stream of image 1, distractor keys and values from the partner's self-attention stream.
+        ``figure``: literally the overview figure, queries and residual from image 1's self-attention stream, distractor
+        keys and values from the previous PWCA output.
     pairing: ``batch``: random partners in the batch (no image is its own). ``loader``: a second, independently shuffled
         batch. ``same``, ``other``, ``half``: a second batch of partners of the same class, of another, of either with
         equal chance. In the batch: ``hardest``, the nearest image of another class by feature distance; ``mixed``, the

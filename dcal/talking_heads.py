@@ -32,14 +32,8 @@ def talking_block(
     q, k, v = queries_keys_values(block, x)
     if pairs is None:
         return layer_scale_rest(block, x, talking_heads_attention(block.attn, q, k, v)), (q, k)
-    batch = pairs.split(q, k, v)
-    q_1, k_1, v_1 = batch.target
-    k_2, v_2 = batch.distractor
-    sa = talking_heads_attention(block.attn, *batch.sa)
-    pwca = talking_heads_attention(
-        block.attn, q_1, torch.cat((k_1, k_2), dim=2), torch.cat((v_1, v_2), dim=2)
-    )
-    return layer_scale_rest(block, pairs.residual(x), torch.cat((sa, pwca))), (q, k)
+    heads = torch.cat(paired_talking_heads_attention(block.attn, q, k, v, pairs))
+    return layer_scale_rest(block, pairs.residual(x), heads), (q, k)
 
 
 def queries_keys_values(block: LayerScaleBlock, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -63,6 +57,17 @@ def talking_heads_attention(attn: TalkingHeadAttn, q: Tensor, k: Tensor, v: Tens
             part = _attention(attn, rows, k, v)
         parts.append(part)
     return torch.cat(parts, dim=2)
+
+
+def paired_talking_heads_attention(
+    attn: TalkingHeadAttn, q: Tensor, k: Tensor, v: Tensor, pairs: Pairs
+) -> tuple[Tensor, Tensor]:
+    """Attention of both streams, (S, H, N, d) and (B, H, N, d). q, k, v: as in ``Pairs.split``."""
+    batch = pairs.split(q, k, v)
+    (q_1, k_1, v_1), (k_2, v_2) = batch.target, batch.distractor
+    sa = talking_heads_attention(attn, *batch.sa)
+    k_c, v_c = torch.cat((k_1, k_2), dim=2), torch.cat((v_1, v_2), dim=2)
+    return sa, talking_heads_attention(attn, q_1, k_c, v_c)
 
 
 def row_times_maps(attn: TalkingHeadAttn, row: Tensor, q: Tensor, k: Tensor) -> Tensor:
