@@ -99,7 +99,7 @@ class ClassTokenBackbone(nn.Module, ABC):
         """Each branch's class token behind its final norm, (B, D).
 
         images: (S, 3, h, w), normalised. targets: B; the first B images are classified, the others are distractors,
-        or without pairs a regulariser's second stream.
+        or without pairs a regulariser's second stream. glca, pairs: None for a branch that is off.
         """
         first_glca = self.depth - glca.settings.blocks if glca else self.depth
         first_pwca = self.depth - pairs.blocks if pairs else self.depth
