@@ -136,7 +136,7 @@ def test_what_cannot_be_exported_is_refused_in_a_sentence(tmp_path, model, path,
 def test_a_program_with_other_outputs_than_the_models_is_not_written(tmp_path, monkeypatch):
     model = small_dcal().eval()
     other = SimpleNamespace(module=lambda: lambda images: class_scores(model(images + 1)))
-    monkeypatch.setattr(export, "_traced", lambda inference, configuration: (other, ["sa", "both"]))
+    monkeypatch.setattr(export, "_trace", lambda inference, configuration: (other, ["sa", "both"]))
     with pytest.raises(ValueError, match=r"exported small_vit.test differs from the model by 0\.\d+"):
         dcal.export_program(model, tmp_path / "bird.pt2")
     assert not list(tmp_path.iterdir())
