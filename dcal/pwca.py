@@ -60,17 +60,21 @@ class Pairs:
         as the partner.
         Noise is drawn again in each block, with the mean and the deviation of K₁ and V₁.
         """
+        targets = self.targets
         if len(q) == self.images:
-            sa, target = (q, k, v), tuple(x[: self.targets] for x in (q, k, v))
+            q_1, k_1, v_1 = q[:targets], k[:targets], v[:targets]
         else:
             # A slice's gradient is a tensor of zeros and a sum, that of a split is one copy.
-            sa, pwca = zip(*(x.split((self.images, self.targets)) for x in (q, k, v)), strict=True)
+            parts = self.images, targets
+            (q, q_pwca), (k, k_pwca), (v, v_pwca) = q.split(parts), k.split(parts), v.split(parts)
             if self.stream == "figure":
-                return PairedBatch(sa, tuple(x[: self.targets] for x in sa), pwca[1:])
-            target = pwca
+                return PairedBatch((q, k, v), (q[:targets], k[:targets], v[:targets]), (k_pwca, v_pwca))
+            q_1, k_1, v_1 = q_pwca, k_pwca, v_pwca
         if self.partner is None:
-            return PairedBatch(sa, target, (noise_like(target[1]), noise_like(target[2])))
-        return PairedBatch(sa, target, tuple(x.index_select(0, self.partner) for x in sa[1:]))
+            k_2, v_2 = noise_like(k_1), noise_like(v_1)
+        else:
+            k_2, v_2 = k.index_select(0, self.partner), v.index_select(0, self.partner)
+        return PairedBatch((q, k, v), (q_1, k_1, v_1), (k_2, v_2))
 
     def both_streams(self, x: Tensor) -> Tensor:
         """Tokens of both streams, (S + B, …). x: (S, …) in front of the first pair-wise block, then (S + B, …)."""
