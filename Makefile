@@ -234,7 +234,7 @@ export: $(VENV) ## write the model of CELL's finished run to one file: TO=bird.s
 list: $(VENV) ## every run of the grid with its state
 	@$(PY) -m benchmark list $(call pass,$(READS_list))
 
-settings: $(VENV) ## every setting of the profile with its value
+settings: $(VENV) ## every setting of the profile with its value and what it is; the open readings of the paper
 	@$(PY) -m benchmark settings $(call pass,$(READS_settings))
 
 check-data: $(VENV) ## compare the datasets in DATA with the official counts, open every picture

@@ -9,7 +9,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from benchmark.backbones import BACKBONES
@@ -18,15 +18,21 @@ from benchmark.errors import SettingsError
 from benchmark.grid import Cell
 from benchmark.meaning import belongs_to_other, is_glca_without, meant
 from benchmark.setting_checks import check_values
-from benchmark.settings import CAME_LATER, DCAL_ONLY, GLCA_ONLY, PWCA_ONLY, READINGS, Settings
+from benchmark.settings import (
+    CAME_LATER,
+    DCAL_ONLY,
+    GLCA_ONLY,
+    NUMBERS_VERSION,
+    PWCA_ONLY,
+    READINGS,
+    TASKS,
+    Settings,
+)
 from benchmark.typed import convert, entries, typed
 from benchmark.variants import VARIANTS, fixed
 from dcal.settings import GLCASettings, PWCASettings
 
 RECIPES = Path(__file__).parent / "recipes"
-# Part of every hash: raised when the code changes the numbers that the same settings give.
-NUMBERS_VERSION = 1
-TASKS = ("fgvc", "reid")
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,17 @@ class Config:
     def pwca(self) -> PWCASettings | None:
         """PWCA of this run, or what takes its place; None where it has none."""
         return _pwca(self.settings, self.cell)
+
+    @property
+    def determining(self) -> dict[str, object]:
+        """Dotted name → value of every setting that the numbers depend on: those of the identity, and those that were
+        added later and stay out of it at their former value.
+        """
+        found = dict(self.identity["settings"])
+        for name, value in CAME_LATER.items():
+            if (self.glca if name in GLCA_ONLY else self.pwca) is not None:
+                found.setdefault(name, value)
+        return found
 
     @property
     def hash(self) -> str:
@@ -199,9 +216,7 @@ def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, obj
 
 def _determining(settings: Settings, cell: Cell) -> dict[str, object]:
     flat = {
-        f"{section}.{name}": list(value) if isinstance(value, tuple) else value
-        for section, values in asdict(settings).items()
-        for name, value in values.items()
+        name: list(value) if isinstance(value, tuple) else value for name, value in settings.by_name().items()
     }
     without = {name for name, value in CAME_LATER.items() if flat[name] == value}
     if cell.method == "baseline":

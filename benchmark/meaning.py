@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from benchmark.backbones import BACKBONES
 from benchmark.errors import SettingsError
 from benchmark.grid import Cell
-from benchmark.settings import GLCA_ONLY, ONE_TASK
+from benchmark.settings import GLCA_ONLY, ONE_TASK, TASKS
 from benchmark.variants import fixed
 
 NAMED = 3  # cells in an error
@@ -44,10 +44,9 @@ def require_meaning(overrides: Iterable[str], cells: Iterable[Cell]) -> None:
             raise SettingsError(
                 f"SET: {name} is a setting of GLCA, which {backbones} has not: DCAL is PWCA alone there; leave it out"
             )
-        words = {"fgvc": "fine-grained classification", "reid": "re-identification"}
         (owner,) = (task for task, names in ONE_TASK.items() if name in names)
         raise SettingsError(
-            f"SET: {name} is a setting of {words[owner]} alone and has no meaning for the cells asked for; "
+            f"SET: {name} is a setting of {TASKS[owner]} alone and has no meaning for the cells asked for; "
             "leave it out"
         )
 

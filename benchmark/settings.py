@@ -1,27 +1,23 @@
-"""Every setting of a run: its name, type and meaning (no torch).
+"""Every setting of a run: its name, type and description (no torch).
 
 A profile file (recipes/*.toml) gives the values, `SET="train.epochs=3"` overrides them. A setting belongs here only
 if it changes the numbers: those of a run's task enter its hash. Where things lie and how fast they go does not.
-
-Settings with a value here belong to one task alone (ONE_TASK); for the other task that value switches them off.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from dcal.settings import (
-    GLCASettings,
-    Init,
-    Keys,
-    Pairing,
-    PWCASettings,
-    Readout,
-    Regulariser,
-    Selection,
-    Stream,
-)
+from benchmark.model_settings import ModelSettings
+from benchmark.setting import OpenReading, SettingInfo, description, descriptions
+
+# Part of every hash: raised when the code changes the numbers that the same settings give.
+NUMBERS_VERSION = 1
+# task → its name
+TASKS: Mapping[str, str] = {"fgvc": "fine-grained classification", "reid": "re-identification"}
 
 Size = tuple[int, int]
 
@@ -30,99 +26,159 @@ Size = tuple[int, int]
 class DataSettings:
     """Pictures into the model. Sizes are (height, width) in pixels."""
 
-    resize: Size  # the whole picture is resized to this
-    crop: Size  # random crop in training; the model's input size
-    flip: float  # probability of a horizontal flip in training
-    # fine-grained classification
-    test_crop: Literal["center", "whole"] = (
-        "center"  # of the resized picture; whole: the picture at crop size
+    resize: Size = field(
+        metadata=description("height and width in pixels that the whole picture is resized to")
     )
-    class_limit: int = 0  # 0: all classes; n: the first n, reported as a subset
-    drop_banner: bool = False  # cut the 20-pixel copyright banner off Aircraft's pictures
-    # re-identification
-    interpolation: Literal["area", "bicubic"] = (
-        "area"  # area averages where it shrinks, bilinear where it grows
+    crop: Size = field(
+        metadata=description("height and width of the random crop in training; the model's input size")
     )
-    pad: int = 0  # black pixels on every side of the resized picture, before the random crop
-    erase: float = 0.0  # probability of random erasing in training
-    normalise: Literal["weights", "half"] = "weights"  # the weights' own mean and std, or 0.5 and 0.5
-    merge_val: bool = False  # MSMT17: train on its validation list as well
-    skip_unparsable: bool = False  # leave pictures out whose names do not say who is on them
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSettings:
-    """The method's options (dcal/README.md); those of a cross-attention have no meaning for the baseline."""
-
-    drop_path: float
-    glca_blocks: int
-    glca_ratio: float
-    glca_init: Init
-    glca_readout: Readout
-    glca_select: Selection
-    glca_keys: Keys
-    pwca_blocks: int
-    pwca_stream: Stream
-    pwca_pairing: Pairing
-    pwca_regulariser: Regulariser
-    pwca_noise: float
-    w_init: float  # start value of the uncertainty weights
-
-    def glca(self) -> GLCASettings | None:
-        """The method's own form of the GLCA settings; None where glca_blocks = 0 switches it off."""
-        if self.glca_blocks == 0:
-            return None
-        return GLCASettings(
-            blocks=self.glca_blocks,
-            ratio=self.glca_ratio,
-            init=self.glca_init,
-            readout=self.glca_readout,
-            select=self.glca_select,
-            keys=self.glca_keys,
-        )
-
-    def pwca(self) -> PWCASettings | None:
-        """The method's own form of the PWCA settings; None where pwca_blocks = 0 switches it off."""
-        if self.pwca_blocks == 0:
-            return None
-        return PWCASettings(
-            blocks=self.pwca_blocks,
-            stream=self.pwca_stream,
-            pairing=self.pwca_pairing,
-            regulariser=self.pwca_regulariser,
-            noise=self.pwca_noise,
-        )
+    flip: float = field(metadata=description("probability of a horizontal flip in training"))
+    test_crop: Literal["center", "whole"] = field(
+        default="center",
+        metadata=description(
+            "part of the resized test picture that is classified",
+            task="fgvc",
+            reading=OpenReading(
+                "Which part of a test picture is classified?",
+                "center, the middle of the resized picture; whole, the picture at the size of the crop",
+            ),
+        ),
+    )
+    class_limit: int = field(
+        default=0, metadata=description("0: all classes; n: the first n, reported as a subset", task="fgvc")
+    )
+    drop_banner: bool = field(
+        default=False,
+        metadata=description(
+            "cut the 20-pixel copyright banner off Aircraft's pictures",
+            task="fgvc",
+            reading=OpenReading(
+                "Is Aircraft's 20-pixel copyright banner cut off?", "false, as in peers' work; true"
+            ),
+        ),
+    )
+    interpolation: Literal["area", "bicubic"] = field(
+        default="area",
+        metadata=description(
+            "of resizing: area averages where it shrinks and is bilinear where it grows",
+            task="reid",
+        ),
+    )
+    pad: int = field(
+        default=0,
+        metadata=description(
+            "black pixels on every side of the resized picture, before the random crop", task="reid"
+        ),
+    )
+    erase: float = field(
+        default=0.0, metadata=description("probability of random erasing in training", task="reid")
+    )
+    normalise: Literal["weights", "half"] = field(
+        default="weights",
+        metadata=description(
+            "mean and std of the input: weights, those of the pretrained weights; half, 0.5 and 0.5",
+            task="reid",
+        ),
+    )
+    merge_val: bool = field(
+        default=False,
+        metadata=description(
+            "MSMT17: train on its validation list as well",
+            task="reid",
+            reading=OpenReading(
+                "Is MSMT17's validation list trained on?",
+                "true, as in TransReID; false, as in FastReID and torchreid",
+            ),
+        ),
+    )
+    skip_unparsable: bool = field(
+        default=False,
+        metadata=description("leave out pictures whose names do not say who is on them", task="reid"),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """Optimisation. The batch size is the global one, whatever the number of devices."""
 
-    epochs: int
-    batch_size: int
-    optimizer: Literal["adamw", "adam", "sgd"]  # adam: L2-coupled weight decay, the literal reading
-    lr: float  # for a batch of lr_batch, scaled linearly with batch_size
-    lr_batch: int
-    momentum: float  # sgd only
-    weight_decay: float
-    precision: Literal[
-        "auto", "float32", "bfloat16", "float16"
-    ]  # auto: bf16, else fp16 on GPUs, float32 on CPUs
-    # re-identification
-    instances: int = 0  # K: pictures of each identity in a batch; P = batch_size / K identities
-    bias_lr: float = 1.0  # biases learn at this multiple of lr
-    decay_all: bool = False  # weight decay on norms, biases and tokens, too
-    schedule: Literal["step", "epoch"] = "step"  # when the learning rate moves
-    warmup_epochs: int = 0  # rises linearly from warmup_start
-    warmup_start: float = 0.0  # share of lr
-    lr_min: float = 0.0  # share of lr at which the cosine ends
+    epochs: int = field(metadata=description("epochs of training; the last one counts"))
+    batch_size: int = field(
+        metadata=description(
+            "images of a batch, over all devices together",
+            reading=OpenReading(
+                "Is the batch size that of all devices together?",
+                "16 and 64 as the total; times the number of GPUs for the reading “per GPU”",
+            ),
+        )
+    )
+    optimizer: Literal["adamw", "adam", "sgd"] = field(
+        metadata=description(
+            "adamw, sgd, or adam with L2-coupled weight decay, the literal reading",
+            reading=OpenReading(
+                "Which optimizer is meant by the paper's “Adam with weight decay” and “SGD”?",
+                "adamw (fine-grained) and sgd (re-identification); adam, whose coupled decay wears down weights with weak "
+                "gradients",
+            ),
+        )
+    )
+    lr: float = field(
+        metadata=description("learning rate of a batch of lr_batch, scaled linearly with batch_size")
+    )
+    lr_batch: int = field(metadata=description("batch size that lr is given for"))
+    momentum: float = field(metadata=description("momentum of sgd; the other optimizers have none"))
+    weight_decay: float = field(metadata=description("factor of the weight decay"))
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = field(
+        metadata=description(
+            "auto: bfloat16, else float16 on GPUs, float32 on CPUs",
+            reading=OpenReading(
+                "In which precision are networks trained?",
+                "auto: bfloat16, else float16 on GPUs, float32 on CPUs; float32, bfloat16, float16",
+            ),
+        )
+    )
+    instances: int = field(
+        default=0,
+        metadata=description(
+            "K, pictures of each identity in a batch; P = batch_size / K identities", task="reid"
+        ),
+    )
+    bias_lr: float = field(
+        default=1.0, metadata=description("multiple of lr that biases learn at", task="reid")
+    )
+    decay_all: bool = field(
+        default=False, metadata=description("weight decay on norms, biases and tokens, too", task="reid")
+    )
+    schedule: Literal["step", "epoch"] = field(
+        default="step",
+        metadata=description("when the learning rate changes: after each step or each epoch", task="reid"),
+    )
+    warmup_epochs: int = field(
+        default=0,
+        metadata=description(
+            "epochs in which the learning rate rises linearly from warmup_start", task="reid"
+        ),
+    )
+    warmup_start: float = field(
+        default=0.0, metadata=description("share of lr that the warm-up starts at", task="reid")
+    )
+    lr_min: float = field(
+        default=0.0, metadata=description("share of lr at which the cosine ends", task="reid")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
     """Evaluation during training; the last epoch is always evaluated and is the one that counts."""
 
-    every: int  # epochs
+    every: int = field(
+        metadata=description(
+            "epochs between two evaluations; the last epoch is always evaluated",
+            reading=OpenReading(
+                "After how many epochs is the test set looked at? The last epoch alone counts.",
+                "any number; it feeds the curves and the best-epoch number, which is not the result",
+            ),
+        )
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +190,24 @@ class Settings:
     train: TrainSettings
     evaluate: EvaluateSettings
 
+    def by_name(self) -> dict[str, object]:
+        """Dotted name → value of every setting."""
+        return {
+            f"{section}.{name}": value
+            for section, values in asdict(self).items()
+            for name, value in values.items()
+        }
+
+
+# Dotted name → description of every setting, in the order of the sections.
+SETTINGS: Mapping[str, SettingInfo] = {
+    f"{section}.{name}": info
+    for section, type_ in typing.get_type_hints(Settings).items()
+    for name, info in descriptions(type_)
+}
 
 # Settings of the cross-attentions: they do not determine a baseline's numbers and stay out of its hash.
-DCAL_ONLY = tuple(f"model.{name}" for name in ModelSettings.__dataclass_fields__ if name != "drop_path")
+DCAL_ONLY = tuple(name for name in SETTINGS if name.startswith("model.") and name != "model.drop_path")
 
 # Settings of GLCA: backbones without it (benchmark.backbones) leave them out of their hash.
 GLCA_ONLY = tuple(name for name in DCAL_ONLY if name.startswith("model.glca_"))
@@ -144,43 +215,21 @@ GLCA_ONLY = tuple(name for name in DCAL_ONLY if name.startswith("model.glca_"))
 # The same of PWCA.
 PWCA_ONLY = tuple(name for name in DCAL_ONLY if name.startswith("model.pwca_"))
 
-# Settings that came after records of this version of the numbers were made, with what was done before there was a
-# choice: at that value they stay out of the hash, so that those records stay valid.
-CAME_LATER: dict[str, object] = {
-    "model.glca_keys": "global",
-    "model.pwca_regulariser": "pwca",
-    "model.pwca_noise": 0.1,
+# Settings that were added after records of this version of the numbers were made, with what those runs did: at that
+# value they stay out of the hash, so that those records stay valid.
+CAME_LATER: Mapping[str, object] = {
+    name: info.former for name, info in SETTINGS.items() if info.since == NUMBERS_VERSION
 }
 
-# Settings that have a meaning for one task alone: they stay out of the other's hash.
-ONE_TASK = {
-    "fgvc": ("data.test_crop", "data.class_limit", "data.drop_banner"),
-    "reid": (
-        "data.interpolation",
-        "data.pad",
-        "data.erase",
-        "data.normalise",
-        "data.merge_val",
-        "data.skip_unparsable",
-        "train.instances",
-        "train.bias_lr",
-        "train.decay_all",
-        "train.schedule",
-        "train.warmup_epochs",
-        "train.warmup_start",
-        "train.lr_min",
-    ),
+# Task → the settings that have a meaning for it alone: they stay out of the other's hash.
+ONE_TASK: Mapping[str, tuple[str, ...]] = {
+    task: tuple(name for name, info in SETTINGS.items() if info.task == task) for task in TASKS
 }
 
-# What a user may change and still run the paper's recipe: options where the paper is silent or reads two ways
-# (dcal/README.md, recipes/paper.toml). With anything else changed, numbers are not compared with the paper's.
-READINGS = (
-    *DCAL_ONLY,
-    "data.test_crop",
-    "data.drop_banner",
-    "data.merge_val",
-    "train.optimizer",
-    "train.batch_size",
-    "train.precision",
-    "evaluate.every",
-)
+# What a user may change and still run the paper's recipe: options where the paper is silent or reads two ways, those of
+# the method first. With anything else changed, numbers are not compared with the paper's.
+READINGS: Mapping[str, OpenReading] = {
+    name: SETTINGS[name].reading
+    for name in sorted(SETTINGS, key=lambda name: not name.startswith("model."))
+    if SETTINGS[name].reading
+}

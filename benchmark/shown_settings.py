@@ -8,10 +8,12 @@ from benchmark import config
 from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
 from benchmark.grid import ABLATIONS, all_cells, select
-from benchmark.settings import CAME_LATER, GLCA_ONLY
+from benchmark.setting import setting_text
+from benchmark.settings import READINGS, SETTINGS, TASKS
 from benchmark.variants import VARIANTS
 
-WORDS = {"fgvc": "fine-grained classification (Table 1)", "reid": "re-identification (Table 2)"}
+TABLES = {"fgvc": "Table 1", "reid": "Table 2"}
+WIDTH = 30  # columns of a name and its value, before the explanation
 PLAIN = "deit_tiny"  # a backbone that no recipe treats apart
 
 
@@ -19,18 +21,23 @@ def lines(profile: config.Profile, overrides: Mapping[str, object]) -> Iterator[
     """The settings of the profile's DCAL runs, task by task, and under each what is special about a dataset or a
     backbone."""
     yield f"# {profile.name}: {profile.title}"
-    for task in (task for task in WORDS if task in profile.tables):
+    for task in (task for task in TASKS if task in profile.tables):
         datasets = [key for key, row in DATASETS.items() if row.task == task]
         plain = next(key for key in datasets if key not in profile.tables)
         common = _shown(plain, PLAIN, profile, overrides)
         yield ""
-        yield f"# {WORDS[task]}"
-        yield from common
+        yield f"# {TASKS[task]} ({TABLES[task]})"
+        yield from map(_explained, common)
         for key in datasets:
             if own := [line for line in _shown(key, PLAIN, profile, overrides) if line not in common]:
                 yield f"# {key} differs"
                 yield from own
         yield from _of_backbones(task, profile, overrides)
+    yield ""
+    yield "# open readings: where the paper is silent or reads two ways; the options, the default first"
+    for name, reading in READINGS.items():
+        yield f"# {name}: {reading.question}"
+        yield f"#   {reading.options}"
     if "fgvc" in profile.tables:
         yield ""
         yield "# methods of the ablations: DCAL with these settings, which SET does not change"
@@ -63,13 +70,9 @@ def _shown(
     """``name=value`` of every setting of a pair's DCAL runs."""
     (cell,) = select([f"{dataset}/{backbone}/dcal"])
     resolved = config.resolve(cell, 0, profile, overrides)
-    chosen = dict(resolved.identity["settings"])
-    # With this value they are in no identity, and can be set all the same.
-    for name, value in CAME_LATER.items():
-        if resolved.glca or name not in GLCA_ONLY:
-            chosen.setdefault(name, value)
-    shown = []
-    for name, value in chosen.items():
-        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        shown.append(f"{name}={text.lower() if isinstance(value, bool) else text}")
-    return shown
+    return [f"{name}={setting_text(value)}" for name, value in resolved.determining.items()]
+
+
+def _explained(line: str) -> str:
+    """``train.lr=0.008    # learning rate …``."""
+    return f"{line:<{WIDTH}}  # {SETTINGS[line.partition('=')[0]].explanation}"

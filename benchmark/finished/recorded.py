@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from benchmark.config import Config, load_profile, parse_overrides, resolve
 from benchmark.data.own import register_recorded
 from benchmark.errors import RunError, SettingsError
 from benchmark.grid import named
 from benchmark.records import RunFolder, read_json, read_result
-from benchmark.settings import CAME_LATER, DCAL_ONLY, GLCA_ONLY
+from benchmark.setting import setting_text
+from benchmark.settings import CAME_LATER, DCAL_ONLY
 from benchmark.status import RunView
 from benchmark.typed import typed
 
@@ -55,15 +56,15 @@ def view_as_recorded(view: RunView) -> RunView:
 
 def changed_settings(config: Config) -> dict[str, object]:
     """The settings of a run that are not its profile's of today: what SET made of them."""
-    usual = _flat(resolve(config.cell, config.seed, load_profile(config.profile), {}))
-    own = _flat(config)
-    return {name: own[name] for name in _determining(config) if own[name] != usual[name]}
+    usual = resolve(config.cell, config.seed, load_profile(config.profile), {}).settings.by_name()
+    own = config.settings.by_name()
+    return {name: own[name] for name in config.determining if own[name] != usual[name]}
 
 
 def set_text(config: Config) -> str:
     """``train.epochs=3 data.crop=48,64``: the SET that gives a run its settings; "" where the profile does."""
     return " ".join(
-        f"{name}={shlex.quote(_shown(value))}" for name, value in changed_settings(config).items()
+        f"{name}={shlex.quote(setting_text(value))}" for name, value in changed_settings(config).items()
     )
 
 
@@ -96,7 +97,7 @@ def unlike(one: Config, other: Config) -> str:
     first, second = dict(one.identity["settings"]), dict(other.identity["settings"])
     names = (first.keys() & second.keys()) - {*DCAL_ONLY, "evaluate.every"}
     found = [
-        f"{name} {_shown(first[name])} and {_shown(second[name])}"
+        f"{name} {setting_text(first[name])} and {setting_text(second[name])}"
         for name in sorted(names)
         if first[name] != second[name]
     ]
@@ -109,33 +110,11 @@ def _contradiction(given: Mapping[str, object], config: Config | None) -> str:
     """``train.epochs is 16``: the first setting of SET that a run has otherwise; "" where there is none."""
     if config is None:
         return "its settings are not recorded"
-    own, determining = _flat(config), _determining(config)
+    own, determining = config.settings.by_name(), config.determining
     for name, value in given.items():
         if name in determining and own[name] != value:
-            return f"{name} is {_shown(own[name])}"
+            return f"{name} is {setting_text(own[name])}"
     return ""
-
-
-def _determining(config: Config) -> list[str]:
-    """Settings that the numbers of a run depend on, those that came later included."""
-    names = list(config.identity["settings"])
-    for name in CAME_LATER:
-        branch = config.glca if name in GLCA_ONLY else config.pwca
-        if branch is not None and name not in names:
-            names.append(name)
-    return names
-
-
-def _flat(config: Config) -> dict[str, object]:
-    sections = asdict(config.settings).items()
-    return {f"{section}.{name}": value for section, values in sections for name, value in values.items()}
-
-
-def _shown(value: object) -> str:
-    """As SET takes it."""
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _set_aside(folder: RunFolder) -> list[RunFolder]:

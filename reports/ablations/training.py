@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 
 from benchmark.ablations import ROWS
 from benchmark.backbones import BACKBONES
-from benchmark.config import Config
 from benchmark.data.registry import DATASETS
+from benchmark.setting import setting_text
 from benchmark.status import RunView
 from reports.page.sheets import Column, Sheet, word
 from tables import states
@@ -47,16 +46,8 @@ def _otherwise(run: RunView, by_cell: dict[str, list[RunView]]) -> str:
     beside = by_cell.get(f"{run.cell.dataset}/{run.cell.backbone}/dcal")
     if not beside:
         return "DCAL itself is left out: these settings make no sense for it"
-    own, usual = _flat(run.config), _flat(beside[0].config)
-    return ", ".join(f"{name} = {value}" for name, value in own.items() if value != usual[name])
-
-
-def _flat(config: Config) -> dict[str, object]:
-    return {
-        f"{section}.{name}": value
-        for section, values in asdict(config.settings).items()
-        for name, value in values.items()
-    }
+    own, usual = run.config.settings.by_name(), beside[0].config.settings.by_name()
+    return ", ".join(f"{name} = {setting_text(value)}" for name, value in own.items() if value != usual[name])
 
 
 def _states(runs: Iterable[RunView]) -> str:
@@ -73,9 +64,7 @@ def shared(runs: Iterable[RunView]) -> list[tuple[str, list[tuple[str, str]]]]:
     for run in runs:
         if run.cell.method == "dcal":
             title = f"{DATASETS[run.cell.dataset].column}, {BACKBONES[run.cell.backbone].title}"
-            found[title] = [(name, _plain(value)) for name, value in _flat(run.config).items()]
+            found[title] = [
+                (name, setting_text(value)) for name, value in run.config.settings.by_name().items()
+            ]
     return list(found.items())
-
-
-def _plain(value: object) -> str:
-    return "×".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

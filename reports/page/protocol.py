@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from benchmark.setting import setting_text
 from benchmark.status import RunView
 from reports.page.durations import duration
 from reports.page.sheets import Column, Sheet, word
@@ -64,15 +65,11 @@ def _facts(run: RunView) -> Iterable[tuple[str, str]]:
     yield "device", f"{device['world_size']} × {device['name']} ({device['type']})"
     yield "precision", str(device["precision"])
     for name, value in run.config.identity["settings"].items():
-        yield name, _plain(value)
+        yield name, setting_text(value)
 
 
 def _size(size: tuple[int, int]) -> str:
     return f"{size[0]}×{size[1]}"
-
-
-def _plain(value: object) -> str:
-    return "×".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _short(digest: object) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark import config, shown_settings
+from benchmark import config
 from benchmark.errors import SettingsError
 from benchmark.grid import all_cells, select
 from benchmark.meaning import require_meaning
@@ -270,19 +270,6 @@ def test_a_recipe_that_sets_glca_for_a_backbone_without_it_is_refused(tmp_path, 
 )
 def test_the_extras_have_their_pretrained_weights_in_every_profile(profile, cell, tag):
     assert resolve(cell, profile=profile).identity["weights"]["tag"] == tag
-
-
-def test_the_settings_verb_lists_every_setting():
-    shown = "\n".join(shown_settings.lines(config.load_profile("paper"), {}))
-    assert [name for name in known_settings() if f"\n{name}=" not in shown] == []
-
-
-def test_the_settings_verb_says_what_differs_by_backbone():
-    shown = list(shown_settings.lines(config.load_profile("paper"), {}))
-    at = shown.index("# cait_xs24 differs")
-    assert shown[at + 1] == "model.pwca_blocks=26"
-    assert shown.count("# swin_tiny has no GLCA: model.glca_* have no meaning there") == 2  # a task each
-    assert not [line for line in shown if line.startswith("# deit")]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from page_reader import Page, pages
 from benchmark import status
 from benchmark.grid import TABLES
 from benchmark.settings import READINGS
-from reports.page import readings
 from reports.page.attention_sheet import attention
 from reports.page.cell_page import _commands
 from reports.page.figures import take_heatmaps
@@ -291,12 +290,13 @@ def test_without_figures_the_reason_and_the_command_stand_there(written):
 # Readings
 
 
-def test_every_reading_has_its_question():
-    assert set(readings.QUESTIONS) == set(READINGS)
+def test_every_open_reading_stands_on_the_page_with_question_and_options(index):
+    shown = {cells[0]: tuple(cells[1:3]) for cells in index.table("readings")}
+    assert shown == {name: (reading.question, reading.options) for name, reading in READINGS.items()}
 
 
 def test_readings_show_the_default_and_what_runs_used(index):
     found = {cells[0]: cells for cells in index.table("readings")}
-    assert found["model.glca_ratio"][3:] == ["0.1 (fine-grained), 0.3 (re-identification)"] * 2
+    assert found["model.glca_ratio"][3:] == ["0.1 (fine-grained classification), 0.3 (re-identification)"] * 2
     assert found["data.merge_val"][3:] == ["true (re-identification)"] * 2
     assert found["model.pwca_stream"][3:] == ["own", "own"]
