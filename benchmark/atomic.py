@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside, flushed to disk, renamed into place (no torch)."""
+"""Files of runs and reports: whole or not there (``dcal.atomic``), with refusals of the disk explained (no torch)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 from benchmark.errors import RunError
-from dcal.atomic import sync_folder
-
-_TOKEN = secrets.token_hex(4)
+from dcal import atomic
 
 
 def write_file(
@@ -28,26 +24,19 @@ def write_file(
     that may have lost its right to write asks at the last moment.
     Raises RunError when the disk is full or the folder cannot be written; the old file is untouched then.
     """
-    temporary = path.with_name(f".{path.name}{_own_ending()}")
     with explained(path):
-        try:
-            with open(temporary, "wb") as stream:
-                recorder = _Recorder(stream)
-                try:
-                    write(recorder)
-                except Exception as error:
-                    if recorder.refusal is None:
-                        raise
-                    raise recorder.refusal from error
-                stream.flush()
-                os.fsync(stream.fileno())
-            if verify:
-                verify()
-            os.replace(temporary, path)
-            sync_folder(path.parent)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+        atomic.write_file(path, lambda stream: _write_recorded(write, stream), verify=verify)
+
+
+def _write_recorded(write: Callable[[IO[bytes]], object], stream: IO[bytes]) -> None:
+    """Raises the operating system's refusal, whatever ``write`` makes of it."""
+    recorder = _Recorder(stream)
+    try:
+        write(recorder)
+    except Exception as error:
+        if recorder.refusal is None:
+            raise
+        raise recorder.refusal from error
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -55,7 +44,7 @@ def remove_leftovers(folder: Path) -> None:
     heartbeat, may be writing one just now.
     """
     for temporary in folder.glob(".*.tmp"):
-        if not temporary.name.endswith(_own_ending()):
+        if not temporary.name.endswith(atomic.process_ending()):
             with explained(temporary):
                 temporary.unlink(missing_ok=True)
 
@@ -66,15 +55,16 @@ def write_json(path: Path, value: object, *, verify: Callable[[], None] | None =
     write_file(path, lambda stream: stream.write(text.encode()), verify=verify)
 
 
-def _own_ending() -> str:
-    """Of this process's unfinished files. Process ids are not enough: every container has a process 1."""
-    return f".{os.getpid()}.{_TOKEN}.tmp"
-
-
 def file_sha256(path: Path) -> str:
     """Digest of a file's bytes."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def folder_content(folder: Path, mark: str) -> dict[str, int]:
+    """Number and bytes of the files in a folder, ``mark`` aside: the file that says that all of them are there."""
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != mark]
+    return {"files": len(sizes), "bytes": sum(sizes)}
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from benchmark.atomic import explained, write_json
+from benchmark.atomic import explained, folder_content, write_json
 from benchmark.data import sources
 from benchmark.data.registry import DATASETS
 from benchmark.errors import DataError, RunError
@@ -44,7 +44,7 @@ def staged(scratch: str, dataset: str, data: Path, stop: StopRequest | None = No
         where.mkdir(parents=True, exist_ok=True)
         with open(where / f".{target.name}.lock", "w") as lock:
             _lock(lock, stop)
-            if read_json(target / _COMPLETE) != _content(target):
+            if read_json(target / _COMPLETE) != folder_content(target, _COMPLETE):
                 shutil.rmtree(target, ignore_errors=True)
                 _copy(source, target, DATASETS[dataset].folders[0], stop)
     return target
@@ -86,15 +86,9 @@ def _copy(source: Path, target: Path, name: str, stop: StopRequest) -> None:
     except (OSError, Stopped):
         shutil.rmtree(half, ignore_errors=True)
         raise
-    write_json(half / _COMPLETE, _content(half))
+    write_json(half / _COMPLETE, folder_content(half, _COMPLETE))
     os.rename(half, target)
     logger.info("%s copied to %s in %.0f s", source, target, time.monotonic() - began)
-
-
-def _content(folder: Path) -> dict[str, int]:
-    """How many files a copy has, and bytes in them, its own mark aside."""
-    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != _COMPLETE]
-    return {"files": len(sizes), "bytes": sum(sizes)}
 
 
 def _expanded(scratch: str) -> Path:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from benchmark.atomic import explained
+from benchmark.atomic import explained, folder_content
 from benchmark.console import exit_status
 from benchmark.errors import DataError
 
@@ -117,16 +117,10 @@ def is_complete(folder: Path) -> bool:
     """Whether ``folder`` is a finished set of this version with every file and byte it was written with."""
     try:
         done = json.loads((folder / DONE).read_text())
-        expected = {"version": VERSIONS[folder.name], "seed": SEED, **_content(folder)}
+        expected = {"version": VERSIONS[folder.name], "seed": SEED, **folder_content(folder, DONE)}
     except (OSError, ValueError):  # OSError also where another process is replacing the folder
         return False
     return isinstance(done, dict) and all(done.get(key) == value for key, value in expected.items())
-
-
-def _content(folder: Path) -> dict[str, int]:
-    """Number and size of the files in ``folder``, DONE.json aside."""
-    sizes = [f.stat().st_size for f in folder.rglob("*") if f.is_file() and f.name != DONE]
-    return {"files": len(sizes), "bytes": sum(sizes)}
 
 
 def _write_one(root: Path, name: str) -> None:
@@ -134,7 +128,7 @@ def _write_one(root: Path, name: str) -> None:
     try:
         fresh.chmod(0o755)  # mkdtemp's 0700 would shut out others who share the folder
         counts = _writer(name)(fresh, SEED)
-        done = {"version": VERSIONS[name], "seed": SEED, **counts, **_content(fresh)}
+        done = {"version": VERSIONS[name], "seed": SEED, **counts, **folder_content(fresh, DONE)}
         (fresh / DONE).write_text(json.dumps(done, indent=2) + "\n")
         _put_in_place(fresh, root / name)
     finally:

@@ -75,7 +75,7 @@ def test_leftovers_of_killed_processes_go_and_what_this_process_writes_stays(tmp
 
     def write(stream):
         atomic.remove_leftovers(tmp_path)
-        assert len(list(tmp_path.glob(f".heartbeat.json.{os.getpid()}.*.tmp"))) == 1
+        assert len(list(tmp_path.glob(f".heartbeat.json.*.{os.getpid()}.*.tmp"))) == 1
         stream.write(b"beat")
 
     atomic.write_file(tmp_path / "heartbeat.json", write)
