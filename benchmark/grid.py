@@ -4,12 +4,12 @@ torch).
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmark import unmatched
 from benchmark.backbones import BACKBONES
+from benchmark.cell_pattern import matches
 from benchmark.data.registry import DATASETS
 from benchmark.errors import SettingsError
 from benchmark.variants import VARIANTS, fixed_on
@@ -131,8 +131,7 @@ def select(patterns: Iterable[str] = (), table: str | None = None) -> tuple[Cell
         if table is None and (variant := _variant(parts)):
             variants.append(variant)
             continue
-        full = unmatched.full_pattern(pattern)
-        matched = {cell.id for cell in cells if fnmatch.fnmatchcase(cell.id, full)}
+        matched = {cell.id for cell in cells if matches(cell.id, pattern)}
         if not matched:
             raise SettingsError(_no_match(pattern, cells, table))
         chosen |= matched
@@ -189,7 +188,7 @@ def _no_match(pattern: str, cells: tuple[Cell, ...], table: str | None) -> str:
     hint = f": {why}" if why else ""
     dataset = pattern.partition("/")[0]
     if "did you mean" not in why and not (table and "that is in" in why):
-        hint += unmatched.nearest(pattern, within)
+        hint += unmatched.nearest_cells(pattern, within)
     if "did you mean" not in why and dataset and dataset not in DATASETS and not set(dataset) & set("*?["):
         hint += f"; a dataset of your own is no part of it: `make run CELL={dataset}/deit_tiny/dcal` runs one"
     where = titles[table] if table else "the grid"

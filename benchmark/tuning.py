@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import typing
 from dataclasses import asdict, dataclass, fields
 
+from benchmark.close_match import nearest_hint
 from benchmark.errors import SettingsError
 from benchmark.typed import convert, entries
 
@@ -48,9 +48,9 @@ def parse(text: str) -> Tuning:
     known, values = typing.get_type_hints(Tuning), {}
     for name, value in entries(text, "TUNE", f"name=value, e.g. {_described()}"):
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-            hint = f"; nearest: {near[0]}" if near else ""
-            raise SettingsError(f"TUNE: unknown name {name!r}{hint}. It takes {_described()}")
+            raise SettingsError(
+                f"TUNE: unknown name {name!r}{nearest_hint(name, known)}. It takes {_described()}"
+            )
         try:
             values[name] = convert(value, known[name])
         except (TypeError, ValueError) as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 import typing
 from collections.abc import Mapping
 from functools import cache
 
+from benchmark.close_match import LIKELY, nearest_hint
 from benchmark.errors import SettingsError
 from benchmark.settings import Settings
 
@@ -26,9 +26,9 @@ def typed(name: str, value: object, where: str) -> object:
     """A setting's value in its own type. Raises SettingsError for an unknown name or a wrong type."""
     known = known_settings()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-        hint = f"; nearest: {near[0]}" if near else ""
-        raise SettingsError(f"{where}: unknown setting {name!r}{hint}. `make settings` lists them all")
+        raise SettingsError(
+            f"{where}: unknown setting {name!r}{nearest_hint(name, known)}. `make settings` lists them all"
+        )
     try:
         return convert(value, known[name])
     except (TypeError, ValueError) as error:
@@ -41,9 +41,9 @@ def convert(value: object, type_: object) -> object:
     if origin is typing.Literal:
         choices = typing.get_args(type_)
         if value not in choices:
-            near = difflib.get_close_matches(str(value), choices, n=1)
-            hint = f"; nearest: {near[0]}" if near else ""
-            raise ValueError(f"is not one of {', '.join(choices)}{hint}")
+            raise ValueError(
+                f"is not one of {', '.join(choices)}{nearest_hint(str(value), choices, cutoff=LIKELY)}"
+            )
         return value
     if origin is tuple:
         if not isinstance(value, (list, tuple)) or len(value) != len(typing.get_args(type_)):

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.backbones import BACKBONES
+from benchmark.cell_pattern import full_pattern, matches
+from benchmark.close_match import nearest_hint
 from benchmark.data.registry import DATASETS
 from benchmark.variants import VARIANTS
 
 METHODS = ("baseline", "dcal", *VARIANTS)
 PARTS = ("dataset", "backbone", "method")
 _WILD = set("*?[")
-
-
-def full_pattern(pattern: str) -> str:
-    """``cub`` as ``cub/*/*``."""
-    parts = pattern.strip("/").split("/")
-    return "/".join(parts + ["*"] * (3 - len(parts)))
 
 
 def explain(pattern: str, table: str, titles: Mapping[str, str], cells: Mapping[str, Sequence[str]]) -> str:
@@ -41,10 +36,9 @@ def explain(pattern: str, table: str, titles: Mapping[str, str], cells: Mapping[
     return _lone_pair(parts, cells) or _unknown_part(parts)
 
 
-def nearest(pattern: str, ids: Iterable[str]) -> str:
+def nearest_cells(pattern: str, ids: Iterable[str]) -> str:
     """``; nearest: cub/deit_tiny/dcal``, up to three ids; "" where none is near."""
-    near = difflib.get_close_matches(full_pattern(pattern), sorted(set(ids)), n=3, cutoff=0.4)
-    return f"; nearest: {', '.join(near)}" if near else ""
+    return nearest_hint(full_pattern(pattern), sorted(set(ids)), count=3, cutoff=0.4)
 
 
 def _as_they_are_written(parts: Sequence[str]) -> list[str]:
@@ -82,7 +76,7 @@ def _elsewhere(
     pattern: str, table: str, titles: Mapping[str, str], cells: Mapping[str, Sequence[str]]
 ) -> str:
     """``that is in Table 2: make table2`` for a pattern that another table has; "" if none has it, or this one."""
-    having = [key for key, ids in cells.items() if fnmatch.filter(ids, full_pattern(pattern))]
+    having = [key for key, ids in cells.items() if any(matches(cell_id, pattern) for cell_id in ids)]
     if not having or table in having or (not table and having != ["ablations"]):
         return ""
     # The ablations take cells of the tables along.

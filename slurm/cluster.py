@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import fnmatch
 import re
 import tomllib
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmark.cell_pattern import matches
+from benchmark.close_match import LIKELY, nearest_hint
 from benchmark.errors import SettingsError
 from benchmark.grid import ABLATIONS, Cell, select
 from benchmark.reading import explanation, read_text
@@ -80,7 +80,7 @@ class ResourceClass:
 
     def holds(self, cell: Cell) -> bool:
         """Whether a cell belongs to it."""
-        return any(fnmatch.fnmatchcase(cell.id, pattern) for pattern in self.patterns)
+        return any(matches(cell.id, pattern) for pattern in self.patterns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,15 +160,12 @@ def _class(section: dict[str, object], base: dict[str, object], path: Path) -> R
             select([pattern], ABLATIONS)
         except SettingsError:
             select([pattern])
-    patterns = tuple(
-        "/".join(parts + ["*"] * (3 - len(parts))) for parts in (p.strip("/").split("/") for p in cells)
-    )
     own = _typed(section, _RESOURCES, where)
     if "gres" in own:
         base = {**base, "gpus": 0}
     elif "gpus" in own:
         base = {**base, "gres": ""}
-    return _resource_class(name, patterns, {**base, **own}, where)
+    return _resource_class(name, tuple(cells), {**base, **own}, where)
 
 
 def _resource_class(
@@ -188,8 +185,7 @@ def _typed(values: dict[str, object], known: tuple[str, ...], where: str) -> dic
     found = {}
     for name, value in values.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = nearest_hint(name, known, cutoff=LIKELY)
             raise SettingsError(f"{where}: unknown option {name!r}{hint}. {EXAMPLE.name} lists them all")
         found[name] = _value(name, value, hints[name], where)
         _require_one_line(name, found[name], where)

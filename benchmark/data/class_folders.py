@@ -6,7 +6,6 @@ which a fifth is then held out by a fixed rule (``held_out``). Pictures may lie 
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from collections import Counter
@@ -14,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmark.close_match import nearest_hint
 from benchmark.data.fgvc import FGVCDataset, assemble
 from benchmark.data.lists import Split, first, refuse
 from benchmark.data.picture_files import SHOWN, SUFFIXES, Found, find, normal, notes_of, problems_of, top
@@ -112,8 +112,7 @@ def read_as_test(root: Path, classes: Sequence[str]) -> FGVCDataset:
     rows = _rows(root, layout.test, problems, others)
     label = {normal(name): index for index, name in enumerate(classes)}
     for name in sorted({name for _, name in rows} - label.keys()):
-        near = difflib.get_close_matches(name, label, n=1, cutoff=0.3)
-        hint = f"; nearest: {near[0]!r}" if near else ""
+        hint = nearest_hint(name, label)
         problems.append(f"folder {name!r} is none of the {len(label)} classes of the model{hint}")
     if not rows:
         problems.append("there are no pictures")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import shlex
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.backbones import BACKBONES
+from benchmark.close_match import nearest_hint
 from benchmark.data import class_folders, market_folders, nested
 from benchmark.data.registry import DATASETS, DatasetRow, is_own
 from benchmark.errors import DataError, SettingsError
@@ -98,8 +98,7 @@ def _link_command(folder: Path) -> str:
 def _unknown(name: str, folder: Path | None) -> str:
     keys = {key: key for key, row in DATASETS.items() if not row.own}
     named = keys | {folder: row.key for folder, row in _OFFICIAL_FOLDERS.items()}
-    near = difflib.get_close_matches(name.lower(), named, n=1, cutoff=0.5)
-    hint = f"; nearest: {named[near[0]]}" if near else ""
+    hint = nearest_hint(name.lower(), named, cutoff=0.5, shown=named)
     where = f"the folder {folder}" if folder else "a folder of this name below --data"
     return (
         f"unknown dataset {name!r}{hint}. The paper's are {', '.join(keys)}. One of your own would be {where} with\n"

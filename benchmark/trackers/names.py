@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 from collections.abc import Iterable
 
+from benchmark.close_match import nearest_hint
 from benchmark.errors import SettingsError
 
 TRACKERS = {"tensorboard": "TensorBoard", "wandb": "Weights & Biases"}  # by the package each of them needs
@@ -16,8 +16,7 @@ def parse(text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(text.replace(",", " ").split()))
     for name in names:
         if name not in TRACKERS:
-            near = difflib.get_close_matches(name.lower(), TRACKERS, n=1, cutoff=0.3)
-            hint = f"; nearest: {near[0]}" if near else ""
+            hint = nearest_hint(name.lower(), TRACKERS)
             raise SettingsError(f"TRACK: unknown tracker {name!r}{hint}. There are {' and '.join(TRACKERS)}")
     return names
 

@@ -147,7 +147,7 @@ def test_a_picture_of_the_wrong_kind(own_pictures):
     ("arguments", "message"),
     [
         (["launch", "--cells", "cub/deit_tinny/*"], "matches none"),
-        (["launch", "--profile", "minni"], "did you mean 'mini'"),
+        (["launch", "--profile", "minni"], "nearest: mini"),
         (["launch", "--set", "train.epoch=3"], "nearest: train.epochs"),
         (["launch", "--seeds", "one"], "expected whole numbers"),
         (["launch", "--device", "tpu", "--cells", "cub/deit_tiny"], "expected auto, cpu or cuda"),

@@ -106,7 +106,7 @@ def test_values_that_make_no_sense_are_refused_before_anything_runs(text):
 
 
 def test_an_unknown_profile_names_the_nearest():
-    with pytest.raises(SettingsError, match="did you mean 'paper'"):
+    with pytest.raises(SettingsError, match="nearest: paper"):
         config.load_profile("papper")
 
 

@@ -241,7 +241,7 @@ def test_all_pictures_as_a_test_set_for_another_models_classes(tmp_path, above):
 
 def test_a_folder_that_is_none_of_the_models_classes_is_refused(tmp_path):
     with pytest.raises(
-        Contradictions, match="folder 'sparow' is none of the 2 classes of the model; nearest: 'spar"
+        Contradictions, match="folder 'sparow' is none of the 2 classes of the model; nearest: spar"
     ) as caught:
         read_as_test(write_tiny(tmp_path, ["sparow/1.png"]), ("sparrow", "wren"))
     assert "the model's classes: sparrow, wren." in str(caught.value)

@@ -102,7 +102,7 @@ REFUSED = {
     "extra = { clusters = 'b' }": "extra.clusters is set",
     'minutes = "auto"\nlongest = 1': "minutes = 1 leave no time",
     'gpus = 2\ngres = "gpu:2"': "both ask for GPUs",
-    "partitoin = 'x'": "unknown option 'partitoin'; did you mean 'partition'",
+    "partitoin = 'x'": "unknown option 'partitoin'; nearest: partition",
     "setup = 'module load x'": "expected a list of texts",
     "setup = [\"a\\nb\"]": "more than one line",
     'partition = "a\\n#SBATCH --qos=x"': "partition has 'a.n#SBATCH --qos=x', which is more than one line",
@@ -121,7 +121,7 @@ REFUSED = {
     "[[class]]\nname = 'x'": "cells = None, expected patterns",
     "[[class]]\nname = 'x'\ncells = ['cubb']": "matches none of the 68 cells",
     "[[class]]\nname = 'x'\ncells = ['cub']\nrequeues = 3": "requeues is the site's, not a class's",
-    "[[class]]\nname = 'x'\ncells = ['cub']\ngpu = 3": "class 'x': unknown option 'gpu'; did you mean 'gpus'",
+    "[[class]]\nname = 'x'\ncells = ['cub']\ngpu = 3": "class 'x': unknown option 'gpu'; nearest: gpus",
 }  # fmt: skip
 
 
