@@ -28,8 +28,8 @@ class ModelSettings:
             "M, number of GLCA blocks; 0 switches GLCA off",
             reading=OpenReading(
                 "How many GLCA blocks (M), and where?",
-                "1, beside the last block, complete: LN, attention, FFN, residuals; n: beside the last n, each with K and "
-                "V from SA at its own depth and Q from the block before",
+                "1, beside the last block, complete: LN, attention, FFN, residuals; n: beside the last n, each with K "
+                "and V from SA at its own depth and Q from the block before",
             ),
         )
     )
@@ -67,8 +67,8 @@ class ModelSettings:
             "rule that selects the local queries",
             reading=OpenReading(
                 "Which tokens become local queries?",
-                "rollout, the highest accumulated attention (Eq. 2); random and attention, that of the class token in the "
-                "penultimate block: the paper's ablations",
+                "rollout, the highest accumulated attention (Eq. 2); random and attention, that of the class token in "
+                "the penultimate block: the paper's ablations",
             ),
         )
     )
@@ -98,8 +98,8 @@ class ModelSettings:
             "tokens that PWCA carries from block to block",
             reading=OpenReading(
                 "What does PWCA's stream carry from block to block?",
-                "own, a stream of image 1 whose distractor comes from the partner's SA stream at the same depth; figure, "
-                "the overview figure taken literally, which with T = 12 is almost self-attention again",
+                "own, a stream of image 1 whose distractor comes from the partner's SA stream at the same depth; "
+                "figure, the overview figure taken literally, which with T = 12 is almost self-attention again",
             ),
         )
     )
@@ -131,8 +131,8 @@ class ModelSettings:
             former=0.1,
             reading=OpenReading(
                 "How strong is the noise of a regulariser in PWCA's place? The paper gives no strength.",
-                "0.1 of the normalised pixels' standard deviation, or of the labels; any share in (0, 1]. Without meaning "
-                "for pwca itself",
+                "0.1 of the normalised pixels' standard deviation, or of the labels; any share in (0, 1]. Without "
+                "meaning for pwca itself",
             ),
         )
     )

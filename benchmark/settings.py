@@ -17,7 +17,7 @@ from benchmark.setting import OpenReading, SettingInfo, description, description
 # Part of every hash: raised when the code changes the numbers that the same settings give.
 NUMBERS_VERSION = 1
 # task → its name
-TASKS: Mapping[str, str] = {"fgvc": "fine-grained classification", "reid": "re-identification"}
+TASK_NAMES: Mapping[str, str] = {"fgvc": "fine-grained classification", "reid": "re-identification"}
 
 Size = tuple[int, int]
 
@@ -116,8 +116,8 @@ class TrainSettings:
             "adamw, sgd, or adam with L2-coupled weight decay, the literal reading",
             reading=OpenReading(
                 "Which optimizer is meant by the paper's “Adam with weight decay” and “SGD”?",
-                "adamw (fine-grained) and sgd (re-identification); adam, whose coupled decay wears down weights with weak "
-                "gradients",
+                "adamw (fine-grained) and sgd (re-identification); adam, whose coupled decay wears down weights with "
+                "weak gradients",
             ),
         )
     )
@@ -223,7 +223,7 @@ CAME_LATER: Mapping[str, object] = {
 
 # Task → the settings that have a meaning for it alone: they stay out of the other's hash.
 ONE_TASK: Mapping[str, tuple[str, ...]] = {
-    task: tuple(name for name, info in SETTINGS.items() if info.task == task) for task in TASKS
+    task: tuple(name for name, info in SETTINGS.items() if info.task == task) for task in TASK_NAMES
 }
 
 # What a user may change and still run the paper's recipe: options where the paper is silent or reads two ways, those of
