@@ -39,10 +39,7 @@ def list_runs(arguments: argparse.Namespace) -> int:
     for view in views:
         note = view.reason if view.state not in ("missing", "done") else ""
         print(f"{view.id:<{width}}  {view.state:<10}  {note}".rstrip())
-    counts = Counter(view.state for view in views)
-    print(
-        f"{len(views)} runs: {', '.join(f'{counts[state]} {state}' for state in status.STATES if counts[state])}"
-    )
+    print(f"{len(views)} runs: {status.state_counts(view.state for view in views)}")
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import tomllib
@@ -13,6 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from benchmark.backbones import BACKBONES
+from benchmark.close_match import LIKELY, nearest_hint
 from benchmark.data.registry import DATASETS, is_own
 from benchmark.errors import SettingsError
 from benchmark.grid import Cell
@@ -25,7 +25,7 @@ from benchmark.settings import (
     NUMBERS_VERSION,
     PWCA_ONLY,
     READINGS,
-    TASKS,
+    TASK_NAMES,
     Settings,
 )
 from benchmark.typed import convert, entries, typed
@@ -107,9 +107,9 @@ def load_profile(name: str) -> Profile:
     _check_fields(header, Profile, f"recipe {name}, section [profile]", optional=("name", "tables"))
     tables: dict[str, dict[str, object]] = {}
     for owner, sections in document.items():
-        if owner not in (*TASKS, *DATASETS, *BACKBONES, *VARIANTS):
+        if owner not in (*TASK_NAMES, *DATASETS, *BACKBONES, *VARIANTS):
             raise SettingsError(
-                f"recipe {name}: unknown section [{owner}]; expected [profile], a task: {', '.join(TASKS)}, a "
+                f"recipe {name}: unknown section [{owner}]; expected [profile], a task: {', '.join(TASK_NAMES)}, a "
                 f"dataset: {', '.join(DATASETS)}, a backbone: {', '.join(BACKBONES)}, or a variant of the ablations"
             )
         tables[owner] = {}
@@ -132,8 +132,7 @@ def _read(name: str, chain: tuple[str, ...]) -> dict[str, typing.Any]:
     if name in chain:
         raise SettingsError(f"recipes name each other as base: {' → '.join((*chain, name))}")
     if not path.is_file():
-        near = difflib.get_close_matches(name, profiles(), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = nearest_hint(name, profiles(), cutoff=LIKELY)
         raise SettingsError(f"unknown profile {name!r}: expected one of {', '.join(profiles())}{hint}")
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))

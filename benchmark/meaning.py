@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from benchmark.backbones import BACKBONES
 from benchmark.errors import SettingsError
 from benchmark.grid import Cell
-from benchmark.settings import GLCA_ONLY, ONE_TASK, TASKS
+from benchmark.quantities import abridged
+from benchmark.settings import GLCA_ONLY, ONE_TASK, TASK_NAMES
 from benchmark.variants import fixed
 
 NAMED = 3  # cells in an error
@@ -46,7 +47,7 @@ def require_meaning(overrides: Iterable[str], cells: Iterable[Cell]) -> None:
             )
         (owner,) = (task for task, names in ONE_TASK.items() if name in names)
         raise SettingsError(
-            f"SET: {name} is a setting of {TASKS[owner]} alone and has no meaning for the cells asked for; "
+            f"SET: {name} is a setting of {TASK_NAMES[owner]} alone and has no meaning for the cells asked for; "
             "leave it out"
         )
 
@@ -58,7 +59,6 @@ def require_free(overrides: Iterable[str], cells: Iterable[Cell]) -> None:
     cells = tuple(cells)
     for name in overrides:
         if fixing := [cell.id for cell in cells if name in fixed(cell.method)]:
-            more = f" and {len(fixing) - NAMED} more" if len(fixing) > NAMED else ""
             raise SettingsError(
-                f"SET: {name} is fixed by {', '.join(fixing[:NAMED])}{more}: leave it out, or ask for other CELLS"
+                f"SET: {name} is fixed by {abridged(fixing, NAMED)}: leave it out, or ask for other CELLS"
             )

@@ -5,25 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmark.progress import Progress
+from benchmark.quantities import duration
 
 BAR, LEAST_BAR = 20, 5  # cells of a bar; a shorter one says nothing
 LEAST_NAME = 12  # characters of a run's name that still tell it from others
 
 
-def duration(seconds: float) -> str:
-    """``45 s``, ``12 min``, ``3 h 05 min``, ``2 d 3 h``."""
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours = round(seconds / 3600)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
-
-
 def time_left(seconds: float | None) -> str:
     """``4 min left``, or that it is not known yet."""
-    return "time left unknown" if seconds is None else f"{duration(seconds)} left"
+    return "time left unknown" if seconds is None else f"{duration(round(seconds))} left"
 
 
 def texts(progress: Progress | None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
 from benchmark.grid import ABLATIONS, all_cells, select
 from benchmark.setting import setting_text
-from benchmark.settings import READINGS, SETTINGS, TASKS
+from benchmark.settings import READINGS, SETTINGS, TASK_NAMES
 from benchmark.variants import VARIANTS
 
 TABLES = {"fgvc": "Table 1", "reid": "Table 2"}
@@ -21,12 +21,12 @@ def lines(profile: config.Profile, overrides: Mapping[str, object]) -> Iterator[
     """The settings of the profile's DCAL runs, task by task, and under each what is special about a dataset or a
     backbone."""
     yield f"# {profile.name}: {profile.title}"
-    for task in (task for task in TASKS if task in profile.tables):
+    for task in (task for task in TASK_NAMES if task in profile.tables):
         datasets = [key for key, row in DATASETS.items() if row.task == task]
         plain = next(key for key in datasets if key not in profile.tables)
         common = _shown(plain, PLAIN, profile, overrides)
         yield ""
-        yield f"# {TASKS[task]} ({TABLES[task]})"
+        yield f"# {TASK_NAMES[task]} ({TABLES[task]})"
         yield from map(_explained, common)
         for key in datasets:
             if own := [line for line in _shown(key, PLAIN, profile, overrides) if line not in common]:

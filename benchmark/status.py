@@ -13,6 +13,7 @@ no-data, no-weights, missing   not started, with and without what it needs
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -29,6 +30,7 @@ from benchmark.meaning import require_meaning
 from benchmark.places import Places
 from benchmark.predictions import Predictions
 from benchmark.progress import read_progress
+from benchmark.quantities import abridged
 from benchmark.reading import explained, explanation, is_there, require_folder, require_listable
 from benchmark.records import RunFolder, folder_of, last_log_lines, read_json, read_result
 from benchmark.submission import Submission, read_submission
@@ -77,6 +79,12 @@ class RunView:
         if self.result is None:
             return None
         return Predictions(self.folder.predictions, self.result["predictions_sha256"])
+
+
+def state_counts(states: Iterable[str]) -> str:
+    """``12 done, 4 running``: how many of some runs are in which state, in the order of ``STATES``."""
+    counts = Counter(states)
+    return ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
 
 
 def collect(
@@ -242,7 +250,7 @@ def _difference(config: Config, folder: RunFolder) -> str:
         for name in sorted(was.keys() | now.keys())
         if was.get(name) != now.get(name)
     ]
-    return "; ".join(changed[:4]) + (f"; and {len(changed) - 4} more" if len(changed) > 4 else "")
+    return abridged(changed, 4, "; ")
 
 
 def _flat(identity: object) -> dict[str, object]:

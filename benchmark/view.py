@@ -6,13 +6,12 @@ import os
 import shutil
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import TextIO
 
 from benchmark.progress import read_progress
 from benchmark.progress_text import log_line, rows
-from benchmark.status import RunView
+from benchmark.status import RunView, state_counts
 from benchmark.visible import control
 
 REFRESH_SECONDS = 0.5  # on a terminal
@@ -32,9 +31,9 @@ class LiveView:
 
     def start(self, views: Sequence[RunView]) -> None:
         """Say what is there before anything runs."""
-        counts = Counter(view.state for view in views)
-        self._total, self._done = len(views), counts["done"]
-        self._print(f"{len(views)} runs: {', '.join(f'{n} {state}' for state, n in counts.most_common())}")
+        states = [view.state for view in views]
+        self._total, self._done = len(views), states.count("done")
+        self._print(f"{len(views)} runs: {state_counts(states)}")
 
     def started(self, view: RunView) -> None:
         """A run was given a slot."""

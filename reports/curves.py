@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmark.paper import REPORTED_METRICS
 from benchmark.status import RunView
 from reports import drawing
-from reports.histories import METRICS, Curve, History, read_history
+from reports.histories import Curve, History, read_history
+from tables.formats import METHOD_NAMES, metric_word
 from tables.records_view import seeds_text
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ _NAMES = {"sa": "DCAL: SA", "glca": "GLCA", "pwca": "PWCA", "both": "prediction"
 _WIDTHS = {"both": 2.8, "sa": 2.2, "pwca": 1.7, "": 1.7, "glca": 1.1}
 _THIN = 0.7
 _STYLES = {"dcal": "-", "baseline": drawing.DASHES}
-_METHODS = {"baseline": "baseline", "dcal": "DCAL"}
 _FEW = 12  # points of a curve that are marked one by one
 
 
@@ -65,7 +66,7 @@ def curves(runs: Iterable[RunView], *, pdf: bool = False) -> Curves:
     if not histories:
         return Curves(None, None, "", notes)
     with drawing.style(drawing.LINES):
-        figure = _figure(histories, METRICS[runs[0].cell.task])
+        figure = _figure(histories, REPORTED_METRICS[runs[0].cell.task][0])
         svg = drawing.saved(figure, "svg", drawing.LINES)
         document = drawing.saved(figure, "pdf", drawing.LINES) if pdf else None
     return Curves(svg, document, _drawn(histories), notes)
@@ -83,13 +84,16 @@ def _figure(histories: Sequence[History], metric: str) -> Figure:
     figure = drawing.new_figure(figsize=(8.0, 5.6), layout="constrained")
     figure.patch.set_alpha(0)
     (loss, accuracy), (weights, rate) = figure.subplots(2, 2, sharex=True)
-    name = {"top1": "top-1", "mAP": "mAP"}[metric]
     rates: list[Drawing] = [(history.method, {"": history.lr}) for history in histories if history.lr]
     if rates and all(curves == rates[0][1] for _, curves in rates):
         rates = [("dcal", rates[0][1])]  # once, whole
     panels: list[tuple[Axes, str, list[Drawing]]] = [
         (loss, "training loss by branch", [(history.method, history.loss) for history in histories]),
-        (accuracy, f"{name} on the test set, %", [(history.method, history.metric) for history in histories]),
+        (
+            accuracy,
+            f"{metric_word(metric)} on the test set, %",
+            [(history.method, history.metric) for history in histories],
+        ),
         (weights, "uncertainty weights w", [(history.method, history.w) for history in histories]),
         (rate, "learning rate", rates),
     ]
@@ -173,6 +177,6 @@ def _legend(figure: Figure, histories: Sequence[History]) -> None:
 def _drawn(histories: Sequence[History]) -> str:
     seeds = {
         name: [history.seed for history in histories if history.method == method]
-        for method, name in _METHODS.items()
+        for method, name in METHOD_NAMES.items()
     }
     return "; ".join(f"{name} {seeds_text(numbers)}" for name, numbers in seeds.items() if numbers)

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from benchmark.paper import REPORTED_METRICS
+from benchmark.quantities import amount
 from benchmark.reading import damage_text, read_bytes
 from benchmark.records import read_json
 from benchmark.status import RunView
@@ -14,7 +16,6 @@ from tables.formats import one_line
 
 BRANCHES = ("sa", "glca", "pwca")
 # Per task: the recorded name of the metric whose curve is drawn, which is the published one.
-METRICS = {"fgvc": "top1", "reid": "mAP"}
 HISTORY_BYTES = 2**26  # a line an epoch has some hundred
 _LONGEST = 80  # characters of a foreign name in a note
 _LARGEST = 1e30  # of a drawn value: far beyond what training gives, within what axes can be divided into
@@ -54,7 +55,7 @@ def read_history(run: RunView) -> History:
     if foreign := _foreign(run):
         return History(run.cell.method, run.seed, {}, {}, {}, {}, (foreign,))
     entries, notes = _entries(run)
-    curves = _Curves(METRICS[run.cell.task])
+    curves = _Curves(REPORTED_METRICS[run.cell.task][0])
     for epoch in sorted(entries):
         curves.add(epoch, entries[epoch])
     notes += curves.notes()
@@ -97,9 +98,9 @@ def _entries(run: RunView) -> tuple[dict[int, dict], list[str]]:
         entries[epoch] = entry
     notes = []
     if bad:
-        notes.append(f"{_count(bad, 'line')} of its history left out: torn, or no epoch's")
+        notes.append(f"{amount(bad, 'line')} of its history left out: torn, or no epoch's")
     if twice:
-        notes.append(f"{_count(twice, 'epoch')} recorded twice, the later line is drawn")
+        notes.append(f"{amount(twice, 'epoch')} recorded twice, the later line is drawn")
     return entries, notes
 
 
@@ -133,10 +134,10 @@ class _Curves:
         found = []
         if self._not_finite:
             found.append(
-                f"{_count(self._not_finite, 'value')} left out: not finite, or larger than {_LARGEST:g}"
+                f"{amount(self._not_finite, 'value')} left out: not finite, or larger than {_LARGEST:g}"
             )
         if self._no_numbers:
-            found.append(f"{_count(self._no_numbers, 'value')} left out: no numbers")
+            found.append(f"{amount(self._no_numbers, 'value')} left out: no numbers")
         if self._unknown:
             found.append(f"branches that are not known are left out: {', '.join(list(self._unknown)[:5])}")
         return found
@@ -161,7 +162,3 @@ class _Curves:
             self._not_finite += 1
         else:
             self._found.setdefault((kind, branch), {})[epoch] = number
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -15,6 +15,7 @@ from benchmark.console import exit_status
 from benchmark.errors import RunError
 from benchmark.outcome_file import is_free_for, write_outcome
 from benchmark.provenance import now
+from benchmark.quantities import abridged
 from benchmark.records import last_lines
 from benchmark.visible import control
 from slurm import show
@@ -95,10 +96,10 @@ def logs(arguments: argparse.Namespace) -> int:
             lacking.append(run.view)
     if not lacking:
         return exit_codes.COMPLETE
-    more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
     sys.stdout.flush()
     print(
-        f"error: {lacking[0].id}{more}: no log, state {lacking[0].state}; looked in {lacking[0].folder.path}",
+        f"error: {abridged([view.id for view in lacking])}: no log, state {lacking[0].state}; looked in "
+        f"{lacking[0].folder.path}",
         file=sys.stderr,
     )
     return exit_codes.INCOMPLETE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
-from collections import Counter
 from dataclasses import replace
 
 from benchmark import claim, config, damage, device, options, provenance, status, trackers, tuning
@@ -14,6 +13,7 @@ from benchmark.exit_codes import COMPLETE, INCOMPLETE
 from benchmark.leftovers import tidy_done
 from benchmark.mini.sets import write
 from benchmark.places import Places
+from benchmark.quantities import abridged
 from benchmark.records import set_aside
 from slurm import show
 from slurm.arrays import Array, plan
@@ -104,7 +104,7 @@ def _complain(grid: Grid, states: tuple[str, ...]) -> int:
     left = [run.view for run in asked if not _is_sent(run, states) and run.view.state not in ON_THEIR_WAY]
     if not left:
         return COMPLETE
-    counts = show.counted(Counter(view.state for view in left))
+    counts = status.state_counts(view.state for view in left)
     print(
         f"error: {len(left)} of the {len(asked)} runs asked for will have no number: {counts}; first "
         f"{left[0].id}: {left[0].reason}",
@@ -158,12 +158,11 @@ def _say(grid: Grid, sent: str, states: tuple[str, ...]) -> None:
     for run in grid.runs:
         if not _is_sent(run, states):
             left.setdefault(run.view.state, []).append(run)
-    counts = Counter({state: len(runs) for state, runs in left.items()})
-    print(sent + (f"; left alone: {show.counted(counts)}" if left else ""))
+    counts = status.state_counts(run.view.state for runs in left.values() for run in runs)
+    print(sent + (f"; left alone: {counts}" if left else ""))
     for state in ("failed", "damaged", "stale", "unknown", "no-data", "no-weights"):
         for reason, runs in _by_reason(left.get(state, [])).items():
-            more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
-            print(f"{state}: {runs[0].view.id}{more}: {reason}")
+            print(f"{state}: {abridged([run.view.id for run in runs])}: {reason}")
     if "failed" in left or "damaged" in left:
         print(f"{show.retry(grid)} submits failed and damaged runs again")
     for line in show.warnings(grid):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from pathlib import Path
 
 from benchmark import claim, provenance
 from benchmark.grid import ABLATIONS
 from benchmark.progress import Progress, read_progress
+from benchmark.quantities import abridged, duration
 from benchmark.records import last_lines, last_log_lines, read_json
-from benchmark.status import STATES, began
+from benchmark.status import STATES, began, state_counts
 from benchmark.visible import one_row
 from slurm.states import Grid, Tracked
 
@@ -23,9 +23,9 @@ LOG_LINES = 4
 def status_text(grid: Grid, profile: str) -> str:
     """Everything ``make status`` prints."""
     runs = sorted(grid.runs, key=lambda run: ORDER.index(run.view.state))
-    counts = Counter(run.view.state for run in runs)
+    states = [run.view.state for run in runs]
     width = max(len(run.view.id) for run in runs)
-    lines = [f"profile {profile}, {len(runs)} runs: " + counted(counts)]
+    lines = [f"profile {profile}, {len(runs)} runs: {state_counts(states)}"]
     lines += spent(grid)
     lines += warnings(grid)
     lines.append("")
@@ -33,7 +33,7 @@ def status_text(grid: Grid, profile: str) -> str:
         lines.append(f"{run.view.id:<{width}}  {run.view.state:<10}  {_note(run)}".rstrip())
         if run.view.state in ("failed", "damaged"):
             lines += [f"    | {line}" for line in tail(run, LOG_LINES)]
-    if counts["failed"] or counts["damaged"] or counts["preempted"]:
+    if {"failed", "damaged", "preempted"} & {*states}:
         lines += [
             "",
             f"{retry(grid)} submits failed, damaged and preempted runs again; make logs CELL=… shows a run's log",
@@ -45,11 +45,6 @@ def retry(grid: Grid) -> str:
     """The command for these runs: without a table, patterns mean the tables' cells and no variant."""
     variants = any(run.view.cell.table == ABLATIONS for run in grid.runs)
     return f"make retry TABLE={ABLATIONS}" if variants else "make retry"
-
-
-def counted(counts: Counter[str]) -> str:
-    """``12 done, 4 running``."""
-    return ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
 
 
 def spent(grid: Grid) -> list[str]:
@@ -85,8 +80,8 @@ def warnings(grid: Grid) -> list[str]:
     ]
     if waiting:
         lines.append(
-            f"WARNING: the code was changed since {len(waiting)} queued runs were submitted ({_some(waiting)}): they "
-            "will start with the code of that moment"
+            f"WARNING: the code was changed since {len(waiting)} queued runs were submitted "
+            f"({abridged(waiting, 3, '; ')}): they will start with the code of that moment"
         )
     changed = [
         f"{run.view.id} {text}"
@@ -94,7 +89,7 @@ def warnings(grid: Grid) -> list[str]:
         if run.view.state in ("running", "done", "failed", "damaged", "preempted") and (text := _changed(run))
     ]
     if changed:
-        lines.append(f"WARNING: other code than at submission: {_some(changed)}")
+        lines.append(f"WARNING: other code than at submission: {abridged(changed, 3, '; ')}")
     return lines
 
 
@@ -118,17 +113,6 @@ def job_output(run: Tracked) -> list[Path]:
     return sorted(files, key=files.get)
 
 
-def duration(seconds: float) -> str:
-    """``2 d 3 h``, ``3 h 10 min``, ``12 min``, ``40 s``."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
-    shown = [f"{count} {unit}" for count, unit in parts if count]
-    return " ".join(shown[:2])
-
-
 def _note(run: Tracked) -> str:
     view = run.view
     if view.state == "done":
@@ -144,7 +128,7 @@ def _note(run: Tracked) -> str:
 def _pace(progress: Progress) -> str:
     left = progress.remaining_seconds
     text = f"epoch {min(progress.epoch + 1, progress.epochs)}/{progress.epochs}, {100 * progress.share:.0f} %"
-    text += f", about {duration(left)} left" if left is not None else ""
+    text += f", about {duration(round(left))} left" if left is not None else ""
     return text + progress.silence
 
 
@@ -158,7 +142,3 @@ def _gpus(run: Tracked) -> int:
 def _changed(run: Tracked) -> str:
     started = read_json(run.view.folder.provenance) or {}
     return one_row(provenance.difference(started.get("submitted"), started))
-
-
-def _some(items: list[str]) -> str:
-    return "; ".join(items[:3]) + (f"; and {len(items) - 3} more" if len(items) > 3 else "")

@@ -9,7 +9,7 @@ from tables import states, verdicts
 from tables.ablation_rows import Ablations, RowSummary
 from tables.bootstrap import LEVEL
 from tables.cells import CellSummary
-from tables.formats import METRIC_WORDS, p_value, percent, signed
+from tables.formats import metric_word, p_value, percent, signed
 from tables.gains import GainSummary
 from tables.layout import measured_text
 from tables.pairs import plain
@@ -40,7 +40,7 @@ def group_tables(found: Ablations) -> dict[str, list[SideTable]]:
 
 def _measured_table(title: str, rows: Sequence[RowSummary], comparable: bool) -> SideTable:
     metrics = dict.fromkeys(plain(row.row.metric) for row in rows)
-    words = " and ".join(METRIC_WORDS.get(metric, metric) for metric in metrics)
+    words = " and ".join(metric_word(metric) for metric in metrics)
     star = "" if comparable else STAR
     texts = [_texts(row, comparable) for row in rows]
     columns = (

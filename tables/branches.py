@@ -6,7 +6,7 @@ from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
 from tables import records_view as records
 from tables.cells import CellSummary, measure
-from tables.formats import METRIC_WORDS, percent, with_spread
+from tables.formats import metric_word, percent, with_spread
 from tables.side_table import SideTable
 from tables.summary import TableSummary
 
@@ -31,7 +31,7 @@ def _row(cell: CellSummary) -> tuple[str, ...]:
     return (
         DATASETS[cell.cell.dataset].column,
         BACKBONES[cell.cell.backbone].title,
-        METRIC_WORDS.get(name, name),
+        metric_word(name),
         *(_number(cell, key) for key in keys),
     )
 

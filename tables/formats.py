@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 MINUS = "−"
-METRIC_WORDS = {"top1": "top-1"}
+METHOD_NAMES = {"baseline": "baseline", "dcal": "DCAL"}
+SHORT = 12  # characters of a digest that tell it from others
+
+
+def metric_word(metric: str) -> str:
+    """A metric's name in a heading: ``top-1`` for ``top1``, others as they are."""
+    return "top-1" if metric == "top1" else metric
+
+
+def short_digest(digest: object) -> str:
+    """The first characters of a digest, as tables show it."""
+    return one_line(digest)[:SHORT]
 
 
 def percent(value: float) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmark import paper
 from benchmark.grid import TABLES
-from tables.formats import METRIC_WORDS
+from tables.formats import metric_word
 from tables.gains import GainSummary
 from tables.summary import TableSummary
 from tables.verdicts import HURTS, NO_DIFFERENCE, OPEN, YES
@@ -53,7 +53,7 @@ class Headline:
     @property
     def text(self) -> str:
         """One line, or two sentences where some runs must not be compared."""
-        metrics = " or ".join(METRIC_WORDS.get(metric, metric) for metric in self.metrics)
+        metrics = " or ".join(metric_word(metric) for metric in self.metrics)
         reasons = ", ".join(f"{reason}: {count}" for reason, count in self.why_open.items())
         line = (
             f"the paper's claim, over {self.comparisons} comparisons (dataset and backbone, in {metrics}): confirmed "

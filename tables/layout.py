@@ -14,7 +14,7 @@ from benchmark.grid import TABLES
 from tables import notes, states
 from tables.branches import branch_table
 from tables.cells import CellSummary
-from tables.formats import METRIC_WORDS, one_line, percent, signed, with_spread
+from tables.formats import metric_word, one_line, percent, signed, with_spread
 from tables.gains import GainSummary
 from tables.records_view import RunView
 from tables.side_table import SideTable
@@ -171,7 +171,7 @@ def _columns(summary: TableSummary) -> list[Column]:
         if summary.comparable and (any(comparable) or not measured):
             headings.append(DIFFERENCE)
         for metric in shown_metrics(summary.key, dataset):
-            word = f" {METRIC_WORDS.get(metric, metric)}" if several else ""
+            word = f" {metric_word(metric)}" if several else ""
             group = DATASETS[dataset].column + word
             own = headings if metric in paper.metrics(summary.key, dataset) else [MEASURED]
             columns += [Column(dataset, metric, group, heading) for heading in own]

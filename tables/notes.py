@@ -9,6 +9,7 @@ from benchmark import paper
 from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
 from benchmark.grid import TABLES
+from benchmark.quantities import abridged
 from tables import records_view as records
 from tables import verdicts
 from tables.formats import one_line
@@ -97,8 +98,7 @@ def header(
     seeds = sorted({run.seed for run in summary.runs})
     changed = [f"{run.cell.id}/seed{run.seed} {text}" for run in done if (text := records.changed_code(run))]
     if changed:
-        more = f"; and {len(changed) - 3} more runs" if len(changed) > 3 else ""
-        lines.append(("WARNING, other code than at submission", "; ".join(changed[:3]) + more))
+        lines.append(("WARNING, other code than at submission", abridged(changed, 3, "; ")))
     lines += [
         ("seeds", ", ".join(map(str, seeds)) or "none"),
         ("commit", _joined((records.commit(run, digits=10) for run in done), bool(done))),
@@ -173,8 +173,7 @@ def _verdicts(summary: TableSummary) -> list[str]:
             lacking.setdefault(gain.no_interval.partition(":")[0], []).append(gain)
     for found in lacking.values():
         names = records.distinct(f"{gain.dataset}/{gain.backbone}" for gain in found)
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        lines.append(f"no interval for {names[0]}{more}: {one_line(found[0].no_interval)}")
+        lines.append(f"no interval for {abridged(names)}: {one_line(found[0].no_interval)}")
     return lines
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 
 from benchmark.data.registry import DATASETS
+from benchmark.paper import REPORTED_METRICS
+from benchmark.quantities import abridged
 from tables.cells import run_state
 from tables.formats import one_line
 from tables.records_view import RunView
 
-METRICS = {"fgvc": ("top1",), "reid": ("mAP", "R1")}
 # What --require takes: the states of a run that are as good as asked for.
 # Whether a job of a run that stopped waits again, only SLURM knows: `slurm submit` has judged these states.
 ACCEPTED = {
@@ -57,12 +58,11 @@ def on_their_way(runs: Sequence[RunView], cells: Container[str]) -> str:
 
 def _state(run: RunView) -> str:
     """A run's state, of the first metric that it has no number of."""
-    states = [run_state(run, metric) for metric in METRICS[DATASETS[run.cell.dataset].task]]
+    states = [run_state(run, metric) for metric in REPORTED_METRICS[DATASETS[run.cell.dataset].task]]
     return next((state for state in states if state != "done"), "done")
 
 
 def _line(state: str, reason: str, runs: Sequence[RunView]) -> str:
-    more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
     why = f": {reason}" if reason else ""
     advice = f"; {_ADVICE[state]}" if state in _ADVICE else ""
-    return f"  {state}: {runs[0].id}{more}{why}{advice}"
+    return f"  {state}: {abridged([run.id for run in runs])}{why}{advice}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmark.quantities import abridged
 from tables.cells import CellSummary, run_state
 from tables.formats import one_line
 from tables.records_view import seeds_text
@@ -66,11 +67,6 @@ def listed(table: TableSummary) -> list[str]:
             some = "" if len(seeds) == len(summary.runs) else f" {seeds_text(seeds)}"
             groups.setdefault(key, {})[summary.cell.id + some] = None
     return [
-        one_line(f"{_names(list(names))} — {word(state)}" + (f": {reason}" if reason else ""), IN_LIST)
+        one_line(f"{abridged(list(names))} — {word(state)}" + (f": {reason}" if reason else ""), IN_LIST)
         for (state, reason), names in groups.items()
     ]
-
-
-def _names(names: list[str]) -> str:
-    more = len(names) - 1
-    return names[0] + (f" and {more} more" if more else "")

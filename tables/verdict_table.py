@@ -6,7 +6,7 @@ from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
 from tables.bootstrap import LEVEL, Interval
 from tables.cells import CellSummary
-from tables.formats import METRIC_WORDS, p_value, signed, with_spread
+from tables.formats import metric_word, p_value, signed, with_spread
 from tables.gains import GainSummary
 from tables.side_table import SideTable
 from tables.summary import TableSummary
@@ -47,7 +47,7 @@ def _row(
     names = (
         DATASETS[gain.dataset].column,
         BACKBONES[gain.backbone].title,
-        METRIC_WORDS.get(gain.metric, gain.metric),
+        metric_word(gain.metric),
     )
     mean = gain.measured.mean
     numbers = (

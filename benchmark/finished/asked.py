@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import difflib
-import fnmatch
 import os
 import re
 import shlex
@@ -14,13 +12,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark import options
+from benchmark.cell_pattern import matches
 from benchmark.config import load_profile
 from benchmark.data.own import register_recorded
 from benchmark.errors import RunError, SettingsError
 from benchmark.finished import recorded
 from benchmark.grid import Cell, select
+from benchmark.quantities import abridged
 from benchmark.reading import explained, require_folder, require_listable
 from benchmark.records import RunFolder, read_json, read_result
+from benchmark.unmatched import nearest_cells
 from benchmark.variants import VARIANTS
 
 SHOWN = 6  # runs in an error
@@ -138,11 +139,8 @@ def _in_folder(path: Path) -> Path:
         raise RunError(why)
     finished = _finished(below)
     if len(finished) > 1:
-        names = ", ".join(run.relative_to(path).as_posix() for run in finished[:SHOWN])
-        more = f" and {len(finished) - SHOWN} more" if len(finished) > SHOWN else ""
-        raise SettingsError(
-            f"{path} holds {len(finished)} finished runs, {names}{more}: name one, {finished[0]}"
-        )
+        names = abridged([run.relative_to(path).as_posix() for run in finished], SHOWN)
+        raise SettingsError(f"{path} holds {len(finished)} finished runs, {names}: name one, {finished[0]}")
     return finished[0]
 
 
@@ -151,8 +149,7 @@ def _runs(text: str, arguments: argparse.Namespace) -> list[Path]:
     found = _there(text, arguments)
     if not found:
         pattern, seeds = _parts(text, arguments)
-        near = difflib.get_close_matches(pattern, sorted(set(_all_runs(arguments).values())), n=3, cutoff=0.4)
-        hint = f"; nearest: {', '.join(near)}" if near else ""
+        hint = nearest_cells(pattern, _all_runs(arguments).values())
         with contextlib.suppress(SettingsError):
             hint = f"; {_commands(pattern, select([pattern]), sorted(seeds), arguments)}"
         raise RunError(
@@ -178,12 +175,10 @@ def _finished(paths: Sequence[Path]) -> list[Path]:
 def _there(text: str, arguments: argparse.Namespace) -> list[Path]:
     """Folders of runs that a pattern or an id means, in any state."""
     pattern, seeds = _parts(text, arguments)
-    parts = pattern.split("/")
-    full = "/".join(parts + ["*"] * (3 - len(parts)))
     return [
         path
         for path, cell in _all_runs(arguments).items()
-        if fnmatch.fnmatchcase(cell, full) and _seed(path) in seeds and _meant(cell, pattern, full, arguments)
+        if matches(cell, pattern) and _seed(path) in seeds and _meant(cell, pattern, arguments)
     ]
 
 
@@ -206,10 +201,10 @@ def _all_runs(arguments: argparse.Namespace) -> dict[Path, str]:
     }
 
 
-def _meant(cell: str, pattern: str, full: str, arguments: argparse.Namespace) -> bool:
+def _meant(cell: str, pattern: str, arguments: argparse.Namespace) -> bool:
     """As everywhere, a pattern means a variant of the ablations only where --table says so; ``*`` is every run."""
     is_variant = cell.rpartition("/")[2] in VARIANTS
-    return not is_variant or bool(getattr(arguments, "table", None)) or pattern == "*" or cell == full
+    return not is_variant or bool(getattr(arguments, "table", None)) or pattern in ("*", cell)
 
 
 def _root(arguments: argparse.Namespace) -> Path:

@@ -12,12 +12,12 @@ from benchmark.finished import again, pictures
 from benchmark.finished.again import Machine
 from benchmark.finished.compare import DIGEST, Comparison, compare
 from benchmark.finished.pictures import Pictures
+from benchmark.paper import REPORTED_METRICS
 from benchmark.predictions import Predictions
 from benchmark.records import RunFolder
 from benchmark.tasks import TASKS, Evaluation
 from benchmark.trained import Trained, load_trained
 
-HEADLINE = {"fgvc": ("top1",), "reid": ("mAP", "R1")}
 OTHER_PICTURES = "not compared: these are not the run's own pictures"
 DREW = (
     "not compared: GLCA's random selection counts here, and what the run's evaluation drew is not in older records, "
@@ -47,7 +47,7 @@ class Finding:
     @property
     def headline(self) -> str:
         """The metrics that tables show."""
-        return "  ".join(f"{name} {self.metrics[name]:.2f}" for name in HEADLINE[self.task])
+        return "  ".join(f"{name} {self.metrics[name]:.2f}" for name in REPORTED_METRICS[self.task])
 
     def as_json(self) -> dict[str, object]:
         """Everything, as --json writes it; ``compared``: equal, rounding, different or "not compared"."""

@@ -15,6 +15,7 @@ from benchmark.forecast.estimate import Estimate
 from benchmark.forecast.shapes import pictures_key
 from benchmark.forecast.store import Forecast, Machine
 from benchmark.grid import METHODS
+from benchmark.quantities import amount, duration, hours, memory
 from benchmark.status import RunView
 from benchmark.variants import VARIANTS
 
@@ -80,8 +81,8 @@ def _row(told: Told, pair: Pair, of: Mapping[str, Estimate], method: str) -> lis
         *(duration(value) for value in epochs),
         ratio,
         *(duration(one and one.run_seconds) for one in both),
-        *(f"{one.memory_bytes / 2**30:.2f} GiB" if one else "–" for one in both),
-        *(_hours(told.hours(one)) if one else "–" for one in both),
+        *(memory(one.memory_bytes) if one else "–" for one in both),
+        *(hours(told.hours(one)) if one else "–" for one in both),
         ", ".join(bounds) or "–",
     ]
     return (
@@ -106,22 +107,17 @@ def totals(told: Told) -> list[str]:
     if not runs:
         return ["nothing can be forecast"]
     parts = [
-        f"{method} {_hours(told.seeds * math.fsum(map(told.hours, found)))}"
+        f"{method} {hours(told.seeds * math.fsum(map(told.hours, found)))}"
         for method, found in of_method.items()
         if found
     ]
     seconds = told.seeds * math.fsum(estimate.run_seconds for estimate in runs)
     total = told.seeds * math.fsum(map(told.hours, runs))
     count = len(runs) * told.seeds
-    seeds = f"{told.seeds} seed{'s' * (told.seeds != 1)}"
     return [
-        f"{count} run{'s' * (count != 1)} ({seeds}): {_hours(total)} {told.unit} ({', '.join(parts)}); one after "
-        f"another on one such device {duration(seconds)}"
+        f"{amount(count, 'run')} ({amount(told.seeds, 'seed')}): {hours(total)} {told.unit} ({', '.join(parts)}); one "
+        f"after another on one such device {duration(seconds)}"
     ]
-
-
-def _hours(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def rests_on(runs: Iterable[tuple[Config, Counts]], forecast: Forecast, workers: int) -> list[str]:
@@ -150,13 +146,3 @@ def finished(views: Iterable[RunView]) -> list[str]:
                 f"done: {view.id}: forecast {duration(told)}, took {duration(took)} ({took / told:.2f} × the forecast)"
             )
     return lines
-
-
-def duration(seconds: float | None) -> str:
-    """``0.52 s``, ``45 s``, ``12 min``, ``3 h 05 min``; a dash for None."""
-    if seconds is None:
-        return "–"
-    if seconds < 99.5:
-        return f"{seconds:.2g} s" if seconds < 9.95 else f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"

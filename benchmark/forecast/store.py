@@ -16,6 +16,7 @@ from benchmark.forecast.code_digest import code_digest
 from benchmark.forecast.counts import Counts
 from benchmark.forecast.shapes import Shape, digest
 from benchmark.provenance import ROOT, now
+from benchmark.quantities import amount
 from benchmark.records import read_json, set_aside
 
 FOLDER = "forecast"
@@ -47,7 +48,7 @@ class Machine:
         return f"{words}-{self.threads}-threads" if self.threads else words
 
     def __str__(self) -> str:
-        return f"{self.name}, {self.threads} thread{'s' * (self.threads != 1)}" if self.threads else self.name
+        return f"{self.name}, {amount(self.threads, 'thread')}" if self.threads else self.name
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Forecast:
     def ranking(self, counts: Counts) -> Ranking | None:
         return measurement(Ranking, self.rankings.get(ranking_key(counts)))
 
-    def counted(self, key: str) -> Counts | None:
+    def amount(self, key: str) -> Counts | None:
         return measurement(Counts, self.counts.get(key))
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from benchmark.quantities import duration, hours, memory
 from benchmark.status import RunView
 from reports.page.costs import Costs
-from reports.page.durations import duration, hours, memory
 from reports.page.sheets import Column, Sheet, number, word
 from tables import records_view as records
-from tables.formats import one_line
-
-DIGITS = 12
+from tables.formats import short_digest
 
 
 def sheet(costs: Costs) -> Sheet:
@@ -22,8 +20,8 @@ def sheet(costs: Costs) -> Sheet:
             number(cost.memory, memory),
             word(cost.device),
             word(records.commit(cost.run, digits=10) or "not recorded"),
-            word(_short(cost.run.result["config_hash"]), "code"),
-            word(_short(cost.run.result["final_weights_sha256"]), "code"),
+            word(short_digest(cost.run.result["config_hash"]), "code"),
+            word(short_digest(cost.run.result["final_weights_sha256"]), "code"),
             *(word(_logits(cost.run, branch), "code") for branch in ("sa", "glca")),
         )
         for cost in costs.runs
@@ -45,8 +43,4 @@ def sheet(costs: Costs) -> Sheet:
 
 def _logits(run: RunView, branch: str) -> str:
     """Of Re-ID the features'."""
-    return _short(records.section(run, "outputs_sha256").get(branch, ""))
-
-
-def _short(digest: object) -> str:
-    return one_line(digest)[:DIGITS]
+    return short_digest(records.section(run, "outputs_sha256").get(branch, ""))

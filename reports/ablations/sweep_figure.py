@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reports import drawing
 from tables.bootstrap import LEVEL
-from tables.formats import METRIC_WORDS
+from tables.formats import metric_word
 from tables.sweeps import Curve, Point
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _figure(curve: Curve, limits: tuple[float, float], warning: str) -> Figure:
     axes.set_facecolor("none")
     axes.grid(True)
     axes.set_xlabel(curve.sweep.label)
-    axes.set_ylabel(f"{METRIC_WORDS.get(curve.sweep.metric, curve.sweep.metric)}, %")
+    axes.set_ylabel(f"{metric_word(curve.sweep.metric)}, %")
     axes.set_ylim(*limits)
     axes.set_xticks([point.x for point in curve.points], [f"{point.x:g}" for point in curve.points])
     if curve.baseline is not None:

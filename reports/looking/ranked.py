@@ -14,6 +14,7 @@ from reports.looking.figure_rows import FAINT, INK, LINE, MARGIN, RIGHT, SIZE, T
 from reports.looking.picks import Pick
 from reports.looking.run_pairs import RunPair
 from reports.looking.text_room import fitting, wrapped
+from tables.formats import METHOD_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,7 +77,7 @@ def figure(pair: RunPair, chosen: Sequence[Pick], pictures: TestPictures) -> Fig
         show(MARGIN, top, pictures(pair.dataset.root / query.files[index]), None)
         for method in ("baseline", "dcal"):
             found = getattr(pair, method).predictions
-            write(left, top + tall / 2, "baseline" if method == "baseline" else "DCAL", weight="bold")
+            write(left, top + tall / 2, METHOD_NAMES[method], weight="bold")
             hit = int(found["both_first_hit"][index])
             write(
                 left, top + tall / 2 + LINE, f"AP {found['both_ap'][index]:.2f}" if hit else "nothing to find"

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
+from benchmark.quantities import duration
 from benchmark.records import last_log_lines
 from benchmark.status import RunView
 from reports.page import commands, cost_sheets, protocol, render, run_numbers
 from reports.page.attention_sheet import Attention
 from reports.page.comparisons import page_of, pair_sheet, pair_title
-from reports.page.durations import duration
 from reports.page.example_pairs import Pictures
 from reports.page.figures import Curves, Heatmaps
 from reports.page.material import Asked, Material, Pair, table_of
@@ -75,7 +75,7 @@ def cell(material: Material, pair: Pair, figures: Figures, written: str) -> str:
         protocol=protocol.card(runs),
         provenance=protocol.overview(runs),
         origins=[
-            {"name": protocol.name(run), "facts": protocol.details(run)}
+            {"name": protocol.run_name(run), "facts": protocol.details(run)}
             for run in runs
             if run.result is not None
         ],
@@ -115,7 +115,7 @@ def _lacking(run: RunView) -> dict[str, object]:
     word = states.word(run.state)
     lines = last_log_lines(run.folder, LOG_LINES) if run.state in ("failed", "damaged", "preempted") else []
     return {
-        "name": protocol.name(run),
+        "name": protocol.run_name(run),
         "state": word,
         "reason": "" if reason == word else reason,
         "log": [one_line(line, LOG_WIDTH) for line in lines],

@@ -9,7 +9,7 @@ from benchmark.data.registry import DATASETS
 from reports.page.sheets import Column, Entry, Sheet, number, word
 from tables import states, verdicts
 from tables.cells import CellSummary
-from tables.formats import METRIC_WORDS, p_value, percent, signed
+from tables.formats import metric_word, p_value, percent, signed
 from tables.gains import GainSummary
 from tables.layout import MEASURED, Layout
 from tables.summary import TableSummary
@@ -28,11 +28,6 @@ def page_of(dataset: str, backbone: str) -> str:
 def pair_title(dataset: str, backbone: str) -> str:
     """``CUB · DeiT-Tiny``."""
     return f"{DATASETS[dataset].column} · {BACKBONES[backbone].title}"
-
-
-def metric_word(metric: str) -> str:
-    """``top-1``."""
-    return METRIC_WORDS.get(metric, metric)
 
 
 def table_sheet(layout: Layout) -> Sheet:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from benchmark import paper
+from benchmark.quantities import amount, duration, hours, memory
 from reports.page.comparisons import page_of, pair_title
 from reports.page.costs import CPU, GPU, Costs, RunCost, mean_hours, ratio
-from reports.page.durations import duration, hours, memory
-from reports.page.protocol import METHODS
+from reports.page.protocol import METHODS, run_name
 from reports.page.sheets import Column, Entry, Sheet, number, word
 
 PUBLISHED_NOTE = (
@@ -25,7 +25,7 @@ def sentences(costs: Costs) -> list[str]:
         parts = []
         for kind in (GPU, CPU):
             if count := sum(cost.kind == kind for cost in costs.runs):
-                parts.append(f"{hours(costs.total(kind))} {kind} in {count} finished run{'s' * (count != 1)}")
+                parts.append(f"{hours(costs.total(kind))} {kind} in {amount(count, 'finished run')}")
         total = sum(cost.train_seconds for cost in costs.runs)
         lines = [
             f"{'; '.join(parts)}. Training alone, one run after another: {duration(total)}. GPU-hours are training "
@@ -82,9 +82,9 @@ def run_rows(found: Iterable[RunCost], *, key: str, sortable: bool, caption: str
     rows = tuple(
         (
             word(
-                f"{pair_title(cost.run.cell.dataset, cost.run.cell.backbone)} {_name(cost)}"
+                f"{pair_title(cost.run.cell.dataset, cost.run.cell.backbone)} {run_name(cost.run)}"
                 if sortable
-                else _name(cost)
+                else run_name(cost.run)
             ),
             word(cost.device),
             number(cost.hours, lambda value, kind=cost.kind: f"{hours(value)} {kind}"),
@@ -111,10 +111,6 @@ def run_rows(found: Iterable[RunCost], *, key: str, sortable: bool, caption: str
         note = "training and evaluations"
         columns += (Column("Forecast", "number", note=note), Column("Took", "number", note=note))
     return Sheet(key, caption, columns, rows, sortable=sortable)
-
-
-def _name(cost: RunCost) -> str:
-    return f"{METHODS[cost.run.cell.method]}, seed {cost.run.seed}"
 
 
 def published_rows(costs: Costs) -> Sheet:

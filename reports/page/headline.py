@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from benchmark.quantities import amount
 from tables import verdicts
 from tables.headline import Counts, Headline, headline
 from tables.layout import Layout
@@ -47,7 +48,7 @@ def in_short(layouts: Mapping[str, Layout]) -> InShort:
     measured = (
         "No comparison of these runs is finished."
         if not finished
-        else f"What these runs show, of themselves only: {_count(finished, 'comparison')} of {own.total} "
+        else f"What these runs show, of themselves only: {amount(finished, 'comparison')} of {own.total} "
         f"{'is' if finished == 1 else 'are'} finished; DCAL helps in {own.yes}, in {own.no_difference} no difference "
         f"is shown, in {own.hurts} it hurts."
     )
@@ -95,7 +96,7 @@ def _compared(layouts: Mapping[str, Layout], found: Headline) -> str:
     text += "."
     if own := found.these_runs:
         text += (
-            f" {_count(own.total, 'comparison')} ran on other data than the paper's and "
+            f" {amount(own.total, 'comparison')} ran on other data than the paper's and "
             f"{'counts' if own.total == 1 else 'count'} as open; in these runs alone: {_shown(own)}."
         )
     return text
@@ -125,7 +126,3 @@ def _rule_of_these_runs() -> str:
         "A comparison is a dataset and a backbone, judged in top-1 or mAP by the 95 % interval of the gain over the "
         "test images of these runs."
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from pathlib import Path
 
 from benchmark.errors import SettingsError
+from benchmark.status import state_counts
 from benchmark.variants import VARIANTS
 from reports.ablations.gathered import Gathered
 from reports.ablations.gathered import gather as gather_ablations
@@ -45,10 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     write_site(folder, fill)
     if ablations is not None:
         ablation_site.write(ablations)
-    states = Counter(run.state for run in material.merged.runs)
-    print(
-        f"{sum(states.values())} runs: {', '.join(f'{count} {state}' for state, count in states.most_common())}"
-    )
+    runs = material.merged.runs
+    print(f"{len(runs)} runs: {state_counts(run.state for run in runs)}")
     for line in gaps:
         print(f"not filled: {line}", file=sys.stderr)
     print(f"written: {folder / 'index.html'}")

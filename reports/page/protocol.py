@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from benchmark import grid
+from benchmark.quantities import duration
 from benchmark.setting import setting_text
 from benchmark.status import RunView
-from reports.page.durations import duration
 from reports.page.sheets import Column, Sheet, word
 from tables import records_view as records
-from tables.formats import one_line
+from tables.formats import one_line, short_digest
+from tables.layout import LABELS
 
-METHODS = {"baseline": "baseline", "dcal": "+ DCAL"}
+METHODS = {method: LABELS[method] for method in grid.METHODS}
 
 
 def card(runs: Iterable[RunView]) -> Sheet | None:
@@ -48,7 +50,7 @@ def _facts(run: RunView) -> Iterable[tuple[str, str]]:
     yield "data", f"{data['name']}: {data['text']}"
     yield "data coverage", str(data["coverage"])
     yield "data version", records.version(run) or "the only one"
-    yield "data fingerprint", _short(data["fingerprint"])
+    yield "data fingerprint", short_digest(data["fingerprint"])
     yield "evaluation", records.protocol(run) or "top-1 accuracy over all test images, one crop"
     yield "resize → crop", f"{_size(settings.data.resize)} → {_size(settings.data.crop)}"
     yield "epochs", str(settings.train.epochs)
@@ -72,10 +74,6 @@ def _size(size: tuple[int, int]) -> str:
     return f"{size[0]}×{size[1]}"
 
 
-def _short(digest: object) -> str:
-    return one_line(digest)[:12]
-
-
 def overview(runs: Iterable[RunView]) -> Sheet | None:
     """One row a finished run: code, machine, dates, digests. None where no run is finished."""
     done = [run for run in runs if run.result is not None]
@@ -88,11 +86,11 @@ def overview(runs: Iterable[RunView]) -> Sheet | None:
         ("Finished", lambda run: _time(run, "finished")),
         ("Attempts", lambda run: str(run.result["cost"]["attempts"])),
         ("Training", lambda run: duration(run.result["cost"]["train_seconds"])),
-        ("Settings", lambda run: _short(run.result["config_hash"])),
-        ("Final weights", lambda run: _short(run.result["final_weights_sha256"])),
-        ("Predictions", lambda run: _short(run.result["predictions_sha256"])),
+        ("Settings", lambda run: short_digest(run.result["config_hash"])),
+        ("Final weights", lambda run: short_digest(run.result["final_weights_sha256"])),
+        ("Predictions", lambda run: short_digest(run.result["predictions_sha256"])),
     )
-    rows = tuple((word(name(run)), *(word(tell(run)) for _, tell in named)) for run in done)
+    rows = tuple((word(run_name(run)), *(word(tell(run)) for _, tell in named)) for run in done)
     return Sheet(
         "provenance",
         "Where each number comes from",
@@ -130,7 +128,8 @@ def details(run: RunView) -> list[tuple[str, str]]:
     return [(label, one_line(text, 1000)) for label, text in shown if text]
 
 
-def name(run: RunView) -> str:
+def run_name(run: RunView) -> str:
+    """``+ DCAL, seed 0``."""
     return f"{METHODS[run.cell.method]}, seed {run.seed}"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from benchmark.config import load_profile
 from benchmark.data.registry import DATASETS
 from benchmark.setting import OpenReading, setting_text
-from benchmark.settings import READINGS, TASKS
+from benchmark.settings import READINGS, TASK_NAMES
 from benchmark.status import RunView
 from reports.page.sheets import Column, Entry, Sheet, word
 
@@ -45,8 +45,8 @@ def _row(name: str, reading: OpenReading, profile: str, done: list[RunView]) -> 
 def _defaults(name: str, profile: str) -> str:
     """``16 (fine-grained), 64 (re-identification)``, with the datasets that have a value of their own."""
     loaded = load_profile(profile)
-    words = {**TASKS} | {key: row.column for key, row in DATASETS.items()}
-    found = {section: loaded.tables.get(section, {}).get(name) for section in (*TASKS, *DATASETS)}
+    words = {**TASK_NAMES} | {key: row.column for key, row in DATASETS.items()}
+    found = {section: loaded.tables.get(section, {}).get(name) for section in (*TASK_NAMES, *DATASETS)}
     given = {words[section]: setting_text(value) for section, value in found.items() if value is not None}
     return _told(given) or "none"
 
@@ -60,7 +60,7 @@ def _used(name: str, done: list[RunView]) -> str:
     for run in done:
         settings = run.config.determining
         if name in settings:
-            by_task.setdefault(TASKS[run.cell.task], {})[setting_text(settings[name])] = None
+            by_task.setdefault(TASK_NAMES[run.cell.task], {})[setting_text(settings[name])] = None
     return _told({task: " and ".join(values) for task, values in by_task.items()})
 
 

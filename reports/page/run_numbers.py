@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmark.paper import REPORTED_METRICS
 from benchmark.status import RunView
-from reports.page.protocol import METHODS
+from reports.page.protocol import METHODS, run_name
 from reports.page.sheets import Column, Entry, Sheet, number, word
 from tables import records_view as records
 from tables import states
 from tables.cells import measure
-from tables.formats import METRIC_WORDS, percent, with_spread
+from tables.formats import metric_word, percent, with_spread
 
 BOTH, SA, GLCA = "Result", "SA alone", "GLCA alone"
 _RANKED = ("mAP", "R1", "R5", "R10")
@@ -27,7 +28,6 @@ _METRICS = {
         GLCA: {f"glca_{name}": name for name in _RANKED},
     },
 }
-_MAIN = {"fgvc": "top1", "reid": "mAP"}
 BEST = "Best epoch — not the result"
 
 
@@ -39,8 +39,8 @@ def sheet(runs: Sequence[RunView], task: str) -> Sheet:
         for heading in names.values()
     ]
     names = [name for group in _METRICS[task].values() for name in group]
-    main = _MAIN[task]
-    columns += [Column("epoch", "number", BEST), Column(METRIC_WORDS.get(main, main), "number", BEST)]
+    main = REPORTED_METRICS[task][0]
+    columns += [Column("epoch", "number", BEST), Column(metric_word(main), "number", BEST)]
     rows = tuple(_row(run, names, main) for run in runs)
     totals = tuple(row for method in METHODS if (row := _mean(runs, method, names)))
     caption = "All seeds and branches, in %: the last epoch of each run"
@@ -53,8 +53,7 @@ def _row(run: RunView, names: list[str], main: str) -> tuple[Entry, ...]:
     epoch, value = best.get("epoch"), best.get(main)
     entries.append(number(epoch if isinstance(epoch, int) else None, lambda shown: f"{shown:.0f}", "aside"))
     entries.append(number(value if isinstance(value, (int, float)) else None, _exact, "aside"))
-    name = f"{METHODS[run.cell.method]}, seed {run.seed}"
-    return word(name), word(states.word(run.state), "state"), *entries
+    return word(run_name(run)), word(states.word(run.state), "state"), *entries
 
 
 def _exact(value: float) -> str:

@@ -10,14 +10,14 @@ from reports.robustness.gaps import gap
 from reports.robustness.record import Condition, Robustness
 from reports.robustness.table import compared, method_name, title, warning
 from tables.bootstrap import LEVEL
-from tables.formats import METRIC_WORDS
+from tables.formats import metric_word
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which colour-blind people tell apart; the baseline is grey and dashed.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_COLOURS = (drawing.BLUE, drawing.ORANGE, drawing.GREEN, drawing.PINK, "#E69F00", "#56B4E9")
 _GREY = "#606060"
 _WIDE, _TALL = 2.3, 4.8  # inches of a column, of the figure
 _HARDER_BELOW = "jpeg"  # the kind whose lower levels are the harder ones
@@ -40,7 +40,7 @@ def figure(found: Robustness) -> Figure:
         axes[1, column].set_xticks(
             range(len(places)), ["as is", *(f"{found.conditions[place].level:g}" for place in places[1:])]
         )
-    axes[0, 0].set_ylabel(f"{METRIC_WORDS.get(metric, metric)}, %", fontsize=8)
+    axes[0, 0].set_ylabel(f"{metric_word(metric)}, %", fontsize=8)
     axes[1, 0].set_ylabel(f"minus baseline, points,\nand {LEVEL} % interval", fontsize=8)
     for one in axes.flat:
         one.grid(True, alpha=0.25, linewidth=0.5)
@@ -76,7 +76,7 @@ def _values(axes: Axes, found: Robustness, metric: str, places: Sequence[int]) -
 
 
 def _gaps(axes: Axes, found: Robustness, metric: str, places: Sequence[int]) -> None:
-    axes.axhline(0, color=_GREY, linewidth=0.8, linestyle=(0, (4, 1.6)))
+    axes.axhline(0, color=_GREY, linewidth=0.8, linestyle=drawing.DASHES)
     others = compared(found)
     for number, method in enumerate(others):
         made = [gap(found, method, metric, place) for place in places]
@@ -94,6 +94,6 @@ def _gaps(axes: Axes, found: Robustness, metric: str, places: Sequence[int]) -> 
 
 def _style(found: Robustness, method: str) -> dict[str, object]:
     if method == "baseline":
-        return {"color": _GREY, "linestyle": (0, (4, 1.6))}
+        return {"color": _GREY, "linestyle": drawing.DASHES}
     others = [name for name in found.methods if name != "baseline"]
     return {"color": _COLOURS[others.index(method) % len(_COLOURS)], "linestyle": "-"}

@@ -13,12 +13,10 @@ from reports.robustness.gaps import gap
 from reports.robustness.record import Condition, Robustness
 from tables.bootstrap import LEVEL
 from tables.csv_export import without_formula
-from tables.formats import METRIC_WORDS, one_line, percent, signed
+from tables.formats import METHOD_NAMES, metric_word, one_line, percent, signed
 from tables.markdown import escape
 from tables.records_view import seeds_text
 from tables.verdict_table import interval_text
-
-METHODS = {"baseline": "baseline", "dcal": "DCAL"}
 
 
 def title(found: Robustness) -> str:
@@ -41,13 +39,13 @@ def condition_text(condition: Condition) -> str:
 
 def method_name(method: str) -> str:
     """As a heading."""
-    return VARIANTS[method].title if method in VARIANTS else METHODS[method]
+    return VARIANTS[method].title if method in VARIANTS else METHOD_NAMES[method]
 
 
 def headings(found: Robustness) -> list[str]:
     names = ["Pictures"]
     for metric in found.metrics:
-        shown = METRIC_WORDS.get(metric, metric)
+        shown = metric_word(metric)
         names += [f"{method_name(method)} {shown}" for method in found.methods]
         for method in compared(found):
             names += [f"{method_name(method)} − baseline", f"{LEVEL} % interval"]

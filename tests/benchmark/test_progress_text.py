@@ -11,7 +11,7 @@ import pytest
 from benchmark import view
 from benchmark.grid import select
 from benchmark.progress import Progress
-from benchmark.progress_text import duration, rows, shortened
+from benchmark.progress_text import rows, shortened
 from benchmark.records import RunFolder
 from benchmark.status import RunView
 from benchmark.view import LiveView
@@ -77,21 +77,6 @@ def test_names_that_have_room_stay():
     assert shortened("cub/vit_base/dcal/seed0", 23) == "cub/vit_base/dcal/seed0"
     assert shortened("cub/vit_base/dcal/seed0", 22) == "cub/vit_base/dcal/s0"
     assert shortened("msmt17/deit_small/dcal/seed0", 21) == "msmt17/de…all/dcal/s0"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.4, "0 s"),
-        (99, "99 s"),
-        (100, "2 min"),
-        (11_100, "3 h 05 min"),
-        (170_000, "47 h 13 min"),
-        (183_600, "2 d 3 h"),
-    ],
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from benchmark import paper
 from benchmark.grid import Cell
 from benchmark.records import RunFolder
-from reports.page import cost_sheets, costs, durations
+from reports.page import cost_sheets, costs
 
 
 @pytest.fixture
@@ -164,27 +164,3 @@ def test_published_costs_stand_beside_measured_ones_in_the_paper_s_profile_only(
     assert all(row[3].endswith("GPU-hours") for row in rows[:2])
     assert rows[2][3] == "no finished run"
     assert "V100" not in Page(written.mini / "index.html").source
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (99, "99 s"),
-        (100, "2 min"),
-        (5940, "99 min"),
-        (6000, "1 h 40 min"),
-        (36300, "10 h 05 min"),
-        (float("inf"), "unknown"),
-    ],
-)
-def test_durations_in_words(seconds, text):
-    assert durations.duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0.0"), (0.0001, "< 0.001"), (0.0062, "0.0062"), (0.31, "0.31"), (15.24, "15.2"), (1204.4, "1,204")],
-)
-def test_hours_in_words(value, text):
-    assert durations.hours(value) == text

@@ -31,7 +31,7 @@ def test_status_shows_progress_place_reason_and_log(launch, slurm_says, tmp_path
     held.release()
     assert status == 0
     assert "2 runs: 1 running, 1 failed" in out
-    assert "epoch 3/8, 25 %, about 6 h left, on n1 (job 101_1)" in out
+    assert "epoch 3/8, 25 %, about 6 h 00 min left, on n1 (job 101_1)" in out
     assert "torn.jpg is torn\n    | first\n    | second\n    | E torn.jpg is torn\n" in out
     assert "used so far: 2.00 hours on CPUs" in out
     assert [call.split()[0] for call in slurm_says.calls[calls:]] == ["squeue", "sacct"]
