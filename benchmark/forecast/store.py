@@ -113,7 +113,7 @@ class Forecast:
     def ranking(self, counts: Counts) -> Ranking | None:
         return measurement(Ranking, self.rankings.get(ranking_key(counts)))
 
-    def amount(self, key: str) -> Counts | None:
+    def counted(self, key: str) -> Counts | None:
         return measurement(Counts, self.counts.get(key))
 
 
