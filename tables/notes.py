@@ -10,6 +10,7 @@ from benchmark.backbones import BACKBONES
 from benchmark.data.registry import DATASETS
 from benchmark.grid import TABLES
 from benchmark.quantities import abridged
+from benchmark.settings import READINGS
 from tables import records_view as records
 from tables import verdicts
 from tables.formats import one_line
@@ -82,6 +83,7 @@ def header(
 ) -> list[tuple[str, str]]:
     """What was measured with what: (label, text) pairs. Facts that no record states read "not recorded".
 
+    overrides: ``name=value`` of the settings changed; of one that decides an open reading of the paper, the reading.
     folders: of the runs, named where there are several.
     """
     done = [run for run in summary.runs if records.is_done(run)]
@@ -89,9 +91,12 @@ def header(
     folders = [one_line(folder) for folder in folders]
     if len(folders) > 1:
         lines.append(("runs", "; ".join(folders)))
-    overridden = one_line(", ".join(overrides))
-    if overridden:
+    overrides = tuple(overrides)
+    if overridden := one_line(", ".join(overrides)):
         lines.append(("settings changed", overridden))
+    for name in dict.fromkeys(override.partition("=")[0] for override in overrides):
+        if reading := READINGS.get(name):
+            lines.append((f"open reading {name}", f"{reading.question} {reading.options}"))
     for dataset in summary.datasets:
         texts = records.distinct(records.data_text(run) for run in done if run.cell.dataset == dataset)
         lines.append((f"data, {DATASETS[dataset].column}", "; ".join(texts) or "no finished run"))

@@ -14,6 +14,7 @@ from synthetic_runs import (
 )
 
 from benchmark.grid import TABLES
+from benchmark.settings import READINGS
 from tables import csv_export, html, latex, markdown, text
 from tables.layout import DIFFERENCE, FULL_PAPER, MEASURED, PAPER, build
 
@@ -103,6 +104,15 @@ def test_changed_settings_are_named_first_and_in_the_header():
     layout = build("table1", "paper", [], overrides=["train.epochs=3"])
     assert dict(layout.header)["settings changed"] == "train.epochs=3"
     assert "train.epochs=3" in layout.warning
+    assert not [label for label, _ in layout.header if label.startswith("open reading")]
+
+
+def test_of_a_changed_setting_that_decides_an_open_reading_the_header_says_which():
+    layout = build("table1", "paper", [], overrides=["model.glca_readout=mean", "train.epochs=3"])
+    reading = READINGS["model.glca_readout"]
+    assert [found for found in layout.header if found[0].startswith("open reading")] == [
+        ("open reading model.glca_readout", f"{reading.question} {reading.options}")
+    ]
 
 
 def test_a_record_with_metrics_only_is_shown():
