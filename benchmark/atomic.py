@@ -7,10 +7,11 @@ import errno
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from benchmark import reading
 from benchmark.errors import RunError
 from dcal import atomic
 
@@ -67,13 +68,9 @@ def folder_content(folder: Path, mark: str) -> dict[str, int]:
     return {"files": len(sizes), "bytes": sum(sizes)}
 
 
-@contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into a RunError that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise RunError(_explanation(path, error)) from error
+def explained(path: Path) -> contextlib.AbstractContextManager[None]:
+    """Turn the operating system's refusals to write into a RunError that says what to do."""
+    return reading.explained(path, RunError, _explanation)
 
 
 class _Recorder:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from benchmark.errors import SettingsError
+from benchmark.quantities import natural_number
 
 # Options that take a list: "0 1 2" as one word, or 0 1 2. Which of the words that follow belong to the list.
 _LISTS = {"--seeds": re.compile(r"[\d,\s]*"), "--cells": re.compile(r"(?!-).*", re.DOTALL)}
@@ -70,7 +71,7 @@ def whole_number(least: int, expected: str = "") -> Callable[[str], int]:
     """What argparse reads a number with that may not be smaller than ``least``. expected: the number in words."""
 
     def read(text: str) -> int:
-        number = _whole(text, digits=9)
+        number = natural_number(text)
         if number is None or number < least:
             raise argparse.ArgumentTypeError(
                 f"found {text!r}, expected {expected or f'a whole number from {least} on'}"
@@ -100,14 +101,9 @@ def _number(text: str, expected: str, fits: Callable[[float], bool]) -> float:
     return found
 
 
-def _whole(text: str, digits: int) -> int | None:
-    """The number that decimal digits alone write, at most so many of them."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= digits else None
-
-
 def seeds(text: str) -> tuple[int, ...]:
     """``"0 1 2"`` to numbers. Raises SettingsError for anything else, and for none."""
-    numbers = dict.fromkeys(_whole(part, digits=18) for part in text.replace(",", " ").split())
+    numbers = dict.fromkeys(natural_number(part, digits=18) for part in text.replace(",", " ").split())
     if not numbers or None in numbers:
         raise SettingsError(f"SEEDS={text!r}: expected whole numbers like '0 1 2'")
     return tuple(numbers)

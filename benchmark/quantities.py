@@ -1,4 +1,6 @@
-"""Durations, amounts and long lists as text, the same in all commands, tables and pages (no torch)."""
+"""Durations, amounts and long lists as text, the same in all commands, tables and pages; whole numbers from text (no
+torch).
+"""
 
 from __future__ import annotations
 
@@ -46,3 +48,11 @@ def abridged(items: Sequence[str], limit: int = 1, separator: str = ", ") -> str
     rest = len(items) - limit
     ending = f"{separator.rstrip(', ')} and {rest:,} more" if rest > 0 else ""
     return separator.join(items[:limit]) + ending
+
+
+def natural_number(text: str, digits: int = 9) -> int | None:
+    """The number that a text of decimal digits alone is, at most so many of them; None for every other text.
+
+    Nine digits fit into the 32 bits that records have for identities and cameras.
+    """
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= digits else None

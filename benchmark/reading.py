@@ -11,7 +11,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -146,12 +146,16 @@ def damage_text(path: Path, error: OSError) -> str:
 
 
 @contextlib.contextmanager
-def explained(path: Path, kind: type[SuiteError] = RunError) -> Iterator[None]:
-    """Turn the operating system's refusals to read into errors of ``kind`` that say what to do."""
+def explained(
+    path: Path,
+    kind: type[SuiteError] = RunError,
+    text: Callable[[Path, OSError], str] = explanation,
+) -> Iterator[None]:
+    """Turn the operating system's refusals into errors of ``kind`` that say what to do. text: of such an error."""
     try:
         yield
     except OSError as error:
-        raise kind(explanation(path, error)) from error
+        raise kind(text(path, error)) from error
 
 
 def shortened(path: Path, length: int = 300) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from benchmark.errors import RunError
+from benchmark.quantities import natural_number
 from benchmark.world import World
 
 
@@ -35,8 +36,9 @@ def world(environment: Mapping[str, str] = os.environ) -> World:
 
 def _number(environment: Mapping[str, str], name: str) -> int:
     value = environment.get(name, "")
-    if not value.isdigit():
+    number = natural_number(value)
+    if number is None:
         raise RunError(
             f"{name} is {value or 'not set'}: this is meant to be started by srun, inside of a SLURM job"
         )
-    return int(value)
+    return number

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.data.fgvc import FGVCDataset, assemble
-from benchmark.data.lists import need_files, numbered_lines, refuse, whole_number
+from benchmark.data.lists import need_files, numbered_lines, refuse
+from benchmark.quantities import natural_number
 
 ADVICE = (
     "Unpack the official archive again; for a subset, filter images.txt, image_class_labels.txt and "
@@ -70,7 +71,7 @@ def _table(path: Path, meaning: str, problems: list[str]) -> Table:
     table: Table = {}
     for number, line in numbered_lines(path):
         head, _, rest = line.partition(" ")
-        key = whole_number(head)
+        key = natural_number(head)
         if key is None or not rest.strip():
             problems.append(f"{path.name}, line {number}: found {line!r}, expected '<id> <{meaning}>'")
         elif key in table:
@@ -89,7 +90,7 @@ def _numbers(
     """id -> the row's value as a number; other values go to ``problems``."""
     numbers: dict[int, int] = {}
     for image, (number, text) in table.items():
-        value = whole_number(text)
+        value = natural_number(text)
         if value is None or (allowed and value not in allowed):
             problems.append(f"{name}, line {number}: found {text!r} for image {image}, expected {expected}")
         else:

@@ -17,7 +17,6 @@ _LINE = 1000  # characters; the longest official one has 130
 _NAME = 255  # bytes of a file's name
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-_NUMBER = re.compile(r"\d{1,9}", re.ASCII)  # records hold ids, identities and cameras as 32-bit numbers
 
 
 @dataclass(frozen=True)
@@ -124,11 +123,6 @@ def control_character(text: str) -> str:
     """The first control character of a text, tabs and line ends aside, or ""."""
     found = _CONTROL.search(text)
     return found[0] if found else ""
-
-
-def whole_number(text: str) -> int | None:
-    """The number that a text of at most nine digits is, else None."""
-    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def outside_problems(files: Iterable[str]) -> list[str]:

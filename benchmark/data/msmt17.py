@@ -12,9 +12,10 @@ import os
 import re
 from pathlib import Path
 
-from benchmark.data.lists import need_files, numbered_lines, whole_number
+from benchmark.data.lists import need_files, numbered_lines
 from benchmark.data.reid import SUFFIX, Layout, Picture, ReIDDataset, assemble
 from benchmark.errors import DataError
+from benchmark.quantities import natural_number
 
 VERSIONS = {"V1": ("train", "test"), "V2": ("mask_train_v2", "mask_test_v2")}
 TRAIN, VAL, QUERY, GALLERY = ("list_train.txt", "list_val.txt", "list_query.txt", "list_gallery.txt")
@@ -99,11 +100,11 @@ def _pictures(path: Path, folder: str, problems: list[str], unparsable: list[str
     for number, line in numbered_lines(path):
         name, _, identity = line.rpartition(" ")
         name, picture = name.strip(), LAYOUT.picture(folder, name.strip())
-        if not name or whole_number(identity) is None:
+        if not name or natural_number(identity) is None:
             problems.append(f"{path.name}, line {number}: found {line!r}, expected '<path> <identity>'")
         elif picture is None:
             unparsable.append(f"{folder}/{name}")
-        elif picture.number != whole_number(identity):
+        elif picture.number != natural_number(identity):
             problems.append(
                 f"{path.name}, line {number}: {name} has identity {identity}, expected {picture.identity} as in its "
                 f"name"

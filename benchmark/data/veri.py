@@ -14,8 +14,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.data.lists import annotation_bytes, is_reachable, need_files, numbered_lines, whole_number
+from benchmark.data.lists import annotation_bytes, is_reachable, need_files, numbered_lines
 from benchmark.data.reid import SUFFIX, Layout, Picture, ReIDDataset, assemble
+from benchmark.quantities import natural_number
 
 FOLDERS = {
     "name_train.txt": "image_train",
@@ -99,4 +100,4 @@ def _text(path: Path) -> str:
 
 def _number(text: str) -> int | None:
     """``0002`` and ``c002`` are 2, anything else is None."""
-    return whole_number(text.removeprefix("c"))
+    return natural_number(text.removeprefix("c"))

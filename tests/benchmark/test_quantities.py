@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.quantities import abridged, amount, duration, hours, memory
+from benchmark.quantities import abridged, amount, duration, hours, memory, natural_number
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,22 @@ def test_amounts_have_their_plural(number, text):
 )
 def test_long_lists_are_abridged(items, shown, text):
     assert abridged(items, **shown) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "digits", "number"),
+    [
+        ("0", 9, 0),
+        ("0012", 9, 12),
+        ("123456789", 9, 123_456_789),
+        ("1234567890", 9, None),
+        ("1234567890", 18, 1_234_567_890),
+        ("", 9, None),
+        ("-1", 9, None),
+        ("1.5", 9, None),
+        ("²", 9, None),
+        ("٣", 9, None),
+    ],
+)
+def test_whole_numbers_are_decimal_digits_alone(text, digits, number):
+    assert natural_number(text, digits) == number
