@@ -63,7 +63,7 @@ def test_the_two_kinds_are_never_added(make):
     found = costs.of_runs(runs)
     assert [found.total(kind) for kind in (costs.GPU, costs.CPU)] == [pytest.approx(2), pytest.approx(4)]
     (line,) = cost_sheets.sentences(found)
-    assert line.startswith("2.0 GPU-hours in 2 finished runs; 4.0 CPU core-hours in 1 finished run. ")
+    assert line.startswith("2 GPU-hours in 2 finished runs; 4 CPU core-hours in 1 finished run. ")
     assert "one run after another: 4 h 00 min" in line or "240 min" in line
 
 
