@@ -1,4 +1,7 @@
-"""`python -m benchmark weights`: the pretrained weights that cells need, fetched, verified and recorded (no torch)."""
+"""`python -m benchmark weights`: fetches, verifies and records the pretrained weights that cells need.
+
+Torch is imported only to read a file that is new.
+"""
 
 from __future__ import annotations
 
@@ -160,17 +163,12 @@ def _verify(part: Part, known: Entry | None, folder: Path) -> None:
 
 def _unusable(file: Path) -> str:
     """Why the values of a whole file could not be loaded, or ""."""
-    from dcal.weight_values import not_finite  # numpy, only where a file is new
+    from dcal.weight_reading import WeightsError, not_finite, read_state  # torch, only where a file is new
 
     try:
-        problem = not_finite(file)
-        if problem and file.suffix not in (".safetensors", ".npz"):
-            # A storage may hold more than the tensors that are loaded: what the loader says of them counts.
-            from dcal import weight_reading
-
-            problem = weight_reading.not_finite(weight_reading.read_state(file))
-    except Exception as error:  # a file that is whole and no weights raises by what it is
-        return f"cannot be read as weights: something in it is no tensor ({type(error).__name__})"
+        problem = not_finite(read_state(file))
+    except WeightsError as error:
+        return f"cannot be read as weights: {error}"
     return f"holds values that are no numbers: {problem}" if problem else ""
 
 

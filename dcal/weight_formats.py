@@ -1,27 +1,28 @@
-"""Check that a weights file is complete, by its structure, without loading a tensor (no torch)."""
+"""Check that a weights file is complete, by its structure (no torch but for PyTorch's old format)."""
 
 from __future__ import annotations
 
 import functools
 import json
+import pickle
 import stat
 import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
-from dcal import torch_outline
-
 _PUBLISHED_DIGEST_DIGITS = 8  # deit_tiny_patch16_224-a1311bcf.pth: torch hub's convention
 _MOST_INFLATED = 20  # maximum ratio of an archive's content to its size: weights hardly compress
 _SMALL = 2**28  # bytes of content that any archive may have
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C.to_bytes(10, "little")  # in the first pickle of torch's format before 1.6
 IS_FOLDER = 0x10  # MS-DOS's mark in the external attributes of a zip member
 
 
 def defect(file: Path, *, thorough: bool = False) -> str:
     """Defect of a weights file, e.g. ``truncated: 1,024 bytes, expected 22,883,704``; "" if it is complete.
 
-    Compares the lengths in the file with its size. thorough: also computes checksums of .npz and .pth members, which
-    reads the whole file. Results are cached until the file's size or date changes.
+    Compares the lengths in the file with its size. thorough: also computes checksums of .npz and .pth members, and
+    lets torch read a .pth of before 1.6, which states no lengths; both read the whole file. Results are cached until
+    the file's size or date changes.
     """
     try:
         status = file.stat()
@@ -48,7 +49,7 @@ def _defect(file: Path, size: int, _date: int, thorough: bool) -> str:
             if file.suffix == ".npz":
                 return f"no .npz archive ({size:,} bytes that do not begin as one)"
             stream.seek(0)
-            return _legacy(stream, size)
+            return _legacy(stream, size, thorough)
     except OSError as error:
         return f"cannot be read: {error.strerror or error}"
 
@@ -108,23 +109,21 @@ def _archive(stream: BinaryIO, thorough: bool) -> str:
     return f"damaged: {bad_member} has another checksum than the archive says" if bad_member else ""
 
 
-def _legacy(stream: BinaryIO, size: int) -> str:
-    """Defect of torch's format before 1.6: the lengths in its pickles must be those of the storages behind them."""
-    foreign = f"no weights file ({size:,} bytes, neither a zip nor torch's format before 1.6)"
-    if stream.peek(1)[:1] != b"\x80":
-        return foreign
-    outline = None
+def _legacy(stream: BinaryIO, size: int, thorough: bool) -> str:
+    """Defect of torch's format before 1.6: pickles and raw storages whose end only reading them tells."""
+    if _LEGACY_MAGIC not in stream.read(32):
+        return f"no weights file ({size:,} bytes, neither a zip nor torch's format before 1.6)"
+    if not thorough:
+        return ""
+    import torch
+
+    stream.seek(0)
     try:
-        outline = torch_outline.legacy_head(stream)
-        if outline is None:
-            return foreign
-        for key, count in torch_outline.legacy_storages(stream, outline):
-            if count != outline.elements[key]:
-                return (
-                    f"damaged: storage {key} has {count:,} elements, {outline.elements[key]:,} were expected"
-                )
-    except Exception:  # from a damaged pickle; without an outline it may be no torch file
-        return _truncated(size, "more") if outline else foreign
+        torch.load(stream, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        return ""  # mostly objects beside tensors: no damage, and whoever loads the file refuses it
+    except Exception as error:  # damaged content causes errors of many kinds
+        return f"truncated or damaged: {str(error) or type(error).__name__}"
     return "" if stream.tell() == size else _wrong_length(size, stream.tell())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from dcal import weight_formats, weight_values
+from dcal import weight_formats
 
+NAMED = 6  # tensors that an error names before "and n more"
 _REFETCH = "fetch it again, or convert it again from a whole copy"
 
 
@@ -78,16 +79,25 @@ def read_state(file: Path) -> dict[str, Tensor]:
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> str:
-    """Names of the tensors with NaN or infinite values, e.g. ``blocks.3.attn.qkv.weight (NaN)``, or ""."""
+    """Names of the tensors with NaN or infinite values, e.g. ``blocks.3.attn.qkv.weight (NaN)``, or "".
+
+    Attention masks are left out: they are not trained and may be infinite.
+    """
     names = []
     for name, tensor in tensors.items():
-        if not tensor.is_floating_point() or weight_values.is_mask(name):
+        if not tensor.is_floating_point() or name.endswith("attn_mask"):
             continue
         values = tensor if tensor.dtype.itemsize > 1 else tensor.float()  # 8 bits: torch cannot compare them
         if not torch.isfinite(values).all():
-            kind = str(tensor.dtype).removeprefix("torch.")
-            names.append(weight_values.description(name, kind, bool(values.isnan().any())))
-    return weight_values.join_names(names)
+            overflow = " in float16, which holds at most 65,504" if tensor.dtype == torch.float16 else ""
+            names.append(f"{name} ({'NaN' if values.isnan().any() else f'infinite{overflow}'})")
+    return first_names(names)
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first few names as text, and how many more there are."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def reason(error: Exception) -> str:

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from dcal import weight_files, weight_manifest
 from dcal.weight_families import WeightFamily, find_family
-from dcal.weight_reading import WeightsError, not_finite, read_tensors, wrong_model_error
-from dcal.weight_values import join_names
+from dcal.weight_reading import WeightsError, first_names, not_finite, read_tensors, wrong_model_error
 
 __all__ = ["LoadReport", "WeightsError", "load_pretrained", "locate"]
 
@@ -40,7 +39,7 @@ class LoadReport:
         parts = [f"{self.loaded} pretrained tensors from {self.file}"]
         if self.resized:
             words = {("pos_embed",): "position embedding"}
-            tables = words.get(self.resized_names, f"{join_names(self.resized_names)}, the first")
+            tables = words.get(self.resized_names, f"{first_names(self.resized_names)}, the first")
             parts.append(f"{tables} resized from {self.resized[0]} to {self.resized[1]}")
         parts.append(f"pretrained classifier dropped: {', '.join(self.dropped) or 'the file has none'}")
         return "; ".join(parts)
@@ -174,9 +173,9 @@ def _check(
     """
     problems = []
     if missing := sorted(expected.keys() - state.keys()):
-        problems.append(f"it lacks {join_names(missing)}")
+        problems.append(f"it lacks {first_names(missing)}")
     if unknown := sorted(state.keys() - expected.keys()):
-        problems.append(f"it has {join_names(unknown)}, which the model has not")
+        problems.append(f"it has {first_names(unknown)}, which the model has not")
     shapes, kinds = [], []
     for key in sorted(state.keys() & expected.keys()):
         shape = _file_shape(key, expected, native, family)
@@ -185,9 +184,9 @@ def _check(
         if expected[key].is_floating_point() and not state[key].is_floating_point():
             kinds.append(f"{key} is {str(state[key].dtype).removeprefix('torch.')}")
     if shapes:
-        problems.append(f"shapes differ: {join_names(shapes)}")
+        problems.append(f"shapes differ: {first_names(shapes)}")
     if kinds:
-        problems.append(f"expected floating-point numbers, not a quantised copy: {join_names(kinds)}")
+        problems.append(f"expected floating-point numbers, not a quantised copy: {first_names(kinds)}")
     if problems:
         raise wrong_model_error(file, model, problems)
 

@@ -1,11 +1,13 @@
 """`make weights MIRROR=folder`: copied and verified; what is whole is never overwritten, nothing false recorded."""
 
+import argparse
 import hashlib
 import json
 import struct
 
 import numpy as np
 import pytest
+import torch
 
 from benchmark.__main__ import main
 from benchmark.places import MINI_WEIGHTS
@@ -181,6 +183,21 @@ def test_values_that_are_no_numbers_are_neither_copied_nor_recorded(weights, mir
     (folder / f"{TINY}.safetensors").write_bytes(with_nan())
     said = refused(weights, folder)
     assert f"{folder / TINY}.safetensors holds values that are no numbers: t (NaN): delete it" in said
+
+
+def test_pickled_objects_are_neither_copied_nor_recorded(weights, mirror, folder):
+    torch.save({"model": {"t": torch.ones(3)}, "args": argparse.Namespace()}, mirror / f"{TINY}.pth")
+    assert "holds pickled objects beside tensors (argparse.Namespace)" in refused(weights, folder)
+
+
+def test_a_truncated_file_of_torchs_old_format_is_replaced_and_set_aside(weights, mirror, folder):
+    name = f"{TINY}.pth"
+    torch.save({"model": {"t": torch.ones(3000)}}, mirror / name, _use_new_zipfile_serialization=False)
+    whole = (mirror / name).read_bytes()
+    (folder / name).write_bytes(whole[:-100])
+    assert weights()[0] == 0
+    assert (folder / name).read_bytes() == whole
+    assert (folder / f"{name}.damaged").read_bytes() == whole[:-100]
 
 
 def test_a_web_page_is_called_one(weights, mirror, folder):

@@ -11,7 +11,7 @@ from small_models import small_backbone, small_dcal
 from weight_writers import authors_layout, build, google_layout, source_model
 
 import dcal
-from dcal import weight_values
+from dcal.weight_reading import not_finite, read_state
 from dcal.weights import load_pretrained
 
 TENSOR = "blocks.3.attn.proj.weight"
@@ -52,12 +52,12 @@ def test_a_file_with_one_such_value_is_refused_by_name(kind, value, tmp_path):
         f"{file} holds values that are no numbers: {shown}. Nothing was loaded"
     )
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert weight_values.not_finite(file) == shown
+    assert not_finite(read_state(file)) == shown
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_sound_files_have_none(kind, tmp_path):
-    assert weight_values.not_finite(save(source_model("small_vit").state_dict(), tmp_path, kind)) == ""
+    assert not_finite(read_state(save(source_model("small_vit").state_dict(), tmp_path, kind))) == ""
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -65,17 +65,17 @@ def test_sound_files_have_none(kind, tmp_path):
 def test_every_floating_point_type_is_looked_at(kind, dtype, tmp_path):
     state = {name: tensor.to(dtype) for name, tensor in changed(TENSOR, float("nan")).items()}
     file = save(state, tmp_path, kind)
-    assert weight_values.not_finite(file) == f"{TENSOR} (NaN)"
+    assert not_finite(read_state(file)) == f"{TENSOR} (NaN)"
     with pytest.raises(dcal.WeightsError, match=re.escape(f"{TENSOR} (NaN)")):
         build("small_vit", file)
-    assert weight_values.not_finite(save({"a": torch.ones(3, dtype=dtype)}, tmp_path, kind)) == ""
+    assert not_finite(read_state(save({"a": torch.ones(3, dtype=dtype)}, tmp_path, kind))) == ""
 
 
 def test_an_overflow_of_half_precision_is_called_one(tmp_path):
     state = {name: tensor.half() for name, tensor in changed(TENSOR, 1e6).items()}
     words = f"{TENSOR} (infinite in float16, which holds at most 65,504)"
     file = save(state, tmp_path, "safetensors")
-    assert weight_values.not_finite(file) == words
+    assert not_finite(read_state(file)) == words
     with pytest.raises(dcal.WeightsError, match=re.escape(words)):
         build("small_vit", file)
 
@@ -111,7 +111,7 @@ def test_an_attention_mask_may_be_infinite(tmp_path):
         state[name] = state[name].masked_fill(state[name] < 0, float("-inf"))
     assert any(torch.isinf(state[name]).any() for name in masks)
     file = save(state, tmp_path, "pth")
-    assert weight_values.not_finite(file) == ""
+    assert not_finite(read_state(file)) == ""
     build("small_swin", file, size=32)
 
 
