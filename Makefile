@@ -39,8 +39,6 @@ TRACK :=
 MIRROR :=
 AGAIN :=
 ONLY :=
-A :=
-B :=
 PYTHON := python3
 TESTS := tests
 
@@ -79,7 +77,6 @@ READS_forecast := $(GRID) TABLE JOBS DEVICE WORKERS TUNE AGAIN
 READS_mini-data := $(PLACES)
 READS_mini-weights := BACKBONES MINUTES
 READS_bench := RUNS ONLY DEVICE
-READS_bench-compare := A B
 # The last four are the tests' own; they keep their names in the environment, too.
 READS_test := TESTS DCAL_SHARED DCAL_SLURM DCAL_BROWSER DCAL_SCREENSHOTS
 READS_test-slurm := $(filter-out TESTS,$(READS_test))
@@ -112,7 +109,7 @@ endef
 
 .DEFAULT_GOAL := help
 .PHONY: help table1 table2 extras ablations tables report heatmaps heatmap attention list settings check-data weights forecast bench \
-	bench-compare mini-data mini-weights optional run evaluate robustness predict export submit status retry cancel logs test test-slurm lint format clean distclean
+	mini-data mini-weights optional run evaluate robustness predict export submit status retry cancel logs test test-slurm lint format clean distclean
 
 help: export HELP = $(VARIABLES)
 help: ## this list
@@ -141,7 +138,7 @@ A value may also stand in the environment under a prefix: DCAL_DATA=/data is DAT
   RERUN=$(RERUN)            stale: set runs of other settings aside and run their cells anew
   MIRROR=$(MIRROR)           folder that make weights copies from; none: the hub
   AGAIN=$(AGAIN)            1: make forecast measures also what it measured before
-  ONLY=$(ONLY) A=$(A) B=$(B)          make bench: which benchmarks; make bench-compare: two of its results
+  ONLY=$(ONLY)               make bench: which benchmarks; none: all that the device is for
   EXECUTOR=$(EXECUTOR)    local, or slurm: submit to a cluster and return
   CLUSTER=$(CLUSTER)          cluster file; none: slurm/cluster.toml (slurm/README.md)
   DRY=$(DRY)              1: with submit, retry and EXECUTOR=slurm, print what would be sent, and send nothing
@@ -254,10 +251,6 @@ mini-weights: $(VENV) ## train the mini backbones anew (minutes each); the resul
 
 bench: $(VENV) ## measure time and memory, against the usual code where there is one; ONLY=training, DEVICE=cuda
 	$(PY) -m benchmark.bench --out $(call q,$(RUNS)/bench) $(foreach name,$(ONLY),--only $(call q,$(name))) $(call pass,DEVICE)
-
-bench-compare: $(VENV) ## put two results of make bench side by side: A=folder B=folder
-	@$(call refuse,$(if $(and $(A),$(B)),,which two? make bench-compare A=runs/bench B=other/bench))
-	@$(PY) -m benchmark.bench.compare $(call q,$(A)) $(call q,$(B))
 
 test: $(OPTIONAL) ## run the tests, in one process more than cores; TESTS=path or pytest options
 	@$(PY) -c 'import shlex, sys, pytest; sys.exit(pytest.main(["-n", "auto", "--dist", "loadgroup", *shlex.split(sys.argv[1])]))' $(call q,$(TESTS))

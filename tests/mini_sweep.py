@@ -8,10 +8,6 @@ The fixture ``sweep`` is both. Call without data and weights (no --data, no --we
 Two of the runs' histories and records are damaged on purpose, cub/vit_base is of older records.
 """
 
-import hashlib
-import json
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,11 +16,12 @@ from pathlib import Path
 from sweep.plan import PLANS, SEEDS
 
 from benchmark import claim
-from benchmark.atomic import file_sha256
-from benchmark.config import load_profile, resolve
-from benchmark.grid import all_cells, select
+from benchmark.bench.sample_runs import SAMPLE as SWEEP
+from benchmark.bench.sample_runs import change, unpack
+from benchmark.grid import all_cells
 
-SWEEP = Path(__file__).parent / "sweep"
+__all__ = ["EXPECTED_STATES", "PROFILES", "SEEDS", "SWEEP", "alive", "unpack"]
+
 PROFILES = tuple(PLANS)
 # What a run that nobody started says: the mini profile brings its data.
 _UNSTARTED = {"paper": "no-data", "mini": "missing"}
@@ -43,18 +40,6 @@ def _expected(profile):
 EXPECTED_STATES = {profile: _expected(profile) for profile in PROFILES}
 
 
-def unpack(into: Path) -> Path:
-    """Copy the sweep to ``into``, a folder of runs, and stamp what depends on today's recipes; returns ``into``."""
-    for profile in PROFILES:
-        shutil.copytree(SWEEP / profile, into / profile)
-        loaded = load_profile(profile)
-        for planned in PLANS[profile]:
-            cell_id, _, seed = planned.run.rpartition("/")
-            asked = resolve(select([cell_id])[0], int(seed.removeprefix("seed")), loaded, {})
-            _stamp(into / profile / planned.run, asked)
-    return into
-
-
 @contextmanager
 def alive(runs: Path) -> Iterator[None]:
     """The running runs of an unpacked sweep are held by this process, with a heartbeat of now."""
@@ -63,37 +48,6 @@ def alive(runs: Path) -> Iterator[None]:
             for planned in PLANS[profile]:
                 if planned.state == "running":
                     folder = runs / profile / planned.run
-                    _change(folder / "heartbeat.json", time=time.time())
+                    change(folder / "heartbeat.json", time=time.time())
                     held.callback(claim.acquire(folder).release)
         yield
-
-
-def _stamp(folder, asked):
-    """Settings are today's, but for those that the record itself names as different; digests are the files'."""
-    settings_hash = asked.hash
-    if (started := _read(folder / "config.json")) is not None:
-        identity = dict(asked.identity)
-        identity["settings"] = identity["settings"] | started["identity"].get("settings", {})
-        if identity != asked.identity:
-            settings_hash = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-        _change(folder / "config.json", hash=settings_hash, identity=identity)
-    if _read(folder / "result.json") is not None:
-        digest = file_sha256(folder / "predictions.npz")
-        _change(folder / "result.json", config_hash=settings_hash, predictions_sha256=digest)
-    if (folder / "submission.json").exists():
-        _change(folder / "submission.json", hash=settings_hash)
-    for sign in ("heartbeat.json", "claim.1"):  # long silent, however young the copy is
-        if (folder / sign).exists():
-            os.utime(folder / sign, (0, 0))
-
-
-def _read(path):
-    """None for a file that is missing or torn."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _change(path, **values):
-    path.write_text(json.dumps(_read(path) | values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -254,7 +254,7 @@ def test_one_run_has_one_seed(seed, capsys):
         (
             bench,
             ["--only", "trainig"],
-            "ONLY (--only): found 'trainig', expected one of 'choices', 'compile'",
+            "ONLY (--only): found 'trainig', expected one of 'input', 'ranking', 'rollout'",
         ),
     ],
 )

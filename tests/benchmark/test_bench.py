@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark.bench import __main__ as bench
-from benchmark.bench import document, full_sort, rows, starting
+from benchmark.bench import document, full_sort, rows, sample_runs, starting
 from benchmark.bench import ranking as ranking_bench
 from benchmark.bench.agreement import Disagreement, check_agreement
 from benchmark.errors import RunError
@@ -166,8 +166,7 @@ def test_a_benchmark_that_fails_costs_its_own_rows_alone_and_is_named_last(
 ):
     install(monkeypatch, Fake("first"), Fake("second", error=error), Fake("third"))
     assert bench.main(["--out", str(tmp_path)]) == 1
-    written = document.read(tmp_path)
-    assert [row["benchmark"] for row in written["rows"]] == ["first", "third"]
+    assert [row["benchmark"] for row in rows_in(tmp_path / "bench.json")] == ["first", "third"]
     said = capsys.readouterr()
     assert "third" in said.out
     assert str(error) in said.err
@@ -179,8 +178,12 @@ def only(name, folder):
     return bench.main(["--only", name, "--out", str(folder)])
 
 
-def medians(path):
-    return {row["benchmark"]: row["ours"]["median"] for row in document.read(path)["rows"]}
+def rows_in(file):
+    return json.loads(file.read_text())["rows"]
+
+
+def medians(folder):
+    return {row["benchmark"]: row["ours"]["median"] for row in rows_in(folder / "bench.json")}
 
 
 def test_one_benchmark_alone_keeps_the_earlier_rows_of_the_others(monkeypatch, tmp_path):
@@ -200,7 +203,7 @@ def test_every_row_says_when_it_was_measured(monkeypatch, tmp_path):
     for name in ("first", "second"):
         monkeypatch.setattr(document, "machine", lambda device, name=name: machine | {"started": name})
         only(name, tmp_path)
-    assert [(row["benchmark"], row["started"]) for row in document.read(tmp_path)["rows"]] == [
+    assert [(row["benchmark"], row["started"]) for row in rows_in(tmp_path / "bench.json")] == [
         ("first", "first"), ("second", "second"),
     ]  # fmt: skip
 
@@ -253,13 +256,13 @@ def test_each_device_has_a_file_of_its_own(monkeypatch, tmp_path):
     for device in ("cuda", "cpu"):
         assert bench.main(["--device", device, "--out", str(tmp_path)]) == 0
     assert sorted(file.name for file in tmp_path.iterdir()) == ["bench-cuda.json", "bench.json"]
-    assert document.read(tmp_path / "bench-cuda.json")["device"] == "cuda"
+    assert json.loads((tmp_path / "bench-cuda.json").read_text())["device"] == "cuda"
 
 
 def test_what_is_for_gpus_is_left_out_elsewhere_and_refused_by_name(monkeypatch, tmp_path, capsys):
     install(monkeypatch, Fake("first"), Fake("second", on="gpu"), Fake("third", on="host"))
     assert bench.main(["--out", str(tmp_path)]) == 0
-    assert [row["benchmark"] for row in document.read(tmp_path)["rows"]] == ["first", "third"]
+    assert [row["benchmark"] for row in rows_in(tmp_path / "bench.json")] == ["first", "third"]
     with pytest.raises(SystemExit):
         bench.main(["--only", "second", "--out", str(tmp_path)])
     assert "--device cuda" in capsys.readouterr().err
@@ -286,11 +289,17 @@ def test_an_output_folder_that_cannot_be_written_is_refused_before_anything_is_m
     assert "file" in capsys.readouterr().err
 
 
-def test_start_up_times_are_of_commands_that_said_what_they_should(mini_pictures):
-    (listed,) = starting.run(starting.COMMANDS[:1], 2, mini_pictures)
+def test_start_up_times_are_of_commands_that_said_what_they_should():
+    (listed,) = starting.run(starting.COMMANDS[:1], 2)
     assert listed.case == "204 runs"
     assert len(listed.ours) == 2
     assert min(listed.ours) > 0
     silent = replace(starting.COMMANDS[0], says="no such words")
-    with pytest.raises(RunError, match=r"(?s)did not say 'no such words': .*204 runs: 68 done"):
-        starting.run([silent], 1, mini_pictures)
+    with pytest.raises(RunError, match=r"(?s)did not say 'no such words': .*204 runs: 36 done"):
+        starting.run([silent], 1)
+
+
+def test_a_checkout_without_the_sample_of_run_records_is_refused_in_words(monkeypatch, tmp_path):
+    monkeypatch.setattr(sample_runs, "SAMPLE", tmp_path)
+    with pytest.raises(RunError, match="no run folders, expected the sample of run records"):
+        starting.run()

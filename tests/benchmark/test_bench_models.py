@@ -1,4 +1,4 @@
-"""Training, unfused, shapes and compile on the mini backbones, in this process: what they time is what they say."""
+"""Training, unfused and shapes on the mini backbones, in this process: what they time is what they say."""
 
 import json
 from types import SimpleNamespace
@@ -7,14 +7,13 @@ import pytest
 import torch
 
 import benchmark.mini.backbones  # noqa: F401 - registers them with timm
-from benchmark.bench import compiled, shapes, steps, training, unfused
+from benchmark.bench import shapes, steps, training, unfused
 from benchmark.bench.agreement import Disagreement
 from benchmark.bench.measure import Measured, Meter
 from benchmark.bench.rows import table
 from benchmark.bench.training import Bars
 from benchmark.device import prepare
 from benchmark.errors import RunError
-from benchmark.tuning import Tuning
 
 CUB, MARKET, SWIN = "cub/deit_tiny/dcal", "market/deit_small/dcal", "cub/swin_tiny/dcal"
 
@@ -31,7 +30,7 @@ def mini(monkeypatch):
     """The mini recipe in the paper's place, and afterwards torch as it was."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     monkeypatch.setattr(steps, "PROFILE", "mini")
-    for module in (training, unfused, shapes, compiled):
+    for module in (training, unfused, shapes):
         monkeypatch.setattr(module, "measure", measured_here)
         monkeypatch.setattr(module, "usable_cores", lambda: 1)
     for module in (training, unfused):
@@ -250,13 +249,3 @@ def test_a_shape_is_measured_in_both_phases_and_on_both_sides():
     assert {name: len(seconds) for name, seconds in found.items()} == {
         "train ours": 2, "infer ours": 2, "train timm": 2, "infer timm": 2,
     }  # fmt: skip
-
-
-def test_compile_compares_a_compiled_step_with_one_that_is_not(monkeypatch):
-    tuned = []
-    monkeypatch.setattr(compiled, "tune", lambda model, tuning: tuned.append(tuning))
-    step, first = compiled.run("cpu", [compiled.Case("mini", CUB, 2, repeats=2)])
-    assert tuned == [Tuning(compile=True)]
-    assert (len(step.ours), len(step.other), step.other_name) == (2, 2, "not compiled")
-    assert first.quantity == "first step, compiling included"
-    assert first.ours[0] > 0

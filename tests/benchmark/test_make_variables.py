@@ -178,7 +178,7 @@ def test_values_in_messages_and_in_the_help_are_not_run(folder):
 
 def test_variables_of_the_environment_change_nothing_without_the_prefix(folder, reads):
     names = {name for of_verb in reads.values() for name in of_verb if not name.startswith("DCAL_")}
-    assert {"DATA", "LOG", "MODEL", "TAG", "OUT", "A", "B", "SET", "CELLS", "RUNS", "PROFILE"} <= names
+    assert {"DATA", "LOG", "MODEL", "TAG", "OUT", "ONLY", "SET", "CELLS", "RUNS", "PROFILE"} <= names
     foreign = dict.fromkeys(names, "foreign")
     for verb in ("list", "table1", "heatmaps", "evaluate", "status", "report", "bench", "mini-weights"):
         assert passed(folder, verb, **foreign) == passed(folder, verb)

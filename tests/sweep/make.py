@@ -1,7 +1,8 @@
 """Write the made-up run folders anew: ``PYTHONPATH=tests python -m sweep.make [FOLDER]``.
 
 Deterministic: JSON comes out byte for byte, arrays value for value. What depends on today's recipes (hashes of
-settings) or on a library's compression (digests of files) is left empty and stamped by mini_sweep.unpack.
+settings) or on a library's compression (digests of files) is left empty and filled in by
+benchmark.bench.sample_runs.unpack.
 """
 
 from __future__ import annotations
