@@ -36,7 +36,7 @@ from benchmark.rendezvous import Meeting
 from benchmark.result import make_result
 from benchmark.stop import Heartbeat, StopRequest
 from benchmark.tasks import TASKS, Dataset, Evaluation
-from benchmark.trackers import Feed
+from benchmark.trackers import Trackers
 from benchmark.train import Trainer, Watched
 from benchmark.world import Shares, training_shares
 from dcal.model import DCAL
@@ -73,7 +73,7 @@ class Work:
         self.world = self.meeting.world
         self.task = TASKS[self.config.cell.task]
         self.coverage, self.workers = _coverage(dataset), self.infrastructure.workers
-        self.trackers = Feed(self.folder, self.infrastructure.trackers if held else ())
+        self.trackers = Trackers(self.folder, self.infrastructure.trackers if held else ())
 
     def to_the_end(self) -> dict | None:
         """Returns the result, on rank 0."""
@@ -257,7 +257,7 @@ class Work:
     def _record(self, history: list[dict]) -> None:
         if self.held:
             write_history(self.folder, history)
-            self.trackers.tell()
+            self.trackers.show(history)
 
     def _save(self, state: dict) -> None:
         checkpoint.save(self.folder, state)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 
 from benchmark.records import RunFolder, read_json
 
 Plain = bool | int | float | str
-
-
-def history(folder: RunFolder) -> list[dict]:
-    """The entries of ``history.jsonl``, one a finished epoch."""
-    return [json.loads(line) for line in folder.history.read_text(encoding="utf-8").splitlines()]
 
 
 def numbers(entry: Mapping[str, object]) -> dict[str, float]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import uuid
-from pathlib import Path
 
 from benchmark.atomic import write_file
 from benchmark.records import RunFolder
 from benchmark.trackers import facts
+
+INIT_SECONDS, FINISH_SECONDS = 60.0, 8.0  # the second less than threads.CLOSE_SECONDS
 
 
 class Wandb:
@@ -21,42 +23,53 @@ class Wandb:
     """
 
     def __init__(self, folder: RunFolder, described: dict[str, facts.Plain]) -> None:
-        mode = os.environ.get("WANDB_MODE") or "offline"
-        if mode != "online":
+        self._folder, self._described = folder, described
+        self._mode = os.environ.get("WANDB_MODE") or "offline"
+        if self._mode != "online":
             os.environ["WANDB_ERROR_REPORTING"] = "false"  # read by wandb's import; errors would be sent, too
-        import wandb
+        os.environ["WANDB_SILENT"] = "true"  # without it W&B asks a terminal for a key, and waits
+        self._wandb = importlib.import_module("wandb")
 
-        place = folder.path / "wandb"
+    def open(self) -> None:
+        """Begin the run, or go on with it."""
+        place, described = self._folder.path / "wandb", self._described
         place.mkdir(exist_ok=True)
-        run = str(described["run"])
-        self._run = wandb.init(
-            dir=folder.path,
-            mode=mode,
+        cell = str(described["run"]).rpartition("/")[0]
+        self._run = self._wandb.init(
+            dir=self._folder.path,
+            mode=self._mode,
             project=os.environ.get("WANDB_PROJECT") or "dcal",
-            id=_id(place, str(described["hash"])),
+            id=_id(self._folder, str(described["hash"])),
             resume="allow",
-            name=run,
-            group=f"{described['profile']}/{run.rpartition('/')[0]}",  # the cell's seeds
+            name=str(described["run"]),
+            group=f"{described['profile']}/{cell}",  # the cell's seeds
             config=_nested(described),
             allow_val_change=True,  # of the commit, between attempts
-            settings=wandb.Settings(
-                init_timeout=60, console="off", x_disable_stats=True, disable_git=True, disable_code=True
+            settings=self._wandb.Settings(
+                init_timeout=INIT_SECONDS,
+                finish_timeout=FINISH_SECONDS,
+                finish_timeout_raises=True,
+                stop_fn=lambda: None,  # W&B's own would interrupt the run
+                console="off",
+                x_disable_stats=True,
+                disable_git=True,
+                disable_code=True,
             ),
         )
         if self._run.offline:
-            _remove_earlier(place, Path(self._run.dir).parent, self._run.id)
+            for earlier in place.glob(f"offline-run-*-{self._run.id}"):
+                if not earlier.samefile(os.path.dirname(self._run.dir)):
+                    shutil.rmtree(earlier)
 
     def epoch(self, entry: dict) -> None:
-        """Its numbers, with the epoch as step."""
+        """Log an epoch's numbers, with the epoch as step."""
         if entry["epoch"] >= self._run.starting_step:
             self._run.log(facts.numbers(entry), step=entry["epoch"], commit=True)
 
-    def result(self, metrics: dict[str, float]) -> None:
-        """The finished run's metrics, in the summary."""
-        self._run.summary.update({f"result/{name}": value for name, value in metrics.items()})
-
-    def close(self) -> None:
-        """Wait until W&B has written, or sent, what it got."""
+    def close(self, metrics: dict[str, float]) -> None:
+        """Put the finished run's metrics into the summary, and wait until W&B has written, or sent, what it got."""
+        if metrics:
+            self._run.summary.update({f"result/{name}": value for name, value in metrics.items()})
         self._run.finish()
 
 
@@ -72,16 +85,10 @@ def _nested(named: dict[str, facts.Plain]) -> dict[str, object]:
     return tree
 
 
-def _id(place: Path, identity: str) -> str:
+def _id(folder: RunFolder, identity: str) -> str:
     """The same for all attempts at a run, and of no other: another folder of runs may have the same cell and hash."""
-    kept = place / "id.txt"
+    kept = folder.path / "wandb" / "id.txt"
     if not kept.exists():
         text = f"{identity[:12]}-{uuid.uuid4().hex[:8]}\n"
         write_file(kept, lambda stream: stream.write(text.encode()))
     return kept.read_text().strip()
-
-
-def _remove_earlier(place: Path, current: Path, run: str) -> None:
-    for earlier in place.glob(f"offline-run-*-{run}"):
-        if earlier.resolve() != current.resolve():
-            shutil.rmtree(earlier)

@@ -2,6 +2,7 @@
 
 import glob
 import json
+import sys
 
 from benchmark.atomic import write_json
 from benchmark.records import RunFolder
@@ -27,7 +28,7 @@ class Run:
 
 def comes_to(place, *details):
     with open(os.environ["WANDB_CAME_TO"], "a") as stream:
-        print(os.getpid(), place, *details, file=stream)
+        print(place, *details, file=stream)
     if place == os.environ.get("WANDB_HANGS_IN"):
         time.sleep(3600)
     if place == os.environ.get("WANDB_BREAKS_IN"):
@@ -44,14 +45,14 @@ comes_to("import", os.environ.get("WANDB_ERROR_REPORTING"))
 
 def unset_wandb(monkeypatch, folder):
     """No setting of the user's reaches W&B, and nothing of it their files. folder: for its own."""
-    for name in ("MODE", "PROJECT", "ERROR_REPORTING"):
+    for name in ("MODE", "PROJECT", "ERROR_REPORTING", "SILENT"):
         monkeypatch.delenv(f"WANDB_{name}", raising=False)
     for name in ("CACHE_DIR", "CONFIG_DIR", "DATA_DIR"):
         monkeypatch.setenv(f"WANDB_{name}", str(folder / "wandb's own"))
 
 
 class StandIn:
-    """A W&B that trackers find instead of the real one, and that writes down where it came to.
+    """A W&B that trackers import instead of the real one, and that writes down where it came to.
 
     options: breaks_in="log" or hangs_in="init"; starts_at=3: what the server has ends before.
     """
@@ -61,21 +62,21 @@ class StandIn:
         package.mkdir(parents=True)
         (package / "__init__.py").write_text(STAND_IN)
         self._path = tmp_path / "came to"
-        monkeypatch.setenv("PYTHONPATH", str(package.parent))
+        monkeypatch.syspath_prepend(package.parent)
+        self._monkeypatch = monkeypatch
+        self.forget()
         for name, value in {"came_to": self._path, **options}.items():
             monkeypatch.setenv(f"WANDB_{name.upper()}", str(value))
 
     @property
     def came_to(self):
         """Places, and what they were given."""
-        return [line.partition(" ")[2] for line in self._lines()]
-
-    @property
-    def process(self):
-        return int(self._lines()[0].split()[0])
-
-    def _lines(self):
         return self._path.read_text().splitlines() if self._path.exists() else []
+
+    def forget(self):
+        """As in a new process, which imports it anew; the real one is back after the test."""
+        for name in [name for name in sys.modules if name.partition(".")[0] == "wandb"]:
+            self._monkeypatch.delitem(sys.modules, name)
 
 
 def run_folder(path):

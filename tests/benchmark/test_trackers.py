@@ -2,16 +2,17 @@
 
 import logging
 import os
-import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import pytest
 from tracker_files import (
     StandIn,
     entry,
-    history_of,
     rows_of,
     run_folder,
     scalars_of,
@@ -22,17 +23,17 @@ from tracker_files import (
 )
 
 from benchmark.atomic import write_json
-from benchmark.logs import write_history
-from benchmark.trackers import Feed, feed
+from benchmark.trackers import Trackers, threads
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def attempt(folder, names, history, *, since=0, result=None):
     """An attempt that goes on from so many epochs and makes the rest."""
-    with Feed(folder, names) as trackers:
+    with Trackers(folder, names) as trackers:
         trackers.start(history[:since])
         for epoch in range(since, len(history)):
-            write_history(folder, history[: epoch + 1])
-            trackers.tell()
+            trackers.show(history[: epoch + 1])
         if result:
             write_json(folder.result, {"metrics": result})
 
@@ -63,6 +64,7 @@ def test_epochs_done_again_replace_the_first_and_none_is_twice_or_lost(tmp_path,
     second = [entry(epoch, 1.0 if epoch < 3 else 7.0) for epoch in (1, 2, 3, 4)]
     attempt(folder, names, second, since=2, result={"top1": 50.0})
     assert tensorboard_scalars(folder) == scalars_of(second) | {"result/top1": [(4, 50.0)]}
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 1
     run, _, summary, rows = wandb_records(folder)
     assert run == before
     assert without_own(rows) == rows_of(second)
@@ -70,22 +72,11 @@ def test_epochs_done_again_replace_the_first_and_none_is_twice_or_lost(tmp_path,
     assert not warned()
 
 
-@pytest.mark.parametrize(("names", "left"), [(("wandb",), 2), ((), 3)], ids=["tracked", "untracked"])
-def test_what_a_killed_attempt_wrote_beyond_its_checkpoint_is_no_history_for_a_tracker(
-    tmp_path, monkeypatch, names, left
-):
-    folder, history = run_folder(tmp_path / "run"), [entry(epoch, 0.5) for epoch in (1, 2, 3)]
-    StandIn(tmp_path, monkeypatch)
-    write_history(folder, history)
-    with Feed(folder, names) as trackers:
-        trackers.start(history[:2])
-        assert history_of(folder) == history[:left]
-
-
 def test_epochs_from_before_it_was_asked_for_are_shown_too(tmp_path):
     folder, history = run_folder(tmp_path), [entry(epoch, 0.5) for epoch in (1, 2, 3)]
     attempt(folder, (), history[:2])
     assert not (tmp_path / "tensorboard").exists()
+    assert not (tmp_path / "wandb").exists()
     attempt(folder, ("tensorboard",), history, since=2)
     assert tensorboard_scalars(folder) == scalars_of(history)
 
@@ -95,7 +86,7 @@ def test_an_event_file_torn_by_a_machine_that_died_is_made_up_for(tmp_path, warn
     attempt(folder, ("tensorboard",), history[:2])
     (torn,) = (tmp_path / "tensorboard").iterdir()
     os.truncate(torn, torn.stat().st_size - 5)
-    assert len(tensorboard_scalars(folder)["lr"]) == 1
+    assert len(tensorboard_scalars(folder)["seconds"]) == 1
     attempt(folder, ("tensorboard",), history, since=2)
     assert tensorboard_scalars(folder) == scalars_of(history)
     assert not warned()
@@ -121,6 +112,8 @@ def test_both_are_told_what_the_run_is(tmp_path):
 def test_wandb_is_offline_and_reports_no_errors_unless_it_is_asked_to_send(tmp_path, monkeypatch):
     folder, wandb = run_folder(tmp_path / "run"), StandIn(tmp_path, monkeypatch)
     attempt(folder, ("wandb",), [])
+    wandb.forget()
+    monkeypatch.delenv("WANDB_ERROR_REPORTING")
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("WANDB_PROJECT", "birds")
     attempt(folder, ("wandb",), [])
@@ -148,33 +141,95 @@ def test_wherever_one_breaks_it_is_one_warning_with_the_reason(tmp_path, monkeyp
     assert said.endswith(f"RuntimeError: broken in {place}")
 
 
-def test_one_that_ends_during_the_run_is_said_at_the_next_epoch_once_and_told_no_more(
+def test_one_that_breaks_is_said_at_once_and_shown_nothing_more(tmp_path, monkeypatch, warned):
+    folder, history = run_folder(tmp_path / "run"), [entry(epoch, 0.5) for epoch in (1, 2, 3)]
+    wandb = StandIn(tmp_path, monkeypatch, breaks_in="log")
+    with Trackers(folder, ("wandb",)) as trackers:
+        trackers.start(history[:1])
+        wait_for(warned)
+        trackers.show(history)
+    assert len(warned()) == 1
+    assert wandb.came_to[2:] == ["log 1"]
+
+
+def test_one_that_hangs_is_never_waited_for_in_the_run_and_left_behind_after_it(
     tmp_path, monkeypatch, warned
 ):
-    folder = run_folder(tmp_path / "run")
-    StandIn(tmp_path, monkeypatch, breaks_in="init")
-    with Feed(folder, ("wandb",)) as trackers:
-        trackers.start([])
-        wait_for(lambda: trackers.tell() or warned())
-        trackers.tell()
-    assert len(warned()) == 1
-
-
-def test_one_that_hangs_is_never_waited_for_in_the_run_and_ended_after_it(tmp_path, monkeypatch, warned):
-    """Told more often than a pipe holds words."""
-    monkeypatch.setattr(feed, "CLOSE_SECONDS", 0.2)
-    folder = run_folder(tmp_path / "run")
+    monkeypatch.setattr(threads, "CLOSE_SECONDS", 0.2)
+    folder, history = run_folder(tmp_path / "run"), []
     wandb = StandIn(tmp_path, monkeypatch, hangs_in="init")
-    with Feed(folder, ("wandb",)) as trackers:
+    with Trackers(folder, ("wandb", "tensorboard")) as trackers:
         trackers.start([])
         wait_for(lambda: len(wandb.came_to) == 2)
-        for _ in range(70_000):
-            trackers.tell()
+        for epoch in range(1, 4):
+            history.append(entry(epoch, 0.5))
+            trackers.show(history)
         assert not warned()
+        wait_for(lambda: tensorboard_scalars(folder) == scalars_of(history))
     (said,) = warned()
-    assert "it did not end within" in said
-    with pytest.raises(ProcessLookupError):
-        os.kill(wandb.process, 0)
+    assert "tracker wandb" in said
+    assert "it did not end within 0.2 s of the run" in said
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "wandb"] == [True]
+
+
+def test_a_run_that_fails_has_no_result_whatever_lies_in_the_folder(tmp_path, monkeypatch):
+    """Another process may have taken it over."""
+    folder, wandb = run_folder(tmp_path / "run"), StandIn(tmp_path, monkeypatch)
+    write_json(folder.result, {"metrics": {"top1": 50.0}})
+
+    def fail():
+        with Trackers(folder, ("wandb",)) as trackers:
+            trackers.start([entry(1, 0.5)])
+            raise RuntimeError("taken over")
+
+    with pytest.raises(RuntimeError, match="taken over"):
+        fail()
+    assert wandb.came_to[2:] == ["log 1", "finish"]
+
+
+def test_a_process_ends_though_wandbs_server_never_answers(tmp_path, monkeypatch):
+    """With the real W&B, online: the server takes connections and says nothing."""
+    folder = run_folder(tmp_path / "run")
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    script = (
+        "import logging, pathlib, sys\n"
+        "from benchmark.records import RunFolder\n"
+        "from benchmark.trackers import Trackers, threads\n"
+        "logging.basicConfig()\n"
+        "threads.CLOSE_SECONDS = 1.0\n"
+        "with Trackers(RunFolder(pathlib.Path(sys.argv[1])), ['wandb']) as trackers:\n"
+        "    trackers.start([{'epoch': 1, 'lr': 0.5}])\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(folder.path)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("tracker wandb is switched off") == 1, done.stderr
+    assert "it did not end within 1 s of the run" in done.stderr
+
+
+def test_wandb_never_asks_for_a_key(tmp_path, monkeypatch, warned):
+    """The real one, online, where standard input and error are a terminal."""
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    typing, terminal = os.openpty()
+    os.write(typing, b"3\n" * 3)  # the answer of one who was asked: no W&B
+    with open(terminal) as reading, open(os.dup(terminal), "w") as writing:
+        monkeypatch.setattr(sys, "stdin", reading)
+        monkeypatch.setattr(sys, "stderr", writing)
+        attempt(run_folder(tmp_path / "run"), ("wandb",), [entry(1, 0.5)])
+    (said,) = warned()
+    assert "No API key configured" in said
 
 
 def test_one_that_cannot_write_is_off_and_the_other_goes_on(tmp_path, monkeypatch, warned):
@@ -184,34 +239,5 @@ def test_one_that_cannot_write_is_off_and_the_other_goes_on(tmp_path, monkeypatc
     attempt(folder, ("tensorboard", "wandb"), history)
     (said,) = warned()
     assert "tracker tensorboard" in said
-    assert "FileExistsError" in said
+    assert "tensorboard" in said.partition("without it: ")[2]
     assert wandb.came_to[2:] == ["log 1", "log 2", "finish"]
-
-
-def test_a_process_that_cannot_be_started_is_a_warning(tmp_path, monkeypatch, warned):
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
-    attempt(run_folder(tmp_path), ("tensorboard",), [entry(1, 0.5)])
-    (said,) = warned()
-    assert "tracker tensorboard" in said
-    assert "No such file" in said
-
-
-def test_a_run_that_is_killed_takes_its_trackers_with_it(tmp_path, monkeypatch):
-    """They keep what they were told, and read nothing more: the next attempt may be at work by then."""
-    folder = run_folder(tmp_path / "run")
-    wandb = StandIn(tmp_path, monkeypatch)
-    write_json(folder.result, {"metrics": {"top1": 50.0}})
-    script = (
-        "import os, pathlib, signal, sys\n"
-        "from benchmark.records import RunFolder\n"
-        "from benchmark.trackers import Feed\n"
-        f"folder = RunFolder(pathlib.Path({str(folder.path)!r}))\n"
-        "Feed(folder, ['wandb']).start([{'epoch': 1, 'lr': 0.5}])\n"
-        "sys.stdin.read()\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE) as killed:
-        wait_for(lambda: "log 1" in wandb.came_to)
-    assert killed.returncode == -signal.SIGKILL
-    wait_for(lambda: "finish" in wandb.came_to)
-    assert "summary" not in wandb.came_to
