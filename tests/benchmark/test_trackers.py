@@ -1,5 +1,6 @@
 """A run's trackers without the run: what goes on and what is withdrawn between attempts, and every way to fail."""
 
+import io
 import logging
 import os
 import socket
@@ -215,19 +216,26 @@ def test_a_process_ends_though_wandbs_server_never_answers(tmp_path, monkeypatch
     assert "it did not end within 1 s of the run" in done.stderr
 
 
+class Terminal(io.StringIO):
+    """A terminal at which nobody answers."""
+
+    def isatty(self):
+        return True
+
+    def readline(self, *_):
+        raise AssertionError("W&B asks")
+
+
 def test_wandb_never_asks_for_a_key(tmp_path, monkeypatch, warned):
-    """The real one, online, where standard input and error are a terminal."""
+    """The real one, online, at a terminal."""
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    typing, terminal = os.openpty()
-    os.write(typing, b"3\n" * 3)  # the answer of one who was asked: no W&B
-    with open(terminal) as reading, open(os.dup(terminal), "w") as writing:
-        monkeypatch.setattr(sys, "stdin", reading)
-        monkeypatch.setattr(sys, "stderr", writing)
-        attempt(run_folder(tmp_path / "run"), ("wandb",), [entry(1, 0.5)])
+    for name in ("stdin", "stderr"):
+        monkeypatch.setattr(sys, name, Terminal())
+    attempt(run_folder(tmp_path / "run"), ("wandb",), [entry(1, 0.5)])
     (said,) = warned()
     assert "No API key configured" in said
 
