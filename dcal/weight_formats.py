@@ -13,7 +13,9 @@ from typing import BinaryIO
 _PUBLISHED_DIGEST_DIGITS = 8  # deit_tiny_patch16_224-a1311bcf.pth: torch hub's convention
 _MOST_INFLATED = 20  # maximum ratio of an archive's content to its size: weights hardly compress
 _SMALL = 2**28  # bytes of content that any archive may have
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C.to_bytes(10, "little")  # in the first pickle of torch's format before 1.6
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C.to_bytes(
+    10, "little"
+)  # in the first pickle of torch's format before 1.6
 IS_FOLDER = 0x10  # MS-DOS's mark in the external attributes of a zip member
 
 
