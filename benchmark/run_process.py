@@ -83,7 +83,7 @@ class _Forked:
 
 
 def _run(arguments: list[str], environment: dict[str, str], path: str) -> None:
-    """Become ``python -m benchmark arguments``: its session, streams, environment and exit status."""
+    """Be a command of this suite: session, streams, environment and exit status as of an interpreter of its own."""
     os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     output, nothing = os.open(path, os.O_WRONLY | os.O_APPEND), os.open(os.devnull, os.O_RDONLY)
