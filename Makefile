@@ -81,7 +81,7 @@ READS_bench := RUNS ONLY DEVICE
 READS_test := TESTS DCAL_SHARED DCAL_SLURM DCAL_BROWSER DCAL_SCREENSHOTS
 READS_test-slurm := $(filter-out TESTS,$(READS_test))
 $(foreach verb,optional lint format clean distclean,$(eval READS_$(verb) :=))
-include benchmark/variables.mk
+include benchmark/commands/variables.mk
 
 # The option of a variable; what has none here is passed by its verb's own line.
 OPTION := PROFILE--profile RUNS--runs DATA--data WEIGHTS--weights SET--set CELLS--cells SEEDS--seeds TABLE--table \
@@ -134,7 +134,7 @@ A value may also stand in the environment under a prefix: DCAL_DATA=/data is DAT
   DEVICE=$(DEVICE)           auto, cpu or cuda; none: as the profile says
   WORKERS=$(WORKERS)          decoding processes a run; none: as the machine allows
   TUNE=$(TUNE)             speed and memory, not the numbers: 'accumulate=2 recompute=true compile=true' (benchmark/README.md)
-  TRACK=$(TRACK)            tensorboard, wandb or both: show histories there, too (benchmark/trackers/README.md); needs make optional
+  TRACK=$(TRACK)            tensorboard, wandb or both: show histories there, too (benchmark/training/trackers/README.md); needs make optional
   RERUN=$(RERUN)            stale: set runs of other settings aside and run their cells anew
   MIRROR=$(MIRROR)           folder that make weights copies from; none: the hub
   AGAIN=$(AGAIN)            1: make forecast measures also what it measured before
@@ -247,13 +247,13 @@ mini-data: $(VENV) ## write the generated mini sets
 	@$(PY) -m benchmark mini-data $(call pass,$(READS_mini-data))
 
 mini-weights: $(VENV) ## train the mini backbones anew (minutes each); the result is committed
-	$(PY) -m benchmark.mini.pretrain $(if $(BACKBONES),,--all) $(call pass,$(READS_mini-weights))
+	$(PY) -m benchmark.commands.mini_weights $(if $(BACKBONES),,--all) $(call pass,$(READS_mini-weights))
 
 bench: $(VENV) ## measure time and memory, against the usual code where there is one; ONLY=training, DEVICE=cuda
-	$(PY) -m benchmark.bench --out $(call q,$(RUNS)/bench) $(foreach name,$(ONLY),--only $(call q,$(name))) $(call pass,DEVICE)
+	$(PY) -m benchmark.commands.bench --out $(call q,$(RUNS)/bench) $(foreach name,$(ONLY),--only $(call q,$(name))) $(call pass,DEVICE)
 
 test: $(OPTIONAL) ## run the tests, in one process more than cores; TESTS=path or pytest options
-	@$(PY) -c 'import shlex, sys, pytest; sys.exit(pytest.main(["-n", "auto", "--dist", "loadgroup", *shlex.split(sys.argv[1])]))' $(call q,$(TESTS))
+	@$(PY) -c 'import shlex, sys, pytest; sys.exit(pytest.main(["-n", "auto", "--dist", "loadfile", *shlex.split(sys.argv[1])]))' $(call q,$(TESTS))
 
 test-slurm: $(OPTIONAL) ## run the tests that bring up a SLURM of their own (Debian's slurm-wlm and munge, root)
 	$(PY) -m pytest tests/slurm

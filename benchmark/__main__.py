@@ -11,19 +11,23 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from benchmark import config, device, options, overhead, pool, shown_settings, status, trackers, tuning
-from benchmark.claim import Busy
-from benchmark.command_line import JOBS, Parser, one_seed, whole_number
-from benchmark.console import exit_status
+from benchmark.commands import evaluate, export, options, predict
+from benchmark.commands import launch as pool
+from benchmark.commands.command_line import JOBS, Parser, one_seed, whole_number
+from benchmark.commands.console import exit_status
+from benchmark.commands.exit_codes import COMPLETE, INCOMPLETE, STOPPED, status_of
+from benchmark.commands.live_view import LiveView
+from benchmark.config import resolve, show, tuning
+from benchmark.config.meaning import require_free, require_meaning
 from benchmark.data import shared_memory
 from benchmark.errors import DataError, RunError, SettingsError
-from benchmark.exit_codes import COMPLETE, INCOMPLETE, STOPPED, status_of
-from benchmark.finished import evaluate_verb, export_verb, predict_verb
-from benchmark.leftovers import tidy_done
-from benchmark.meaning import require_free, require_meaning
-from benchmark.records import set_aside
-from benchmark.stop import StopRequest
-from benchmark.view import LiveView
+from benchmark.records import glca_cost, status
+from benchmark.records.heartbeat import StopRequest
+from benchmark.records.lock import Busy
+from benchmark.records.run_folder import set_aside
+from benchmark.timing import glca_overhead
+from benchmark.training import device, trackers
+from benchmark.training.leftovers import tidy_done
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,12 +49,12 @@ def list_runs(arguments: argparse.Namespace) -> int:
 
 def launch(arguments: argparse.Namespace) -> int:
     """Run what is missing, in JOBS slots; the exit status is 1 if one of the runs asked for has no result then."""
-    profile, tuned = config.load_profile(arguments.profile), tuning.parse(arguments.tune)
+    profile, tuned = resolve.load_profile(arguments.profile), tuning.parse(arguments.tune)
     tracked = trackers.asked(arguments.track)
     options.require_startable(arguments)
     places = options.places(arguments)
     if places.generated:
-        from benchmark.mini.sets import write
+        from benchmark.data.mini.sets import write
 
         write(places.data, dict.fromkeys(cell.dataset for cell in options.cells(arguments)))
     views = options.collect(arguments)
@@ -63,10 +67,10 @@ def launch(arguments: argparse.Namespace) -> int:
     views = [status.with_weights(view, places) for view in views]
     todo = [view for view in views if view.state in status.TO_RUN]
     slots = pool.plan_slots(chosen, len(todo), arguments.jobs)
-    slots = replace(slots, threads=pool.threads_of(profile, slots.threads))
+    slots = replace(slots, threads=device.threads_of(profile, slots.threads))
     workers = arguments.workers
     if workers is None:
-        workers = pool.workers_of(profile, pool.usable_cores() // slots.jobs, on_gpu=bool(slots.gpus))
+        workers = device.workers_of(profile, device.usable_cores() // slots.jobs, on_gpu=bool(slots.gpus))
     if todo:
         largest = max(shared_memory.batch_bytes(view.config) for view in todo)
         workers = shared_memory.fitting_workers(workers, largest, slots.jobs)
@@ -131,13 +135,13 @@ def run(arguments: argparse.Namespace) -> int:
         require_free(overrides, [cell])
     tracked, places = trackers.asked(arguments.track), options.places(arguments)
     if arguments.rerun == "stale":
-        resolved = config.resolve(cell, arguments.seed, config.load_profile(arguments.profile), overrides)
+        resolved = resolve.resolve(cell, arguments.seed, resolve.load_profile(arguments.profile), overrides)
         _set_stale_aside([status.view(resolved, places, *status.data_fingerprint(cell.dataset, places))])
     stop = StopRequest()
     stop.listen()
-    from benchmark.run import Infrastructure, run_cell
+    from benchmark.training.run import Infrastructure, run_cell
 
-    fitting = pool.threads_of(config.load_profile(arguments.profile), pool.usable_cores())
+    fitting = device.threads_of(resolve.load_profile(arguments.profile), device.usable_cores())
     try:
         result = run_cell(
             cell,
@@ -177,9 +181,9 @@ def check_data(arguments: argparse.Namespace) -> int:
         raise SettingsError(
             "check-data needs DATA=folder, the folder that holds CUB_200_2011, VeRi_776 and their like"
         )
-    profile, overrides = config.load_profile(arguments.profile), config.parse_overrides(arguments.overrides)
+    profile, overrides = resolve.load_profile(arguments.profile), resolve.parse_overrides(arguments.overrides)
     read_as = {
-        cell.dataset: config.resolve(cell, 0, profile, overrides).settings.data
+        cell.dataset: resolve.resolve(cell, 0, profile, overrides).settings.data
         for cell in options.cells(arguments)
     }
     return check_all(
@@ -187,7 +191,7 @@ def check_data(arguments: argparse.Namespace) -> int:
         places.data,
         decode=not arguments.no_decode,
         limit=arguments.limit,
-        jobs=pool.usable_cores(),
+        jobs=device.usable_cores(),
         options={
             key: {"merge_val": data.merge_val, "skip_unparsable": data.skip_unparsable}
             for key, data in read_as.items()
@@ -197,21 +201,21 @@ def check_data(arguments: argparse.Namespace) -> int:
 
 def forecast(arguments: argparse.Namespace) -> int:
     """Measure a few steps of every distinct shape here, and print what the runs will take."""
-    from benchmark.forecast.verb import told
+    from benchmark.commands.forecast import told
 
     return told(arguments)
 
 
 def count_overhead(arguments: argparse.Namespace) -> int:
     """Count what GLCA adds to a baseline at the paper's sizes, and write it for the ablation table."""
-    path = overhead.path_of(options.places(arguments).runs, config.load_profile(arguments.profile).name)
-    print(overhead.text(overhead.complete(path)))
+    path = glca_cost.path_of(options.places(arguments).runs, resolve.load_profile(arguments.profile).name)
+    print(glca_overhead.text(glca_overhead.complete(path)))
     return 0
 
 
 def mini_data(arguments: argparse.Namespace) -> int:
     """Write the generated mini sets, if they are not there."""
-    from benchmark.mini.sets import write_all
+    from benchmark.data.mini.sets import write_all
 
     places = options.places(arguments)
     write_all(places.data)
@@ -221,16 +225,16 @@ def mini_data(arguments: argparse.Namespace) -> int:
 
 def weights(arguments: argparse.Namespace) -> int:
     """Fetch the pretrained weights that the cells need, verify and record them; what is there stays."""
-    from benchmark.prefetch import fetch_all
+    from benchmark.commands.weights import fetch_all
 
     return fetch_all(arguments)
 
 
 def settings(arguments: argparse.Namespace) -> int:
     """Print the settings of a profile as SET takes them, task by task, dataset and backbone."""
-    profile = config.load_profile(arguments.profile)
-    overrides = config.parse_overrides(arguments.overrides)
-    print(*shown_settings.lines(profile, overrides), sep="\n")
+    profile = resolve.load_profile(arguments.profile)
+    overrides = resolve.parse_overrides(arguments.overrides)
+    print(*show.lines(profile, overrides), sep="\n")
     return 0
 
 
@@ -281,9 +285,9 @@ def parser() -> argparse.ArgumentParser:
         "--mirror", default="", help="folder to copy files of weights from; none: the hub"
     )
     verb("settings", settings)
-    verb("evaluate", evaluate_verb.evaluate, options.add_grid, evaluate_verb.add_arguments)
-    verb("export", export_verb.export, export_verb.add_arguments)
-    verb("predict", predict_verb.predict, predict_verb.add_arguments)
+    verb("evaluate", evaluate.evaluate, options.add_grid, evaluate.add_arguments)
+    verb("export", export.export, export.add_arguments)
+    verb("predict", predict.predict, predict.add_arguments)
     return top
 
 

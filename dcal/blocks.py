@@ -2,7 +2,7 @@
 Parameters, their names and the arithmetic are timm's.
 
 ``queries``, ``keys_values`` and ``rest_of_block`` are what GLCA needs of a block; CaiT's blocks register their own
-(dcal/class_attention.py, dcal/talking_heads.py).
+(dcal/backbones/class_attention.py, dcal/backbones/talking_heads.py).
 """
 
 from __future__ import annotations

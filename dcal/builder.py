@@ -10,7 +10,7 @@ import timm
 from dcal.backbones import EXPECTED, make_adapter
 from dcal.model import DCAL
 from dcal.settings import GLCASettings, PWCASettings
-from dcal.weights import load_pretrained, locate
+from dcal.weights.load import load_pretrained, locate
 
 
 def build(

@@ -16,16 +16,16 @@ from torch import Tensor
 
 from dcal.attention_rollout import QueriesKeys
 from dcal.backbones import Backbone, make_adapter
+from dcal.backbones.cait import PatchThenClassViT
+from dcal.backbones.class_token import ClassTokenBackbone, class_token_row
+from dcal.backbones.swin import Swin
+from dcal.backbones.vit import PlainViT, encoder_block
 from dcal.blocks import keys_values, queries
-from dcal.cait import PatchThenClassViT
-from dcal.class_token import ClassTokenBackbone, class_token_row
 from dcal.glca import GLCA, gather_tokens
 from dcal.head_fusion import HeadFusion
 from dcal.heads import Branch
 from dcal.model import DCAL, Outputs
-from dcal.plain_vit import PlainViT, encoder_block
 from dcal.rolled_out import Layers, rollout_layers
-from dcal.swin import Swin
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dcal.backbones import Backbone
 from dcal.heads import HEADS, Branch, Features
-from dcal.partners import sample_partners
+from dcal.pair_sampling import sample_partners
 from dcal.pwca import Pairs, random_partners
 from dcal.regularisers import noisy_images
 from dcal.settings import GLCASettings, PWCASettings

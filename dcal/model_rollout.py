@@ -6,12 +6,12 @@ import torch
 from timm.models.cait import Cait
 from torch import Tensor, nn
 
-from dcal.class_token import ClassTokenBackbone
+from dcal.backbones.class_token import ClassTokenBackbone
 from dcal.head_fusion import HeadFusion
+from dcal.hooks import RolloutHooks
 from dcal.inspection import inspect, inspect_vit
 from dcal.model import DCAL
 from dcal.rolled_out import Layers, Rollout
-from dcal.rollout_hooks import RolloutHooks
 
 
 @torch.no_grad()

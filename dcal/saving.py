@@ -20,11 +20,12 @@ import timm
 import torch
 from torch import Tensor
 
-from dcal import tensors, weight_formats
+from dcal import tensors
 from dcal.atomic import write_bytes
 from dcal.configuration import Configuration, model_configuration, require_buildable
 from dcal.model import DCAL
-from dcal.weight_reading import WeightsError, not_finite
+from dcal.weights import integrity
+from dcal.weights.read import WeightsError, not_finite
 
 # Increased when older versions of this code cannot read a file.
 FORMAT = 1
@@ -123,7 +124,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except MemoryError:
         raise
     except Exception as error:  # a damaged header causes errors of many kinds
-        damage = weight_formats.defect(path)
+        damage = integrity.defect(path)
         if path.suffix != SUFFIX:
             damage = damage if "but" in damage else f"no {SUFFIX} file: {error}"
         raise WeightsError(f"{path} is {damage or f'damaged: {error}'}") from error

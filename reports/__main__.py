@@ -6,35 +6,35 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from benchmark.command_line import Parser
-from benchmark.console import exit_status
-from benchmark.exit_codes import status_of
+from benchmark.commands.command_line import Parser
+from benchmark.commands.console import exit_status
+from benchmark.commands.exit_codes import status_of
 
 # verb → (module with add_arguments(parser) and run(arguments) -> exit status, what it does)
 VERBS = {
-    "page": ("reports.page.page_verb", "write the report: one folder of pages, from the run records"),
+    "page": ("reports.page.command", "write the report: one folder of pages, from the run records"),
     "heatmaps": (
-        "reports.looking.heatmaps_verb",
+        "reports.heatmaps.heatmaps_command",
         "draw rollout heatmaps of baseline and DCAL on test pictures",
     ),
     "heatmap": (
-        "reports.looking.heatmap_verb",
+        "reports.heatmaps.any_image_command",
         "draw the heatmap of any picture with any checkpoint or timm weights",
     ),
     "overlay": (
-        "reports.looking.overlay_verb",
+        "reports.heatmaps.overlay_command",
         "draw where a trained model looks in pictures, as benchmark predict shows them",
     ),
     "attention": (
-        "reports.looking.attention_verb",
+        "reports.heatmaps.attention_command",
         "measure how concentrated attention is over the whole test set",
     ),
     "ablations": (
-        "reports.ablations.ablations_verb",
+        "reports.ablations.command",
         "write the page of the ablations, from the run records",
     ),
     "robustness": (
-        "reports.robustness.robustness_verb",
+        "reports.robustness.command",
         "draw table and plot of what benchmark evaluate --corrupt found",
     ),
 }

@@ -9,21 +9,22 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark import claim, exit_codes, options
-from benchmark.command_line import Parser, seconds, whole_number
-from benchmark.console import exit_status
+from benchmark.commands import exit_codes, options
+from benchmark.commands.command_line import Parser, seconds, whole_number
+from benchmark.commands.console import exit_status
+from benchmark.config.quantities import abridged
 from benchmark.errors import RunError
-from benchmark.outcome_file import is_free_for, write_outcome
-from benchmark.provenance import now
-from benchmark.quantities import abridged
-from benchmark.records import last_lines
-from benchmark.visible import control
-from slurm import show
+from benchmark.records import lock
+from benchmark.records.outcome import is_free_for, write_outcome
+from benchmark.records.provenance import now
+from benchmark.records.run_folder import last_lines
+from benchmark.records.visible import control
+from slurm import status_text
 from slurm.handover import adopt, alone, folder_of
 from slurm.job_states import kind
 from slurm.launch import RETRIED, SUBMITTED, answered, launch
 from slurm.queue import call
-from slurm.states import track
+from slurm.tracking import track
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +47,7 @@ def show_status(arguments: argparse.Namespace) -> int:
     """Print every run's state, progress, place and reason."""
     while True:
         grid = track(options.collect(arguments))
-        text = show.status_text(grid, arguments.profile)
+        text = status_text.status_text(grid, arguments.profile)
         if not arguments.watch:
             print(text)
             return 0
@@ -73,7 +74,7 @@ def cancel(arguments: argparse.Namespace) -> int:
     _, problem = call(["scancel", *(run.job.id for run in jobs)])
     for run in jobs:
         folder, owner = run.view.folder, run.submission.owner
-        if problem or claim.holder(folder.path) or not is_free_for(folder, owner):
+        if problem or lock.holder(folder.path) or not is_free_for(folder, owner):
             continue  # a run that lives records its end itself, and a result is one
         write_outcome(folder, "preempted", f"job {run.job.id} was taken back by make cancel", owner)
     if problem:
@@ -88,7 +89,7 @@ def logs(arguments: argparse.Namespace) -> int:
     for run in track(options.collect(arguments)).runs:
         print(f"== {run.view.id}: {run.view.state} {run.view.reason}".rstrip())
         # Of a path that may not be looked at, there is no file.
-        there = [path for path in (run.view.folder.log, *show.job_output(run)) if os.path.isfile(path)]
+        there = [path for path in (run.view.folder.log, *status_text.job_output(run)) if os.path.isfile(path)]
         for path in there:
             print(f"-- {path}")
             print("\n".join(last_lines(path, arguments.lines)))

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.config.tuning import Tuning
+from benchmark.config.world import require_divisible
 from benchmark.errors import SettingsError, SuiteError
-from benchmark.status import RunView
-from benchmark.tuning import Tuning
-from benchmark.world import require_divisible
+from benchmark.records.status import RunView
 from slurm.cluster import Cluster, ResourceClass, Resources
 from slurm.limits import Limits, device_of
 

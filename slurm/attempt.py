@@ -8,26 +8,31 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import UncompletedJobError
 
-from benchmark import claim, trackers, tuning
-from benchmark.claim import Busy
-from benchmark.config import load_profile, parse_overrides, resolve
+from benchmark.config import tuning
+from benchmark.config.grid import select
+from benchmark.config.places import Places
+from benchmark.config.resolve import load_profile, parse_overrides, resolve
+from benchmark.config.world import World
 from benchmark.errors import SuiteError
-from benchmark.grid import select
-from benchmark.outcome_file import is_free_for, write_outcome
-from benchmark.places import Places
-from benchmark.pool import threads_of, workers_of
-from benchmark.records import RunFolder, folder_of, read_json
-from benchmark.stop import Stopped, StopRequest
-from benchmark.submission import owner_of
-from benchmark.world import World
-from slurm.job import RunJob
+from benchmark.records import lock
+from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.records.lock import Busy
+from benchmark.records.outcome import is_free_for, write_outcome
+from benchmark.records.run_folder import RunFolder, folder_of, read_json
+from benchmark.records.submission import owner_of
+from benchmark.training import trackers
+from benchmark.training.device import threads_of, workers_of
 from slurm.queue import call
 from slurm.ranks import job_id, world
 from slurm.staging import staged
+
+if TYPE_CHECKING:
+    from slurm.job import RunJob
 
 # SLURM's notice before the time limit, as submitit asks for it.
 NOTICE = signal.Signals[f"SIG{JobEnvironment.USR_SIG}"]
@@ -68,7 +73,7 @@ def attempt(job: RunJob) -> None:
 
 
 def _run(job: RunJob, place: World, owner: str, stop: StopRequest) -> None:
-    from benchmark.run import Infrastructure, run_cell
+    from benchmark.training.run import Infrastructure, run_cell
 
     (cell,) = select([job.cell])
     profile, tracked = load_profile(job.profile), trackers.asked(job.trackers)
@@ -128,7 +133,7 @@ def _note(folder: RunFolder, why: str) -> None:
     outcome = read_json(folder.outcome) or {}
     message = f"{outcome.get('message', 'stopped')}; not queued again: {why}. make retry goes on from there"
     owner = str(outcome.get("owner", ""))
-    if claim.holder(folder.path) is None and is_free_for(folder, owner):
+    if lock.holder(folder.path) is None and is_free_for(folder, owner):
         write_outcome(folder, str(outcome.get("state", "preempted")), message, owner)
     print(message, flush=True)
 

@@ -9,10 +9,10 @@ import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.cell_pattern import matches
-from benchmark.close_match import LIKELY, nearest_hint
+from benchmark.config.cell_pattern import matches
+from benchmark.config.close_match import LIKELY, nearest_hint
+from benchmark.config.grid import ABLATIONS, Cell, select
 from benchmark.errors import SettingsError
-from benchmark.grid import ABLATIONS, Cell, select
 from benchmark.reading import explanation, read_text
 
 DEFAULT_FILE = Path(__file__).parent / "cluster.toml"

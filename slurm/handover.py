@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmark.atomic import explained, write_json
 from benchmark.errors import RunError
-from benchmark.records import RunFolder, read_json, set_aside
-from benchmark.submission import Submission, stored
+from benchmark.records.run_folder import RunFolder, read_json, set_aside
+from benchmark.records.submission import Submission, stored
 from slurm.queue import SQUEUE, call, parse_squeue
 
 

@@ -7,21 +7,24 @@ import getpass
 import sys
 from dataclasses import replace
 
-from benchmark import claim, config, damage, device, options, provenance, status, trackers, tuning
+from benchmark.commands import options
+from benchmark.commands.exit_codes import COMPLETE, INCOMPLETE
+from benchmark.config import resolve, tuning
+from benchmark.config.places import Places
+from benchmark.config.quantities import abridged
+from benchmark.data.mini.sets import write
 from benchmark.errors import RunError
-from benchmark.exit_codes import COMPLETE, INCOMPLETE
-from benchmark.leftovers import tidy_done
-from benchmark.mini.sets import write
-from benchmark.places import Places
-from benchmark.quantities import abridged
-from benchmark.records import set_aside
-from slurm import show
+from benchmark.records import damage, lock, provenance, status
+from benchmark.records.run_folder import set_aside
+from benchmark.training import device, trackers
+from benchmark.training.leftovers import tidy_done
+from slurm import status_text
 from slurm.arrays import Array, plan
 from slurm.cluster import Cluster, load_cluster
 from slurm.handover import adopt, alone
 from slurm.job_states import kind
-from slurm.states import Grid, Tracked, track
 from slurm.submit import Order, rehearse, send
+from slurm.tracking import Grid, Tracked, track
 from slurm.words import advice
 
 # A failed run would fail again for the same reason, and damage needs eyes first: both are for `retry` alone.
@@ -46,7 +49,7 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
     if not cluster.python:  # another Python's packages its jobs look at themselves
         trackers.require_installed(tracked)
     places = options.places(arguments)
-    wanted = device.wanted(arguments.device, config.load_profile(arguments.profile).device)
+    wanted = device.wanted(arguments.device, resolve.load_profile(arguments.profile).device)
     order = Order(
         arguments.profile, places.runs, options.absolute(arguments.data), options.absolute(arguments.weights),
         arguments.overrides, wanted, arguments.workers, arguments.checkpoint_seconds, tuned, tracked,
@@ -86,8 +89,8 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
 def _set_files_aside(view: status.RunView) -> list[str]:
     """Rename the damaged files of a run that no process works on; a job that works there has done it itself."""
     try:
-        held = claim.acquire(view.folder.path)
-    except claim.Busy:
+        held = lock.acquire(view.folder.path)
+    except lock.Busy:
         return []
     try:
         return damage.set_files_aside(view.folder)
@@ -164,8 +167,8 @@ def _say(grid: Grid, sent: str, states: tuple[str, ...]) -> None:
         for reason, runs in _by_reason(left.get(state, [])).items():
             print(f"{state}: {abridged([run.view.id for run in runs])}: {reason}")
     if "failed" in left or "damaged" in left:
-        print(f"{show.retry(grid)} submits failed and damaged runs again")
-    for line in show.warnings(grid):
+        print(f"{status_text.retry(grid)} submits failed and damaged runs again")
+    for line in status_text.warnings(grid):
         print(line, file=sys.stderr)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from benchmark.config import Config, Profile, load_profile
-from benchmark.forecast import Way, expected, measured_seconds
-from benchmark.forecast.estimate import Estimate
-from benchmark.forecast.store import Forecast, read_all
-from benchmark.pool import threads_of, workers_of
-from benchmark.tuning import Tuning
+from benchmark.config.resolve import Config, Profile, load_profile
+from benchmark.config.tuning import Tuning
+from benchmark.records import expected
+from benchmark.records.estimate import Estimate
+from benchmark.records.forecasts import Forecast, read_all
+from benchmark.timing import Way, measured_seconds
+from benchmark.training.device import threads_of, workers_of
 from slurm.cluster import AUTO, Cluster, Resources
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from benchmark.config.quantities import natural_number
+from benchmark.config.world import World
 from benchmark.errors import RunError
-from benchmark.quantities import natural_number
-from benchmark.world import World
 
 
 def job_id(environment: Mapping[str, str] = os.environ) -> str:

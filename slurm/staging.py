@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import IO
 
 from benchmark.atomic import explained, folder_content, write_json
-from benchmark.data import sources
-from benchmark.data.registry import DATASETS
+from benchmark.config.datasets import DATASETS
+from benchmark.data import locate
 from benchmark.errors import DataError, RunError
-from benchmark.records import read_json
-from benchmark.stop import Stopped, StopRequest
+from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.records.run_folder import read_json
 
 logger = logging.getLogger("benchmark")
 POLL_SECONDS = 0.5
@@ -32,13 +32,13 @@ def staged(scratch: str, dataset: str, data: Path, stop: StopRequest | None = No
     written or is full, Stopped if a stop is requested meanwhile; the half copy is removed then.
     """
     stop = stop or StopRequest()
-    source = sources.locate(dataset, data)
+    source = locate.locate(dataset, data)
     if source is None:
         raise DataError(
             f"no {dataset} in {data} on this node: is DATA on a file system that compute nodes see?"
         )
     where = _expanded(scratch) / f"dcal-{os.getuid()}"
-    fingerprint = sources.fingerprint(source, dataset)
+    fingerprint = locate.fingerprint(source, dataset)
     target = where / f"{source.name}-{fingerprint[:16]}"
     with explained(target):
         where.mkdir(parents=True, exist_ok=True)

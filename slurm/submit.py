@@ -15,11 +15,11 @@ from pathlib import Path
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from benchmark import provenance
+from benchmark.config.tuning import Tuning
 from benchmark.errors import RunError
-from benchmark.status import RunView
-from benchmark.submission import Submission
-from benchmark.tuning import Tuning
+from benchmark.records import provenance
+from benchmark.records.status import RunView
+from benchmark.records.submission import Submission
 from slurm.arrays import Array
 from slurm.cluster import Cluster
 from slurm.environment import without_foreign

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark import options
-from benchmark.command_line import Parser
-from benchmark.console import exit_status
-from benchmark.exit_codes import COMPLETE, INCOMPLETE, status_of
-from benchmark.grid import ABLATIONS, TABLES, select
+from benchmark.commands import options
+from benchmark.commands.command_line import Parser
+from benchmark.commands.console import exit_status
+from benchmark.commands.exit_codes import COMPLETE, INCOMPLETE, status_of
+from benchmark.config.grid import ABLATIONS, TABLES, select
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,10 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def show(asked: argparse.Namespace) -> int:
     """Print the table and write its files; returns the exit status."""
     # Late imports: --help and a mistyped option answer at once.
-    from benchmark import merge
-    from benchmark.config import parse_overrides
-    from tables import ablation_csv, ablation_layout, required, text, write
-    from tables.ablation_rows import was_started
+    from benchmark.config.resolve import parse_overrides
+    from benchmark.records import merge
+    from tables import exports as write
+    from tables import required
+    from tables.ablations import ablation_csv
+    from tables.ablations import layout as ablation_layout
+    from tables.ablations.rows import was_started
+    from tables.exports import text
     from tables.layout import build
     from tables.overhead_table import counted_in
 

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from benchmark.grid import Cell
-from tables import records_view as records
-from tables.records_view import RunView
+from benchmark.config.grid import Cell
+from tables import records as records
+from tables.records import RunView
 from tables.verdicts import reached
 
 # A done run whose record lacks the metric: shown as a state, because it gives no number.

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tables import records_view as records
+from tables import records as records
 from tables.bootstrap import Interval, mean_interval
 from tables.mcnemar import exact_p
-from tables.pairs import OTHER_IMAGES, PairError, paired
-from tables.records_view import RunView
+from tables.paired import OTHER_IMAGES, PairError, paired
+from tables.records import RunView
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tables import records_view as records
+from tables import records as records
 from tables import verdicts
 from tables.bootstrap import Interval
 from tables.cells import CellSummary, Measured, measure, minus
 from tables.evidence import evidence
-from tables.records_view import RunView, seeds_text
+from tables.records import RunView, seeds_text
 from tables.verdicts import Verdict
 
 

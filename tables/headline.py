@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from benchmark import paper
-from benchmark.grid import TABLES
+from benchmark.config import paper
+from benchmark.config.grid import TABLES
 from tables.formats import metric_word
 from tables.gains import GainSummary
 from tables.summary import TableSummary

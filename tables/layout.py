@@ -7,16 +7,16 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from benchmark import paper
-from benchmark.backbones import BACKBONES
-from benchmark.data.registry import DATASETS
-from benchmark.grid import TABLES
+from benchmark.config import paper
+from benchmark.config.backbones import BACKBONES
+from benchmark.config.datasets import DATASETS
+from benchmark.config.grid import TABLES
 from tables import notes, states
 from tables.branches import branch_table
 from tables.cells import CellSummary
 from tables.formats import metric_word, one_line, percent, signed, with_spread
 from tables.gains import GainSummary
-from tables.records_view import RunView
+from tables.records import RunView
 from tables.side_table import SideTable
 from tables.summary import TableSummary, shown_metrics, summarize
 from tables.verdict_table import verdict_table
@@ -127,9 +127,9 @@ def build(
 ) -> Layout:
     """Lay out a table of the grid.
 
-    table: a key of ``benchmark.grid.TABLES``; overrides: settings changed by hand, named in the header.
-    conflicts, folders: of the runs of several folders, as ``benchmark.merge`` finds them; refused: likewise, cells that
-    the overrides make no sense for. cells: ids of the cells that are shown; None for all.
+    table: a key of ``benchmark.config.grid.TABLES``; overrides: settings changed by hand, named in the header.
+    conflicts, folders: of the runs of several folders, as ``benchmark.records.merge`` finds them; refused: likewise,
+    cells that the overrides make no sense for. cells: ids of the cells that are shown; None for all.
     """
     overrides = tuple(overrides)
     summary = summarize(table, profile, runs, overrides, refused)

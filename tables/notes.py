@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from benchmark import paper
-from benchmark.backbones import BACKBONES
-from benchmark.data.registry import DATASETS
-from benchmark.grid import TABLES
-from benchmark.quantities import abridged
-from benchmark.settings import READINGS
-from tables import records_view as records
+from benchmark.config import paper
+from benchmark.config.backbones import BACKBONES
+from benchmark.config.datasets import DATASETS
+from benchmark.config.grid import TABLES
+from benchmark.config.quantities import abridged
+from benchmark.config.settings import READINGS
+from tables import records as records
 from tables import verdicts
 from tables.formats import one_line
 from tables.gains import GainSummary
 from tables.headline import headline
-from tables.pairs import plain
+from tables.paired import plain
 from tables.summary import TableSummary, shown_metrics
 from tables.weights_note import weights_note
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmark.backbones import BACKBONES
-from benchmark.data.registry import DATASETS
-from benchmark.overhead import GLCACost, Overheads, path_of, read
-from benchmark.paper_ablations import OVERHEADS, PublishedOverhead
+from benchmark.config.backbones import BACKBONES
+from benchmark.config.datasets import DATASETS
+from benchmark.config.paper_ablations import OVERHEADS, PublishedOverhead
+from benchmark.records.glca_cost import GLCACost, Overheads, path_of, read
 from tables.side_table import SideTable
 
 TITLE = "What GLCA adds to a baseline, in % of it, counted at the paper's sizes"

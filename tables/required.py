@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
 
-from benchmark.data.registry import DATASETS
-from benchmark.paper import REPORTED_METRICS
-from benchmark.quantities import abridged
+from benchmark.config.datasets import DATASETS
+from benchmark.config.paper import REPORTED_METRICS
+from benchmark.config.quantities import abridged
 from tables.cells import run_state
 from tables.formats import one_line
-from tables.records_view import RunView
+from tables.records import RunView
 
 # What --require takes: the states of a run that are as good as asked for.
 # Whether a job of a run that stopped waits again, only SLURM knows: `slurm submit` has judged these states.

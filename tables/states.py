@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmark.quantities import abridged
+from benchmark.config.quantities import abridged
 from tables.cells import CellSummary, run_state
 from tables.formats import one_line
-from tables.records_view import seeds_text
+from tables.records import seeds_text
 from tables.summary import TableSummary
 
 WORDS = {

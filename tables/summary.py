@@ -6,12 +6,12 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from benchmark import paper
-from benchmark.config import is_comparable
-from benchmark.grid import METHODS, TABLES, Cell
+from benchmark.config import paper
+from benchmark.config.grid import METHODS, TABLES, Cell
+from benchmark.config.resolve import is_comparable
 from tables.cells import CellSummary, summarize_cell
 from tables.gains import GainSummary, summarize_gain
-from tables.records_view import RunView
+from tables.records import RunView
 
 
 @dataclass(frozen=True)

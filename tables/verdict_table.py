@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmark.backbones import BACKBONES
-from benchmark.data.registry import DATASETS
+from benchmark.config.backbones import BACKBONES
+from benchmark.config.datasets import DATASETS
 from tables.bootstrap import LEVEL, Interval
 from tables.cells import CellSummary
 from tables.formats import metric_word, p_value, signed, with_spread

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from tables import records_view as records
+from tables import records as records
 from tables.formats import one_line
-from tables.records_view import RunView
+from tables.records import RunView
 
 DIGITS = 12  # of a SHA-256, enough to tell files apart by eye
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
-from benchmark.data.registry import DATASETS
+from benchmark.config.datasets import DATASETS
 
 # Nothing is timed: a busy machine must not fail a test.
 settings.register_profile("suite", deadline=None)
@@ -26,12 +27,15 @@ def pytest_xdist_auto_num_workers(config) -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items) -> None:
-    """A file's tests stay in one process, with its fixtures; so do all that need the one cluster."""
-    for item in items:
-        group = "cluster" if "cluster" in item.fixturenames else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+def pytest_xdist_make_scheduler(config, log) -> LoadFileScheduling:
+    """A file's tests stay in one process, with its fixtures; so do all files that need the one cluster."""
+    return _ByFile(config, log)
+
+
+class _ByFile(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "cluster" if file.endswith("_on_cluster.py") else file
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +62,7 @@ def write_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Pa
 @pytest.fixture(scope="session")
 def mini_pictures(write_once):
     """The generated sets, written once a session; tests must not change them."""
-    from benchmark.mini.sets import write_all
+    from benchmark.data.mini.sets import write_all
 
     return write_once("mini pictures", write_all)
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from sweep.plan import PLANS, SEEDS
 
-from benchmark import claim
-from benchmark.bench.sample_runs import SAMPLE as SWEEP
-from benchmark.bench.sample_runs import change, unpack
-from benchmark.grid import all_cells
+from benchmark.config.grid import all_cells
+from benchmark.records import lock
+from benchmark.timing.bench.sample_runs import SAMPLE as SWEEP
+from benchmark.timing.bench.sample_runs import change, unpack
 
 __all__ = ["EXPECTED_STATES", "PROFILES", "SEEDS", "SWEEP", "alive", "unpack"]
 
@@ -49,5 +49,5 @@ def alive(runs: Path) -> Iterator[None]:
                 if planned.state == "running":
                     folder = runs / profile / planned.run
                     change(folder / "heartbeat.json", time=time.time())
-                    held.callback(claim.acquire(folder).release)
+                    held.callback(lock.acquire(folder).release)
         yield

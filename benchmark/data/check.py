@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from benchmark.data import sources
+from benchmark.data import locate
 from benchmark.data.fgvc import FGVCDataset
-from benchmark.data.lists import Contradictions, first, is_reachable, missing_files
 from benchmark.data.picture_check import PictureProblems, check_picture, collect_problems
 from benchmark.data.reid import ReIDDataset, unanswerable
+from benchmark.data.splits import Contradictions, first, is_reachable, missing_files
 from benchmark.errors import DataError, SuiteError
 
 
@@ -70,25 +70,25 @@ def check(
     merge_val, skip_unparsable: how a run would read it (``sources.load_reid``).
     Raises SettingsError for an unknown key; everything wrong with the data is in the report.
     """
-    row = sources.row_of(key)
+    row = locate.row_of(key)
     try:
-        root = sources.locate(key, data_root)
+        root = locate.locate(key, data_root)
     except SuiteError as error:
         return Report(key, row.title, data_root, contradictions=(str(error),), limit=limit)
     if root is None:
-        return Report(key, row.title, note=sources.absent_text(row, data_root))
+        return Report(key, row.title, note=locate.absent_text(row, data_root))
     try:
         if row.task == "fgvc":
-            dataset = sources.load(key, data_root)
+            dataset = locate.load(key, data_root)
         else:
-            dataset = sources.load_reid(key, data_root, merge_val=merge_val, skip_unparsable=skip_unparsable)
+            dataset = locate.load_reid(key, data_root, merge_val=merge_val, skip_unparsable=skip_unparsable)
         missing = missing_files(dataset.root, dataset.pictures)
     except Contradictions as error:
         return Report(key, row.title, root, contradictions=error.problems, advice=error.advice, limit=limit)
     except (SuiteError, OSError) as error:
         return Report(key, row.title, root, contradictions=(str(error),), limit=limit)
     contradictions, pictures = _beyond_official(dataset, row.official), PictureProblems()
-    note = sources.nested_note(key, data_root, root)
+    note = locate.nested_note(key, data_root, root)
     if decode:
         try:
             pictures = _decode_all(dataset, set(missing), jobs)
@@ -102,7 +102,7 @@ def check(
         key,
         row.title,
         root,
-        coverage=sources.coverage(dataset, row).text,
+        coverage=locate.coverage(dataset, row).text,
         images=len(dataset.pictures),
         contradictions=contradictions,
         warnings=(*([note] if note else []), *_warnings(dataset, limit), *pictures.warnings),
@@ -200,7 +200,7 @@ def _warnings(dataset: FGVCDataset | ReIDDataset, limit: int) -> tuple[str, ...]
 def _beyond_official(dataset: FGVCDataset | ReIDDataset, official: dict[str, int]) -> tuple[str, ...]:
     """A line for every count above the official one: then it is not this dataset, or not it alone."""
     return tuple(
-        f"found {count:,} {sources.COUNTED[name]}, expected at most the official {official[name]:,}; "
+        f"found {count:,} {locate.COUNTED[name]}, expected at most the official {official[name]:,}; "
         f"unpack the official archive again"
         for name, count in dataset.counts.items()
         if count > official[name]

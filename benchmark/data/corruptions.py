@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from benchmark.config.parse import entries
 from benchmark.data.transforms import view_rng
 from benchmark.errors import SettingsError
-from benchmark.typed import entries
 
 GREY = 128
 _EXAMPLE = 'expected kinds and levels like "noise=0.05,0.1 blur=2 jpeg=10 occlude=0.3"'

@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, _utils, get_worker_info
 from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
 
-from benchmark.distributed import Alone
 from benchmark.errors import RunError
 
 logger = logging.getLogger("benchmark")
@@ -205,7 +204,14 @@ def loader_session(loader: Loader) -> Iterator[Loader]:
         loader.close()
 
 
-def next_batch(batches: Iterator[Item], peers: Alone) -> Item | None:
+class Peers(Protocol):
+    """The ranks of a run, as far as they agree on what to do next (``training.distributed``)."""
+
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        """Of each flag, whether some rank has set it."""
+
+
+def next_batch(batches: Iterator[Item], peers: Peers) -> Item | None:
     """The next batch, None after the last one.
 
     Raises StopWhileWaiting on every rank if a stop was requested of one of them before its batch came.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmark.data.lists import Split, outside_problems, refuse
+from benchmark.data.splits import Split, outside_problems, refuse
 from benchmark.errors import DataError
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from benchmark import reading
 from benchmark.data import decoder_messages
 from benchmark.data.other_files import why_not_decoded
-from benchmark.data.picture_files import READ
+from benchmark.data.own.image_files import READ
 from benchmark.data.picture_heads import Head, read_head
 from benchmark.errors import DataError
 

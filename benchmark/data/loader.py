@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from benchmark.config.settings import DataSettings
+from benchmark.config.world import Shares
 from benchmark.data.decoding import DecodingLoader, share
 from benchmark.data.erasing import Erasure, random_erasing
 from benchmark.data.fgvc import FGVCDataset
@@ -21,8 +23,6 @@ from benchmark.data.reid import ReIDDataset
 from benchmark.data.samplers import TARGETS, Sampler
 from benchmark.data.transforms import test_view, train_view, view_rng
 from benchmark.errors import DataError, RunError, SuiteError
-from benchmark.settings import DataSettings
-from benchmark.world import Shares
 from dcal.model import DCAL
 
 

@@ -13,8 +13,8 @@ from PIL import Image
 from benchmark.data import decoder_messages
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.images import Remark, damage_remark, read_image
-from benchmark.data.lists import refuse
 from benchmark.data.reid import ReIDDataset
+from benchmark.data.splits import refuse
 from benchmark.errors import SuiteError
 
 logger = logging.getLogger("benchmark")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.config.datasets import is_own
+from benchmark.config.settings import DataSettings
 from benchmark.data.images import Remark, read_image
-from benchmark.data.registry import is_own
 from benchmark.data.transforms import ViewSettings, drop_banner, test_view
-from benchmark.settings import DataSettings
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmark.data.lists import Split, outside_problems, refuse
-from benchmark.data.registry import DATASETS, is_own
+from benchmark.config.datasets import DATASETS, is_own
+from benchmark.data.splits import Split, outside_problems, refuse
 from benchmark.errors import DataError
 from benchmark.reading import explained
 

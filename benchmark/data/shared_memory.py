@@ -7,7 +7,7 @@ import math
 import os
 from functools import cache
 
-from benchmark.config import Config
+from benchmark.config.resolve import Config
 
 logger = logging.getLogger("benchmark")
 

@@ -6,23 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmark.ablations import ROWS
-from reports.ablations import run_sheet, sweep_figure, training
-from reports.ablations.gathered import Gathered
-from reports.page import commands, cost_sheets, render
+from benchmark.config.ablations import ROWS
+from reports.ablations import run_sheet, run_tables, sweep_figure
+from reports.ablations.inputs import Gathered
+from reports.page import commands_to_run, cost_tables, render
 from reports.page.figures import Figure
+from reports.page.html_table import Sheet
 from reports.page.index_page import EXPORTS
 from reports.page.paper_layout import side_sheet
-from reports.page.sheets import Sheet
 from reports.page.site import MARK
-from tables import selection_table, states
-from tables.ablation_layout import TERMS
+from tables import states
+from tables.ablations import selection_table
+from tables.ablations.layout import TERMS
+from tables.ablations.sweeps import INTERVAL_RULE, Curve
 from tables.formats import one_line, percent
 from tables.layout import Layout
 from tables.overhead_table import NOTE, overhead_table
-from tables.records_view import seeds_text
+from tables.records import seeds_text
 from tables.side_table import SideTable
-from tables.sweeps import INTERVAL_RULE, Curve
 
 FIGURES = "figures"
 _LOOKS = {"yes": "yes", "hurts": "hurts", "no difference shown": "no-difference", "open": "state"}
@@ -79,12 +80,12 @@ def _values(gathered: Gathered, folder: Path) -> dict[str, object]:
         },
         "overhead": side_sheet(layout, counted, "overhead") if counted else None,
         "overhead_note": NOTE,
-        "settings": training.settings_sheet(runs),
-        "shared": training.shared(runs),
-        "costs": cost_sheets.sentences(gathered.costs),
+        "settings": run_tables.settings_sheet(runs),
+        "shared": run_tables.shared(runs),
+        "costs": cost_tables.sentences(gathered.costs),
         "runs": run_sheet.sheet(gathered.costs) if gathered.costs.runs else None,
         "lacking": states.listed(layout.summary),
-        "commands": commands.ablations(asked, to_run, len({run.cell for run in runs})),
+        "commands": commands_to_run.ablations(asked, to_run, len({run.cell for run in runs})),
         "notes": layout.notes[len(TERMS) :],  # the terms stand on top
         "conflicts": layout.conflicts,
         "header": layout.header,

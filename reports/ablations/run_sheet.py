@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from benchmark.quantities import duration, hours, memory
-from benchmark.status import RunView
+from benchmark.config.quantities import duration, hours, memory
+from benchmark.records.status import RunView
 from reports.page.costs import Costs
-from reports.page.sheets import Column, Sheet, number, word
-from tables import records_view as records
+from reports.page.html_table import Column, Sheet, number, word
+from tables import records as records
 from tables.formats import short_digest
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from reports import drawing
+from reports import plot_style
+from tables.ablations.sweeps import Curve, Point
 from tables.bootstrap import LEVEL
 from tables.formats import metric_word
-from tables.sweeps import Curve, Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,11 +26,11 @@ _DOTS = (0, (1, 1.5))
 
 def draw(curve: Curve, limits: tuple[float, float], warning: str) -> dict[str, bytes]:
     """The figure's files by kind. limits: of the y axis, in percent. warning: stands above it; "" for none."""
-    with drawing.style(drawing.LINES):
+    with plot_style.style(plot_style.LINES):
         figure = _figure(curve, limits, warning)
         # An SVG is shown on light and dark pages, a PNG is pasted anywhere.
-        files = {kind: drawing.saved(figure, kind, drawing.LINES) for kind in ("svg", "pdf")}
-        files["png"] = drawing.saved(figure, "png", drawing.LINES, dpi=_DPI, facecolor="white")
+        files = {kind: plot_style.saved(figure, kind, plot_style.LINES) for kind in ("svg", "pdf")}
+        files["png"] = plot_style.saved(figure, "png", plot_style.LINES, dpi=_DPI, facecolor="white")
     return files
 
 
@@ -50,7 +50,7 @@ def _ends(point: Point) -> list[float]:
 
 
 def _figure(curve: Curve, limits: tuple[float, float], warning: str) -> Figure:
-    figure = drawing.new_figure(figsize=SIZE, layout="constrained")
+    figure = plot_style.new_figure(figsize=SIZE, layout="constrained")
     figure.patch.set_alpha(0)
     if warning:
         figure.suptitle(warning, fontsize=8, fontweight="bold")
@@ -70,27 +70,29 @@ def _figure(curve: Curve, limits: tuple[float, float], warning: str) -> Figure:
 
 
 def _baseline(axes: Axes, found: Point) -> None:
-    axes.axhline(found.mean, color=drawing.GREY, linestyle=drawing.DASHES, linewidth=1.4, label="baseline")
+    axes.axhline(
+        found.mean, color=plot_style.GREY, linestyle=plot_style.DASHES, linewidth=1.4, label="baseline"
+    )
     if found.interval is not None:
         axes.axhspan(
-            found.interval.low, found.interval.high, color=drawing.GREY, alpha=0.15, linewidth=0,
+            found.interval.low, found.interval.high, color=plot_style.GREY, alpha=0.15, linewidth=0,
             label=f"its {LEVEL} % interval",
         )  # fmt: skip
     if found.published is not None:
         axes.axhline(
-            found.published, color=drawing.ORANGE, linestyle=_DOTS, linewidth=1.2, label="paper's baseline"
+            found.published, color=plot_style.ORANGE, linestyle=_DOTS, linewidth=1.2, label="paper's baseline"
         )
 
 
 def _points(axes: Axes, points: Sequence[Point]) -> None:
     axes.plot(
-        [point.x for point in points], [point.mean for point in points], color=drawing.BLUE, linewidth=1.0
+        [point.x for point in points], [point.mean for point in points], color=plot_style.BLUE, linewidth=1.0
     )
     bars = [_bar(point) for point in points]
     axes.errorbar(
         [point.x for point in points], [point.mean for point in points],
         [[below for below, _ in bars], [above for _, above in bars]],
-        fmt="o", color=drawing.BLUE, markersize=4.5, capsize=3, linewidth=1.2,
+        fmt="o", color=plot_style.BLUE, markersize=4.5, capsize=3, linewidth=1.2,
         label=f"measured, {LEVEL} % interval",
     )  # fmt: skip
     single = [
@@ -100,7 +102,7 @@ def _points(axes: Axes, points: Sequence[Point]) -> None:
         axes.plot(
             *zip(*single, strict=True),
             "x",
-            color=drawing.BLUE,
+            color=plot_style.BLUE,
             markersize=5,
             markeredgewidth=1.0,
             label="single seeds",
@@ -110,7 +112,7 @@ def _points(axes: Axes, points: Sequence[Point]) -> None:
         axes.plot(
             *zip(*published, strict=True),
             "D",
-            color=drawing.ORANGE,
+            color=plot_style.ORANGE,
             markersize=5,
             fillstyle="none",
             label="paper",

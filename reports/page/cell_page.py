@@ -6,18 +6,18 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from benchmark.backbones import BACKBONES
-from benchmark.data.registry import DATASETS
-from benchmark.quantities import duration
-from benchmark.records import last_log_lines
-from benchmark.status import RunView
-from reports.page import commands, cost_sheets, protocol, render, run_numbers
-from reports.page.attention_sheet import Attention
+from benchmark.config.backbones import BACKBONES
+from benchmark.config.datasets import DATASETS
+from benchmark.config.quantities import duration
+from benchmark.records.run_folder import last_log_lines
+from benchmark.records.status import RunView
+from reports.page import commands_to_run, cost_tables, provenance, render, run_numbers
+from reports.page.attention import Attention
 from reports.page.comparisons import page_of, pair_sheet, pair_title
+from reports.page.errors import Errors
 from reports.page.example_pairs import Pictures
 from reports.page.figures import Curves, Heatmaps
-from reports.page.material import Asked, Material, Pair, table_of
-from reports.page.mistake_sheets import Errors
+from reports.page.inputs import Asked, Material, Pair, table_of
 from reports.page.site import MARK
 from tables import notes, states, verdicts
 from tables.cells import LEFT_OUT
@@ -69,13 +69,13 @@ def cell(material: Material, pair: Pair, figures: Figures, written: str) -> str:
         attention=figures.attention,
         mistakes=figures.errors,
         examples=figures.examples,
-        costs=cost_sheets.run_rows(own_costs, key="costs", sortable=False, caption=_cost_caption(own_costs))
+        costs=cost_tables.run_rows(own_costs, key="costs", sortable=False, caption=_cost_caption(own_costs))
         if own_costs
         else None,
-        protocol=protocol.card(runs),
-        provenance=protocol.overview(runs),
+        protocol=provenance.card(runs),
+        provenance=provenance.overview(runs),
         origins=[
-            {"name": protocol.run_name(run), "facts": protocol.details(run)}
+            {"name": provenance.run_name(run), "facts": provenance.details(run)}
             for run in runs
             if run.result is not None
         ],
@@ -115,7 +115,7 @@ def _lacking(run: RunView) -> dict[str, object]:
     word = states.word(run.state)
     lines = last_log_lines(run.folder, LOG_LINES) if run.state in ("failed", "damaged", "preempted") else []
     return {
-        "name": protocol.run_name(run),
+        "name": provenance.run_name(run),
         "state": word,
         "reason": "" if reason == word else reason,
         "log": [one_line(line, LOG_WIDTH) for line in lines],
@@ -125,7 +125,7 @@ def _lacking(run: RunView) -> dict[str, object]:
 def _left_out(method: str, reason: str) -> dict[str, object]:
     """A method that SET makes no sense for, in the form of ``_lacking``."""
     return {
-        "name": protocol.METHODS[method],
+        "name": provenance.METHODS[method],
         "state": states.word(LEFT_OUT),
         "reason": one_line(reason, 600),
         "log": [],
@@ -134,11 +134,11 @@ def _left_out(method: str, reason: str) -> dict[str, object]:
 
 def _commands(asked: Asked, pair: Pair, lacking: Sequence[RunView]) -> list[str]:
     """What runs the rest; none where all of it runs or waits already."""
-    return commands.run(
+    return commands_to_run.run(
         asked, pair, [run for run in lacking if run.state not in ("running", "queued", "unknown")]
     )
 
 
-def _cost_caption(costs: Sequence[cost_sheets.RunCost]) -> str:
+def _cost_caption(costs: Sequence[cost_tables.RunCost]) -> str:
     total = duration(sum(cost.train_seconds for cost in costs))
     return f"What the finished runs cost; {total} of training in all"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from benchmark.backbones import BACKBONES
-from benchmark.data.registry import DATASETS
-from reports.page.sheets import Column, Entry, Sheet, number, word
+from benchmark.config.backbones import BACKBONES
+from benchmark.config.datasets import DATASETS
+from reports.page.html_table import Column, Entry, Sheet, number, word
 from tables import states, verdicts
 from tables.cells import CellSummary
 from tables.formats import metric_word, p_value, percent, signed

@@ -11,10 +11,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from benchmark.progress import read_progress
 from benchmark.reading import read_text
-from benchmark.status import RunView
-from reports.histories import HISTORY_BYTES
+from benchmark.records.progress import read_progress
+from benchmark.records.status import RunView
+from reports.curves.history import HISTORY_BYTES
 
 GPU, CPU = "GPU-hours", "CPU core-hours"
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.merge import Merged
-from benchmark.status import RunView
-from reports.mistakes import Confusion
-from reports.page.material import Pair
+from benchmark.records.merge import Merged
+from benchmark.records.status import RunView
+from reports.errors.confusion import Confusion
+from reports.page.inputs import Pair
 from tables.formats import one_line
 
 
@@ -37,7 +37,7 @@ def pictures(
     confused: Sequence[Confusion], runs: Sequence[RunView], merged: Merged, pair: Pair, folder: Path
 ) -> Pictures:
     """Thumbnails in ``folder``, that of the report's figures: of the first finished DCAL run, else of a baseline's."""
-    from reports.mistake_pictures import examples
+    from reports.errors.examples import examples
 
     done = sorted(
         (run for run in runs if run.result is not None), key=lambda run: (run.cell.method != "dcal", run.seed)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.status import RunView
-from reports.looking.heatmaps import NAME, RANKED
-from reports.looking.run_pairs import no_class_token
-from reports.page import commands, heatmap_table
-from reports.page.material import Asked, Pair
-from reports.page.sheets import Sheet
+from benchmark.records.status import RunView
+from reports.heatmaps.run_pairs import no_class_token
+from reports.heatmaps.test_images import NAME, RANKED
+from reports.page import commands_to_run, heatmap_table
+from reports.page.html_table import Sheet
+from reports.page.inputs import Asked, Pair
 from tables.formats import one_line
 
 
@@ -48,7 +48,7 @@ class Heatmaps:
 
 def draw_curves(runs: Sequence[RunView], pair: Pair, folder: Path) -> Curves:
     """The curves of a pair, written into ``folder``, that of the report's figures."""
-    from reports.curves import curves
+    from reports.curves.curves import curves
 
     found = curves(runs)
     if found.svg is None:
@@ -69,7 +69,7 @@ def draw_curves(runs: Sequence[RunView], pair: Pair, folder: Path) -> Curves:
 def take_heatmaps(asked: Asked, pair: Pair, reason: str, folder: Path) -> Heatmaps:
     """Page-size copies of a pair's heatmaps, with their captions. reason: why there are none, or "" where they are."""
     if reason:
-        command = "" if no_class_token(pair[1]) else commands.heatmaps(asked, pair)
+        command = "" if no_class_token(pair[1]) else commands_to_run.heatmaps(asked, pair)
         return Heatmaps(notes=(f"No heatmaps: {one_line(reason, 600)}",), command=command)
     from PIL import UnidentifiedImageError
 
@@ -86,7 +86,7 @@ def take_heatmaps(asked: Asked, pair: Pair, reason: str, folder: Path) -> Heatma
         ]
     except UnidentifiedImageError:
         torn = f"No heatmaps: a picture in {source} is damaged; delete heatmaps.json there and draw anew"
-        return Heatmaps(notes=(one_line(torn, 600),), command=commands.heatmaps(asked, pair))
+        return Heatmaps(notes=(one_line(torn, 600),), command=commands_to_run.heatmaps(asked, pair))
     return Heatmaps(tuple(figures), heatmap_table.sheet(record))
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmark.quantities import amount
+from benchmark.config.quantities import amount
 from tables import verdicts
 from tables.headline import Counts, Headline, headline
 from tables.layout import Layout

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.records import read_json
-from reports.looking.heatmaps import NAME
-from reports.page.sheets import Column, Entry, Sheet, word
+from benchmark.records.run_folder import read_json
+from reports.heatmaps.test_images import NAME
+from reports.page.html_table import Column, Entry, Sheet, word
 
 RANKED_CAPTION = (
     "Ranked lists of the same queries: the first pictures of the gallery by each model, framed by whether they show "

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from reports.ablations.gathered import PLACE, Gathered
-from reports.page import cost_sheets, readings, render
+from reports.ablations.inputs import PLACE, Gathered
+from reports.page import cost_tables, open_readings, render
 from reports.page.comparisons import table_sheet
 from reports.page.headline import in_short
-from reports.page.material import Asked, Material
+from reports.page.inputs import Asked, Material
 from reports.page.paper_layout import main_sheet, side_sheet
 from reports.page.site import MARK
 from tables.headline import headline
 from tables.layout import Layout
-from tables.records_view import seeds_text
+from tables.records import seeds_text
 
 NAMES = {"table1": "Table 1", "table2": "Table 2", "extras": "More backbones"}
 EXPORTS = {"html": "HTML", "md": "Markdown", "tex": "LaTeX", "csv": "CSV"}
@@ -44,15 +44,15 @@ def index(material: Material, written: str, ablations: Gathered | None) -> str:
         tables=[_table(layout, material.asked) for layout in layouts.values()],
         ablations=_ablations(ablations) if ablations else None,
         costs={
-            "lines": cost_sheets.sentences(costs),
-            "pairs": cost_sheets.pair_rows(costs, material.pairs),
-            "published": cost_sheets.published_rows(costs) if comparable else None,
-            "published_note": cost_sheets.PUBLISHED_NOTE,
-            "runs": cost_sheets.run_rows(
+            "lines": cost_tables.sentences(costs),
+            "pairs": cost_tables.pair_rows(costs, material.pairs),
+            "published": cost_tables.published_rows(costs) if comparable else None,
+            "published_note": cost_tables.PUBLISHED_NOTE,
+            "runs": cost_tables.run_rows(
                 costs.runs, key="costs-runs", sortable=True, caption="What every finished run cost"
             ),
         },
-        readings=readings.sheet(material.asked.profile, material.merged.runs),
+        readings=open_readings.sheet(material.asked.profile, material.merged.runs),
     )
 
 

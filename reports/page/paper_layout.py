@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.page.sheets import Column, Entry, Sheet, word
+from reports.page.html_table import Column, Entry, Sheet, word
 from tables.layout import Layout
 from tables.side_table import SideTable
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmark.records import read_json
-from reports.looking.heatmaps import NAME, draw_many, identity
-from reports.looking.run_pairs import RunPair, pairs_of
-from reports.page.material import Material, Pair
+from benchmark.records.run_folder import read_json
+from reports.heatmaps.run_pairs import RunPair, pairs_of
+from reports.heatmaps.test_images import NAME, draw_many, identity
+from reports.page.inputs import Material, Pair
 
 # A figure of other pictures or layers, asked for by hand, shows the same runs and is kept.
 _FREE = ("picks", "layers")

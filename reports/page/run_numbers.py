@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmark.paper import REPORTED_METRICS
-from benchmark.status import RunView
-from reports.page.protocol import METHODS, run_name
-from reports.page.sheets import Column, Entry, Sheet, number, word
-from tables import records_view as records
+from benchmark.config.paper import REPORTED_METRICS
+from benchmark.records.status import RunView
+from reports.page.html_table import Column, Entry, Sheet, number, word
+from reports.page.provenance import METHODS, run_name
+from tables import records as records
 from tables import states
 from tables.cells import measure
 from tables.formats import metric_word, percent, with_spread

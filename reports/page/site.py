@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark import file_clock
 from benchmark.atomic import explained
 from benchmark.errors import RunError
+from benchmark.records import file_clock
 
 MARK = "dcal-suite report"  # every page names it as its generator
 _NEW, _OLD = ".report.new-", ".report.old-"

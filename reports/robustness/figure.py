@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from reports import drawing
+from reports import plot_style
 from reports.robustness.gaps import gap
 from reports.robustness.record import Condition, Robustness
 from reports.robustness.table import compared, method_name, title, warning
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which colour-blind people tell apart; the baseline is grey and dashed.
-_COLOURS = (drawing.BLUE, drawing.ORANGE, drawing.GREEN, drawing.PINK, "#E69F00", "#56B4E9")
+_COLOURS = (plot_style.BLUE, plot_style.ORANGE, plot_style.GREEN, plot_style.PINK, "#E69F00", "#56B4E9")
 _GREY = "#606060"
 _WIDE, _TALL = 2.3, 4.8  # inches of a column, of the figure
 _HARDER_BELOW = "jpeg"  # the kind whose lower levels are the harder ones
 
 
-@drawing.style(drawing.PICTURES)
+@plot_style.style(plot_style.PICTURES)
 def figure(found: Robustness) -> Figure:
     """Levels go from left to right, from pictures as they are to the hardest; their distances mean nothing."""
     kinds = list(dict.fromkeys(one.kind for one in found.conditions if one.kind))
     metric = next(iter(found.metrics))
-    made = drawing.new_figure(figsize=(max(4.6, 0.9 + _WIDE * len(kinds)), _TALL), layout="constrained")
+    made = plot_style.new_figure(figsize=(max(4.6, 0.9 + _WIDE * len(kinds)), _TALL), layout="constrained")
     made.suptitle(f"{title(found)}\n{warning(found)}".strip(), fontsize=9, parse_math=False)
     axes = made.subplots(2, len(kinds), sharex="col", sharey="row", squeeze=False, height_ratios=(3, 2))
     for column, kind in enumerate(kinds):
@@ -76,7 +76,7 @@ def _values(axes: Axes, found: Robustness, metric: str, places: Sequence[int]) -
 
 
 def _gaps(axes: Axes, found: Robustness, metric: str, places: Sequence[int]) -> None:
-    axes.axhline(0, color=_GREY, linewidth=0.8, linestyle=drawing.DASHES)
+    axes.axhline(0, color=_GREY, linewidth=0.8, linestyle=plot_style.DASHES)
     others = compared(found)
     for number, method in enumerate(others):
         made = [gap(found, method, metric, place) for place in places]
@@ -94,6 +94,6 @@ def _gaps(axes: Axes, found: Robustness, metric: str, places: Sequence[int]) -> 
 
 def _style(found: Robustness, method: str) -> dict[str, object]:
     if method == "baseline":
-        return {"color": _GREY, "linestyle": drawing.DASHES}
+        return {"color": _GREY, "linestyle": plot_style.DASHES}
     others = [name for name in found.methods if name != "baseline"]
     return {"color": _COLOURS[others.index(method) % len(_COLOURS)], "linestyle": "-"}

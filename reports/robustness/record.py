@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.archives import UNREADABLE, Archive
 from benchmark.errors import RunError
-from benchmark.predictions import FILE_BYTES
 from benchmark.reading import read_bytes
-from benchmark.records import read_json
+from benchmark.records.archives import UNREADABLE, Archive
+from benchmark.records.predictions import FILE_BYTES
+from benchmark.records.run_folder import read_json
 
 NAME = "robustness"
 SCHEMA = 1

@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import io
 
-from benchmark.backbones import BACKBONES
-from benchmark.config import is_comparable
-from benchmark.data.registry import DATASETS
-from benchmark.variants import VARIANTS
+from benchmark.config.backbones import BACKBONES
+from benchmark.config.datasets import DATASETS
+from benchmark.config.resolve import is_comparable
+from benchmark.config.variants import VARIANTS
 from reports.robustness.gaps import gap
 from reports.robustness.record import Condition, Robustness
 from tables.bootstrap import LEVEL
-from tables.csv_export import without_formula
+from tables.exports.csv import without_formula
+from tables.exports.markdown import escape
 from tables.formats import METHOD_NAMES, metric_word, one_line, percent, signed
-from tables.markdown import escape
-from tables.records_view import seeds_text
+from tables.records import seeds_text
 from tables.verdict_table import interval_text
 
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from benchmark.places import MINI_WEIGHTS, Places
+from benchmark.config.places import MINI_WEIGHTS, Places
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def nearly_done(tmp_path_factory, mini_pictures):
     """A run (small_runs.py) that was killed when all that was left was to write the final numbers; to be copied."""
     import small_runs
 
-    from benchmark import work
+    from benchmark.training import attempt
 
     places = Places(
         tmp_path_factory.mktemp("nearly done") / "runs", mini_pictures, MINI_WEIGHTS, generated=True
     )
 
     def act():
-        small_runs.killed(work, "make_result", after=False)
+        small_runs.killed(attempt, "make_result", after=False)
         small_runs.run_once(places)
 
     assert small_runs.in_a_process(act) == small_runs.KILLED

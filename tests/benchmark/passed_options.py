@@ -1,6 +1,8 @@
 """What a launch gives to the runs it starts."""
 
-from benchmark import __main__, pool, status
+from benchmark import __main__
+from benchmark.commands import launch as pool
+from benchmark.records import status
 
 
 def passed_to_a_run(tmp_path, monkeypatch, *options):

@@ -1,6 +1,6 @@
 """Settings and stops of runs that take seconds."""
 
-from benchmark.stop import StopRequest
+from benchmark.records.heartbeat import StopRequest
 
 # Three classes, 60 pictures, 4 steps an epoch: seconds a run.
 QUICK = {"data.class_limit": 3, "train.epochs": 3, "evaluate.every": 1}

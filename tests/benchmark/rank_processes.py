@@ -11,26 +11,26 @@ import torch
 from quick_runs import StopAfter
 from torch.nn import functional as F
 
-import benchmark.mini.backbones  # registers them with timm
-import benchmark.step
+import benchmark.data.mini.backbones  # registers them with timm
+import benchmark.training.step
 import dcal.model
-from benchmark import checkpoint, run
-from benchmark.config import load_profile, resolve
-from benchmark.data import sources
+from benchmark.config.grid import select
+from benchmark.config.places import Places
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.config.tuning import Tuning
+from benchmark.config.world import Shares, World
+from benchmark.data import locate
 from benchmark.data.loader import TestLoader, normalise
-from benchmark.device import Compute
-from benchmark.distributed import Alone
-from benchmark.gradients import AtOnce, InParts
-from benchmark.grid import select
-from benchmark.places import Places
-from benchmark.randomness import Randomness
-from benchmark.records import RunFolder, folder_of
-from benchmark.rendezvous import Meeting
-from benchmark.step import StepLoss
-from benchmark.stop import Stopped, StopRequest
-from benchmark.tasks import TASKS
-from benchmark.tuning import Tuning
-from benchmark.world import Shares, World
+from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.records.run_folder import RunFolder, folder_of
+from benchmark.training import checkpoint, run
+from benchmark.training.device import Compute
+from benchmark.training.distributed import Alone
+from benchmark.training.gradients import AtOnce, InParts
+from benchmark.training.randomness import Randomness
+from benchmark.training.rendezvous import Meeting
+from benchmark.training.step import StepLoss
+from benchmark.training.tasks import TASKS
 from dcal.builder import build
 from dcal.losses import UncertaintyWeighting
 from dcal.settings import GLCASettings, PWCASettings
@@ -133,7 +133,7 @@ def evaluate(world, folder, data, settings, key, batch_size):
     """What predictions.npz would hold of untrained heads, and how many pictures this rank went through."""
     torch.set_num_threads(1)
     task = TASKS["reid" if key == "market" else "fgvc"]
-    dataset = sources.load_reid(key, data) if key == "market" else sources.load(key, data, 3)
+    dataset = locate.load_reid(key, data) if key == "market" else locate.load(key, data, 3)
     torch.manual_seed(0)
     model = build(
         TINY, len(dataset.classes), image_size=settings.crop, weights="random", head=task.head,
@@ -229,7 +229,7 @@ def _gradients(step: Step, peers: Alone):
         if step.wrong is not None:
             moved = torch.tensor(step.wrong)[start : start + count]
             wrong = lambda own, classes, noise: (own + moved) % classes  # noqa: E731
-            patch.setattr(benchmark.step, "noisy_labels", wrong)
+            patch.setattr(benchmark.training.step, "noisy_labels", wrong)
         losses = backward(images[share], None, labels, counts)
     found = {"losses": losses}
     for module in (model, weighting):

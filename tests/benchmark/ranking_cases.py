@@ -9,7 +9,7 @@ import textbook
 import torch
 
 from benchmark.errors import DataError
-from benchmark.ranking import Items, rank_distances
+from benchmark.evaluation.ranking import Items, rank_distances
 
 REFUSED = (DataError, ValueError)
 MEMORY = [1, 500, 20_000, 2**28]  # bytes that ranking features may use

@@ -5,11 +5,12 @@ import shutil
 
 import torch
 
-from benchmark import run, status
-from benchmark.config import load_profile, resolve
-from benchmark.grid import select
-from benchmark.places import Places
-from benchmark.records import RunFolder, folder_of
+from benchmark.config.grid import select
+from benchmark.config.places import Places
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.records import status
+from benchmark.records.run_folder import RunFolder, folder_of
+from benchmark.training import run
 
 CELL = select(["cub/deit_tiny/dcal"])[0]
 # With the mean read-out the drawn queries count in every number.

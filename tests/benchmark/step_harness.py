@@ -2,15 +2,15 @@
 
 import torch
 
-import benchmark.mini.backbones  # noqa: F401 - registers them with timm
-from benchmark.config import load_profile, resolve
-from benchmark.device import prepare
-from benchmark.distributed import Alone
-from benchmark.gradients import AtOnce
-from benchmark.grid import select
-from benchmark.optim import make_optimizer
-from benchmark.step import StepLoss
-from benchmark.tasks import TASKS
+import benchmark.data.mini.backbones  # noqa: F401 - registers them with timm
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.training.device import prepare
+from benchmark.training.distributed import Alone
+from benchmark.training.gradients import AtOnce
+from benchmark.training.optim import make_optimizer
+from benchmark.training.step import StepLoss
+from benchmark.training.tasks import TASKS
 from dcal.builder import build
 from dcal.losses import UncertaintyWeighting
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from quick_runs import QUICK
 
-from benchmark import claim, device, run
 from benchmark.__main__ import main
-from benchmark.bench.__main__ import main as bench
-from benchmark.config import load_profile, resolve
+from benchmark.commands.bench import main as bench
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import DataError, RunError, SettingsError
-from benchmark.grid import select
-from benchmark.records import folder_of
+from benchmark.records import lock
+from benchmark.records.run_folder import folder_of
+from benchmark.training import device, run
 from reports.__main__ import main as reports
 from slurm.__main__ import main as slurm
 
@@ -30,7 +31,7 @@ def run_cell(places, overrides=QUICK, cell=CELL):
 def outcome(places, cell=CELL):
     folder = folder_of(resolve(cell, 0, load_profile("mini"), QUICK), places.runs)
     assert not folder.result.exists()
-    assert claim.holder(folder.path) is None
+    assert lock.holder(folder.path) is None
     return json.loads(folder.outcome.read_text())
 
 

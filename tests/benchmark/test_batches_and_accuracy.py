@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import device
-from benchmark.config import load_profile, resolve
-from benchmark.data import sources
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.data import locate
 from benchmark.data.loader import TestLoader, TrainLoader, normalise
-from benchmark.data.partners import PartnerBatches
+from benchmark.data.pair_sampler import PartnerBatches
 from benchmark.data.samplers import ShuffledBatches
 from benchmark.errors import RunError
-from benchmark.evaluate import predict
-from benchmark.grid import select
-from benchmark.metrics import accuracy
+from benchmark.evaluation.classification import predict
+from benchmark.evaluation.metrics import accuracy
+from benchmark.training import device
 from dcal.heads import Branch
 from dcal.model import Outputs
 
@@ -25,7 +25,7 @@ NAMED = SimpleNamespace(classes=("one", "<b>two</b>", "三"))  # all that a pred
 
 @pytest.fixture(scope="module")
 def dataset(mini_pictures):
-    return sources.load("cub", mini_pictures, 3)
+    return locate.load("cub", mini_pictures, 3)
 
 
 @pytest.fixture(scope="module")

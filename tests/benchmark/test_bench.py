@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.bench import __main__ as bench
-from benchmark.bench import document, full_sort, rows, sample_runs, starting
-from benchmark.bench import ranking as ranking_bench
-from benchmark.bench.agreement import Disagreement, check_agreement
+from benchmark.commands import bench as bench
 from benchmark.errors import RunError
-from benchmark.ranking import rank_features
+from benchmark.evaluation.ranking import rank_features
+from benchmark.timing.bench import commands, document, full_sort, results, sample_runs
+from benchmark.timing.bench import ranking as ranking_bench
+from benchmark.timing.bench.agreement import Disagreement, check_agreement
 
 TINY = ranking_bench.Case(
     "tiny", 60, 500, 20, 80, 5, 2, ranking_bench.Bars(1e-9, 1e9, times_faster=1e9), dimensions=16
@@ -109,7 +109,7 @@ def test_a_full_sort_without_the_memory_is_left_out_and_the_rows_say_why(monkeyp
     measured = ranking_bench.run([TINY])
     assert all(not row.other and "not run" in row.note for row in measured)
     assert {row.quantity: row.met for row in measured}["ranking"] is None
-    assert rows.table(measured).count("not run") == 1
+    assert results.table(measured).count("not run") == 1
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_full_sort_without_the_memory_is_left_out_and_the_rows_say_why(monkeyp
     ],
 )
 def test_bars_are_held_against_the_medians(bars, met):
-    row = rows.Row("ranking", "case", "total", "s", [100, 3, 2], [12, 1, 13], "other", **bars)
+    row = results.Row("ranking", "case", "total", "s", [100, 3, 2], [12, 1, 13], "other", **bars)
     assert row.ratio == 4
     assert row.met is met
 
@@ -133,15 +133,15 @@ def test_bars_are_held_against_the_medians(bars, met):
     ("bar", "met"), [(None, None), (2.5, True), (2.4, False)], ids=["no bar", "reached", "missed"]
 )
 def test_a_cost_is_ours_over_the_others_and_its_bar_an_upper_one(bar, met):
-    row = rows.Row("training", "case", "step", "s", [9, 5, 4], [1, 2, 3], "timm", times=bar, cost=True)
+    row = results.Row("training", "case", "step", "s", [9, 5, 4], [1, 2, 3], "timm", times=bar, cost=True)
     assert row.ratio == 2.5
     assert row.met is met
     assert row.record()["ratio_of"] == "ours/other"
-    assert ("≤" in rows.table([row])) is (bar is not None)
+    assert ("≤" in results.table([row])) is (bar is not None)
 
 
 def test_a_ratio_to_nothing_is_none():
-    assert rows.Row("rollout", "case", "memory", "MB", [0.0], [3.0], "product", times=2).ratio is None
+    assert results.Row("rollout", "case", "memory", "MB", [0.0], [3.0], "product", times=2).ratio is None
 
 
 class Fake:
@@ -153,7 +153,7 @@ class Fake:
     def run(self, device):
         if self.error:
             raise self.error
-        return [rows.Row(self.name, "case", "time", "s", [self.seconds])]
+        return [results.Row(self.name, "case", "time", "s", [self.seconds])]
 
 
 def install(monkeypatch, *fakes):
@@ -290,16 +290,16 @@ def test_an_output_folder_that_cannot_be_written_is_refused_before_anything_is_m
 
 
 def test_start_up_times_are_of_commands_that_said_what_they_should():
-    (listed,) = starting.run(starting.COMMANDS[:1], 2)
+    (listed,) = commands.run(commands.COMMANDS[:1], 2)
     assert listed.case == "204 runs"
     assert len(listed.ours) == 2
     assert min(listed.ours) > 0
-    silent = replace(starting.COMMANDS[0], says="no such words")
+    silent = replace(commands.COMMANDS[0], says="no such words")
     with pytest.raises(RunError, match=r"(?s)did not say 'no such words': .*204 runs: 36 done"):
-        starting.run([silent], 1)
+        commands.run([silent], 1)
 
 
 def test_a_checkout_without_the_sample_of_run_records_is_refused_in_words(monkeypatch, tmp_path):
     monkeypatch.setattr(sample_runs, "SAMPLE", tmp_path)
     with pytest.raises(RunError, match="no run folders, expected the sample of run records"):
-        starting.run()
+        commands.run()

@@ -5,9 +5,9 @@ import mmap
 import numpy as np
 import pytest
 
-from benchmark.bench.measure import available_bytes, measure, memory_of
-from benchmark.bench.turns import in_turns
 from benchmark.errors import RunError
+from benchmark.timing.measure import available_bytes, measure, memory_of
+from benchmark.timing.turns import in_turns
 
 MIB = 2**20
 

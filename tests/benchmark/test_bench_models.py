@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import benchmark.mini.backbones  # noqa: F401 - registers them with timm
-from benchmark.bench import shapes, steps, training, unfused
-from benchmark.bench.agreement import Disagreement
-from benchmark.bench.measure import Measured, Meter
-from benchmark.bench.rows import table
-from benchmark.bench.training import Bars
-from benchmark.device import prepare
+import benchmark.data.mini.backbones  # noqa: F401 - registers them with timm
 from benchmark.errors import RunError
+from benchmark.timing.bench import shapes, steps, training, unfused
+from benchmark.timing.bench.agreement import Disagreement
+from benchmark.timing.bench.results import table
+from benchmark.timing.bench.training import Bars
+from benchmark.timing.measure import Measured, Meter
+from benchmark.training.device import prepare
 
 CUB, MARKET, SWIN = "cub/deit_tiny/dcal", "market/deit_small/dcal", "cub/swin_tiny/dcal"
 

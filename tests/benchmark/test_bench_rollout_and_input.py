@@ -6,12 +6,12 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.bench import photographs, pictures, rollout
-from benchmark.bench.agreement import Disagreement
-from benchmark.bench.measure import Measured, Meter
+from benchmark.timing.bench import input, photographs, rollout
+from benchmark.timing.bench.agreement import Disagreement
+from benchmark.timing.measure import Measured, Meter
 
 ROLLOUT = rollout.Case("tiny", batch=2, heads=3, tokens=17, blocks=4, repeats=2, times=1e9)
-INPUT = pictures.Case("tiny", (30, 40), (44, 44), (32, 32), count=3, repeats=2, times=1e9)
+INPUT = input.Case("tiny", (30, 40), (44, 44), (32, 32), count=3, repeats=2, times=1e9)
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def measured_here(monkeypatch):
         result = work(meter, **arguments)
         return Measured(meter.seconds, meter.memory_bytes(), result)
 
-    for module in (rollout, pictures):
+    for module in (rollout, input):
         monkeypatch.setattr(module, "measure", measure)
     monkeypatch.setattr(
         rollout, "memory_of", lambda work, **arguments: measure(work, **arguments).memory_bytes
@@ -81,7 +81,7 @@ def test_a_way_that_comes_to_another_row_is_a_disagreement(monkeypatch, way):
 
 
 def test_both_pipelines_are_timed_over_the_same_files_in_both_views():
-    rows = pictures.run([INPUT])
+    rows = input.run([INPUT])
     assert [row.quantity for row in rows] == [
         "training view, worker's share", "training view, normalised too",
         "test view, worker's share", "test view, normalised too",
@@ -91,17 +91,17 @@ def test_both_pipelines_are_timed_over_the_same_files_in_both_views():
 
 
 def test_pipelines_that_show_other_pictures_disagree(monkeypatch):
-    right = pictures.read_image
-    monkeypatch.setattr(pictures, "read_image", lambda path: right(path)[..., ::-1].copy())
+    right = input.read_image
+    monkeypatch.setattr(input, "read_image", lambda path: right(path)[..., ::-1].copy())
     with pytest.raises(Disagreement, match="tiny"):
-        pictures.run([INPUT])
+        input.run([INPUT])
 
 
 def test_both_batches_are_whole_and_of_the_types_that_they_are_handed_on_in(tmp_path):
     files = photographs.write_photographs(tmp_path, 3, (30, 40))
-    view = pictures.ViewSettings((44, 44), (32, 32))
-    ours = pictures.uint8_batch(files, view, "train")
-    usual = pictures.usual_batch(files, pictures.usual_transform(view, "train"))
+    view = input.ViewSettings((44, 44), (32, 32))
+    ours = input.uint8_batch(files, view, "train")
+    usual = input.usual_batch(files, input.usual_transform(view, "train"))
     assert (ours.shape, ours.dtype) == ((3, 32, 32, 3), torch.uint8)
     assert (usual.shape, usual.dtype) == ((3, 3, 32, 32), torch.float32)
 

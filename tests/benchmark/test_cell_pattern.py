@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmark.cell_pattern import full_pattern, matches
-from benchmark.close_match import LIKELY, nearest_hint
+from benchmark.config.cell_pattern import full_pattern, matches
+from benchmark.config.close_match import LIKELY, nearest_hint
 
 
 @pytest.mark.parametrize(

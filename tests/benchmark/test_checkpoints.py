@@ -9,9 +9,9 @@ import pytest
 import torch
 from campaigns import damaged_checkpoints
 
-from benchmark import checkpoint
-from benchmark.claim import Busy
-from benchmark.records import RunFolder
+from benchmark.records.lock import Busy
+from benchmark.records.run_folder import RunFolder
+from benchmark.training import checkpoint
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from benchmark import claim, claim_files
+from benchmark.records import lock, lock_files
 
 NO_LINKS = ("EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV", "EINVAL")
 
@@ -19,9 +19,9 @@ def test_a_file_system_without_hard_links(tmp_path, monkeypatch, name):
         raise OSError(getattr(errno, name), os.strerror(getattr(errno, name)))
 
     monkeypatch.setattr(os, "link", refuse)
-    held = claim.acquire(tmp_path)
-    with pytest.raises(claim.Busy):
-        claim.acquire(tmp_path)
+    held = lock.acquire(tmp_path)
+    with pytest.raises(lock.Busy):
+        lock.acquire(tmp_path)
     held.verify()
     held.release()
     assert not list(tmp_path.iterdir())
@@ -35,8 +35,8 @@ def test_a_link_whose_answer_was_lost_was_made(tmp_path, monkeypatch):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
     monkeypatch.setattr(os, "link", answer_lost)
-    held = claim.acquire(tmp_path)
-    assert (held.number, claim.holder(tmp_path).pid) == (1, os.getpid())
+    held = lock.acquire(tmp_path)
+    assert (held.number, lock.holder(tmp_path).pid) == (1, os.getpid())
     held.release()
 
 
@@ -44,27 +44,27 @@ def test_a_link_whose_answer_was_lost_was_made(tmp_path, monkeypatch):
 def test_a_torn_claim_counts_while_it_may_be_being_written(tmp_path, content):
     path = tmp_path / "claim.1"
     path.write_text(content)
-    with pytest.raises(claim.Busy, match="not whole yet"):
-        claim.acquire(tmp_path)
-    long_ago = time.time() - 2 * claim_files.TORN_SECONDS
+    with pytest.raises(lock.Busy, match="not whole yet"):
+        lock.acquire(tmp_path)
+    long_ago = time.time() - 2 * lock_files.TORN_SECONDS
     os.utime(path, (long_ago, long_ago))
-    assert claim.holder(tmp_path) is None
-    assert claim.acquire(tmp_path).number == 2
+    assert lock.holder(tmp_path) is None
+    assert lock.acquire(tmp_path).number == 2
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", '{"machine": 1, "host": null, "pid": [], "since": 0}'])
 def test_what_no_process_of_the_suite_wrote_holds_nothing(tmp_path, content):
     (tmp_path / "claim.1").write_text(content)
-    assert claim.holder(tmp_path) is None
-    assert claim.acquire(tmp_path).number == 2
+    assert lock.holder(tmp_path) is None
+    assert lock.acquire(tmp_path).number == 2
 
 
 def test_what_is_no_file_holds_nothing_and_hangs_nobody(tmp_path):
     (tmp_path / "claim.1").mkdir()
     os.mkfifo(tmp_path / "claim.2")
     (tmp_path / "claim.³").write_text("")
-    assert claim.holder(tmp_path) is None
-    held = claim.acquire(tmp_path)
+    assert lock.holder(tmp_path) is None
+    held = lock.acquire(tmp_path)
     assert held.number == 3
     held.verify()
 
@@ -75,20 +75,20 @@ def test_without_locks_the_heartbeat_tells(tmp_path, monkeypatch):
 
     with monkeypatch.context() as no_locks:
         no_locks.setattr(fcntl, "flock", refuse)
-        claim.acquire(tmp_path)
+        lock.acquire(tmp_path)
     # Locks work again, and the file has none: that says nothing.
-    assert claim.holder(tmp_path).pid == os.getpid()
+    assert lock.holder(tmp_path).pid == os.getpid()
     os.utime(tmp_path / "claim.1", (1, 1))
-    assert claim.holder(tmp_path) is None
+    assert lock.holder(tmp_path) is None
 
 
 def test_a_claim_of_before_there_were_tokens_is_read(tmp_path):
-    content = {"machine": claim_files.machine(), "host": "here", "pid": 7, "since": 1.0, "owner": "job 5"}
+    content = {"machine": lock_files.machine(), "host": "here", "pid": 7, "since": 1.0, "owner": "job 5"}
     with open(tmp_path / "claim.4", "w") as stream:
         stream.write(json.dumps(content))
         stream.flush()
         fcntl.flock(stream, fcntl.LOCK_EX)
-        assert str(claim.holder(tmp_path)) == "process 7 on here, job 5"
-    assert claim.holder(tmp_path) is None
-    assert claim.last_owner(tmp_path) == "job 5"
-    assert claim.acquire(tmp_path).number == 5
+        assert str(lock.holder(tmp_path)) == "process 7 on here, job 5"
+    assert lock.holder(tmp_path) is None
+    assert lock.last_owner(tmp_path) == "job 5"
+    assert lock.acquire(tmp_path).number == 5

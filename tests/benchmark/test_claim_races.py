@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import claim
+from benchmark.records import lock
 
 FORK = multiprocessing.get_context("fork")
 STAGGER_SECONDS = 0.0005
@@ -35,12 +35,12 @@ def _prepare(folder, kind):
     """The folder as the processes come upon it; returns the claim that is given back while they race."""
     folder.mkdir()
     if kind == "of a killed process":
-        claim.acquire(folder).let_go()
+        lock.acquire(folder).let_go()
     if kind == "silent for long":
         content = {"machine": "elsewhere", "host": "elsewhere", "pid": 1, "since": 0.0}
         (folder / "claim.3").write_text(json.dumps(content))
         os.utime(folder / "claim.3", (1, 1))
-    return claim.acquire(folder, "before the race") if kind == "given back meanwhile" else None
+    return lock.acquire(folder, "before the race") if kind == "given back meanwhile" else None
 
 
 def _contend(number, root, races, meet, won):
@@ -76,8 +76,8 @@ def _races(number, root, races, meet, won):
 def _try(folder, kind):
     while True:
         try:
-            return claim.acquire(folder)
-        except claim.Busy as busy:
+            return lock.acquire(folder)
+        except lock.Busy as busy:
             # Process 0 gives the folder back in a moment; whoever else holds it has won.
             if kind != "given back meanwhile" or busy.holder.owner != "before the race":
                 return None
@@ -96,8 +96,8 @@ def test_one_of_them_gets_each_folder(folders, contenders, races):
 def _take_turns(number, folder, turns, inside, entered):
     while True:
         try:
-            held = claim.acquire(folder)
-        except claim.Busy:
+            held = lock.acquire(folder)
+        except lock.Busy:
             if entered.value >= turns:
                 return
             continue

@@ -10,14 +10,14 @@ import time
 
 import pytest
 
-from benchmark import claim, claim_files, file_clock
 from benchmark.errors import RunError
+from benchmark.records import file_clock, lock, lock_files
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from benchmark import claim
-held = claim.acquire(Path(sys.argv[1]))
+from benchmark.records import lock
+held = lock.acquire(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(60)
 """
@@ -34,27 +34,27 @@ def holding(tmp_path):
 
 
 def test_a_held_run_is_refused_and_the_holder_named(tmp_path, holding):
-    with pytest.raises(claim.Busy, match=str(holding.pid)):
-        claim.acquire(tmp_path)
-    assert claim.holder(tmp_path).pid == holding.pid
+    with pytest.raises(lock.Busy, match=str(holding.pid)):
+        lock.acquire(tmp_path)
+    assert lock.holder(tmp_path).pid == holding.pid
 
 
 def test_a_released_run_can_be_claimed_again(tmp_path):
-    held = claim.acquire(tmp_path)
-    with pytest.raises(claim.Busy):
-        claim.acquire(tmp_path)
+    held = lock.acquire(tmp_path)
+    with pytest.raises(lock.Busy):
+        lock.acquire(tmp_path)
     held.release()
     held.release()
-    assert claim.holder(tmp_path) is None
-    claim.acquire(tmp_path).release()
+    assert lock.holder(tmp_path) is None
+    lock.acquire(tmp_path).release()
     assert not list(tmp_path.iterdir())
 
 
 FORK_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
-from benchmark import claim
-held = claim.acquire(Path(sys.argv[1]))
+from benchmark.records import lock
+held = lock.acquire(Path(sys.argv[1]))
 if os.fork() == 0:
     print("forked", flush=True)
     sys.stdin.read()
@@ -69,26 +69,26 @@ def test_processes_that_a_killed_holder_leaves_behind_do_not_hold_for_it(tmp_pat
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "forked\n"
         assert holder.wait() == -signal.SIGKILL
-        assert claim.was_started(tmp_path)
-        assert claim.holder(tmp_path) is None
+        assert lock.was_started(tmp_path)
+        assert lock.holder(tmp_path) is None
 
 
 def test_a_fork_of_a_living_holder_takes_nothing_from_it(tmp_path):
-    held = claim.acquire(tmp_path)
+    held = lock.acquire(tmp_path)
     child = os.fork()
     if child == 0:
         os._exit(0)
     os.waitpid(child, 0)
-    assert claim.holder(tmp_path).pid == os.getpid()
+    assert lock.holder(tmp_path).pid == os.getpid()
     held.release()
 
 
 def test_a_killed_holder_is_dead_at_once(tmp_path, holding):
     holding.send_signal(signal.SIGKILL)
     holding.wait()
-    assert claim.was_started(tmp_path)
-    assert claim.holder(tmp_path) is None
-    claim.acquire(tmp_path).release()
+    assert lock.was_started(tmp_path)
+    assert lock.holder(tmp_path) is None
+    lock.acquire(tmp_path).release()
 
 
 def test_a_reused_process_id_does_not_keep_a_dead_claim_alive(tmp_path, holding):
@@ -97,7 +97,7 @@ def test_a_reused_process_id_does_not_keep_a_dead_claim_alive(tmp_path, holding)
     path = tmp_path / "claim.1"
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "pid": os.getpid()}))  # a living process, another one
-    assert claim.holder(tmp_path) is None
+    assert lock.holder(tmp_path) is None
 
 
 def _claim_of_another_machine(folder, age):
@@ -110,27 +110,27 @@ def _claim_of_another_machine(folder, age):
 
 
 def test_another_machines_holder_lives_by_its_heartbeat(tmp_path):
-    _claim_of_another_machine(tmp_path, age=claim.SILENT_SECONDS / 2)
-    assert claim.holder(tmp_path).host == "elsewhere"
-    with pytest.raises(claim.Busy, match="elsewhere"):
-        claim.acquire(tmp_path)
-    _claim_of_another_machine(tmp_path, age=claim.SILENT_SECONDS * 2)
-    assert claim.holder(tmp_path) is None
+    _claim_of_another_machine(tmp_path, age=lock.SILENT_SECONDS / 2)
+    assert lock.holder(tmp_path).host == "elsewhere"
+    with pytest.raises(lock.Busy, match="elsewhere"):
+        lock.acquire(tmp_path)
+    _claim_of_another_machine(tmp_path, age=lock.SILENT_SECONDS * 2)
+    assert lock.holder(tmp_path) is None
 
 
 @pytest.fixture
 def suspended(tmp_path, monkeypatch):
     """A claim of this process that another machine has taken over and given back, and a third one's of its number."""
-    held = claim.acquire(tmp_path)
+    held = lock.acquire(tmp_path)
     os.utime(tmp_path / "claim.1", (1, 1))
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(claim_files, "machine", lambda: "elsewhere")
-        taken = claim.acquire(tmp_path)
+        elsewhere.setattr(lock_files, "machine", lambda: "elsewhere")
+        taken = lock.acquire(tmp_path)
         assert taken.number == 2
-        with pytest.raises(claim.Busy, match="taken over by process"):
+        with pytest.raises(lock.Busy, match="taken over by process"):
             held.verify()
         taken.release()
-        third = claim.acquire(tmp_path)
+        third = lock.acquire(tmp_path)
     assert third.number == held.number
     yield held, third
     third.release()
@@ -150,7 +150,7 @@ def test_who_was_taken_over_leaves_a_strangers_claim_of_its_number(suspended):
 
 
 def test_a_claim_that_cannot_be_read_is_not_called_taken_over(tmp_path, monkeypatch):
-    held = claim.acquire(tmp_path)
+    held = lock.acquire(tmp_path)
 
     def refuse(*_):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -162,7 +162,7 @@ def test_a_claim_that_cannot_be_read_is_not_called_taken_over(tmp_path, monkeypa
 
 def between(monkeypatch, act):
     """Let something happen after a process has looked at a folder and before it makes its own claim."""
-    create, done = claim._create, []
+    create, done = lock._create, []
 
     def late(*arguments):
         if not done:
@@ -170,53 +170,53 @@ def between(monkeypatch, act):
             act()
         return create(*arguments)
 
-    monkeypatch.setattr(claim, "_create", late)
+    monkeypatch.setattr(lock, "_create", late)
 
 
 def test_a_claim_made_after_the_look_is_respected(tmp_path, monkeypatch):
     others = []
-    between(monkeypatch, lambda: others.append(claim.acquire(tmp_path)))
-    with pytest.raises(claim.Busy, match=str(os.getpid())):
-        claim.acquire(tmp_path)
+    between(monkeypatch, lambda: others.append(lock.acquire(tmp_path)))
+    with pytest.raises(lock.Busy, match=str(os.getpid())):
+        lock.acquire(tmp_path)
     others[0].verify()
 
 
 def test_a_claim_made_after_the_look_is_respected_also_under_a_number_of_before(tmp_path, monkeypatch):
     """What was judged dead was taken over and given back meanwhile, so that the numbers began again."""
-    _claim_of_another_machine(tmp_path, age=claim_files.WATCHED_AGE * 2)
+    _claim_of_another_machine(tmp_path, age=lock_files.WATCHED_AGE * 2)
     others = []
 
     def take_over_and_claim_again():
-        claim.acquire(tmp_path).release()
-        others.append(claim.acquire(tmp_path))
+        lock.acquire(tmp_path).release()
+        others.append(lock.acquire(tmp_path))
 
     between(monkeypatch, take_over_and_claim_again)
-    with pytest.raises(claim.Busy):
-        claim.acquire(tmp_path)
+    with pytest.raises(lock.Busy):
+        lock.acquire(tmp_path)
     others[0].verify()
     assert [path.name for path in tmp_path.glob("claim.*")] == ["claim.1"]
 
 
 def test_a_machine_whose_clock_is_ahead_does_not_take_a_living_run(tmp_path, monkeypatch):
     _claim_of_another_machine(tmp_path, age=5)
-    ahead = time.time() + 10 * claim.SILENT_SECONDS
+    ahead = time.time() + 10 * lock.SILENT_SECONDS
     monkeypatch.setattr(time, "time", lambda: ahead)
-    assert claim.holder(tmp_path).host == "elsewhere"
-    with pytest.raises(claim.Busy):
-        claim.acquire(tmp_path)
+    assert lock.holder(tmp_path).host == "elsewhere"
+    with pytest.raises(lock.Busy):
+        lock.acquire(tmp_path)
 
 
 def test_a_silent_run_whose_heart_beats_is_not_taken(tmp_path, monkeypatch):
     """Where each machine stamps the files that it writes, and the clocks differ."""
-    monkeypatch.setattr(claim_files, "WATCH_SECONDS", 0.5)
-    _claim_of_another_machine(tmp_path, age=2 * claim.SILENT_SECONDS)
+    monkeypatch.setattr(lock_files, "WATCH_SECONDS", 0.5)
+    _claim_of_another_machine(tmp_path, age=2 * lock.SILENT_SECONDS)
     beat = tmp_path / "heartbeat.json"
     early = beat.stat().st_mtime
     with monkeypatch.context() as beats:
         beats.setattr(time, "sleep", lambda _: os.utime(beat, (early + 10, early + 10)))
-        with pytest.raises(claim.Busy, match="elsewhere"):
-            claim.acquire(tmp_path)
-    assert claim.acquire(tmp_path).number == 2  # no beat in the time that it is watched
+        with pytest.raises(lock.Busy, match="elsewhere"):
+            lock.acquire(tmp_path)
+    assert lock.acquire(tmp_path).number == 2  # no beat in the time that it is watched
 
 
 def test_where_nothing_may_be_written_this_machines_clock_serves_with_one_warning(
@@ -229,7 +229,7 @@ def test_where_nothing_may_be_written_this_machines_clock_serves_with_one_warnin
     monkeypatch.setattr(file_clock, "_measured", {})
     monkeypatch.setattr(file_clock, "_warned", False)
     _claim_of_another_machine(tmp_path, age=5)
-    assert claim.holder(tmp_path).host == "elsewhere"
-    _claim_of_another_machine(tmp_path, age=2 * claim.SILENT_SECONDS)
-    assert claim.holder(tmp_path) is None
+    assert lock.holder(tmp_path).host == "elsewhere"
+    _claim_of_another_machine(tmp_path, age=2 * lock.SILENT_SECONDS)
+    assert lock.holder(tmp_path) is None
     assert caplog.text.count("clock cannot be read") == 1

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import checkpoint, claim, file_clock, pool
-from benchmark.config import load_profile, resolve
+from benchmark.commands import launch
+from benchmark.commands.live_view import LiveView
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError
-from benchmark.grid import select
-from benchmark.progress import read_progress
-from benchmark.records import RunFolder, folder_of
-from benchmark.status import RunView
-from benchmark.view import LiveView
+from benchmark.records import file_clock, lock
+from benchmark.records.progress import read_progress
+from benchmark.records.run_folder import RunFolder, folder_of
+from benchmark.records.status import RunView
+from benchmark.training import checkpoint
 
 
 def dead_claim(folder):
@@ -40,23 +42,23 @@ def test_a_run_whose_dead_claim_cannot_be_removed_is_not_taken(tmp_path, monkeyp
 
     monkeypatch.setattr(Path, "unlink", refused)
     with pytest.raises(RunError, match="Operation not permitted"):
-        claim.acquire(tmp_path)
+        lock.acquire(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["claim.1"]
 
 
 def test_a_number_that_nobody_reaches_is_an_error_and_no_endless_attempt(tmp_path):
     (tmp_path / f"claim.{10**18 - 1}").write_text("{}")
     with pytest.raises(RunError, match="no process of this suite counts so far; remove it"):
-        claim.acquire(tmp_path)
+        lock.acquire(tmp_path)
 
 
 def test_a_folder_that_was_removed_is_called_so(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
-    held = claim.acquire(folder)
+    held = lock.acquire(folder)
     next(folder.iterdir()).unlink()
     folder.rmdir()
-    with pytest.raises(claim.Busy, match="was removed while this process worked in it"):
+    with pytest.raises(lock.Busy, match="was removed while this process worked in it"):
         held.verify()
     held.release()
 
@@ -73,8 +75,8 @@ def test_nothing_starts_after_a_signal_that_comes_during_a_look(tmp_path):
         return replace(view, state="missing")
 
     command = [sys.executable, "-c", f"open({str(tmp_path / 'started')!r}, 'w')"]
-    slots = pool.Slots(1, 1, ())
-    summary = pool.launch([view], lambda _: command, slots, look=look, show=LiveView(io.StringIO()))
+    slots = launch.Slots(1, 1, ())
+    summary = launch.launch([view], lambda _: command, slots, look=look, show=LiveView(io.StringIO()))
     assert summary.interrupted
     assert not (tmp_path / "started").exists()
 

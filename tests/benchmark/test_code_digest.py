@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmark.forecast.code_digest import closure, code_digest
-from benchmark.forecast.store import MEASURED
-from benchmark.overhead import COUNTED
-from benchmark.provenance import ROOT
+from benchmark.records.code_digest import closure, code_digest
+from benchmark.records.forecasts import MEASURED
+from benchmark.records.provenance import ROOT
+from benchmark.timing.glca_overhead import COUNTED
 
 TRAIN = '''"""Trains."""
 
@@ -59,7 +59,7 @@ def write(root, name, text):
 
 def digest_after(project, name=None, text=None):
     """Of the project as it would be found by a new process."""
-    from benchmark.forecast import code_digest as module
+    from benchmark.records import code_digest as module
 
     if name:
         write(project, name, text)
@@ -81,7 +81,11 @@ def test_everything_that_is_imported_belongs_to_it_and_nothing_else(project):
         ("benchmark/steps", "return model", '"a docstring"\n    return model'),
         ("benchmark/train", "return steps", "# a comment\n        return  steps"),
         ("benchmark/deep/inner", "def rate", "# far away\n\n\ndef rate"),
-        ("benchmark/unrelated", "import benchmark.train", "import benchmark.train, json"),
+        (
+            "benchmark/unrelated",
+            "import benchmark.train",
+            "import benchmark.train, json",
+        ),
         ("benchmark/types_alone", "str", "int"),
         ("benchmark/new/folder/unrelated", "", "import benchmark.train\n"),
     ],
@@ -126,17 +130,17 @@ def test_an_unknown_module_is_an_error(project):
 def test_the_suites_own_measurements_depend_on_trainer_evaluator_readers_and_method():
     found = closure(ROOT, MEASURED)
     parts = (
-        "train",
-        "step",
-        "optim",
-        "evaluate",
-        "retrieve",
-        "evaluation",
+        "training.trainer",
+        "training.step",
+        "training.optim",
+        "evaluation.classification",
+        "evaluation.retrieval",
+        "training.evaluation",
         "data.loader",
-        "data.cub",
-        "data.veri",
+        "config.datasets",  # with the versions of the generated pictures
+        "data.readers.cub",  # named by strings
+        "data.readers.veri",
     )
     assert {f"benchmark.{part}" for part in parts} | {"dcal.model", "dcal.glca"} <= found
-    assert {"benchmark.mini.layouts", "benchmark.mini.birds"} <= found  # named by strings
-    assert not {"benchmark.__main__", "benchmark.finished.asked", "benchmark.paper"} & found
-    assert {"benchmark.counting", "dcal.model"} <= closure(ROOT, COUNTED)
+    assert not {"benchmark.__main__", "benchmark.commands.select_models", "benchmark.config.paper"} & found
+    assert {"benchmark.timing.counting", "dcal.model"} <= closure(ROOT, COUNTED)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.finished.compare import compare, other_way
+from benchmark.inference.compare import compare, other_way
 
 NUMBERS = {"top1": 70.0, "queries": 12, "outputs_sha256 sa": "ab"}
 ARRAYS = {

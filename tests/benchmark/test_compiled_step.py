@@ -9,11 +9,11 @@ from step_harness import CLASSES, Harness, model_of, settings_of
 from timm.layers import DropPath
 from timm.models.vision_transformer import VisionTransformer
 
-from benchmark import tuned
+from benchmark.config.tuning import Tuning
 from benchmark.errors import RunError
-from benchmark.tuning import Tuning
+from benchmark.training import tuned
+from dcal.backbones.vit import PlainViT
 from dcal.model import DCAL
-from dcal.plain_vit import PlainViT
 from dcal.settings import GLCASettings, PWCASettings
 
 CROSSED = {"glca": GLCASettings(ratio=0.3, readout="mean"), "pwca": PWCASettings(blocks=1)}

@@ -2,12 +2,12 @@
 
 import pytest
 
-from benchmark import config
+from benchmark.config import resolve as config
+from benchmark.config.grid import all_cells, select
+from benchmark.config.meaning import require_meaning
+from benchmark.config.parse import known_settings
+from benchmark.config.settings import CAME_LATER, ONE_TASK
 from benchmark.errors import SettingsError
-from benchmark.grid import all_cells, select
-from benchmark.meaning import require_meaning
-from benchmark.settings import CAME_LATER, ONE_TASK
-from benchmark.typed import known_settings
 
 DCAL = select(["cub/deit_tiny/dcal"])[0]
 REID = select(["market/deit_tiny/dcal"])[0]

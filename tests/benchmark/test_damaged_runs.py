@@ -10,15 +10,16 @@ from campaigns import damaged_run_folders as campaign
 from campaigns.run_folder_mutations import file_mutations
 from result_example import RESULT
 
-from benchmark import claim, config, damage, status
 from benchmark.__main__ import main
 from benchmark.atomic import write_json
+from benchmark.config import resolve
+from benchmark.config.grid import select
+from benchmark.config.places import Places
 from benchmark.errors import DataError, RunError
-from benchmark.grid import select
-from benchmark.places import Places
-from benchmark.progress import read_progress
-from benchmark.records import folder_of
-from benchmark.submission import read_submission
+from benchmark.records import damage, lock, status
+from benchmark.records.progress import read_progress
+from benchmark.records.run_folder import folder_of
+from benchmark.records.submission import read_submission
 from reports.__main__ import main as reports_main
 
 CELL = select(["cub/deit_tiny/dcal"])[0]
@@ -28,7 +29,7 @@ OUTCOME = {"state": "failed", "message": "why", "time": "2026-01-01", "owner": "
 
 @pytest.fixture
 def asked():
-    return config.resolve(CELL, 0, config.load_profile("mini"), {})
+    return resolve.resolve(CELL, 0, resolve.load_profile("mini"), {})
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_damage_is_set_aside_whole_and_what_is_sound_stays(folder):
         path.exists() for path in (folder.outcome, folder.log, folder.heartbeat, folder.submission)
     )
     assert len(list(folder.path.glob("*.damaged-*"))) == 5
-    claim.acquire(folder.path).release()
+    lock.acquire(folder.path).release()
     assert damage.set_files_aside(folder) == []
 
 
@@ -229,9 +230,9 @@ def test_a_sample_of_the_campaign_leaves_all_other_rows_as_they_are(open_to_all)
 
 def test_an_attempt_sets_damage_aside_and_goes_on(tmp_path):
     """Up to the data, which are not there: whatever comes first must not end in a traceback or wait."""
-    from benchmark.run import Infrastructure, run_cell
+    from benchmark.training.run import Infrastructure, run_cell
 
-    folder = folder_of(config.resolve(CELL, 0, config.load_profile("quick"), {}), tmp_path)
+    folder = folder_of(resolve.resolve(CELL, 0, resolve.load_profile("quick"), {}), tmp_path)
     folder.make()
     os.mkfifo(folder.log)
     folder.outcome.mkdir()

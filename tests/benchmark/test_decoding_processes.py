@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.config import load_profile, resolve
-from benchmark.data import decoding, sources
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.data import decoding, locate
 from benchmark.data.decoding import StopWhileWaiting, loader_session
 from benchmark.data.loader import TestLoader, TrainLoader
 from benchmark.data.samplers import ShuffledBatches
 from benchmark.errors import RunError
-from benchmark.grid import select
 
 BASELINE = select(["cub/deit_tiny/baseline"])[0]
 
 
 @pytest.fixture(scope="module")
 def dataset(mini_pictures):
-    return sources.load("cub", mini_pictures, 3)
+    return locate.load("cub", mini_pictures, 3)
 
 
 @pytest.fixture(scope="module")

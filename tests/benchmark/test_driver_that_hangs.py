@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmark import device
-from benchmark.bench import document
 from benchmark.errors import RunError
+from benchmark.timing.bench import document
+from benchmark.training import device
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import pytest
 import torch
 from quick_runs import QUICK
 
-from benchmark import run
-from benchmark.config import load_profile, resolve
-from benchmark.grid import select
-from benchmark.records import folder_of
-from benchmark.settings import ONE_TASK
-from benchmark.typed import known_settings
+from benchmark.config.grid import select
+from benchmark.config.parse import known_settings
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.config.settings import ONE_TASK
+from benchmark.records.run_folder import folder_of
+from benchmark.training import run
 
 BASE = {**QUICK, "train.epochs": 1}
 MEAN = {"model.glca_readout": "mean"}  # with the class-token read-out the selection cannot matter
@@ -72,7 +72,7 @@ def test_the_list_is_complete():
 @pytest.fixture(scope="module")
 def computed(tmp_path_factory, mini_pictures):
     """What a run with some settings computes; runs with the same settings are made once."""
-    from benchmark.places import MINI_WEIGHTS, Places
+    from benchmark.config.places import MINI_WEIGHTS, Places
 
     places = Places(tmp_path_factory.mktemp("runs"), mini_pictures, MINI_WEIGHTS, generated=True)
     known = {}

@@ -7,13 +7,12 @@ from types import SimpleNamespace
 import mini_sweep
 import pytest
 
-from benchmark import exit_codes
 from benchmark.__main__ import main, parser
-from benchmark.claim import Busy
-from benchmark.command_line import _joined
+from benchmark.commands import evaluate, exit_codes
+from benchmark.commands.command_line import _joined
 from benchmark.errors import DataError, RunError, SettingsError
-from benchmark.finished import evaluate_verb
-from benchmark.stop import Stopped
+from benchmark.records.heartbeat import Stopped
+from benchmark.records.lock import Busy
 from reports.__main__ import main as reports
 from slurm.__main__ import main as slurm
 from tables.__main__ import main as tables
@@ -42,7 +41,7 @@ def test_every_error_has_its_status_and_one_message(error, status, said, capsys)
 
 
 def test_the_page_has_every_status():
-    text = (ROOT / "benchmark/COMMANDS.md").read_text(encoding="utf-8")
+    text = (ROOT / "benchmark/commands/README.md").read_text(encoding="utf-8")
     statuses = {value for name, value in vars(exit_codes).items() if name.isupper()}
     assert statuses <= {int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
 
@@ -158,7 +157,7 @@ def test_the_log_of_a_run_that_has_none_is_missed(tmp_path, capsys):
 
 def test_a_model_that_differs_or_cannot_be_evaluated_is_the_last_word(monkeypatch, capsys):
     different = SimpleNamespace(equal=False, run="cub/deit_tiny/dcal/seed0", comparison=None)
-    monkeypatch.setattr(evaluate_verb.asked, "models", lambda *_: ([Path("a"), Path("b")], 0))
+    monkeypatch.setattr(evaluate.select_models, "models", lambda *_: ([Path("a"), Path("b")], 0))
     for found, failed, said in (
         (
             [different],
@@ -167,11 +166,11 @@ def test_a_model_that_differs_or_cannot_be_evaluated_is_the_last_word(monkeypatc
         ),
         ([different], 0, "not the recorded numbers: cub/deit_tiny/dcal/seed0"),
     ):
-        monkeypatch.setattr(evaluate_verb, "_all", lambda *_, found=found, failed=failed: (found, failed))
+        monkeypatch.setattr(evaluate, "_all", lambda *_, found=found, failed=failed: (found, failed))
         assert main(["evaluate"]) == 1
         assert capsys.readouterr().err == f"error: of 2 models, {said}\n"
-    monkeypatch.setattr(evaluate_verb.asked, "models", lambda *_: ([Path("a")], 3))
-    monkeypatch.setattr(evaluate_verb, "_all", lambda *_: ([], 0))
+    monkeypatch.setattr(evaluate.select_models, "models", lambda *_: ([Path("a")], 3))
+    monkeypatch.setattr(evaluate, "_all", lambda *_: ([], 0))
     assert main(["evaluate"]) == 1
     assert capsys.readouterr().err == "error: of 4 models, 3 not finished\n"
 

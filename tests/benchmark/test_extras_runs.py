@@ -7,10 +7,10 @@ import pytest
 import torch
 from quick_runs import QUICK
 
-from benchmark import run
-from benchmark.config import load_profile, resolve
-from benchmark.grid import TABLES, select
-from benchmark.records import folder_of, read_result
+from benchmark.config.grid import TABLES, select
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.records.run_folder import folder_of, read_result
+from benchmark.training import run
 
 SHORT = QUICK | {"train.epochs": 1}
 REID_SHORT = {"train.epochs": 1, "train.warmup_epochs": 0, "evaluate.every": 1}

@@ -7,12 +7,12 @@ import shutil
 import pytest
 from untrained_run import finished_run
 
-from benchmark import merge
+from benchmark.commands import select_models
 from benchmark.errors import RunError, SettingsError
-from benchmark.finished import asked, recorded
-from benchmark.records import RunFolder, read_json
-from benchmark.trained import load_trained
-from reports.looking import asked as asked_pairs
+from benchmark.inference.trained import load_trained
+from benchmark.records import merge, recorded
+from benchmark.records.run_folder import RunFolder, read_json
+from reports.heatmaps import select_pairs as asked_pairs
 
 MADE = "train.epochs=3 data.crop=48,64 model.glca_readout=mean"
 SETTINGS = {"train__epochs": 3, "data__crop": (48, 64), "model__glca_readout": "mean"}
@@ -45,7 +45,7 @@ def folder(runs, cell=DCAL):
 
 @pytest.mark.parametrize("overrides", ["", MADE, "model.pwca_blocks=12 train.lr_min=0.5"])
 def test_no_set_the_same_set_and_a_set_without_meaning_are_taken(made, overrides):
-    assert asked.one_model(arguments(made, overrides=overrides), DCAL) == folder(made)
+    assert select_models.one_model(arguments(made, overrides=overrides), DCAL) == folder(made)
     (pair,) = asked_pairs.all_pairs(arguments(made, cells="cub/deit_tiny", overrides=overrides))
     assert (pair.baseline.state, pair.dcal.state) == ("done", "done")
     assert pair.dcal.config.settings.train.epochs == 3
@@ -55,7 +55,7 @@ def test_no_set_the_same_set_and_a_set_without_meaning_are_taken(made, overrides
 def test_a_set_that_contradicts_the_record_names_the_runs_own(made):
     given, said = "data.crop=64,64", "data.crop is 48,64"
     for read in (
-        lambda: asked.models(arguments(made, overrides=given), []),
+        lambda: select_models.models(arguments(made, overrides=given), []),
         lambda: asked_pairs.all_pairs(arguments(made, cells="cub/deit_tiny", overrides=given)),
     ):
         with pytest.raises(SettingsError) as refused:
@@ -63,26 +63,26 @@ def test_a_set_that_contradicts_the_record_names_the_runs_own(made):
         assert f"where {said}: a finished run is read as it was made, with SET=" in str(refused.value)
         assert str(folder(made, "cub/deit_tiny/baseline")) in str(refused.value)  # the first of the two
     with pytest.raises(SettingsError) as refused:
-        asked.one_model(arguments(made, overrides=given), DCAL)
+        select_models.one_model(arguments(made, overrides=given), DCAL)
     named = str(refused.value).partition("with SET='")[2].partition("'")[0]
     assert sorted(named.split()) == sorted(MADE.split())
-    assert asked.one_model(arguments(made, overrides=named), DCAL) == folder(made)
+    assert select_models.one_model(arguments(made, overrides=named), DCAL) == folder(made)
 
 
 def test_a_set_against_a_run_made_without_one_is_told_to_be_left_out(tmp_path):
     finished_run(tmp_path, DCAL)
     with pytest.raises(SettingsError, match="as it was made, without SET: leave it out"):
-        asked.one_model(arguments(tmp_path, overrides="train.epochs=3"), DCAL)
+        select_models.one_model(arguments(tmp_path, overrides="train.epochs=3"), DCAL)
 
 
 def test_a_run_that_was_set_aside_is_named_where_its_set_is_asked_for_and_read_by_its_folder(changed):
     aside = folder(changed).with_name("seed0.stale-20260101-000000")
     folder(changed).rename(aside)
     finished_run(changed, DCAL)
-    assert asked.one_model(arguments(changed), DCAL) == folder(changed)
+    assert select_models.one_model(arguments(changed), DCAL) == folder(changed)
     with pytest.raises(SettingsError, match=f"a run with this SET was set aside: name {aside}"):
-        asked.one_model(arguments(changed, overrides="train.epochs=3"), DCAL)
-    assert asked.one_model(arguments(changed), str(aside)) == aside
+        select_models.one_model(arguments(changed, overrides="train.epochs=3"), DCAL)
+    assert select_models.one_model(arguments(changed), str(aside)) == aside
     assert load_trained(aside).config.settings.train.epochs == 3
 
 
@@ -107,16 +107,16 @@ def test_the_folder_of_a_cell_is_its_one_finished_run(changed, capsys):
     cell = folder(changed).parent
     (cell / "seed3").mkdir()  # nothing in it
     (cell / "seed1.stale-20260101-000000").mkdir()
-    assert asked.one_model(arguments(changed), str(cell)) == folder(changed)
+    assert select_models.one_model(arguments(changed), str(cell)) == folder(changed)
     assert "1 of 2 runs are left out, first" in capsys.readouterr().err
     pair = cell.parent
     with pytest.raises(SettingsError, match=r"holds 2 finished runs, baseline/seed0, dcal/seed0: name one, "):
-        asked.one_model(arguments(changed), str(pair))
+        select_models.one_model(arguments(changed), str(pair))
     shutil.rmtree(pair / "baseline")
-    assert asked.one_model(arguments(changed), str(changed / "mini")) == folder(changed)
+    assert select_models.one_model(arguments(changed), str(changed / "mini")) == folder(changed)
     folder(changed).joinpath("result.json").unlink()
     with pytest.raises(RunError, match="not finished, it has a checkpoint and no result"):
-        asked.one_model(arguments(changed), str(cell))
+        select_models.one_model(arguments(changed), str(cell))
 
 
 @pytest.mark.parametrize(
@@ -130,16 +130,16 @@ def test_the_folder_of_a_cell_is_its_one_finished_run(changed, capsys):
 )
 def test_without_a_finished_run_the_command_that_makes_one_is_named(tmp_path, cells, commands):
     with pytest.raises(RunError) as refused:
-        asked.models(arguments(tmp_path, cells=cells), [])
+        select_models.models(arguments(tmp_path, cells=cells), [])
     assert commands.replace("RUNS=RUNS", f"RUNS={tmp_path}") in str(refused.value)
     assert "no folder and no file" not in str(refused.value)
 
 
 def test_every_pattern_has_to_name_a_run_that_is_there(made):
     with pytest.raises(RunError, match="no finished run of CELLS=cars with seed 0"):
-        asked.models(arguments(made, cells="cub cars"), [])
+        select_models.models(arguments(made, cells="cub cars"), [])
     with pytest.raises(SettingsError, match="matches none of the 68 cells"):
-        asked.models(arguments(made, cells="cub cubs"), [])
+        select_models.models(arguments(made, cells="cub cubs"), [])
 
 
 def test_the_set_of_a_run_gives_its_settings_again(made):

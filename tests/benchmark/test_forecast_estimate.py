@@ -2,11 +2,11 @@
 
 import pytest
 
-from benchmark import config
-from benchmark.forecast import counts, show
-from benchmark.forecast.estimate import Estimate, estimate, evaluations, from_stored
-from benchmark.forecast.shapes import pictures_key, shape_of
-from benchmark.forecast.store import (
+from benchmark.config import resolve
+from benchmark.config.grid import all_cells, select
+from benchmark.records import workload
+from benchmark.records.estimate import Estimate, estimate, evaluations, from_stored
+from benchmark.records.forecasts import (
     Forecast,
     Machine,
     Pace,
@@ -16,7 +16,8 @@ from benchmark.forecast.store import (
     measured_by,
     ranking_key,
 )
-from benchmark.grid import all_cells, select
+from benchmark.records.shapes import pictures_key, shape_of
+from benchmark.timing import forecast_table
 
 PACE = Pace(step_seconds=0.5, batch_seconds=0.2, memory_bytes=2**30, width=192, precision="bfloat16")
 FAST = Pictures(per_second=100.0, text="its own", at_hand=True)
@@ -25,12 +26,12 @@ FAST = Pictures(per_second=100.0, text="its own", at_hand=True)
 def asked(cell, profile="paper", **overrides):
     (found,) = select([cell])
     overrides = {name.replace("__", "."): value for name, value in overrides.items()}
-    return config.resolve(found, 0, config.load_profile(profile), overrides)
+    return resolve.resolve(found, 0, resolve.load_profile(profile), overrides)
 
 
 def cub(method="dcal", **overrides):
     one = asked(f"cub/deit_tiny/{method}", **overrides)
-    return one, counts.official(one)
+    return one, workload.official(one)
 
 
 def test_a_run_is_its_steps_and_its_evaluations():
@@ -89,7 +90,7 @@ def test_dcal_ranks_by_each_feature_and_both_together_and_swin_by_one():
     seconds = {}
     for cell in ("msmt17/vit_base/baseline", "msmt17/vit_base/dcal", "msmt17/swin_tiny/dcal"):
         one = asked(cell)
-        found = estimate(one, counts.official(one), pace, FAST, ranking, workers=8)
+        found = estimate(one, workload.official(one), pace, FAST, ranking, workers=8)
         seconds[cell] = found.evaluation_seconds - 1466 * 0.2  # 93,820 pictures by 64
     assert seconds["msmt17/vit_base/baseline"] == pytest.approx(8)
     assert seconds["msmt17/vit_base/dcal"] == pytest.approx(8 + 8 + 16)
@@ -102,31 +103,31 @@ def test_the_last_epoch_is_evaluated_in_any_case(epochs, every, times):
 
 
 def test_official_counts_are_the_registry_s():
-    found = counts.official(asked("cub/deit_tiny/dcal"))
+    found = workload.official(asked("cub/deit_tiny/dcal"))
     assert (found.classes, found.train, found.steps, found.test) == (200, 5994, 375, 5794)
     merged, apart = asked("msmt17/vit_base/dcal"), asked("msmt17/vit_base/dcal", data__merge_val=False)
-    assert counts.official(merged).train == 30_248 + 2_373
-    assert counts.official(apart).train == 30_248
-    assert counts.official(merged).test == 11_659 + 82_161
+    assert workload.official(merged).train == 30_248 + 2_373
+    assert workload.official(apart).train == 30_248
+    assert workload.official(merged).test == 11_659 + 82_161
     # 12,936 pictures of 751 identities: 17 or 18 each, so 4 groups of 4, and 3,004 groups by 16.
-    assert counts.official(asked("market/deit_tiny/dcal")).steps == 187
-    limited = counts.official(asked("cub/deit_tiny/dcal", "quick", data__class_limit=25))
+    assert workload.official(asked("market/deit_tiny/dcal")).steps == 187
+    limited = workload.official(asked("cub/deit_tiny/dcal", "quick", data__class_limit=25))
     assert (limited.classes, limited.train, limited.test) == (25, 749, 724)
 
 
 def test_counts_of_data_at_hand_are_what_the_run_s_own_sampler_makes(mini_pictures):
-    from benchmark.data import sources
-    from benchmark.tasks import TASKS
+    from benchmark.data import locate
+    from benchmark.training.tasks import TASKS
 
     for cell in ("cub/deit_tiny/dcal", "market/deit_tiny/dcal"):
         one = asked(cell, "mini")
-        dataset = sources.load_for(one.cell.dataset, mini_pictures, one.settings.data)
-        found = counts.of_dataset(one, dataset)
+        dataset = locate.load_for(one.cell.dataset, mini_pictures, one.settings.data)
+        found = workload.of_dataset(one, dataset)
         sampler = TASKS[one.cell.task].sampler(dataset, one.settings.train, 0)
         assert found.steps == sum(1 for _ in sampler.epoch(0))
         assert found.test == len(dataset.test)
         assert found.train == len(dataset.train)
-        assert not found.is_whole(counts.official(one))
+        assert not found.is_whole(workload.official(one))
 
 
 def test_runs_that_differ_in_what_costs_no_time_are_one_shape():
@@ -151,7 +152,7 @@ def test_runs_that_differ_in_what_costs_no_time_are_one_shape():
 def test_datasets_of_equal_size_and_classes_are_one_shape():
     market, duke = (asked(f"{name}/deit_tiny/dcal") for name in ("market", "duke"))
     assert shape_of(market, 751).key == shape_of(duke, 751).key
-    full = [(one, counts.official(one)) for one in map(asked, (cell.id for cell in all_cells()))]
+    full = [(one, workload.official(one)) for one in map(asked, (cell.id for cell in all_cells()))]
     assert len({shape_of(one, found.classes).key for one, found in full}) == 68
 
 
@@ -176,7 +177,7 @@ def test_a_forecast_that_lacks_a_part_says_nothing():
     assert from_stored(one, whole, None, workers=0) is None
     assert from_stored(one, whole, found, workers=0, tuning="accumulate=2") is None
     reid = asked("market/deit_tiny/dcal")
-    of_reid = counts.official(reid)
+    of_reid = workload.official(reid)
     assert from_stored(reid, stored(reid, of_reid), of_reid, workers=0) is None
     ranked = stored(reid, of_reid, ranking=Ranking(192, 1.0, 768, 2.0))
     assert from_stored(reid, ranked, of_reid, workers=0) is not None
@@ -185,7 +186,7 @@ def test_a_forecast_that_lacks_a_part_says_nothing():
 @pytest.mark.parametrize("stale", ["paces", "pictures", "rankings"])
 def test_an_estimate_is_fresh_only_if_all_that_it_rests_on_is(stale):
     one = asked("market/deit_tiny/dcal")
-    found = counts.official(one)
+    found = workload.official(one)
     forecast = stored(one, found, ranking=Ranking(192, 1.0, 768, 2.0))
     assert from_stored(one, forecast, found, workers=0).fresh
     for measurement in getattr(forecast, stale).values():
@@ -208,11 +209,13 @@ def told(type="cuda", threads=0, seeds=3, published=frozenset({("cub", "deit_tin
         "dcal": Estimate(25.0, 2.0, 9000.0, 3 * 2**30, "input"),
     }
     found = {("cub", "deit_tiny"): of, ("market", "vit_base"): {"baseline": of["baseline"]}}
-    return show.Told(Machine(type, "a device", threads), found, seeds, published)
+    return forecast_table.Told(Machine(type, "a device", threads), found, seeds, published)
 
 
 def test_the_table_has_baseline_and_dcal_side_by_side_and_the_published_cost_beside():
-    lines = [[part.strip() for part in line.split("|")[1:-1]] for line in show.table(told()).splitlines()]
+    lines = [
+        [part.strip() for part in line.split("|")[1:-1]] for line in forecast_table.table(told()).splitlines()
+    ]
     heading, _, cub_row, market = lines
     assert heading[-1] == "paper, Tesla V100 GPU-hours"
     assert cub_row == [
@@ -221,14 +224,14 @@ def test_the_table_has_baseline_and_dcal_side_by_side_and_the_published_cost_bes
     ]  # fmt: skip
     assert market[1:5] == ["10 s", "–", "–", "60 min"]
     assert market[-1] == ""
-    assert "V100" not in show.table(told(published=frozenset()))
+    assert "V100" not in forecast_table.table(told(published=frozenset()))
 
 
 def test_totals_are_all_runs_times_the_seeds_in_hours_of_their_kind():
-    (line,) = show.totals(told())
+    (line,) = forecast_table.totals(told())
     assert line.startswith("9 runs (3 seeds): 13.5 GPU-hours (baseline 6, dcal 7.5); one after another")
     assert line.endswith("13 h 30 min")
-    (cores,) = show.totals(told("cpu", threads=2, seeds=1))
+    (cores,) = forecast_table.totals(told("cpu", threads=2, seeds=1))
     assert cores.startswith("3 runs (1 seed): 9 core-hours (baseline 4, dcal 5)")
-    nothing = show.Told(Machine("cuda", "a GPU"), {("cub", "deit_tiny"): {}}, 1, frozenset())
-    assert show.totals(nothing) == ["nothing can be forecast"]
+    nothing = forecast_table.Told(Machine("cuda", "a GPU"), {("cub", "deit_tiny"): {}}, 1, frozenset())
+    assert forecast_table.totals(nothing) == ["nothing can be forecast"]

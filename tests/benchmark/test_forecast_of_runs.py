@@ -7,18 +7,19 @@ import pytest
 from quick_runs import QUICK, StopAfter
 
 from benchmark import __main__ as command
-from benchmark.bench.measure import Measured, Meter
-from benchmark.config import load_profile, resolve
-from benchmark.device import prepare
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.config.tuning import parse
 from benchmark.errors import RunError
-from benchmark.forecast import Way, clock, measured_seconds, measuring, steps, store
-from benchmark.forecast.counts import counts_key
-from benchmark.forecast.estimate import from_stored
-from benchmark.grid import select
-from benchmark.records import folder_of, read_result
-from benchmark.run import Infrastructure, run_cell
-from benchmark.stop import Stopped
-from benchmark.tuning import parse
+from benchmark.records import forecasts
+from benchmark.records.estimate import from_stored
+from benchmark.records.heartbeat import Stopped
+from benchmark.records.run_folder import folder_of, read_result
+from benchmark.records.workload import counts_key
+from benchmark.timing import Way, clock, measured_seconds, measuring, rehearse
+from benchmark.timing.measure import Measured, Meter
+from benchmark.training.device import prepare
+from benchmark.training.run import Infrastructure, run_cell
 
 BASELINE, DCAL = select(["cub/deit_tiny"])
 SET = " ".join(f"{name}={value}" for name, value in QUICK.items())
@@ -38,11 +39,11 @@ def measured(monkeypatch):
         return Measured(meter.seconds, meter.memory_bytes(), result)
 
     monkeypatch.setattr(measuring, "measure", here)
-    monkeypatch.setattr(steps, "_go_first", lambda: None)
-    monkeypatch.setattr("benchmark.pool.usable_cores", lambda: 1)
+    monkeypatch.setattr(rehearse, "_go_first", lambda: None)
+    monkeypatch.setattr("benchmark.training.device.usable_cores", lambda: 1)
     for name, value in (("SECONDS", 0.0), ("LEAST", 2)):
         monkeypatch.setattr(clock, name, value)
-    monkeypatch.setattr("benchmark.forecast.reading.PICTURES", 60)
+    monkeypatch.setattr("benchmark.timing.reading.PICTURES", 60)
     return asked
 
 
@@ -69,7 +70,7 @@ def test_every_shape_is_measured_once_and_the_table_has_a_row_a_pair(forecast, m
     found = json.loads(path.read_text())
     assert [len(found[name]) for name in ("paces", "pictures", "rankings", "counts")] == [2, 2, 1, 2]
     for one in found["paces"].values():
-        pace = store.Pace(**one["found"])
+        pace = forecasts.Pace(**one["found"])
         assert pace.step_seconds > pace.batch_seconds > 0
         assert (pace.width, pace.precision) == (48, "float32")
         assert pace.memory_bytes > 0
@@ -134,8 +135,8 @@ def test_a_run_records_what_was_forecast_beside_what_it_took(forecast, places, c
     assert forecast(cells="cub/deit_tiny/dcal") == 0
     assert "done:" not in capsys.readouterr().out
     config = resolve(DCAL, 0, load_profile("mini"), QUICK)
-    where = store.Machine.of("cpu", prepare("cpu", "auto", 1).name, 1)
-    stored = store.read(store.path_of(places.runs, "mini", where))
+    where = forecasts.Machine.of("cpu", prepare("cpu", "auto", 1).name, 1)
+    stored = forecasts.read(forecasts.path_of(places.runs, "mini", where))
     said = from_stored(config, stored, stored.counted(counts_key(config)), workers=0)
     with pytest.raises(Stopped):
         run(places, stop=StopAfter(11))  # in the third epoch: what came before counts, too
@@ -158,8 +159,8 @@ def test_a_run_of_another_shape_records_no_forecast(forecast, places):
 
 def test_a_run_of_other_code_than_was_measured_records_no_forecast(forecast, places, monkeypatch):
     assert forecast(cells="cub/deit_tiny/dcal") == 0
-    now = store.measured_by()
-    monkeypatch.setattr(store, "measured_by", lambda: now | {"code": "another"})
+    now = forecasts.measured_by()
+    monkeypatch.setattr(forecasts, "measured_by", lambda: now | {"code": "another"})
     assert "forecast_seconds" not in run(places, QUICK | {"train.epochs": 1})["cost"]
 
 

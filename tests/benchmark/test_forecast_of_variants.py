@@ -1,11 +1,11 @@
 """A forecast of the ablations' cells: a row each, with the baseline beside, and all of them in the totals."""
 
-from benchmark.config import load_profile, resolve
-from benchmark.forecast import show
-from benchmark.forecast.estimate import Estimate
-from benchmark.forecast.shapes import shape_of
-from benchmark.forecast.store import Machine
-from benchmark.grid import select
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.records.estimate import Estimate
+from benchmark.records.forecasts import Machine
+from benchmark.records.shapes import shape_of
+from benchmark.timing import forecast_table
 
 OF = {
     "baseline": Estimate(10.0, 1.0, 3600.0, 2**30, "compute"),
@@ -18,11 +18,13 @@ PAIR = ("cub", "deit_tiny")
 
 def told(*methods, published=frozenset({PAIR})):
     of = {method: OF[method] for method in methods}
-    return show.Told(Machine("cuda", "a device", 0), {PAIR: of}, 1, published)
+    return forecast_table.Told(Machine("cuda", "a device", 0), {PAIR: of}, 1, published)
 
 
 def rows(one):
-    lines = [[part.strip() for part in line.split("|")[1:-1]] for line in show.table(one).splitlines()]
+    lines = [
+        [part.strip() for part in line.split("|")[1:-1]] for line in forecast_table.table(one).splitlines()
+    ]
     return {line[0]: line[1:] for line in lines[2:]}
 
 
@@ -47,7 +49,7 @@ def test_a_variant_alone_has_no_row_of_dcal_with_it():
 
 
 def test_totals_count_variants_together():
-    (line,) = show.totals(told(*OF))
+    (line,) = forecast_table.totals(told(*OF))
     assert line.startswith("4 runs (1 seed): 6.25 GPU-hours (baseline 1, dcal 2.5, variants 2.75)")
 
 

@@ -7,10 +7,11 @@ import sys
 import pytest
 
 from benchmark.errors import RunError
-from benchmark.forecast import measuring, store
-from benchmark.forecast.store import Forecast, Machine, Pace, Pictures, entry
-from benchmark.forecast.wants import Want
-from benchmark.provenance import ROOT
+from benchmark.records import forecasts
+from benchmark.records.forecasts import Forecast, Machine, Pace, Pictures, entry
+from benchmark.records.provenance import ROOT
+from benchmark.timing import measuring
+from benchmark.timing.forecast import Want
 
 CPU = Machine("cpu", "Some CPU @ 2 GHz", 2)
 BY = {"code": "c", "torch": "t", "timm": "i"}
@@ -22,12 +23,12 @@ def pace(seconds):
 
 def want(key="k", table="paces", data=""):
     kind = {"paces": Pace, "pictures": Pictures}[table]
-    return Want(table, key, "a shape", {}, kind, ("steps", "rehearse"), {"data": data})
+    return Want(table, key, "a shape", {}, kind, ("rehearse", "rehearse"), {"data": data})
 
 
 @pytest.fixture
 def path(tmp_path):
-    return store.path_of(tmp_path / "my runs", "mini", CPU)
+    return forecasts.path_of(tmp_path / "my runs", "mini", CPU)
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def measured(monkeypatch):
         return vars(pace(float(len(asked))))
 
     monkeypatch.setattr(measuring, "run", run)
-    monkeypatch.setattr(store, "measured_by", lambda: dict(BY))
+    monkeypatch.setattr(forecasts, "measured_by", lambda: dict(BY))
     return asked
 
 
@@ -53,14 +54,14 @@ def test_a_file_is_named_by_device_and_threads(path):
 
 
 def test_what_was_there_stays_and_what_is_new_joins_it(path):
-    store.add(path, CPU, paces={"a": entry(pace(1.0), {}, BY), "b": entry(pace(2.0), {}, BY)})
-    store.add(path, CPU, paces={"b": entry(pace(3.0), {}, BY)}, pictures={"p": {}})
-    found = store.read(path)
+    forecasts.add(path, CPU, paces={"a": entry(pace(1.0), {}, BY), "b": entry(pace(2.0), {}, BY)})
+    forecasts.add(path, CPU, paces={"b": entry(pace(3.0), {}, BY)}, pictures={"p": {}})
+    found = forecasts.read(path)
     assert found.machine == CPU
     assert {key: one["found"]["step_seconds"] for key, one in found.paces.items()} == {"a": 1.0, "b": 3.0}
     assert found.pictures == {"p": {}}
-    assert store.read_all(path.parents[2], "mini") == [found]
-    assert store.read_all(path.parents[2], "quick") == []
+    assert forecasts.read_all(path.parents[2], "mini") == [found]
+    assert forecasts.read_all(path.parents[2], "quick") == []
 
 
 @pytest.mark.parametrize(
@@ -69,9 +70,9 @@ def test_what_was_there_stays_and_what_is_new_joins_it(path):
 def test_a_damaged_file_is_set_aside_and_begun_anew(path, text):
     path.parent.mkdir(parents=True)
     path.write_text(text)
-    assert store.read(path) is None
-    store.add(path, CPU, paces={"a": entry(pace(1.0), {}, BY)})
-    assert list(store.read(path).paces) == ["a"]
+    assert forecasts.read(path) is None
+    forecasts.add(path, CPU, paces={"a": entry(pace(1.0), {}, BY)})
+    assert list(forecasts.read(path).paces) == ["a"]
     (aside,) = path.parent.glob("*.damaged-*")
     assert aside.read_text() == text
 
@@ -104,7 +105,7 @@ def test_only_what_is_lacking_is_measured_and_again_measures_all(path, measured)
 @pytest.mark.parametrize("changed", ["code", "torch", "timm"])
 def test_other_code_or_torch_is_measured_again(path, measured, monkeypatch, changed):
     measuring.complete(path, CPU, [want()], again=False)
-    monkeypatch.setattr(store, "measured_by", lambda: BY | {changed: "another"})
+    monkeypatch.setattr(forecasts, "measured_by", lambda: BY | {changed: "another"})
     forecast, _ = measuring.complete(path, CPU, [want()], again=False)
     assert len(measured) == 2
     assert forecast.paces["k"][changed] == "another"
@@ -163,10 +164,10 @@ def test_of_a_process_s_last_words_the_reason_is_told(said, reason):
 
 
 def test_a_process_that_fails_is_an_error_in_one_line():
-    with pytest.raises(RunError, match=r"^digest\(\) got multiple values for argument 'value'$"):
-        measuring.run("shapes", "digest", value=1)
+    with pytest.raises(RunError, match=r"^read\(\) got multiple values for argument 'meter'$"):
+        measuring.run("reading", "read", meter=1)
 
 
 def test_what_a_launch_reads_of_forecasts_never_loads_torch():
-    script = "import sys, slurm.limits, benchmark.forecast.verb; sys.exit('torch' in sys.modules)"
+    script = "import sys, slurm.limits, benchmark.commands.forecast; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0

@@ -2,8 +2,8 @@
 
 import pytest
 
+from benchmark.config.grid import TABLES, all_cells, select
 from benchmark.errors import SettingsError
-from benchmark.grid import TABLES, all_cells, select
 
 
 def test_the_grid_has_68_cells_in_three_tables():

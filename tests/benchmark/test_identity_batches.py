@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.partners import PartnerBatches
+from benchmark.config.world import Shares
+from benchmark.data.pair_sampler import PartnerBatches
 from benchmark.data.samplers import IdentityBatches
 from benchmark.errors import DataError
-from benchmark.world import Shares
 
 
 @st.composite

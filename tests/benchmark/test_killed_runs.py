@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.config import load_profile, parse_overrides, resolve
-from benchmark.grid import select
-from benchmark.records import folder_of
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, parse_overrides, resolve
+from benchmark.records.run_folder import folder_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CELL = select(["cub/deit_tiny/dcal"])[0]

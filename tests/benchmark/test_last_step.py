@@ -19,13 +19,15 @@ from small_runs import (
     state,
 )
 
-from benchmark import atomic, checkpoint, claim, leftovers, status, work
-from benchmark.data import sources
+from benchmark.config.places import MINI_WEIGHTS, Places
+from benchmark.data import locate
 from benchmark.errors import RunError
-from benchmark.finished import again
-from benchmark.places import MINI_WEIGHTS, Places
-from benchmark.records import read_result
-from benchmark.trained import load_trained
+from benchmark.inference import reevaluate
+from benchmark.inference.trained import load_trained
+from benchmark.records import lock, status
+from benchmark.records.run_folder import read_result
+from benchmark.training import attempt, checkpoint, leftovers
+from dcal import atomic as dcal_atomic
 
 RECORD = {
     "config.json", "provenance.json", "history.jsonl", "checkpoint.pt", "predictions.npz", "result.json", "log.txt",
@@ -54,16 +56,16 @@ def assert_whole(places, whole):
 def assert_evaluates(places, whole):
     """What `make evaluate` does."""
     model = load_trained(folder(places).path)
-    dataset = sources.load_for("cub", places.data, model.config.settings.data)
-    found = again.evaluate(model, dataset, again.compute_for(model, again.Machine()))
+    dataset = locate.load_for("cub", places.data, model.config.settings.data)
+    found = reevaluate.evaluate(model, dataset, reevaluate.compute_for(model, reevaluate.Machine()))
     assert found.digests == read_result(folder(whole))[0]["outputs_sha256"]
 
 
 # In their order; each death finds what those before it left.
 POINTS = [
     (checkpoint, "_keep_previous", True),  # the slim checkpoint is written and has no name yet
-    (work, "write_result", False),
-    (work, "write_result", True),
+    (attempt, "write_result", False),
+    (attempt, "write_result", True),
     (leftovers, "remove", True),
 ]
 
@@ -131,7 +133,7 @@ def test_what_cannot_be_removed_is_no_failure_of_a_finished_run(whole, tmp_path,
 def test_what_another_process_works_at_is_not_tidied(whole, tmp_path):
     places = copied(whole, tmp_path / "runs")
     folder(places).previous_checkpoint.write_bytes(b"state of training")
-    held = claim.acquire(folder(places).path)
+    held = lock.acquire(folder(places).path)
     leftovers.tidy_done([status.view(CONFIG, places, None)])
     assert folder(places).previous_checkpoint.exists()
     held.release()
@@ -142,11 +144,11 @@ def refuse(monkeypatch, *written):
     real = open
 
     def opened(path, mode="r", **named):
-        if "w" in mode and Path(path).name.removeprefix(".").startswith(written):
+        if "x" in mode and Path(path).name.removeprefix(".").startswith(written):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(path, mode, **named)
 
-    monkeypatch.setattr(atomic, "open", opened, raising=False)
+    monkeypatch.setattr(dcal_atomic, "open", opened, raising=False)
 
 
 def test_a_full_disk_at_the_end_is_a_failed_run_that_the_same_command_finishes(
@@ -158,7 +160,7 @@ def test_a_full_disk_at_the_end_is_a_failed_run_that_the_same_command_finishes(
         refuse(full, "result", "outcome", "heartbeat")
         with pytest.raises(RunError, match="disk full"):
             run_once(places)
-    assert claim.holder(folder(places).path) is None
+    assert lock.holder(folder(places).path) is None
     found, reason = state(places)
     assert found == "failed"
     assert "disk full" in reason

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import claim, exit_codes, pool
 from benchmark.__main__ import _report
+from benchmark.commands import exit_codes
+from benchmark.commands import launch as pool
+from benchmark.commands.live_view import LiveView
+from benchmark.config.grid import select
 from benchmark.errors import RunError
-from benchmark.grid import select
-from benchmark.records import RunFolder
-from benchmark.status import RunView
-from benchmark.view import LiveView
+from benchmark.records import lock
+from benchmark.records.run_folder import RunFolder
+from benchmark.records.status import RunView
 
 CELLS = select(["cub/*/*"], "table1")
 
@@ -105,14 +107,14 @@ def test_what_was_handed_to_a_cluster_is_left_to_it_and_told(views, capsys):
 
 
 def test_a_run_of_another_launcher_is_waited_for(views):
-    held = claim.acquire(views[0].folder.path)
+    held = lock.acquire(views[0].folder.path)
     threading.Timer(1.5, held.release).start()
     script = (
         "import sys, pathlib\n"
-        "from benchmark import claim\n"
+        "from benchmark.records import lock\n"
         "try:\n"
-        "    claim.acquire(pathlib.Path(sys.argv[1]))\n"
-        f"except claim.Busy:\n    sys.exit({exit_codes.BUSY})\n"
+        "    lock.acquire(pathlib.Path(sys.argv[1]))\n"
+        f"except lock.Busy:\n    sys.exit({exit_codes.BUSY})\n"
         "(pathlib.Path(sys.argv[1]) / 'ran').touch()\n"
     )
     summary, shown = launch(views[:2], script)
@@ -124,7 +126,7 @@ def test_a_run_of_another_launcher_is_waited_for(views):
 @pytest.mark.parametrize("seen_at_start", [True, False])
 def test_what_another_launcher_has_finished_is_not_started(views, seen_at_start):
     """Whether it was at work from the start, or was faster to claim the run."""
-    held = claim.acquire(views[0].folder.path)
+    held = lock.acquire(views[0].folder.path)
     threading.Timer(1.5, held.release).start()
     script = MARK + f"sys.exit({exit_codes.BUSY})"
     given = [replace(views[0], state="running" if seen_at_start else "missing")]
@@ -176,8 +178,8 @@ def test_a_launcher_that_is_killed_takes_its_runs_along(tmp_path):
     """The run notices that its parent is gone; here the parent is a shell that is killed."""
     child = (
         "import sys, pathlib, os, time\n"
-        "from benchmark.stop import Heartbeat, StopRequest\n"
-        "from benchmark.records import RunFolder\n"
+        "from benchmark.records.heartbeat import Heartbeat, StopRequest\n"
+        "from benchmark.records.run_folder import RunFolder\n"
         "stop = StopRequest(); folder = RunFolder(pathlib.Path(sys.argv[1]))\n"
         "with Heartbeat(folder, stop, dict, int(sys.argv[2])):\n"
         "    (folder.path / 'up').touch()\n"

@@ -35,9 +35,9 @@ def run_make(folder, *arguments, **environment):
 def folder(tmp_path_factory):
     """The Makefile in a folder whose interpreter prints its arguments, a line each."""
     folder = tmp_path_factory.mktemp("make") / "it's here"
-    for name in (".venv/bin", "benchmark"):
+    for name in (".venv/bin", "benchmark/commands"):
         (folder / name).mkdir(parents=True)
-    for name in ("Makefile", "benchmark/variables.mk"):
+    for name in ("Makefile", "benchmark/commands/variables.mk"):
         shutil.copy(ROOT / name, folder / name)
     for name in ("requirements.lock", "tests/optional.lock", ".venv/.installed", ".venv/.optional"):
         (folder / name).parent.mkdir(exist_ok=True)

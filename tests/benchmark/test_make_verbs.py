@@ -156,7 +156,7 @@ comparable = false
 def test_one_torn_picture_fails_its_run_the_other_goes_on_and_the_exit_status_says_so(
     checkout, mini_pictures
 ):
-    (checkout / "benchmark/recipes/own.toml").write_text(OWN_PROFILE)
+    (checkout / "benchmark/config/recipes/own.toml").write_text(OWN_PROFILE)
     shutil.copytree(mini_pictures, checkout / "r/mini/data")
     assert make(checkout, "mini-data", "RUNS=r").returncode == 0  # writes what is missing: nothing
     torn = sorted((checkout / "r/mini/data/CUB_200_2011/images").glob("*/*.jpg"))[0]

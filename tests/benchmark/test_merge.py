@@ -7,13 +7,14 @@ import json
 import pytest
 from result_example import RESULT
 
-from benchmark import config, merge
+from benchmark.config import resolve
+from benchmark.config.grid import select
 from benchmark.errors import SettingsError
-from benchmark.grid import select
-from benchmark.records import folder_of
+from benchmark.records import merge
+from benchmark.records.run_folder import folder_of
 
 CELL = "cub/deit_tiny/dcal"
-ASKED = config.resolve(select([CELL])[0], 0, config.load_profile("quick"), {})
+ASKED = resolve.resolve(select([CELL])[0], 0, resolve.load_profile("quick"), {})
 MONDAY, TUESDAY = "2026-03-02T10:00:00+00:00", "2026-03-03T10:00:00+00:00"
 
 

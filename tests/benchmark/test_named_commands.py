@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmark.grid import select
-from reports.page import commands
-from reports.page.material import Asked
+from benchmark.config.grid import select
+from reports.page import commands_to_run as commands
+from reports.page.inputs import Asked
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("benchmark", "dcal", "tables", "slurm", "reports")

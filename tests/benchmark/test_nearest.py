@@ -5,7 +5,7 @@ import pytest
 import torch
 from ranking_cases import items
 
-from benchmark.nearest import nearest
+from benchmark.evaluation.nearest import nearest
 
 
 def literal(distances, identity, camera, identities, cameras, count):

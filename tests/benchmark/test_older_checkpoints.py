@@ -8,11 +8,11 @@ import pytest
 import torch
 from quick_runs import QUICK, StopAfter
 
-from benchmark.grid import select
-from benchmark.records import RunFolder
-from benchmark.run import Infrastructure, run_cell
-from benchmark.stop import Stopped
-from benchmark.tuning import parse
+from benchmark.config.grid import select
+from benchmark.config.tuning import parse
+from benchmark.records.heartbeat import Stopped
+from benchmark.records.run_folder import RunFolder
+from benchmark.training.run import Infrastructure, run_cell
 
 BASELINE, _ = select(["cub/deit_tiny"])
 

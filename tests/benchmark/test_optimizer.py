@@ -8,18 +8,19 @@ import pytest
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
-from benchmark import config, optim
-from benchmark.grid import select
+from benchmark.config import resolve
+from benchmark.config.grid import select
+from benchmark.training import optim
+from dcal.backbones.vit import PlainViT
 from dcal.losses import UncertaintyWeighting
 from dcal.model import DCAL
-from dcal.plain_vit import PlainViT
 from dcal.settings import GLCASettings, PWCASettings
 
 
 @pytest.fixture
 def train():
     cell = select(["cub/deit_tiny/dcal"])[0]
-    return config.resolve(cell, 0, config.load_profile("paper"), {}).settings.train
+    return resolve.resolve(cell, 0, resolve.load_profile("paper"), {}).settings.train
 
 
 @pytest.fixture

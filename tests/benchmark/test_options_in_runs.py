@@ -5,7 +5,7 @@ import torch
 from rank_processes import ALONE, Job, beside, folder, run_cell, weights
 
 from benchmark.errors import DataError
-from benchmark.stop import Stopped
+from benchmark.records.heartbeat import Stopped
 
 DCAL = "cub/deit_tiny/dcal"
 # 40 pictures in two steps. Stochastic depth draws beside everything else.
@@ -17,7 +17,7 @@ PWCA_ALONE = {**SHORT, "model.glca_blocks": 0}
 @pytest.fixture(scope="module")
 def selections(tmp_path_factory, mini_pictures):
     """Runs of GLCA alone that differ in nothing but which local queries they select."""
-    from benchmark.places import MINI_WEIGHTS, Places
+    from benchmark.config.places import MINI_WEIGHTS, Places
 
     places = Places(tmp_path_factory.mktemp("runs"), mini_pictures, MINI_WEIGHTS, generated=True)
     sgd = {

@@ -13,15 +13,16 @@ from result_example import RESULT
 from test_batches_and_accuracy import NAMED, Indexed, Scripted
 from torch.nn.functional import normalize
 
-from benchmark import records, run, status
+from benchmark.config.grid import select
 from benchmark.data.loader import Batch
-from benchmark.evaluate import predict
-from benchmark.grid import select
-from benchmark.retrieve import retrieve
+from benchmark.evaluation.classification import predict
+from benchmark.evaluation.retrieval import retrieve
+from benchmark.records import run_folder, status
+from benchmark.training import run
 from dcal.heads import Branch
 from dcal.model import Outputs
-from tables.selection import identities
-from tables.selection_table import sentences
+from tables.ablations.selection import identities
+from tables.ablations.selection_table import sentences
 
 CUB = "cub/deit_tiny/"
 
@@ -108,11 +109,11 @@ def test_a_retrieval_s_digests_are_of_the_features_that_are_ranked():
 
 def test_a_record_made_before_digests_is_valid_and_one_with_other_digests_is_not():
     assert "outputs_sha256" not in RESULT
-    assert records.result_problem(RESULT) == ""
+    assert run_folder.result_problem(RESULT) == ""
     made = copy.deepcopy(RESULT) | {"outputs_sha256": {"sa": "1" * 64, "glca": "2" * 64}}
-    assert records.result_problem(made) == ""
+    assert run_folder.result_problem(made) == ""
     made["outputs_sha256"]["glca"] = 3
-    assert records.result_problem(made) == "outputs_sha256.glca is int, expected str"
+    assert run_folder.result_problem(made) == "outputs_sha256.glca is int, expected str"
 
 
 def test_rollout_and_random_selection_end_in_the_same_run_and_another_r_differs_by_rounding(places):

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from benchmark import counting, overhead
 from benchmark.__main__ import main
+from benchmark.records import glca_cost
+from benchmark.timing import counting, glca_overhead
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +28,13 @@ def path(written, tmp_path):
 def counted(monkeypatch):
     """Calls of the counting, which takes seconds."""
     calls = []
-    cost = overhead.GLCACost(100, 9, 1000, 20, 100)
+    cost = glca_cost.GLCACost(100, 9, 1000, 20, 100)
     monkeypatch.setattr(counting, "glca_cost", lambda *of, **options: calls.append((of, options)) or cost)
     return calls
 
 
 def test_it_holds_the_published_models_at_the_papers_sizes(written):
-    found = overhead.read(written)
+    found = glca_cost.read(written)
     rounded = {
         pair: (round(cost.parameters_percent), round(cost.multiply_adds_percent))
         for pair, cost in found.costs.items()
@@ -54,7 +55,7 @@ def test_it_is_what_the_layers_sizes_give(written, pair, patches, queries, width
     )  # q, k, v, out and the MLP's 4 + 4; scores and sum
     glca = (10 * (queries + 1) + 2 * tokens) * square + 2 * (queries + 1) * tokens * width
     block_parameters, norm = 12 * square + 13 * width, 2 * width
-    assert overhead.read(written).costs[pair] == overhead.GLCACost(
+    assert glca_cost.read(written).costs[pair] == glca_cost.GLCACost(
         parameters=12 * block_parameters + norm + (768 + 1 + tokens + 1) * width + head + classes,
         added_parameters=block_parameters + norm + head + classes,
         multiply_adds=12 * block + patches * 768 * width + head,
@@ -64,13 +65,13 @@ def test_it_is_what_the_layers_sizes_give(written, pair, patches, queries, width
 
 
 def test_it_says_which_code_and_versions_counted(written):
-    made = overhead.read(written).made
+    made = glca_cost.read(written).made
     assert {"commit", "dirty", "versions", "started", "code", "torch", "timm"} <= made.keys()
 
 
 def test_what_is_asked_for_is_the_papers_recipe(path, counted):
     path.unlink()
-    overhead.complete(path)
+    glca_overhead.complete(path)
     (cub, cub_options), (veri, veri_options) = counted
     assert cub[:3] == ("deit_tiny_patch16_224.fb_in1k", 200, (448, 448))
     assert veri[:3] == ("vit_base_patch16_224.orig_in21k", 576, (256, 256))
@@ -80,7 +81,7 @@ def test_what_is_asked_for_is_the_papers_recipe(path, counted):
 
 def test_what_this_code_counted_is_not_counted_again(path, counted):
     before = path.read_bytes()
-    overhead.complete(path)
+    glca_overhead.complete(path)
     assert not counted
     assert path.read_bytes() == before
 
@@ -90,7 +91,7 @@ def test_what_other_code_or_versions_counted_is(path, counted, name):
     content = json.loads(path.read_text())
     content["made"][name] = "another"
     path.write_text(json.dumps(content))
-    assert overhead.complete(path).costs["cub", "deit_tiny"].added_parameters == 9
+    assert glca_overhead.complete(path).costs["cub", "deit_tiny"].added_parameters == 9
     assert len(counted) == 2
 
 
@@ -108,16 +109,16 @@ def test_a_file_of_another_form_is_none(path, damage):
     content = json.loads(path.read_text())
     damage(content)
     path.write_text(json.dumps(content))
-    assert overhead.read(path) is None
+    assert glca_cost.read(path) is None
 
 
 def test_a_torn_file_is_counted_anew(path, counted):
     path.write_text(path.read_text()[:50])
-    assert overhead.complete(path) == overhead.read(path)
+    assert glca_overhead.complete(path) == glca_cost.read(path)
     assert len(counted) == 2
 
 
 def test_the_text_has_published_and_counted_side_by_side(written):
-    first, second = overhead.text(overhead.read(written)).splitlines()
+    first, second = glca_overhead.text(glca_cost.read(written)).splitlines()
     assert first.startswith("GLCA, cub/deit_tiny at 448×448: parameters +8.52 % (paper 9 %)")
     assert "multiply-adds +3.40 % (paper 3 %)" in second

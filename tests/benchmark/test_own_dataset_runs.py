@@ -7,9 +7,9 @@ import pytest
 from own_folders import write_class_picture, write_people
 
 from benchmark.__main__ import main
-from benchmark.data.registry import DATASETS
-from benchmark.records import RunFolder, read_result
-from benchmark.trained import load_trained
+from benchmark.config.datasets import DATASETS
+from benchmark.inference.trained import load_trained
+from benchmark.records.run_folder import RunFolder, read_result
 
 COLOURS = {"#1 Ä .b": (230, 20, 20), "0.5 zwölf": (20, 230, 20), "-x" + "y" * 150: (20, 20, 230)}
 # Suffix, mode and EXIF orientation of each picture of a class.

@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 from scipy.stats import chisquare
 
-from benchmark.config import load_profile, resolve
-from benchmark.data.partners import ClassPartners, PartnerBatches, partner_batches, require_other_classes
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.data.pair_sampler import ClassPartners, PartnerBatches, partner_batches, require_other_classes
 from benchmark.data.samplers import IdentityBatches, ShuffledBatches
 from benchmark.errors import DataError, SettingsError
-from benchmark.grid import select
 from dcal.settings import PWCASettings
 
 LABELS = [2, 0, 1, 0, 2, 0, 1, 2, 2]  # classes of 3, 2 and 4, in no order

@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from benchmark import view
-from benchmark.grid import select
-from benchmark.progress import Progress
-from benchmark.progress_text import rows, shortened
-from benchmark.records import RunFolder
-from benchmark.status import RunView
-from benchmark.view import LiveView
+from benchmark.commands import live_view
+from benchmark.commands.live_view import LiveView
+from benchmark.config.grid import select
+from benchmark.records.progress import Progress
+from benchmark.records.progress_text import rows, shortened
+from benchmark.records.run_folder import RunFolder
+from benchmark.records.status import RunView
 
 HALF_WAY = Progress(epoch=8, epochs=16, step=0, steps=22, seconds=600.0, silent_seconds=0.0)
 BEGUN = Progress(epoch=0, epochs=16, step=0, steps=22, seconds=20.0, silent_seconds=0.0)
@@ -98,7 +98,7 @@ def test_without_a_terminal_a_line_a_minute_says_how_far_everything_is(running, 
     show.refresh([running], 1, [])
     assert out.getvalue() == before  # a minute has not passed
     now = time.monotonic()
-    monkeypatch.setattr(view.time, "monotonic", lambda: now + 61)
+    monkeypatch.setattr(live_view.time, "monotonic", lambda: now + 61)
     show.refresh([running], 1, [])
     show.refresh([running], 1, [])
     (line,) = out.getvalue().removeprefix(before).splitlines()
@@ -120,7 +120,7 @@ def test_the_live_block_fits_the_terminal_that_it_is_written_to(running, monkeyp
         def fileno(self):
             return 7
 
-    monkeypatch.setattr(view.os, "get_terminal_size", lambda _: os.terminal_size((columns, 24)))
+    monkeypatch.setattr(live_view.os, "get_terminal_size", lambda _: os.terminal_size((columns, 24)))
     show = LiveView(Terminal())
     show.start([running, running])
     show.ended(running, "torn", 1.0)

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from benchmark import provenance
-from tables import records_view
+from benchmark.records import provenance
+from tables import records
 
 
 @pytest.fixture(autouse=True)
@@ -25,8 +25,8 @@ def git(folder, *arguments):
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     folder = tmp_path / "checkout"
-    (folder / "benchmark").mkdir(parents=True)
-    (folder / "benchmark" / "provenance.py").write_text("1\n")
+    (folder / "benchmark/records").mkdir(parents=True)
+    (folder / "benchmark/records/provenance.py").write_text("1\n")
     git(folder, "init", "-q")
     git(folder, "add", ".")
     git(folder, "commit", "-qm", "one")
@@ -48,7 +48,7 @@ def give_away(folder, monkeypatch):
 def test_another_users_checkout_is_asked(checkout, monkeypatch, caplog):
     give_away(checkout, monkeypatch)
     assert provenance.commit() == (git(checkout, "rev-parse", "HEAD"), False)
-    (checkout / "benchmark" / "provenance.py").write_text("2\n")
+    (checkout / "benchmark/records/provenance.py").write_text("2\n")
     found = provenance.code()
     assert found["dirty"] is True
     assert len(found["changes"]) == 16
@@ -65,8 +65,8 @@ def test_no_checkout_is_unknown_and_said_once(checkout, monkeypatch, caplog):
 
 def test_a_copy_inside_another_checkout_has_none_of_its_commits(checkout, monkeypatch, caplog):
     copied = checkout / "unpacked"
-    (copied / "benchmark").mkdir(parents=True)
-    (copied / "benchmark" / "provenance.py").write_text("1\n")
+    (copied / "benchmark/records").mkdir(parents=True)
+    (copied / "benchmark/records/provenance.py").write_text("1\n")
     monkeypatch.setattr(provenance, "ROOT", copied)
     assert provenance.commit() == ("unknown", None)
     assert "belongs to no git checkout" in caplog.text
@@ -118,4 +118,4 @@ def test_what_one_side_does_not_know_is_no_difference():
 )
 def test_tables_and_pages_show_what_is_known(recorded, shown):
     run = type("Run", (), {"result": {"provenance": recorded}})
-    assert records_view.commit(run, digits=10) == shown
+    assert records.commit(run, digits=10) == shown

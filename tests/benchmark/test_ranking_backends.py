@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import ranking, ranks
 from benchmark.errors import DataError
-from benchmark.ranking import Items, rank_distances, rank_features
+from benchmark.evaluation import rank_counts, ranking
+from benchmark.evaluation.ranking import Items, rank_distances, rank_features
 
 SMOOTH = None  # values without ties
 TIED = [-0.0, 0.0, 1.0, 2.0]
@@ -23,7 +23,7 @@ def draw_items(rng, count, identities=3, cameras=2):
 
 
 def in_passes(distances, found):
-    return [ranks.count_in_passes(row, *one) for row, one in zip(distances, found, strict=True)]
+    return [rank_counts.count_in_passes(row, *one) for row, one in zip(distances, found, strict=True)]
 
 
 def assert_same(one, other):
@@ -45,7 +45,7 @@ def test_search_and_passes_find_the_same_ranks_and_ties(values, dtype):
                 0, rng.integers(1, 5), size=gallery
             )  # right, removed, wrong; some kinds missing
             found.append((np.flatnonzero(kind == 0), np.flatnonzero(kind == 1)))
-        searched = ranks.count_by_search(torch.from_numpy(distances), found)
+        searched = rank_counts.count_by_search(torch.from_numpy(distances), found)
         assert_same(in_passes(distances, found), searched)
 
 
@@ -58,16 +58,16 @@ def test_queries_with_many_and_with_few_right_items_go_together(monkeypatch):
     assert not usual.valid.all()
     sizes = [right.size for right, _ in map(ranking._Candidates(queries, gallery).of, range(30))]
     for few in (-1, int(np.median(sizes))):  # all are searched; one half is
-        monkeypatch.setattr(ranks, "FEW", few)
+        monkeypatch.setattr(rank_counts, "FEW", few)
         for name in ("ap", "first_hit", "ties"):
             other = getattr(rank_distances([distances], queries, gallery), name)
             np.testing.assert_array_equal(other, getattr(usual, name))
 
 
-@pytest.mark.parametrize("few", [ranks.FEW, -1], ids=["passes", "search"])
+@pytest.mark.parametrize("few", [rank_counts.FEW, -1], ids=["passes", "search"])
 def test_memory_and_blocks_do_not_change_the_result(monkeypatch, few):
     """Features of ±½ in four places: every product is exact, however it is computed, and many are equal."""
-    monkeypatch.setattr(ranks, "FEW", few)
+    monkeypatch.setattr(rank_counts, "FEW", few)
     rng = np.random.default_rng(2)
     features = np.zeros((75, 8), np.float32)
     for row in features:

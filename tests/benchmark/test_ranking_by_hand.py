@@ -5,7 +5,7 @@ import pytest
 import torch
 from ranking_cases import Case, one_query_case
 
-from benchmark.ranking import Ranking
+from benchmark.evaluation.ranking import Ranking
 
 
 def test_right_items_at_ranks_1_3_4_of_5():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from ranking_cases import MEMORY, assert_as_in_the_textbook, feature_case, items
 
-from benchmark.ranking import Ranking, rank_features
+from benchmark.evaluation.ranking import Ranking, rank_features
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ranking_cases import Case, assert_as_in_the_textbook, assert_same
 
-from benchmark.ranking import Ranking
+from benchmark.evaluation.ranking import Ranking
 
 
 @st.composite

@@ -7,7 +7,7 @@ import torch
 from ranking_cases import MEMORY, REFUSED, items, one_query_case
 
 from benchmark.errors import DataError
-from benchmark.ranking import rank_distances, rank_features
+from benchmark.evaluation.ranking import rank_distances, rank_features
 
 TWO, THREE = ([1, 2], [1, 2]), ([1, 2, 3], [2, 2, 2])
 

@@ -8,7 +8,7 @@ import textbook
 import torch
 from ranking_cases import REGIMES, Case, Regime, assert_as_in_the_textbook, assert_same, draw, items
 
-from benchmark.ranking import rank_distances
+from benchmark.evaluation.ranking import rank_distances
 
 # ---- the textbook itself ------------------------------------------------------------------------------------
 

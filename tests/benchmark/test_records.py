@@ -6,24 +6,24 @@ import json
 import pytest
 from result_example import REID_RESULT, RESULT
 
-from benchmark import records
 from benchmark.errors import RunError
+from benchmark.records import run_folder
 
 
 @pytest.fixture
 def folder(tmp_path):
-    made = records.RunFolder(tmp_path / "mini" / RESULT["run"])
+    made = run_folder.RunFolder(tmp_path / "mini" / RESULT["run"])
     made.make()
     return made
 
 
 def test_a_valid_result_is_read_back(folder):
-    records.write_result(folder, RESULT)
-    assert records.read_result(folder) == (RESULT, "")
+    run_folder.write_result(folder, RESULT)
+    assert run_folder.read_result(folder) == (RESULT, "")
 
 
 def test_no_result_is_not_damage(folder):
-    assert records.read_result(folder) == (None, "")
+    assert run_folder.read_result(folder) == (None, "")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_no_result_is_not_damage(folder):
 )
 def test_a_torn_result_is_never_trusted(folder, content, problem):
     folder.result.write_text(content)
-    result, damage = records.read_result(folder)
+    result, damage = run_folder.read_result(folder)
     assert result is None
     assert problem in damage
 
@@ -88,7 +88,7 @@ def test_a_result_that_breaks_the_schema_is_never_trusted(folder, change, proble
     broken = copy.deepcopy(RESULT)
     change(broken)
     folder.result.write_text(json.dumps(broken))
-    result, damage = records.read_result(folder)
+    result, damage = run_folder.read_result(folder)
     assert result is None
     assert problem in damage
 
@@ -106,23 +106,23 @@ def test_a_result_that_breaks_the_schema_is_never_trusted(folder, change, proble
     ],
 )
 def test_a_retrieval_result_that_breaks_its_schema_is_never_trusted(change, problem):
-    assert records.result_problem(REID_RESULT) == ""
+    assert run_folder.result_problem(REID_RESULT) == ""
     broken = copy.deepcopy(REID_RESULT)
     change(broken)
-    assert problem in records.result_problem(broken)
+    assert problem in run_folder.result_problem(broken)
 
 
 def test_an_invalid_result_is_not_written(folder):
     broken = copy.deepcopy(RESULT)
     del broken["config_hash"]
     with pytest.raises(RunError, match="config_hash is missing"):
-        records.write_result(folder, broken)
+        run_folder.write_result(folder, broken)
     assert not folder.result.exists()
 
 
 def test_setting_aside_loses_nothing(folder):
     folder.result.write_text("one")
-    first = records.set_aside(folder.result, "damaged")
+    first = run_folder.set_aside(folder.result, "damaged")
     folder.result.write_text("two")
-    second = records.set_aside(folder.result, "damaged")
+    second = run_folder.set_aside(folder.result, "damaged")
     assert (first.read_text(), second.read_text()) == ("one", "two")

@@ -6,13 +6,14 @@ import pytest
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
-from benchmark import config, optim
-from benchmark.grid import select
-from benchmark.tasks import TASKS
+from benchmark.config import resolve
+from benchmark.config.grid import select
+from benchmark.training import optim
+from benchmark.training.tasks import TASKS
+from dcal.backbones.vit import PlainViT
 from dcal.heads import Branch
 from dcal.losses import UncertaintyWeighting
 from dcal.model import DCAL
-from dcal.plain_vit import PlainViT
 from dcal.settings import GLCASettings, PWCASettings
 
 STEPS = [190] * 120
@@ -21,7 +22,7 @@ STEPS = [190] * 120
 @pytest.fixture
 def train():
     cell = select(["market/deit_tiny/dcal"])[0]
-    return config.resolve(cell, 0, config.load_profile("paper"), {}).settings.train
+    return resolve.resolve(cell, 0, resolve.load_profile("paper"), {}).settings.train
 
 
 @pytest.fixture

@@ -10,15 +10,15 @@ import torch
 from quick_runs import StopAfter
 
 import dcal
-from benchmark import checkpoint, run
-from benchmark.config import load_profile, resolve
-from benchmark.data import sources
+from benchmark.config.grid import select
+from benchmark.config.places import MINI_WEIGHTS, Places
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.data import locate
 from benchmark.data.images import read_image
 from benchmark.errors import DataError
-from benchmark.grid import select
-from benchmark.places import MINI_WEIGHTS, Places
-from benchmark.records import folder_of, read_result
-from benchmark.stop import Stopped
+from benchmark.records.heartbeat import Stopped
+from benchmark.records.run_folder import folder_of, read_result
+from benchmark.training import checkpoint, run
 
 QUICK = {"train.epochs": 2, "train.warmup_epochs": 0, "train.batch_size": 16, "evaluate.every": 1}
 # The paper's optimizer and groups; the mini recipe has AdamW.
@@ -73,11 +73,11 @@ def literal_features(model, root, split, size):
 
 
 def test_the_recorded_numbers_are_the_textbooks_on_the_final_weights(finished):
-    import benchmark.mini.backbones  # noqa: F401 - registers them with timm
+    import benchmark.data.mini.backbones  # noqa: F401 - registers them with timm
 
     places, result = finished
     settings = resolve(DCAL, 0, load_profile("mini"), QUICK).settings
-    dataset = sources.load_reid("market", places.data)
+    dataset = locate.load_reid("market", places.data)
     model = dcal.build(
         result["weights"]["tag"], 32, image_size=settings.data.crop, weights=places.weights, head="bnneck",
         glca=settings.model.glca(), pwca=settings.model.pwca(),
@@ -117,7 +117,7 @@ def test_the_recorded_numbers_are_the_textbooks_on_the_final_weights(finished):
 
 def test_the_record_states_data_protocol_and_what_was_left_out(finished):
     places, result = finished
-    dataset = sources.load_reid("market", places.data)
+    dataset = locate.load_reid("market", places.data)
     assert read_result(folder(places)) == (result, "")
     assert result["data"]["coverage"] == "generated"
     assert result["data"]["protocol"].startswith(
@@ -173,8 +173,8 @@ def test_half_precision_keeps_the_triplet_and_the_ranking_in_float32(places):
 
 def test_running_statistics_of_the_neck_are_those_of_the_self_attention_branch_alone(places):
     """One step from given weights: the neck's running mean moved by SA's batch mean and by nothing else."""
-    import benchmark.mini.backbones  # noqa: F401 - registers them with timm
-    from benchmark.tasks import TASKS
+    import benchmark.data.mini.backbones  # noqa: F401 - registers them with timm
+    from benchmark.training.tasks import TASKS
 
     torch.manual_seed(0)
     model = dcal.build(

@@ -7,15 +7,16 @@ import pytest
 import torch
 from quick_runs import QUICK, StopAfter
 
-from benchmark import checkpoint, claim, run, work
 from benchmark.atomic import file_sha256
-from benchmark.config import load_profile, resolve
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError
-from benchmark.evaluate import Predictions, predict
-from benchmark.grid import select
-from benchmark.models import build_model
-from benchmark.records import folder_of, read_result
-from benchmark.stop import Stopped
+from benchmark.evaluation.classification import Predictions, predict
+from benchmark.records import lock
+from benchmark.records.heartbeat import Stopped
+from benchmark.records.run_folder import folder_of, read_result
+from benchmark.training import attempt, checkpoint, run
+from benchmark.training.models import build_model
 
 DCAL, BASELINE = (select([f"cub/deit_tiny/{method}"])[0] for method in ("dcal", "baseline"))
 
@@ -91,7 +92,7 @@ def test_the_baseline_has_one_branch_and_no_uncertainty_weights(places):
 
 def test_a_finished_run_is_not_trained_again(places, monkeypatch):
     first = run_cell(places)
-    monkeypatch.setattr(work, "Trainer", None)  # would fail if it were used
+    monkeypatch.setattr(attempt, "Trainer", None)  # would fail if it were used
     assert run_cell(places) == first
 
 
@@ -224,8 +225,8 @@ def test_preempted_in_the_final_evaluation_repeats_it(places, monkeypatch):
 def test_a_held_run_is_not_started_twice(places):
     files = folder(places)
     files.make()
-    held = claim.acquire(files.path)
-    with pytest.raises(claim.Busy, match="being worked on"):
+    held = lock.acquire(files.path)
+    with pytest.raises(lock.Busy, match="being worked on"):
         run_cell(places)
     held.release()
 
@@ -237,7 +238,7 @@ def test_worker_processes_do_not_change_the_numbers(places, tmp_path):
 
 
 def test_accuracy_does_not_depend_on_the_batch_size_of_evaluation(places):
-    from benchmark.data import sources
+    from benchmark.data import locate
     from benchmark.data.loader import TestLoader, normalise
 
     result = run_cell(places)
@@ -245,7 +246,7 @@ def test_accuracy_does_not_depend_on_the_batch_size_of_evaluation(places):
     config = resolve(DCAL, 0, load_profile("mini"), QUICK)
     model = build_model(config, 3, weights=places.weights)
     model.load_state_dict(checkpoint.newest(files, result["config_hash"])["model"])
-    dataset = sources.load("cub", places.data, 3)
+    dataset = locate.load("cub", places.data, 3)
     prepare = normalise(model, torch.device("cpu"))
     for size in (1, 7, 60, 1000):
         tests = TestLoader(dataset, config.settings.data, size, workers=0)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.exit_codes import REFUSED, STOPPED
-from benchmark.records import read_json
-from benchmark.run_process import start_process
+from benchmark.commands.exit_codes import REFUSED, STOPPED
+from benchmark.commands.run_process import start_process
+from benchmark.records.run_folder import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = [sys.executable, "-m", "benchmark"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.commands.options import add_common, folders, one_folder
 from benchmark.errors import SettingsError
-from benchmark.options import add_common, folders, one_folder
 
 
 @pytest.fixture

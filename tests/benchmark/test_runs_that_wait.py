@@ -10,13 +10,13 @@ import signal
 
 import pytest
 
-from benchmark import run, train
+from benchmark.config.grid import select
+from benchmark.config.places import MINI_WEIGHTS, Places
 from benchmark.data import decoding, shared_memory
 from benchmark.errors import RunError
-from benchmark.grid import select
-from benchmark.places import MINI_WEIGHTS, Places
-from benchmark.records import RunFolder
-from benchmark.stop import Stopped, StopRequest
+from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.records.run_folder import RunFolder
+from benchmark.training import run, trainer
 from tests.benchmark.quick_runs import QUICK
 
 BASELINE = select(["cub/deit_tiny/baseline"])[0]
@@ -54,7 +54,7 @@ def signals_after(count, number, sent):
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "next_batch", next_batch)
+        patch.setattr(trainer, "next_batch", next_batch)
         yield
 
 

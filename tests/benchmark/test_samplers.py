@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.data.partners import PartnerBatches
+from benchmark.data.pair_sampler import PartnerBatches
 from benchmark.data.samplers import ShuffledBatches
 from benchmark.errors import DataError
 

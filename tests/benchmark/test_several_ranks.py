@@ -21,18 +21,19 @@ from rank_processes import (
     weights,
 )
 
-from benchmark import checkpoint, claim
-from benchmark.config import load_profile, resolve
-from benchmark.data import sources
+from benchmark.config.grid import select
+from benchmark.config.places import MINI_WEIGHTS, Places
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.config.tuning import Tuning
+from benchmark.config.world import Shares, World
+from benchmark.data import locate
 from benchmark.data.loader import TrainLoader
-from benchmark.data.partners import PartnerBatches
+from benchmark.data.pair_sampler import PartnerBatches
 from benchmark.data.samplers import ShuffledBatches
 from benchmark.errors import DataError, RunError, SettingsError
-from benchmark.grid import select
-from benchmark.places import MINI_WEIGHTS, Places
-from benchmark.stop import Stopped
-from benchmark.tuning import Tuning
-from benchmark.world import Shares, World
+from benchmark.records import lock
+from benchmark.records.heartbeat import Stopped
+from benchmark.training import checkpoint
 
 BASELINE, DCAL, MARKET = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal", "market/deit_tiny/baseline"
 # Nothing is dropped at random. SGD, because Adam turns the rounding of a gradient that is zero into whole steps.
@@ -143,10 +144,10 @@ def test_a_finished_run_is_over_for_all_ranks(two_processes, ranks):
 def test_a_run_that_another_process_holds_is_refused_by_rank_0_alone(places, ranks):
     job = Job(BASELINE, places, QUICK)
     folder(job).make()
-    held = claim.acquire(folder(job).path)
+    held = lock.acquire(folder(job).path)
     busy, nothing = ranks.do(run_cell, 2, job)
     held.release()
-    assert isinstance(busy, claim.Busy)
+    assert isinstance(busy, lock.Busy)
     assert nothing is None
 
 
@@ -224,7 +225,7 @@ def test_saving_by_rank_0s_clock_keeps_the_ranks_in_step(places, ranks):
 def test_an_error_of_one_rank_ends_all_with_its_reason(uneven, tmp_path, mortal_ranks):
     shutil.copytree(uneven.data / "CUB_200_2011", tmp_path / "CUB_200_2011")
     places = Places(tmp_path / "runs", tmp_path, MINI_WEIGHTS, generated=False)
-    dataset = sources.load("cub", tmp_path, 3)
+    dataset = locate.load("cub", tmp_path, 3)
     second_batch = list(ShuffledBatches(51, 16, 0).epoch(0))[1]
     torn = dataset.root / dataset.train.files[second_batch[-1]]  # in the last rank's share
     torn.write_bytes(torn.read_bytes()[:300])
@@ -267,7 +268,7 @@ def test_evaluation_by_any_number_of_ranks_is_that_of_one(tmp_path, mini_picture
 
 @pytest.mark.parametrize("paired", [False, True])
 def test_the_ranks_batches_are_together_those_of_one(uneven, paired):
-    dataset = sources.load("cub", uneven.data, 3)
+    dataset = locate.load("cub", uneven.data, 3)
     settings = config_of(Job(DCAL, uneven, {})).settings.data
 
     def batches(rank, count):

@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmark import pool
 from benchmark.__main__ import main
-from benchmark.config import load_profile, resolve
+from benchmark.commands import launch
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, resolve
 from benchmark.data import shared_memory
 from benchmark.data.shared_memory import batch_bytes, fitting_workers, kept_bytes
-from benchmark.grid import select
 
 MIB = 2**20
 PAGES = 5 * 4096
@@ -83,9 +83,9 @@ def test_a_launch_starts_its_runs_with_what_fits_all_of_them(
 
     def launched(views, command, slots, *, look, show):
         commands.extend(command(view) for view in views)
-        return pool.Summary(0, {}, {}, {}, False)
+        return launch.Summary(0, {}, {}, {}, False)
 
-    monkeypatch.setattr(pool, "launch", launched)
+    monkeypatch.setattr(launch, "launch", launched)
     room(4 * MIB)  # 1 of 2 runs may keep 2 MiB: 10 batches of 16 × 64 × 64 pixels
     place = ["--runs", str(tmp_path), "--data", str(mini_pictures)]
     assert main(["launch", *place, "--cells", "cub/deit_tiny/*", "--jobs", "2", "--workers", "8"]) == 0

@@ -7,10 +7,11 @@ import time
 import pytest
 from result_example import RESULT
 
-from benchmark import claim, config, status
-from benchmark.grid import select
-from benchmark.places import Places
-from benchmark.records import folder_of
+from benchmark.config import resolve
+from benchmark.config.grid import select
+from benchmark.config.places import Places
+from benchmark.records import lock, status
+from benchmark.records.run_folder import folder_of
 
 CELL = select(["cub/deit_tiny/dcal"])[0]
 PRINT = "f" * 64
@@ -33,7 +34,7 @@ def places(tmp_path, monkeypatch):
 
 @pytest.fixture
 def asked():
-    return config.resolve(CELL, 0, config.load_profile("quick"), {})
+    return resolve.resolve(CELL, 0, resolve.load_profile("quick"), {})
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_done_stays_done_where_the_data_are_not_at_hand(asked, folder, places):
 
 def test_stale_by_settings_names_the_setting(asked, places, folder):
     finish(folder, asked)
-    changed = config.resolve(CELL, 0, config.load_profile("quick"), {"train.epochs": 3})
+    changed = resolve.resolve(CELL, 0, resolve.load_profile("quick"), {"train.epochs": 3})
     found, reason = state(changed, places)
     assert found == "stale"
     assert "train.epochs: 8 then, 3 now" in reason
@@ -138,7 +139,7 @@ def test_an_unfinished_run_of_other_settings_is_stale_once_it_has_a_checkpoint(a
 
 
 def test_running_while_its_process_lives(asked, places, folder):
-    held = claim.acquire(folder.path)
+    held = lock.acquire(folder.path)
     folder.heartbeat.write_text(
         json.dumps({"time": time.time(), "epoch": 3, "epochs": 8, "step": 1, "steps": 9})
     )
@@ -150,7 +151,7 @@ def test_running_while_its_process_lives(asked, places, folder):
 
 
 def test_a_dead_process_is_failed_with_its_last_words(asked, places, folder):
-    claim.acquire(folder.path)._descriptor = -1  # left open on purpose, see below
+    lock.acquire(folder.path)._descriptor = -1  # left open on purpose, see below
     (folder.path / "claim.1").write_text(
         json.dumps({"machine": "gone", "host": "gone", "pid": 1, "since": 0.0})
     )

@@ -11,7 +11,7 @@ from step_harness import CLASSES, LABELS, TAG, Harness, batches, model_of, setti
 from torch import nn
 from torch.nn import functional as F
 
-from benchmark.optim import scaled_lr
+from benchmark.training.optim import scaled_lr
 
 
 class PlainAdamW:

@@ -8,18 +8,18 @@ from quick_runs import QUICK
 from rank_processes import ALONE, CPU, TINY, Job, beside, folder, run_cell, weights
 from torch.nn import functional as F
 
-from benchmark.device import Compute
-from benchmark.distributed import Alone
+from benchmark.config.tuning import Tuning
+from benchmark.config.world import Shares
 from benchmark.errors import SettingsError
-from benchmark.gradients import InParts
-from benchmark.randomness import Randomness
-from benchmark.records import read_result
-from benchmark.step import StepLoss
-from benchmark.stop import Stopped
-from benchmark.tasks import TASKS
-from benchmark.tuned import tune
-from benchmark.tuning import Tuning
-from benchmark.world import Shares
+from benchmark.records.heartbeat import Stopped
+from benchmark.records.run_folder import read_result
+from benchmark.training.device import Compute
+from benchmark.training.distributed import Alone
+from benchmark.training.gradients import InParts
+from benchmark.training.randomness import Randomness
+from benchmark.training.step import StepLoss
+from benchmark.training.tasks import TASKS
+from benchmark.training.tuned import tune
 from dcal.builder import build
 from dcal.losses import UncertaintyWeighting
 from dcal.regularisers import noisy_labels

@@ -5,9 +5,9 @@ import logging
 import pytest
 import torch
 
-from benchmark import step_log
-from benchmark.book import Book
-from benchmark.step_log import StepLog
+from benchmark.training import step_log
+from benchmark.training.book import Book
+from benchmark.training.step_log import StepLog
 
 
 class OnDevice:

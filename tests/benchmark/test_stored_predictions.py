@@ -8,10 +8,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from benchmark import archives
 from benchmark.atomic import file_sha256
 from benchmark.errors import RunError
-from benchmark.predictions import Predictions
+from benchmark.records import archives
+from benchmark.records.predictions import Predictions
 
 
 @pytest.fixture

@@ -5,23 +5,13 @@ import os
 import pytest
 from small_runs import CELL, SETTINGS, copied, folder, run_once, state
 
-from benchmark import (
-    __main__,
-    atomic,
-    checkpoint,
-    claim,
-    claim_files,
-    exit_codes,
-    logs,
-    outcome_file,
-    records,
-    run,
-    stop,
-    work,
-)
-from benchmark.evaluate import Predictions
-from benchmark.records import RunFolder
-from benchmark.stop import Heartbeat, StopRequest
+from benchmark import __main__, atomic
+from benchmark.commands import exit_codes
+from benchmark.evaluation.classification import Predictions
+from benchmark.records import heartbeat, lock, lock_files, logs, outcome, run_folder
+from benchmark.records.heartbeat import Heartbeat, StopRequest
+from benchmark.records.run_folder import RunFolder
+from benchmark.training import attempt, checkpoint, run
 
 # What a result.json needs to be set aside as damaged, and another process to find it done.
 TAKERS_FILES = ("result.json", "predictions.npz", "outcome.json", "history.jsonl", "log.txt", "checkpoint.pt")
@@ -33,15 +23,15 @@ class Taker:
     def __init__(self, run: RunFolder, monkeypatch) -> None:
         self.run, self.claim, self._patch = run, None, monkeypatch
         # Beats only at start and end; a beat later than the takeover is what is tested.
-        monkeypatch.setattr(stop, "BEAT_SECONDS", 1e9)
+        monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 1e9)
 
     def take_over(self):
         for path in (*self.run.path.glob("claim.*"), self.run.heartbeat):
             if path.exists():
                 os.utime(path, (1, 1))
         with self._patch.context() as elsewhere:
-            elsewhere.setattr(claim_files, "machine", lambda: "elsewhere")
-            self.claim = claim.acquire(self.run.path)
+            elsewhere.setattr(lock_files, "machine", lambda: "elsewhere")
+            self.claim = lock.acquire(self.run.path)
         for name in TAKERS_FILES:
             (self.run.path / name).write_bytes(f"the taker's {name}".encode())
         self.before = self._content()
@@ -70,9 +60,9 @@ def _when(monkeypatch, module, name, act):
 
 
 MOMENTS = {
-    "the history is written": (work, "write_history"),
+    "the history is written": (attempt, "write_history"),
     "the slim checkpoint is being written": (checkpoint.torch, "save"),
-    "the result is written": (records, "result_problem"),
+    "the result is written": (run_folder, "result_problem"),
 }
 
 
@@ -81,7 +71,7 @@ def test_nothing_is_written_after_the_takeover(nearly_done, tmp_path, monkeypatc
     places = copied(nearly_done, tmp_path / "runs")
     taker = Taker(folder(places), monkeypatch)
     _when(monkeypatch, *MOMENTS[moment], taker.take_over)
-    with pytest.raises(claim.Busy, match=r"was taken over by process .* stops without writing"):
+    with pytest.raises(lock.Busy, match=r"was taken over by process .* stops without writing"):
         run_once(places)
     taker.assert_undisturbed()
 
@@ -109,13 +99,13 @@ def test_a_damaged_result_that_is_the_takers_is_not_set_aside(nearly_done, tmp_p
     folder(places).result.write_text("{")
     taker = Taker(folder(places), monkeypatch)
     _when(monkeypatch, run, "read_result", taker.take_over)
-    with pytest.raises(claim.Busy, match="taken over"):
+    with pytest.raises(lock.Busy, match="taken over"):
         run_once(places)
     taker.assert_undisturbed()
 
 
 def test_a_heartbeat_after_the_takeover_is_not_written_and_asks_the_run_to_stop(tmp_path, monkeypatch):
-    run = RunFolder(tmp_path, verify=claim.acquire(tmp_path).verify)
+    run = RunFolder(tmp_path, verify=lock.acquire(tmp_path).verify)
     taker, request = Taker(run, monkeypatch), StopRequest()
     beating = Heartbeat(run, request)
     beating._beat()
@@ -126,7 +116,7 @@ def test_a_heartbeat_after_the_takeover_is_not_written_and_asks_the_run_to_stop(
 
 
 def test_a_log_line_after_the_takeover_is_not_written(tmp_path, monkeypatch):
-    run = RunFolder(tmp_path, verify=claim.acquire(tmp_path).verify)
+    run = RunFolder(tmp_path, verify=lock.acquire(tmp_path).verify)
     taker = Taker(run, monkeypatch)
     with logs.logged(run, quiet=True):
         logs.logging.getLogger("benchmark").warning("before")
@@ -143,9 +133,9 @@ def test_a_verification_comes_between_the_whole_new_file_and_the_old_ones_end(tm
 
     def lost():
         seen.extend(file.read_bytes() for file in tmp_path.glob(".file.*.tmp"))
-        raise claim.Busy("taken over")
+        raise lock.Busy("taken over")
 
-    with pytest.raises(claim.Busy):
+    with pytest.raises(lock.Busy):
         atomic.write_file(path, lambda stream: stream.write(b"new"), verify=lost)
     assert seen == [b"new"]
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"old"]
@@ -160,7 +150,7 @@ def test_who_holds_nothing_writes_no_outcome_over_anothers_work(tmp_path, holder
     run = RunFolder(tmp_path)
     if has_result:
         run.result.write_text("{}")
-    held = claim.acquire(tmp_path, holder) if holder else None
-    assert outcome_file.is_free_for(run, "job 1") is free
+    held = lock.acquire(tmp_path, holder) if holder else None
+    assert outcome.is_free_for(run, "job 1") is free
     if held:
         held.release()

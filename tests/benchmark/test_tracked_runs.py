@@ -13,11 +13,11 @@ from tracker_files import (
     without_own,
 )
 
-from benchmark.grid import select
-from benchmark.places import MINI_WEIGHTS, Places
-from benchmark.records import RunFolder
-from benchmark.run import Infrastructure, run_cell
-from benchmark.stop import Stopped
+from benchmark.config.grid import select
+from benchmark.config.places import MINI_WEIGHTS, Places
+from benchmark.records.heartbeat import Stopped
+from benchmark.records.run_folder import RunFolder
+from benchmark.training.run import Infrastructure, run_cell
 
 BASELINE, _ = select(["cub/deit_tiny"])
 

@@ -24,7 +24,7 @@ from tracker_files import (
 )
 
 from benchmark.atomic import write_json
-from benchmark.trackers import Trackers, threads
+from benchmark.training.trackers import Trackers, threads
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -195,8 +195,8 @@ def test_a_process_ends_though_wandbs_server_never_answers(tmp_path, monkeypatch
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     script = (
         "import logging, pathlib, sys\n"
-        "from benchmark.records import RunFolder\n"
-        "from benchmark.trackers import Trackers, threads\n"
+        "from benchmark.records.run_folder import RunFolder\n"
+        "from benchmark.training.trackers import Trackers, threads\n"
         "logging.basicConfig()\n"
         "threads.CLOSE_SECONDS = 1.0\n"
         "with Trackers(RunFolder(pathlib.Path(sys.argv[1])), ['wandb']) as trackers:\n"

@@ -5,8 +5,9 @@ import sys
 import pytest
 from passed_options import passed_to_a_run
 
-from benchmark import __main__, trackers
+from benchmark import __main__
 from benchmark.errors import SettingsError
+from benchmark.training import trackers
 
 DCAL = "cub/deit_tiny/dcal"
 VERBS = [["launch"], ["run", DCAL]]

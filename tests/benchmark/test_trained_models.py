@@ -9,11 +9,11 @@ from result_example import RESULT
 from untrained_run import CLASSES, finished_run
 
 import dcal
-from benchmark import checkpoint
 from benchmark.__main__ import main
 from benchmark.atomic import write_json
 from benchmark.errors import RunError
-from benchmark.trained import load_trained
+from benchmark.inference.trained import load_trained
+from benchmark.training import checkpoint
 
 # What a folder and a file have to say alike: (of_what, settings that are not the profile's).
 RUNS = {
@@ -70,7 +70,7 @@ def test_a_file_names_its_run_and_no_machine(tmp_path):
 
 def test_settings_are_those_of_the_record_whatever_the_recipe_says_now(tmp_path, monkeypatch):
     folder, config, _ = finished_run(tmp_path, data__crop=(32, 32))
-    from benchmark.finished import recorded
+    from benchmark.records import recorded
 
     changed = recorded.load_profile("mini")
     changed.tables["fgvc"].update({"data.resize": (200, 200), "train.epochs": 99, "model.glca_keys": "local"})

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmark.data.loader import Batch
-from benchmark.data.transfer import Transfer
+from benchmark.data.prefetcher import Transfer
 
 
 def batch(number, *, partner=False):

@@ -5,12 +5,14 @@ import sys
 import pytest
 from passed_options import passed_to_a_run
 
-from benchmark import __main__, pool, tuning
-from benchmark.config import load_profile, resolve
+from benchmark import __main__
+from benchmark.config import tuning
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.config.tuning import Tuning
+from benchmark.config.world import require_divisible
 from benchmark.errors import SettingsError
-from benchmark.grid import select
-from benchmark.tuning import Tuning
-from benchmark.world import require_divisible
+from benchmark.training import device
 
 DCAL, MARKET = "cub/deit_tiny/dcal", "market/deit_tiny/dcal"
 
@@ -78,7 +80,7 @@ def test_parts_that_cannot_be_cut_evenly_are_refused(cell, overrides, ranks, all
 
 @pytest.mark.parametrize(("cores", "workers"), [(1, 1), (6, 6), (64, 16)])
 def test_workers_are_as_many_as_the_cores_that_the_process_may_use(monkeypatch, cores, workers):
-    monkeypatch.setattr(pool.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
-    monkeypatch.setattr(pool.os, "cpu_count", lambda: 128)
-    assert pool.usable_cores() == cores
-    assert pool.workers_of(load_profile("paper"), pool.usable_cores(), on_gpu=True) == workers
+    monkeypatch.setattr(device.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    monkeypatch.setattr(device.os, "cpu_count", lambda: 128)
+    assert device.usable_cores() == cores
+    assert device.workers_of(load_profile("paper"), device.usable_cores(), on_gpu=True) == workers

@@ -4,15 +4,17 @@ from functools import cache
 
 import pytest
 
-from benchmark import config, shown_settings, status
 from benchmark.__main__ import main
-from benchmark.ablations import ROWS, SWEEPS
-from benchmark.data.registry import DATASETS, DatasetRow
+from benchmark.config import resolve as config
+from benchmark.config import show
+from benchmark.config.ablations import ROWS, SWEEPS
+from benchmark.config.datasets import DATASETS, DatasetRow
+from benchmark.config.grid import TABLES, all_cells, named, select
+from benchmark.config.meaning import require_free
+from benchmark.config.parse import typed
+from benchmark.config.variants import VARIANTS
 from benchmark.errors import SettingsError
-from benchmark.grid import TABLES, all_cells, named, select
-from benchmark.meaning import require_free
-from benchmark.typed import typed
-from benchmark.variants import VARIANTS
+from benchmark.records import status
 
 CUB = "cub/deit_tiny"
 SHARED = [f"{pair}/{method}" for pair in (CUB, "veri/vit_base") for method in ("baseline", "dcal")]
@@ -128,7 +130,7 @@ def test_any_pair_of_the_grid_has_variants_and_no_other():
 
 
 def test_a_dataset_of_ones_own_has_variants_too(monkeypatch):
-    row = DatasetRow("mine", "mine", "mine", "fgvc", ("mine",), "benchmark.data.class_folders", {})
+    row = DatasetRow("mine", "mine", "mine", "fgvc", ("mine",), "benchmark.data.own.class_folders", {})
     monkeypatch.setitem(DATASETS, "mine", row)
     run = config.resolve(named("mine/deit_tiny/glca_r30"), 0, loaded("paper"), {})
     assert (run.settings.model.glca_ratio, run.pwca) == (0.3, None)
@@ -202,14 +204,14 @@ def test_a_profile_may_say_another_value_of_what_a_variant_fixes_and_nothing_els
 
 
 def test_the_settings_verb_says_what_each_variant_fixes():
-    shown = list(shown_settings.lines(config.load_profile("mini"), {}))
+    shown = list(show.lines(config.load_profile("mini"), {}))
     assert "# glca_r30: model.pwca_blocks=0 model.glca_ratio=0.3" in shown
     assert "# glca_r1: model.pwca_blocks=0 model.glca_ratio=0.016" in shown
     assert sum(line.split(":")[0].removeprefix("# ") in VARIANTS for line in shown) == len(VARIANTS)
 
 
 def test_what_the_backbone_cannot_follow_is_one_sentence_before_training():
-    from benchmark.models import build_model
+    from benchmark.training.models import build_model
 
     run = resolve(f"{CUB}/glca", "mini", "model.glca_ratio=0.01")
     with pytest.raises(

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from benchmark.config import load_profile, resolve
-from benchmark.grid import select
-from benchmark.provenance import ROOT
-from benchmark.records import folder_of
-from benchmark.view import LiveView
-from benchmark.visible import VisibleStream, control, one_row, visible
+from benchmark.commands.live_view import LiveView
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.records.provenance import ROOT
+from benchmark.records.run_folder import folder_of
+from benchmark.records.visible import VisibleStream, control, one_row, visible
 
 HOSTILE = "\x1b[2Jgone\x07 \x9b31m \u202efdp.exe \ud800\ncub/deit_tiny/baseline/seed0  done\r\x1b]0;title\x07"
 

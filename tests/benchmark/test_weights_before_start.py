@@ -5,15 +5,15 @@ import shutil
 
 import pytest
 
-from benchmark import status
 from benchmark.__main__ import main
-from benchmark.config import load_profile, resolve
+from benchmark.config.grid import select
+from benchmark.config.places import MINI_WEIGHTS, Places
+from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError
-from benchmark.grid import select
-from benchmark.places import MINI_WEIGHTS, Places
-from benchmark.records import folder_of, read_json
-from benchmark.run import run_cell
-from dcal.weights import WeightsError, locate
+from benchmark.records import status
+from benchmark.records.run_folder import folder_of, read_json
+from benchmark.training.run import run_cell
+from dcal.weights.load import WeightsError, locate
 
 CELL = select(["cub/deit_tiny/baseline"])[0]
 TAG = "deit_tiny_patch16_224.fb_in1k"

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmark.__main__ import main
-from benchmark.places import MINI_WEIGHTS
+from benchmark.config.places import MINI_WEIGHTS
 
 TINY, SMALL = "deit_tiny_patch16_224.fb_in1k", "deit_small_patch16_224.fb_in1k"
 

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rank_processes import ALONE
 
-from benchmark import device, rendezvous
-from benchmark.config import load_profile, resolve
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.config.world import Shares, World, require_divisible
 from benchmark.errors import RunError, SettingsError
-from benchmark.grid import select
-from benchmark.outcome import recorded
-from benchmark.records import RunFolder
-from benchmark.rendezvous import Meeting
-from benchmark.stop import StopRequest
-from benchmark.world import Shares, World, require_divisible
+from benchmark.records.heartbeat import StopRequest
+from benchmark.records.run_folder import RunFolder
+from benchmark.training import device, rendezvous
+from benchmark.training.outcome import recorded
+from benchmark.training.rendezvous import Meeting
 
 BASELINE, DCAL, MARKET = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal", "market/deit_tiny/baseline"
 

@@ -5,7 +5,7 @@ import json
 import sys
 
 from benchmark.atomic import write_json
-from benchmark.records import RunFolder
+from benchmark.records.run_folder import RunFolder
 
 STAND_IN = """
 import os, time

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from result_example import REID_RESULT, RESULT
 
-from benchmark import checkpoint
 from benchmark.atomic import file_sha256, write_json
-from benchmark.config import load_profile, resolve
-from benchmark.grid import named
-from benchmark.models import build_model
-from benchmark.records import folder_of, write_result
+from benchmark.config.grid import named
+from benchmark.config.resolve import load_profile, resolve
+from benchmark.records.run_folder import folder_of, write_result
+from benchmark.training import checkpoint
+from benchmark.training.models import build_model
 
 CLASSES = tuple(f"{number:03}.bird" for number in range(10))
 

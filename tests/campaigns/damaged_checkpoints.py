@@ -20,8 +20,8 @@ from pathlib import Path
 
 import torch
 
-from benchmark import checkpoint
-from benchmark.records import RunFolder
+from benchmark.records.run_folder import RunFolder
+from benchmark.training import checkpoint
 
 SEED = 0
 

@@ -33,17 +33,18 @@ import mini_sweep  # noqa: E402
 import benchmark.__main__  # noqa: E402
 import slurm.__main__  # noqa: E402
 import tables.__main__  # noqa: E402
-from benchmark import progress  # noqa: E402
-from benchmark.grid import ABLATIONS  # noqa: E402
-from benchmark.status import STATES  # noqa: E402
+from benchmark.config.grid import ABLATIONS  # noqa: E402
+from benchmark.records import progress  # noqa: E402
+from benchmark.records.status import STATES  # noqa: E402
 from campaigns import run_folder_mutations as mutations  # noqa: E402
-from reports.page import cell_page, figures, index_page, material, mistake_sheets  # noqa: E402
-from reports.page.attention_sheet import attention  # noqa: E402
+from reports.page import cell_page, figures, index_page, inputs  # noqa: E402
+from reports.page import errors as mistake_sheets  # noqa: E402
+from reports.page.attention import attention  # noqa: E402
 from reports.page.example_pairs import Pictures  # noqa: E402
 
 SLOW = 120.0
 NOBODY = 65534
-progress.time = SimpleNamespace(time=lambda: 2e9)  # how long ago a sign was is no difference
+progress.file_clock = SimpleNamespace(age=lambda _: 60.0)  # how long ago a sign was is no difference
 TARGETS = {  # a run → the table it stands in, and every how many-th mutation of it is taken
     "cub/deit_tiny/dcal/seed0": ("table1", 1),  # done
     "veri/deit_tiny/dcal/seed0": ("table2", 5),  # done
@@ -136,8 +137,8 @@ def seen(runs: Path, out: Path, run: str, table: str, *, curves: bool) -> dict[t
         for row in csv.DictReader(stream):
             name = f"{row['dataset']}/{row['backbone']}/{row['method']}"
             rows[name, "table", row["metric"]] = row
-    asked = material.Asked("paper", (runs,), (0,))
-    gathered = material.gather(asked)
+    asked = inputs.Asked("paper", (runs,), (0,))
+    gathered = inputs.gather(asked)
     pair, own = (dataset, backbone), gathered.pairs[dataset, backbone]
     wrong = mistake_sheets.errors(own)
     made = cell_page.Figures(

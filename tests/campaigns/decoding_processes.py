@@ -22,7 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmark.mini.sets import write
+from benchmark.data.mini.sets import write
 
 ROOT = Path(__file__).resolve().parents[2]
 CELL = "cub/deit_tiny/baseline"

@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.mini.sets import write
+from benchmark.data.mini.sets import write
 
 ROOT = Path(__file__).resolve().parents[2]
 CELLS = ("cub/deit_tiny/dcal", "cub/deit_small/dcal")

@@ -19,13 +19,14 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-from benchmark.data import matlab_files, matlab_reader, sources
+from benchmark.config.datasets import DATASETS
+from benchmark.config.places import Places
+from benchmark.data import locate
 from benchmark.data.check import check
-from benchmark.data.lists import Contradictions
-from benchmark.data.registry import DATASETS
+from benchmark.data.readers import matlab_files, matlab_reader
+from benchmark.data.splits import Contradictions
 from benchmark.errors import DataError
-from benchmark.places import Places
-from benchmark.status import data_fingerprint
+from benchmark.records.status import data_fingerprint
 
 from . import list_mutations as mutations
 from .sound_lists import WRITERS, write_cars
@@ -89,7 +90,7 @@ def _damage(key: str, root: Path, draw: random.Random) -> Path:
 
 def _load(key: str, data: Path) -> tuple:
     """Everything a run takes from the lists."""
-    dataset = (sources.load if DATASETS[key].task == "fgvc" else sources.load_reid)(key, data)
+    dataset = (locate.load if DATASETS[key].task == "fgvc" else locate.load_reid)(key, data)
     splits = [getattr(dataset, name) for name in _SPLITS if hasattr(dataset, name)]
     return dataset.classes, splits, dataset.root
 

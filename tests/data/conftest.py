@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from benchmark.data import matlab_files, matlab_reader
+from benchmark.data.readers import matlab_files, matlab_reader
 
 CARS = ("AM General Hummer SUV 2000", "Acura RL Sedan 2012", "Ram C/V Cargo Van Minivan 2012")
 

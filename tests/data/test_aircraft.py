@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmark.data import aircraft
-from benchmark.data.lists import Contradictions
+from benchmark.data.readers import aircraft
+from benchmark.data.splits import Contradictions
 from benchmark.errors import DataError
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
-from benchmark.data import cars
-from benchmark.data.lists import Contradictions
+from benchmark.data.readers import cars
+from benchmark.data.splits import Contradictions
 from benchmark.errors import DataError
 
 NAMES = ("AM General Hummer SUV 2000", "Acura RL Sedan 2012", "Ram C/V Cargo Van Minivan 2012")

@@ -7,8 +7,8 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 
 from benchmark.__main__ import main
+from benchmark.config.datasets import DATASETS
 from benchmark.data.check import check, check_all, print_reports
-from benchmark.data.registry import DATASETS
 from benchmark.errors import DataError, SettingsError
 
 

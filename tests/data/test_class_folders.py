@@ -7,9 +7,9 @@ import unicodedata
 import pytest
 from own_folders import write_tiny
 
-from benchmark.data.class_folders import annotation_files, read, read_as_test
-from benchmark.data.lists import Contradictions
-from benchmark.data.picture_files import fingerprint
+from benchmark.data.own.class_folders import annotation_files, read, read_as_test
+from benchmark.data.own.image_files import fingerprint
+from benchmark.data.splits import Contradictions
 from benchmark.errors import DataError
 
 SPLIT = ("train/b/1.png", "train/b/2.png", "train/a/1.png", "test/a/9.png", "test/b/8.png")

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.data import sources
+from benchmark.config.datasets import DATASETS
+from benchmark.data import locate
 from benchmark.data.fgvc import FGVCDataset
-from benchmark.data.lists import Split
-from benchmark.data.registry import DATASETS
 from benchmark.data.reid import ReIDDataset, ReIDSplit
+from benchmark.data.splits import Split
 
 
 def dataset_of(classes, train, test):
@@ -18,13 +18,13 @@ def dataset_of(classes, train, test):
 
 
 def test_official_counts_are_full_coverage():
-    found = sources.coverage(dataset_of(200, 5994, 5794), DATASETS["cub"])
-    assert found == sources.Coverage("full", "full: 200 classes, 5,994 train and 5,794 test images")
+    found = locate.coverage(dataset_of(200, 5994, 5794), DATASETS["cub"])
+    assert found == locate.Coverage("full", "full: 200 classes, 5,994 train and 5,794 test images")
 
 
 @pytest.mark.parametrize("counts", [(199, 5994, 5794), (200, 5993, 5794), (200, 5994, 5795)])
 def test_any_other_count_is_a_subset(counts):
-    assert sources.coverage(dataset_of(*counts), DATASETS["cub"]).kind == "subset"
+    assert locate.coverage(dataset_of(*counts), DATASETS["cub"]).kind == "subset"
 
 
 def reid_of(key, version="", val_merged=False, **changes):
@@ -81,7 +81,7 @@ def reid_of(key, version="", val_merged=False, **changes):
     ids=["market", "duke", "veri", "msmt17 merged", "msmt17", "msmt17 without its validation list"],
 )
 def test_official_counts_of_identities_and_pictures_are_full_coverage(key, reading, text):
-    assert sources.coverage(reid_of(key, **reading), DATASETS[key]) == sources.Coverage("full", text)
+    assert locate.coverage(reid_of(key, **reading), DATASETS[key]) == locate.Coverage("full", text)
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,11 @@ def test_official_counts_of_identities_and_pictures_are_full_coverage(key, readi
     ids=str,
 )
 def test_any_other_count_of_a_re_identification_dataset_is_a_subset(changes):
-    assert sources.coverage(reid_of("market", **changes), DATASETS["market"]).kind == "subset"
+    assert locate.coverage(reid_of("market", **changes), DATASETS["market"]).kind == "subset"
 
 
 def test_a_subset_says_which_share_it_is():
-    found = sources.coverage(
+    found = locate.coverage(
         reid_of("msmt17", "V1", val_merged=True, train_ids=10, train=1000, val=100), DATASETS["msmt17"]
     )
     assert found.text == (
@@ -112,22 +112,22 @@ def test_a_subset_says_which_share_it_is():
 
 
 def test_a_subset_by_a_count_that_is_not_in_the_text_names_it():
-    found = sources.coverage(reid_of("veri", cameras=19), DATASETS["veri"])
+    found = locate.coverage(reid_of("veri", cameras=19), DATASETS["veri"])
     assert found.text.endswith("11,579 of 11,579 gallery images, 19 of 20 cameras")
 
 
 def test_an_incomplete_validation_list_makes_a_subset_only_where_it_is_trained_on():
     row = DATASETS["msmt17"]
-    assert sources.coverage(reid_of("msmt17", "V1", val_merged=True, val=2372), row).kind == "subset"
-    assert sources.coverage(reid_of("msmt17", "V1", val=2372), row).kind == "full"
+    assert locate.coverage(reid_of("msmt17", "V1", val_merged=True, val=2372), row).kind == "subset"
+    assert locate.coverage(reid_of("msmt17", "V1", val=2372), row).kind == "full"
 
 
 def test_the_real_subset_is_read_and_reported_as_one(real_cub):
-    dataset = sources.load("cub", real_cub)
+    dataset = locate.load("cub", real_cub)
     assert (len(dataset.classes), len(dataset.train), len(dataset.test)) == (25, 750, 652)
     assert dataset.classes[0] == "001.Black_footed_Albatross"
     assert set(dataset.train.labels) == set(dataset.test.labels) == set(range(25))
-    assert sources.coverage(dataset, DATASETS["cub"]).text == (
+    assert locate.coverage(dataset, DATASETS["cub"]).text == (
         "subset: 25 of 200 classes, 750 of 5,994 train and 652 of 5,794 test images"
     )
     for split in (dataset.train, dataset.test):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmark.data import cub
-from benchmark.data.lists import Contradictions
+from benchmark.data.readers import cub
+from benchmark.data.splits import Contradictions
 from benchmark.errors import DataError
 
 

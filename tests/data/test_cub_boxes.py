@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmark.data import cub_boxes
-from benchmark.data.lists import Contradictions
+from benchmark.data.readers import cub_boxes
+from benchmark.data.splits import Contradictions
 from benchmark.data.transforms import ViewSettings
 from benchmark.data.transforms import test_view as view_of
 from benchmark.errors import DataError
@@ -184,7 +184,7 @@ def test_patches_of_uneven_pixels_are_covered_by_area():
 
 
 def test_the_readers_do_without_torch():
-    code = "import sys, benchmark.data.cub_boxes, benchmark.data.pictures; sys.exit('torch' in sys.modules)"
+    code = "import sys, benchmark.data.readers.cub_boxes, benchmark.data.pictures; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

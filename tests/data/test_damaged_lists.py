@@ -6,11 +6,12 @@ import pytest
 from campaigns import mutated_lists as campaign
 from campaigns.sound_lists import WRITERS
 
-from benchmark.data import lists, sources, veri
-from benchmark.data.lists import Contradictions, missing_files
-from benchmark.data.registry import DATASETS
+from benchmark.config.datasets import DATASETS
+from benchmark.config.places import Places
+from benchmark.data import locate, splits
+from benchmark.data.readers import veri
+from benchmark.data.splits import Contradictions, missing_files
 from benchmark.errors import DataError, SettingsError
-from benchmark.places import Places
 
 DIGITS = "9" * 5000  # Python refuses to make a number of more than 4,300
 
@@ -34,7 +35,7 @@ def write(tmp_path):
 
 def refusal(key, data):
     with pytest.raises(DataError) as error:
-        (sources.load if DATASETS[key].task == "fgvc" else sources.load_reid)(key, data)
+        (locate.load if DATASETS[key].task == "fgvc" else locate.load_reid)(key, data)
     if isinstance(error.value, Contradictions):
         return "\n".join(error.value.problems)
     return str(error.value)
@@ -99,11 +100,11 @@ def test_an_identity_or_camera_of_more_than_nine_digits_does_not_parse(
 def test_a_path_out_of_the_dataset_or_of_no_file_is_refused(path, words, write, tmp_path):
     write("cub", "images.txt", "/Bird_0_1.jpg", f"/{path}")
     assert words in refusal("cub", tmp_path)
-    assert any(words in problem for problem in lists.outside_problems([path]))
+    assert any(words in problem for problem in splits.outside_problems([path]))
 
 
 def test_an_absolute_path_is_refused():
-    (problem,) = lists.outside_problems(["a/b.jpg", "/etc/passwd"])
+    (problem,) = splits.outside_problems(["a/b.jpg", "/etc/passwd"])
     assert problem.startswith("'/etc/passwd' leads out of the dataset's folder")
 
 
@@ -121,7 +122,7 @@ def test_a_list_that_is_no_plain_text_is_refused_by_line(content, words, tmp_pat
     path = tmp_path / "classes.txt"
     path.write_bytes(content)
     with pytest.raises(DataError) as error:
-        lists.numbered_lines(path)
+        splits.numbered_lines(path)
     assert str(error.value).startswith(str(path))
     assert words in str(error.value)
 
@@ -129,7 +130,7 @@ def test_a_list_that_is_no_plain_text_is_refused_by_line(content, words, tmp_pat
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbf1 a\r\n2 b\r\n", b"1 a\r2 b\r", b"1 a\n2 b"])
 def test_a_byte_order_mark_and_every_systems_line_ends_are_read(content, tmp_path):
     (tmp_path / "classes.txt").write_bytes(content)
-    assert lists.numbered_lines(tmp_path / "classes.txt") == [(1, "1 a"), (2, "2 b")]
+    assert splits.numbered_lines(tmp_path / "classes.txt") == [(1, "1 a"), (2, "2 b")]
 
 
 def place_pipe(path):
@@ -173,7 +174,7 @@ def test_what_is_no_list_is_named_and_never_waited_for(key, name, place, write, 
     assert path.name in said
     if name != "test_label.xml":  # no part of it
         with pytest.raises(DataError, match=path.name):
-            sources.fingerprint(tmp_path / DATASETS[key].folders[0], key)
+            locate.fingerprint(tmp_path / DATASETS[key].folders[0], key)
 
 
 def test_the_search_of_an_xml_file_takes_time_in_proportion_to_its_length(tmp_path):
@@ -193,7 +194,7 @@ def test_a_folder_that_may_not_be_read_is_said_to_be_one(write, tmp_path, monkey
             raise PermissionError(13, "Permission denied", str(path))
         return plain(path, *arguments, **options)
 
-    dataset = sources.load("cub", tmp_path)
+    dataset = locate.load("cub", tmp_path)
     monkeypatch.setattr(os, "stat", stat)
     with pytest.raises(DataError, match=f"cannot read {root}/images.*: this user may not read it"):
         missing_files(dataset.root, dataset.pictures)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from benchmark.data import duke, sources
-from benchmark.data.lists import Contradictions
-from benchmark.data.registry import DATASETS
+from benchmark.config.datasets import DATASETS
+from benchmark.data import locate
+from benchmark.data.readers import duke
+from benchmark.data.splits import Contradictions
 
 
 def test_names_give_labels_and_cameras(tmp_path, duke_names, write_pictures):
@@ -42,7 +43,7 @@ def test_a_camera_out_of_the_official_range_is_refused(tmp_path, duke_names, wri
 
 
 def test_an_absent_copy_is_not_offered_for_download(tmp_path):
-    text = sources.absent_text(DATASETS["duke"], tmp_path)
+    text = locate.absent_text(DATASETS["duke"], tmp_path)
     assert "withdrew it in 2019 over the privacy of the people" in text
     assert "never fetches one" in text
     assert str(tmp_path / "DukeMTMC-reID") in text

@@ -2,8 +2,9 @@
 
 import pytest
 
-from benchmark.data import market, reid
-from benchmark.data.lists import Contradictions
+from benchmark.data import reid
+from benchmark.data.readers import market
+from benchmark.data.splits import Contradictions
 from benchmark.errors import DataError
 
 TRAIN, QUERY, GALLERY = "bounding_box_train", "query", "bounding_box_test"

@@ -5,10 +5,11 @@ import shutil
 import pytest
 from own_folders import write_people, write_tiny
 
-from benchmark.data import market_folders, sources
-from benchmark.data.lists import Contradictions
-from benchmark.data.market_folders import read, read_as_test
-from benchmark.data.own import register_own
+from benchmark.data import locate
+from benchmark.data.own import market_layout
+from benchmark.data.own.market_layout import read, read_as_test
+from benchmark.data.own.register import register_own
+from benchmark.data.splits import Contradictions
 from benchmark.errors import DataError
 
 
@@ -74,7 +75,7 @@ def test_a_missing_folder_is_named(people):
 def test_what_is_meant_as_such_a_dataset(tmp_path, folders, meant):
     for folder in folders:
         (tmp_path / folder).mkdir()
-    assert market_folders.recognises(tmp_path) == meant
+    assert market_layout.recognises(tmp_path) == meant
 
 
 def test_queries_and_gallery_alone_for_a_model_trained_elsewhere(people):
@@ -97,4 +98,4 @@ def test_one_without_training_pictures_is_refused_by_what_it_lacks(people):
     register_own("shop.people", people.parent)
     shutil.rmtree(people / "bounding_box_train")
     with pytest.raises(DataError, match=r"shop\.people lacks bounding_box_train"):
-        sources.load_reid("shop.people", people.parent)
+        locate.load_reid("shop.people", people.parent)

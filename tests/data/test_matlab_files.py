@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from benchmark.data import cars, matlab_files, sources
+from benchmark.data import locate
 from benchmark.data.check import check
+from benchmark.data.readers import cars, matlab_files
 from benchmark.errors import DataError
 
 # A reader that answers for the first file and then ends as scipy did on damaged ones.
@@ -93,8 +94,8 @@ def test_files_that_are_no_files_never_wait(files):
 def test_listing_reads_no_annotations(files, monkeypatch):
     root, _ = files
     monkeypatch.setattr(matlab_files, "_run", lambda request: pytest.fail("it was read"))
-    assert sources.locate("cars", root.parent) == root
-    assert len(sources.fingerprint(root, "cars")) == 64
+    assert locate.locate("cars", root.parent) == root
+    assert len(locate.fingerprint(root, "cars")) == 64
 
 
 def test_real_files_that_crashed_scipy_are_named(shared):

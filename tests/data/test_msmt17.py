@@ -2,8 +2,9 @@
 
 import pytest
 
-from benchmark.data import msmt17, sources
-from benchmark.data.lists import Contradictions
+from benchmark.data import locate
+from benchmark.data.readers import msmt17
+from benchmark.data.splits import Contradictions
 from benchmark.errors import DataError
 
 
@@ -92,22 +93,22 @@ def test_folders_of_no_version_or_of_both_are_refused(tmp_path, write_lists, msm
 def test_the_two_versions_have_two_fingerprints_though_their_lists_are_the_same(tmp_path, write_msmt17):
     one = write_msmt17(tmp_path / "one")
     other = write_msmt17(tmp_path / "other", "mask_train_v2", "mask_test_v2")
-    assert sources.fingerprint(one, "msmt17") != sources.fingerprint(other, "msmt17")
+    assert locate.fingerprint(one, "msmt17") != locate.fingerprint(other, "msmt17")
 
 
 @pytest.mark.parametrize("name", ["list_train.txt", "list_val.txt", "list_query.txt", "list_gallery.txt"])
 def test_the_fingerprint_follows_every_list(tmp_path, write_msmt17, name):
-    before = sources.fingerprint(write_msmt17(tmp_path), "msmt17")
+    before = locate.fingerprint(write_msmt17(tmp_path), "msmt17")
     with (tmp_path / name).open("a") as file:
         file.write("\n")
-    after = sources.fingerprint(tmp_path, "msmt17")
+    after = locate.fingerprint(tmp_path, "msmt17")
     assert after != before
     (tmp_path / name).unlink()
     if name == "list_val.txt":
-        assert sources.fingerprint(tmp_path, "msmt17") not in (before, after)
+        assert locate.fingerprint(tmp_path, "msmt17") not in (before, after)
     else:
         with pytest.raises(DataError, match=f"missing .*{name}"):
-            sources.fingerprint(tmp_path, "msmt17")
+            locate.fingerprint(tmp_path, "msmt17")
 
 
 @pytest.mark.parametrize("name", ["list_train.txt", "list_query.txt", "list_gallery.txt"])

@@ -7,13 +7,13 @@ import shutil
 import pytest
 from own_folders import write_people, write_tiny
 
-from benchmark.data import sources
+from benchmark.config.datasets import DATASETS
+from benchmark.config.places import Places
+from benchmark.data import locate
 from benchmark.data.check import check
-from benchmark.data.own import register_own
-from benchmark.data.registry import DATASETS
+from benchmark.data.own.register import register_own
 from benchmark.errors import DataError
-from benchmark.places import Places
-from benchmark.status import data_fingerprint
+from benchmark.records.status import data_fingerprint
 
 NESTS = {  # archives unpacked into a folder of their own name, and the folders of other suites
     "cub": ["CUB_200_2011/CUB_200_2011"],
@@ -47,7 +47,7 @@ def write(request):
 
 
 def load(key, data):
-    return (sources.load if DATASETS[key].task == "fgvc" else sources.load_reid)(key, data)
+    return (locate.load if DATASETS[key].task == "fgvc" else locate.load_reid)(key, data)
 
 
 @pytest.mark.parametrize(("key", "nest"), CASES, ids=str)
@@ -63,7 +63,7 @@ def test_it_is_found_with_the_fingerprint_of_the_same_data_in_their_place(key, n
     ]
     before = load(key, plain.parent)
     assert (dataset.pictures, dataset.classes) == (before.pictures, before.classes)
-    assert sources.fingerprint(root, key) == sources.fingerprint(plain, key)
+    assert locate.fingerprint(root, key) == locate.fingerprint(plain, key)
     report = check(key, tmp_path / "data", decode=False)
     assert f"found one folder down, in {root}: that folder is used" in report.warnings
     assert not report.contradictions
@@ -83,26 +83,26 @@ def test_two_candidates_are_refused_with_both_names(key, tmp_path, write):
 def test_a_link_beside_its_target_is_one_candidate(tmp_path, write):
     root = write("cub", tmp_path / "CUB_200_2011" / "CUB_200_2011")
     (root.parent / "latest").symlink_to(root)
-    assert sources.locate("cub", tmp_path) == root
+    assert locate.locate("cub", tmp_path) == root
 
 
 def test_what_is_in_its_place_comes_first(tmp_path, write):
     write("cub", tmp_path / "CUB_200_2011" / "copy")
     root = write("cub", tmp_path / "CUB_200_2011")
-    assert sources.locate("cub", tmp_path) == root
-    assert sources.nested_note("cub", tmp_path, root) == ""
+    assert locate.locate("cub", tmp_path) == root
+    assert locate.nested_note("cub", tmp_path, root) == ""
 
 
 def test_an_incomplete_nest_is_read_so_that_what_it_lacks_is_named_there(tmp_path, write):
     root = write("cub", tmp_path / "CUB_200_2011" / "CUB_200_2011")
     (root / "classes.txt").unlink()
     with pytest.raises(DataError, match=re.escape(f"missing {root}/classes.txt")):
-        sources.load("cub", tmp_path)
+        locate.load("cub", tmp_path)
 
 
 def test_the_other_dataset_of_the_same_folders_is_not_taken(tmp_path, write):
     write("duke", tmp_path / "market1501" / "DukeMTMC-reID")
-    assert sources.locate("market", tmp_path) == tmp_path / "market1501"
+    assert locate.locate("market", tmp_path) == tmp_path / "market1501"
 
 
 @pytest.mark.parametrize("place", ["car_devkit/devkit", "devkit/devkit", "car_devkit"])
@@ -112,8 +112,8 @@ def test_the_cars_annotations_one_folder_down_are_the_same_data(place, tmp_path,
     shutil.move(root / "devkit", tmp_path / "annotations")
     (root / place).parent.mkdir(exist_ok=True)
     shutil.move(tmp_path / "annotations", root / place)
-    assert sources.load("cars", tmp_path / "data").train == sources.load("cars", plain.parent).train
-    assert sources.fingerprint(root, "cars") == sources.fingerprint(plain, "cars")
+    assert locate.load("cars", tmp_path / "data").train == locate.load("cars", plain.parent).train
+    assert locate.fingerprint(root, "cars") == locate.fingerprint(plain, "cars")
 
 
 def test_two_folders_of_the_cars_annotations_are_refused(tmp_path, write_cars):
@@ -126,7 +126,7 @@ def test_two_folders_of_the_cars_annotations_are_refused(tmp_path, write_cars):
     with pytest.raises(
         DataError, match=re.escape(f"in {root}/car_devkit/devkit and in {root}/devkit/devkit")
     ):
-        sources.load("cars", tmp_path)
+        locate.load("cars", tmp_path)
 
 
 # ---------------------------------------------------------------- a user's own
@@ -140,11 +140,11 @@ def test_class_folders_one_down(inner, tmp_path, caplog):
     for data in (tmp_path / "data", tmp_path / "data" / "my_birds"):
         assert register_own("my_birds", data).task == "fgvc"
         with caplog.at_level(logging.INFO, logger="benchmark"):
-            dataset = sources.load("my_birds", data)
+            dataset = locate.load("my_birds", data)
         assert (dataset.root, dataset.key, dataset.classes) == (root, "my_birds", ("a", "b"))
         assert caplog.messages.pop() == f"my_birds: found one folder down, in {root}: that folder is used"
         caplog.clear()
-    assert sources.fingerprint(root, "my_birds") == sources.fingerprint(plain, "my_birds")
+    assert locate.fingerprint(root, "my_birds") == locate.fingerprint(plain, "my_birds")
 
 
 @pytest.mark.parametrize("inner", ["people", "Market-1501-v15.09.15", "market"])
@@ -152,9 +152,9 @@ def test_markets_folders_one_down(inner, tmp_path):
     plain = write_people(tmp_path / "plain" / "people")
     root = write_people(tmp_path / "data" / "people" / inner)
     assert register_own("people", tmp_path / "data").task == "reid"
-    dataset = sources.load_reid("people", tmp_path / "data")
+    dataset = locate.load_reid("people", tmp_path / "data")
     assert (dataset.root, dataset.key, len(dataset.query)) == (root, "people", 4)
-    assert sources.fingerprint(root, "people") == sources.fingerprint(plain, "people")
+    assert locate.fingerprint(root, "people") == locate.fingerprint(plain, "people")
 
 
 def test_two_of_markets_layouts_are_refused_with_both_names(tmp_path):
@@ -167,4 +167,4 @@ def test_a_folder_of_one_class_is_no_nest(tmp_path):
     write_tiny(tmp_path / "birds", ["robin/1.png", "robin/2.png"])
     register_own("birds", tmp_path)
     with pytest.raises(DataError, match="'robin' is the only class"):
-        sources.load("birds", tmp_path)
+        locate.load("birds", tmp_path)

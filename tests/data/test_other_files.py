@@ -11,8 +11,9 @@ import pytest
 from own_folders import write_tiny
 from PIL import Image
 
-from benchmark.data import images, picture_files
+from benchmark.data import images
 from benchmark.data.images import read_image
+from benchmark.data.own import image_files
 from benchmark.data.picture_heads import Head, read_head
 from benchmark.errors import DataError
 
@@ -106,7 +107,7 @@ def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path):
     write_tiny(tmp_path, ["a.jpg"])
     with pytest.raises(DataError, match=r"pipe\.jpg: it is a named pipe, expected a file"):
         read_image(tmp_path / "pipe.jpg")
-    assert picture_files.find(tmp_path).others == ("pipe.txt",)
+    assert image_files.find(tmp_path).others == ("pipe.txt",)
     signal.alarm(0)
 
 

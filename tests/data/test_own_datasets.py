@@ -5,16 +5,16 @@ import pytest
 from own_folders import write_class_picture, write_people, write_tiny
 from PIL import Image, ImageOps
 
-from benchmark import config
-from benchmark.data import sources
+from benchmark.config import resolve
+from benchmark.config.datasets import DATASETS
+from benchmark.config.grid import all_cells, named, select
+from benchmark.data import locate
 from benchmark.data.images import read_image
-from benchmark.data.lists import Contradictions
-from benchmark.data.own import register_own, register_recorded
+from benchmark.data.own.register import register_own, register_recorded
 from benchmark.data.picture_check import refuse_unreadable
 from benchmark.data.pictures import TestPictures
-from benchmark.data.registry import DATASETS
+from benchmark.data.splits import Contradictions
 from benchmark.errors import DataError, SettingsError
-from benchmark.grid import all_cells, named, select
 
 CLASSES = [f"{split}/{name}/1.png" for split in ("train", "test") for name in "ab"]
 
@@ -28,12 +28,12 @@ def data(tmp_path):
 def test_a_folder_below_data_is_a_dataset(data):
     row = register_own("my_birds-2.0", data)
     assert (row.key, row.title, row.task, row.own) == ("my_birds-2.0", "my_birds-2.0", "fgvc", True)
-    assert sources.load("my_birds-2.0", data).root == data / "my_birds-2.0"
+    assert locate.load("my_birds-2.0", data).root == data / "my_birds-2.0"
 
 
 def test_the_folder_itself_may_be_named(data):
     register_own("my_birds-2.0", data / "my_birds-2.0")
-    assert sources.load("my_birds-2.0", data / "my_birds-2.0").root == data / "my_birds-2.0"
+    assert locate.load("my_birds-2.0", data / "my_birds-2.0").root == data / "my_birds-2.0"
 
 
 def test_a_link_to_a_folder_of_any_name(data):
@@ -41,14 +41,14 @@ def test_a_link_to_a_folder_of_any_name(data):
     write_tiny(data / "Meine Vögel", CLASSES)
     (data / "voegel").symlink_to(data / "Meine Vögel")
     register_own("voegel", data)
-    assert sources.load("voegel", data).key == "voegel"
+    assert locate.load("voegel", data).key == "voegel"
 
 
 def test_markets_folders_make_it_re_identification(data):
     write_people(data / "people")
     assert register_own("people", data).task == "reid"
-    settings = config.resolve(named("people/deit_tiny/dcal"), 0, config.load_profile("quick"), {}).settings
-    assert len(sources.load_for("people", data, settings.data).query) == 4
+    settings = resolve.resolve(named("people/deit_tiny/dcal"), 0, resolve.load_profile("quick"), {}).settings
+    assert len(locate.load_for("people", data, settings.data).query) == 4
 
 
 @pytest.mark.parametrize("name", ["cub", "veri"])
@@ -99,7 +99,7 @@ def test_two_folders_that_could_be_meant_are_refused(data):
     with pytest.raises(DataError, match=f"set --data to {data} for the first"):
         register_own("cat", data / "cat")
     register_own("cat", data)
-    assert sources.load("cat", data).classes == ("cat", "dog")
+    assert locate.load("cat", data).classes == ("cat", "dog")
 
 
 # ---------------------------------------------------------------- cells, hashes, coverage
@@ -126,8 +126,8 @@ def test_anything_else_is_no_cell(data, cell):
 @pytest.mark.parametrize("profile", ["mini", "quick", "paper"])
 def test_the_identity_says_that_the_pictures_are_the_users(data, profile):
     register_own("my_birds-2.0", data)
-    identity = config.resolve(
-        named("my_birds-2.0/deit_tiny/dcal"), 0, config.load_profile(profile), {}
+    identity = resolve.resolve(
+        named("my_birds-2.0/deit_tiny/dcal"), 0, resolve.load_profile(profile), {}
     ).identity
     assert identity["pictures"] == "own"
 
@@ -136,15 +136,16 @@ def test_a_record_makes_its_dataset_known_without_a_folder(data):
     register_own("my_birds-2.0", data)
     write_people(data / "people")
     register_own("people", data)
-    profile = config.load_profile("quick")
+    profile = resolve.load_profile("quick")
     before = [
-        config.resolve(named(f"{name}/deit_tiny/dcal"), 3, profile, {}) for name in ("my_birds-2.0", "people")
+        resolve.resolve(named(f"{name}/deit_tiny/dcal"), 3, profile, {})
+        for name in ("my_birds-2.0", "people")
     ]
     for made in before:
         row = DATASETS.pop(made.cell.dataset)
         register_recorded(made.identity)
         assert DATASETS[row.key] == row
-        assert config.resolve(named(made.cell.id), 3, profile, {}).hash == made.hash
+        assert resolve.resolve(named(made.cell.id), 3, profile, {}).hash == made.hash
 
 
 def test_a_record_of_an_official_dataset_changes_nothing():
@@ -156,7 +157,7 @@ def test_a_record_of_an_official_dataset_changes_nothing():
 
 def test_the_coverage_says_whose_data_they_are(data):
     row = register_own("my_birds-2.0", data)
-    found = sources.coverage(sources.load("my_birds-2.0", data), row)
+    found = locate.coverage(locate.load("my_birds-2.0", data), row)
     assert (found.kind, found.text) == (
         "own",
         "own data, not the paper's: 2 classes, 2 train and 2 test images",
@@ -179,9 +180,9 @@ def test_pictures_are_turned_as_they_are_seen(tmp_path, suffix, tolerance, orien
 def test_only_a_users_own_pictures_are_turned(data):
     file = write_class_picture(data / "x.png", (200, 30, 90), 0, orientation=6)
     register_own("my_birds-2.0", data)
-    profile = config.load_profile("quick")
+    profile = resolve.load_profile("quick")
     shapes = {
-        key: TestPictures.of(key, config.resolve(named(cell), 0, profile, {}).settings.data).read(file).shape
+        key: TestPictures.of(key, resolve.resolve(named(cell), 0, profile, {}).settings.data).read(file).shape
         for key, cell in (
             ("my_birds-2.0", "my_birds-2.0/deit_tiny/dcal"),
             ("own", "cub/deit_tiny/dcal"),
@@ -216,7 +217,7 @@ def test_every_picture_that_does_not_decode_is_named_before_training(data):
         (root / name).write_bytes(torn)
     register_own("my_birds-2.0", data)
     with pytest.raises(Contradictions) as caught:
-        refuse_unreadable(sources.load("my_birds-2.0", data), 2, lambda: "")
+        refuse_unreadable(locate.load("my_birds-2.0", data), 2, lambda: "")
     assert [problem.partition(": ")[0] for problem in caught.value.problems] == [
         str(root / "train/a/7.png"),
         str(root / "test/b/1.png"),
@@ -226,4 +227,4 @@ def test_every_picture_that_does_not_decode_is_named_before_training(data):
 def test_looking_at_them_ends_when_the_run_is_told_to_stop(data):
     register_own("my_birds-2.0", data)
     (data / "my_birds-2.0/test/b/1.png").write_bytes(b"torn")
-    refuse_unreadable(sources.load("my_birds-2.0", data), 1, lambda: "stopped by a test")
+    refuse_unreadable(locate.load("my_birds-2.0", data), 1, lambda: "stopped by a test")

@@ -4,9 +4,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmark.data import reid, sources, veri
-from benchmark.data.lists import Contradictions, missing_files
-from benchmark.data.registry import DATASETS
+from benchmark.config.datasets import DATASETS
+from benchmark.data import locate, reid
+from benchmark.data.readers import veri
+from benchmark.data.splits import Contradictions, missing_files
 from benchmark.errors import DataError
 
 
@@ -70,7 +71,7 @@ def test_an_absent_label_file_is_noted(tmp_path, write_veri, name):
     dataset = veri.read(tmp_path)
     assert dataset.notes == (f"no {name}: names not checked against it",)
     assert dataset.train == expected.train
-    assert sources.locate("veri", tmp_path) == tmp_path
+    assert locate.locate("veri", tmp_path) == tmp_path
 
 
 def test_a_label_file_without_elements_is_refused(tmp_path, write_veri):
@@ -193,7 +194,7 @@ def test_queries_are_refused_if_none_can_be_answered(veri_lists, problems):
 
 
 def test_real_pictures_in_this_layout_are_read_and_reported_as_a_subset(real_veri):
-    dataset = sources.load_reid("veri", real_veri)
+    dataset = locate.load_reid("veri", real_veri)
     assert (len(dataset.identities), len(dataset.train)) == (210, 420)
     assert (len(dataset.query), len(dataset.gallery)) == (80, 160)
     assert dataset.identities[0] == "0001"
@@ -201,6 +202,6 @@ def test_real_pictures_in_this_layout_are_read_and_reported_as_a_subset(real_ver
     assert not set(dataset.query.labels) & {int(identity) for identity in dataset.identities}
     assert (reid.unanswerable(dataset), dataset.notes, dataset.skipped) == ((), (), ())
     assert missing_files(dataset.root, dataset.pictures) == ()
-    assert sources.coverage(dataset, DATASETS["veri"]).text == (
+    assert locate.coverage(dataset, DATASETS["veri"]).text == (
         "subset: 210 of 576 identities, 420 of 37,778 train images, 80 of 1,678 queries, 160 of 11,579 gallery images"
     )

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import dcal
-from benchmark.counting import multiply_adds, parameters
+from benchmark.timing.counting import multiply_adds, parameters
 
 SIZE, CLASSES, N, WIDTH, HEADS = 448, 200, 784, 288, 6
 

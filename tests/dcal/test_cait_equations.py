@@ -9,7 +9,7 @@ from small_cait import small_cait_dcal
 from small_models import random_images
 
 import dcal
-from dcal import talking_heads
+from dcal.backbones import talking_heads
 
 CASES = {
     "baseline": CaitSetup(),

@@ -6,9 +6,9 @@ import torch
 from small_cait import HEADS, visible
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dcal import talking_heads
 from dcal.attention_rollout import SCORE_BYTES
-from dcal.talking_heads import row_times_maps, softmax_maps, talking_heads_attention
+from dcal.backbones import talking_heads
+from dcal.backbones.talking_heads import row_times_maps, softmax_maps, talking_heads_attention
 
 N, D = 37, 24  # no number of rows at once but 1 divides the patches
 

@@ -9,8 +9,8 @@ import torch
 from weight_writers import build, source_model
 
 import dcal
-from dcal import weight_formats, weight_manifest
-from dcal.weight_formats import defect
+from dcal.weights import integrity, manifest
+from dcal.weights.integrity import defect
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 22883704\n"
 FOREIGN = {
@@ -66,7 +66,7 @@ def test_a_damaged_pickle_in_a_whole_archive_is_not_called_pickled_objects(tmp_p
 
 
 def test_an_archive_that_unpacks_to_much_more_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(weight_formats, "_SMALL", 2**20)  # else the file would take a second to write
+    monkeypatch.setattr(integrity, "_SMALL", 2**20)  # else the file would take a second to write
     file = tmp_path / "weights.npz"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.npy", bytes(30 * 2**20))
@@ -78,7 +78,7 @@ def test_an_archive_that_unpacks_to_much_more_is_refused_before_it_is_unpacked(t
 
 
 def test_a_pipe_in_the_place_of_a_file_never_waits(tmp_path):
-    for name in ("small_vit.test.pth", weight_manifest.NAME):
+    for name in ("small_vit.test.pth", manifest.NAME):
         os.mkfifo(tmp_path / name)
     assert defect(tmp_path / "small_vit.test.pth") == "no file but a folder, a pipe or a device"
     with pytest.raises(dcal.WeightsError, match=r"no weights of small_vit\.test in"):
@@ -88,7 +88,7 @@ def test_a_pipe_in_the_place_of_a_file_never_waits(tmp_path):
     with pytest.raises(dcal.WeightsError, match="it is no file"):
         dcal.load(tmp_path / "small_vit.test.pth")
     with pytest.raises(ValueError, match=r"weights\.json is a folder, a pipe or a device"):
-        weight_manifest.read(tmp_path)
+        manifest.read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -98,18 +98,18 @@ def test_a_pipe_in_the_place_of_a_file_never_waits(tmp_path):
 def test_a_manifest_of_wrong_types_is_damaged(row, tmp_path):
     whole = '{"file": "a.pth", "size": 9, "sha256": "a", "source": "x"}'
     merged = row if row[0] != "{" else whole[:-1] + ", " + row[1:]
-    (tmp_path / weight_manifest.NAME).write_text(f'{{"files": {{"tag": {merged}}}}}')
+    (tmp_path / manifest.NAME).write_text(f'{{"files": {{"tag": {merged}}}}}')
     with pytest.raises(ValueError, match=r"weights\.json is damaged"):
-        weight_manifest.read(tmp_path)
-    (tmp_path / weight_manifest.NAME).write_text(f'{{"files": {{"tag": {whole}}}}}')
-    assert weight_manifest.read(tmp_path)["tag"].size == 9
+        manifest.read(tmp_path)
+    (tmp_path / manifest.NAME).write_text(f'{{"files": {{"tag": {whole}}}}}')
+    assert manifest.read(tmp_path)["tag"].size == 9
 
 
 def test_a_manifest_of_any_size_is_not_read(tmp_path):
-    with open(tmp_path / weight_manifest.NAME, "wb") as stream:
+    with open(tmp_path / manifest.NAME, "wb") as stream:
         stream.truncate(11 * 2**20)
     with pytest.raises(ValueError, match=r"has 11,534,336 bytes, expected at most 10,485,760"):
-        weight_manifest.read(tmp_path)
+        manifest.read(tmp_path)
 
 
 def test_names_that_no_file_can_have_are_no_crash(tmp_path):

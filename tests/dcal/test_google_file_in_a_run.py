@@ -7,14 +7,14 @@ from own_folders import write_class_picture
 from weight_writers import google_layout
 
 from benchmark.__main__ import main
-from benchmark.places import MINI_WEIGHTS
-from benchmark.records import RunFolder, read_result
+from benchmark.config.places import MINI_WEIGHTS
+from benchmark.records.run_folder import RunFolder, read_result
 
 TAG = "mini_vit_base_patch8_48.generic"
 
 
 def test_a_run_starts_from_the_tensors_of_the_one_file(tmp_path):
-    import benchmark.mini.backbones  # noqa: F401 - registers it with timm
+    import benchmark.data.mini.backbones  # noqa: F401 - registers it with timm
 
     source = timm.create_model(TAG.partition(".")[0], checkpoint_path=MINI_WEIGHTS / f"{TAG}.safetensors")
     np.savez(tmp_path / "ViT-B_16.npz", **google_layout(source))

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import dcal
-from benchmark.counting import glca_cost, multiply_adds, on_meta
+from benchmark.timing.counting import glca_cost, multiply_adds, on_meta
 from dcal import model as dcal_model
-from dcal import plain_vit
+from dcal.backbones import vit
 
 # tag, classes, input, R, classifier counted
 CUB = ("deit_tiny_patch16_224.fb_in1k", 200, 448, 0.1, True)
@@ -56,8 +56,8 @@ def test_rollout_is_not_in_the_published_figure(counted):
 def all_tokens_through_the_last_block(monkeypatch):
     """timm's own forward, which is the baseline's, takes all tokens through the last block; DCAL computes the one row
     that is read."""
-    run = plain_vit.encoder_block
-    monkeypatch.setattr(plain_vit, "encoder_block", lambda block, x, pairs, **_: run(block, x, pairs))
+    run = vit.encoder_block
+    monkeypatch.setattr(vit, "encoder_block", lambda block, x, pairs, **_: run(block, x, pairs))
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from small_models import small_backbone
 from weight_writers import build, google_layout, source_model, write
 
 import dcal
-from dcal.weights import load_pretrained
+from dcal.weights.load import load_pretrained
 
 
 class Payload:

@@ -11,8 +11,8 @@ from small_models import small_backbone, small_dcal
 from weight_writers import authors_layout, build, google_layout, source_model
 
 import dcal
-from dcal.weight_reading import not_finite, read_state
-from dcal.weights import load_pretrained
+from dcal.weights.load import load_pretrained
+from dcal.weights.read import not_finite, read_state
 
 TENSOR = "blocks.3.attn.proj.weight"
 ARRAY = "Transformer/encoderblock_3/MultiHeadDotProductAttention_1/out/kernel"

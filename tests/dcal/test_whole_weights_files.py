@@ -8,8 +8,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from dcal.weight_formats import defect, digest_contradiction
-from dcal.weight_reading import WeightsError, read_state
+from dcal.weights.integrity import defect, digest_contradiction
+from dcal.weights.read import WeightsError, read_state
 
 TENSORS = {
     "a": torch.arange(600.0).reshape(20, 30),

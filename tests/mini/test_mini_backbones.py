@@ -8,10 +8,11 @@ import timm
 import torch
 from safetensors.torch import load_file
 
-from benchmark.backbones import BACKBONES
+from benchmark.config import identity
+from benchmark.config.backbones import BACKBONES
+from benchmark.data.mini import manifest
+from benchmark.data.mini.backbones import ARCHITECTURES
 from benchmark.errors import DataError
-from benchmark.mini import identity, manifest
-from benchmark.mini.backbones import ARCHITECTURES
 
 TAGS = [row.mini for row in BACKBONES.values()]
 CAIT, SWIN = BACKBONES["cait_xs24"].mini, BACKBONES["swin_tiny"].mini
@@ -97,7 +98,7 @@ def test_all_files_together_stay_small():
 
 
 def test_a_missing_file_is_a_clear_error():
-    with pytest.raises(DataError, match=r"no such file.*benchmark\.mini\.pretrain"):
+    with pytest.raises(DataError, match=r"no such file.*make mini-weights"):
         identity.sha256_of("mini_unknown.generic")
 
 
@@ -118,11 +119,11 @@ def test_a_saved_row_replaces_only_its_own(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("modules", "unwanted"),
     [
-        (("sets", "identity"), {"torch", "cv2", "scipy", "numpy"}),
-        (("layouts", "splits", "generic"), {"torch"}),
+        (("data.mini.sets", "config.identity"), {"torch", "cv2", "scipy", "numpy"}),
+        (("data.mini.fgvc_layouts", "data.mini.splits", "data.mini.generic"), {"torch"}),
     ],
 )
 def test_what_needs_no_torch_never_loads_it(modules, unwanted):
-    names = ", ".join(f"benchmark.mini.{name}" for name in modules)
+    names = ", ".join(f"benchmark.{name}" for name in modules)
     code = f"import sys, {names}; assert not {unwanted!r} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.mini import birds, cars, manifest, planes
-from benchmark.mini.backbones import ARCHITECTURES
-from benchmark.mini.generic import MARKS, PATCH, SIZE, WORLDS, World
-from benchmark.mini.generic_parts import KINDS, SLOTS
-from benchmark.mini.pretrain import PLANS, Pretraining, pretrain
-from benchmark.mini.stream import Pictures, mirrored, through_a_camera, twice
+from benchmark.data.mini import birds, cars, manifest, planes
+from benchmark.data.mini.backbones import ARCHITECTURES
+from benchmark.data.mini.generic import MARKS, PATCH, SIZE, WORLDS, World
+from benchmark.data.mini.generic_parts import KINDS, SLOTS
+from benchmark.data.mini.pretrain import PLANS, Pretraining, pretrain
+from benchmark.data.mini.pretrain_data import Pictures, mirrored, through_a_camera, twice
 
 
 def test_a_world_is_the_same_whenever_it_is_made():
@@ -68,7 +68,7 @@ def test_generic_pictures_are_no_class_of_a_mini_set():
     ],
 )
 def test_a_pretraining_of_seconds_returns_float16_and_its_measurements(architecture, classifier, monkeypatch):
-    monkeypatch.setattr("benchmark.mini.pretrain.HELD_OUT", 64)
+    monkeypatch.setattr("benchmark.data.mini.pretrain.HELD_OUT", 64)
     state, outcome = pretrain(architecture, minutes=0.01, seed=3)
     assert {tensor.dtype for tensor in state.values()} == {torch.float16}
     assert state[classifier].shape[0] == outcome.generic_classes == WORLDS["small"].classes

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.data import sources
-from benchmark.data.registry import DATASETS
+from benchmark.config.datasets import DATASETS
+from benchmark.data import locate
+from benchmark.data.mini import sets
+from benchmark.data.mini.camera_rows import CAMERAS
+from benchmark.data.mini.reid_splits import REID_FAMILIES, individuals, shots
 from benchmark.data.reid import unanswerable
-from benchmark.mini import sets
-from benchmark.mini.camera_rows import CAMERAS
-from benchmark.mini.reid_splits import REID_FAMILIES, individuals, shots
-from benchmark.ranking import Items, rank_distances
+from benchmark.evaluation.ranking import Items, rank_distances
 
 KEYS = sorted(REID_FAMILIES)
 OFFICIAL_CAMERAS = {"market": 6, "duke": 8, "msmt17": 15, "veri": 20}
@@ -29,7 +29,7 @@ def root(mini_pictures):
 
 @pytest.fixture(scope="module")
 def datasets(root):
-    return {key: sources.load_reid(key, root) for key in KEYS}
+    return {key: locate.load_reid(key, root) for key in KEYS}
 
 
 def names(folder):
@@ -94,7 +94,7 @@ def test_the_reader_finds_what_was_written(datasets, key):
     assert written <= dataset.counts.keys()
     done = json.loads((dataset.root / sets.DONE).read_text())
     assert {name: done[name] for name in dataset.counts} == dataset.counts
-    assert sources.generated(dataset).kind == "generated"
+    assert locate.generated(dataset).kind == "generated"
     assert all(count <= DATASETS[key].official[name] for name, count in dataset.counts.items())
 
 

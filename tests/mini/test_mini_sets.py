@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+from benchmark.data.mini import fgvc_layouts, sets, splits
+from benchmark.data.mini.draw import Picture
 from benchmark.errors import DataError
-from benchmark.mini import layouts, sets, splits
-from benchmark.mini.draw import Picture
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,11 @@ def test_no_image_is_left_unlisted(root):
 
 @pytest.mark.parametrize(
     ("key", "write"),
-    [("cub", layouts.write_cub), ("cars", layouts.write_cars), ("aircraft", layouts.write_aircraft)],
+    [
+        ("cub", fgvc_layouts.write_cub),
+        ("cars", fgvc_layouts.write_cars),
+        ("aircraft", fgvc_layouts.write_aircraft),
+    ],
 )
 def test_same_seed_writes_the_same_bytes(root, tmp_path, key, write):
     again = tmp_path / "again"
@@ -166,7 +170,9 @@ def test_a_damaged_set_is_rebuilt_and_nothing_else_stays(tmp_path, tiny_sets, da
     elif damage == "cut DONE.json":
         done.write_text(done.read_text()[:20])
     else:
-        done.write_text(json.dumps({**json.loads(done.read_text()), "version": sets.version_of("cub") - 1}))
+        done.write_text(
+            json.dumps({**json.loads(done.read_text()), "version": sets.VERSIONS["CUB_200_2011"] - 1})
+        )
     sets.write_all(tmp_path)
     assert sets.is_complete(folder)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(sets.SETS)

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from benchmark import paper_ablations
-from benchmark.ablations import ROWS, SWEEPS
+from benchmark.config import paper_ablations
+from benchmark.config.ablations import ROWS, SWEEPS
 
 CUB, VERI = "cub/deit_tiny", "veri/vit_base"
 STATED = {  # (cell, metric) → percent

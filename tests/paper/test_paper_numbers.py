@@ -1,4 +1,4 @@
-"""benchmark/paper.py against a transcript of the paper that is parsed here, on its own terms."""
+"""benchmark/config/paper.py against a transcript of the paper that is parsed here, on its own terms."""
 
 import re
 from collections import Counter
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import paper
-from benchmark.grid import TABLES, all_cells
+from benchmark.config import paper
+from benchmark.config.grid import TABLES, all_cells
 
 TRANSCRIPT = (Path(__file__).parent / "paper_tables.md").read_text(encoding="utf-8")
 BACKBONES = {

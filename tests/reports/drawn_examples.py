@@ -6,18 +6,18 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from benchmark.ablations import SWEEPS
-from benchmark.grid import named
-from benchmark.records import RunFolder
-from reports import drawing
+from benchmark.config.ablations import SWEEPS
+from benchmark.config.grid import named
+from benchmark.records.run_folder import RunFolder
+from reports import plot_style
 from reports.ablations import sweep_figure
-from reports.curves import curves
-from reports.looking import figure_rows
-from reports.looking.figure_rows import Panel, Row, Said
+from reports.curves.curves import curves
+from reports.heatmaps import figure as figure_rows
+from reports.heatmaps.figure import Panel, Row, Said
 from reports.robustness import figure as robustness_figure
 from reports.robustness.record import Condition, Robustness
+from tables.ablations.sweeps import Curve, Point
 from tables.bootstrap import Interval
-from tables.sweeps import Curve, Point
 
 SWEEP = Path(__file__).resolve().parents[1] / "sweep" / "paper"
 DPI = 40
@@ -27,10 +27,10 @@ NAME = "Black_footed_Albatross $x^2$ 37.5%"  # a formula to some settings
 def every_figure(folder):
     """Name → PNG or SVG: curves, a sweep's points, robustness, and rows of pictures as all heatmaps are drawn."""
     made = {"curves": curves([_run(folder, "dcal")]).svg}
-    with drawing.style(drawing.LINES):
-        made["sweep"] = drawing.saved(_sweep(), "png", drawing.LINES, dpi=DPI)
+    with plot_style.style(plot_style.LINES):
+        made["sweep"] = plot_style.saved(_sweep(), "png", plot_style.LINES, dpi=DPI)
     for name, figure in (("robustness", _robustness()), ("rows", _rows())):
-        made[name] = drawing.saved(figure, "png", drawing.PICTURES, dpi=DPI)
+        made[name] = plot_style.saved(figure, "png", plot_style.PICTURES, dpi=DPI)
     return made
 
 

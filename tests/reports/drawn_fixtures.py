@@ -16,9 +16,9 @@ def trained(write_once):
 def _train(runs):
     import torch
 
-    from benchmark.grid import select
-    from benchmark.places import Places
-    from benchmark.run import Infrastructure, run_cell
+    from benchmark.config.grid import select
+    from benchmark.config.places import Places
+    from benchmark.training.run import Infrastructure, run_cell
 
     torch.set_num_threads(1)
     places = Places.of("mini", runs, None, None)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from benchmark import merge
-from reports.looking.run_pairs import pairs_of
+from benchmark.records import merge
+from reports.heatmaps.run_pairs import pairs_of
 
 # A moment of training: 60 pictures of three classes, or the whole of the generated Market-1501, once.
 OVERRIDES = {

@@ -8,8 +8,8 @@ import shutil
 import numpy as np
 
 from benchmark.atomic import file_sha256
-from benchmark.config import load_profile, resolve
-from benchmark.grid import named
+from benchmark.config.grid import named
+from benchmark.config.resolve import load_profile, resolve
 
 CUB = "cub/deit_tiny"
 DIGESTS = {"sa": "5" * 64, "glca": "6" * 64}

@@ -4,8 +4,8 @@ import json
 
 from sweep.plan import HOSTILE_LOG, HOSTILE_NAMES, HOSTILE_REASON
 
-from benchmark import merge
-from reports.looking import heatmaps, run_pairs
+from benchmark.records import merge
+from reports.heatmaps import run_pairs, test_images
 
 DRAWN = ("veri", "deit_tiny")
 
@@ -32,7 +32,7 @@ def leave_figures(runs):
         "dcal": said | {"confidence": None},
     }
     record = {
-        "identity": heatmaps.identity(pair),
+        "identity": test_images.identity(pair),
         "files": [f"{stem}.{kind}" for stem in ("heatmaps", "ranked") for kind in ("pdf", "webp")],
         "caption": f"Caption {HOSTILE_LOG}",
         "rows": [row],

@@ -22,12 +22,13 @@ from test_page_markup import (  # noqa: F401 (the same checks, on this page)
     test_tags_balance,
 )
 
-from benchmark.grid import ablation_cells
-from benchmark.overhead import OVERHEADS, path_of
-from benchmark.records import read_json
-from reports import drawing
+from benchmark.config.grid import ablation_cells
+from benchmark.config.paper_ablations import OVERHEADS
+from benchmark.records.glca_cost import path_of
+from benchmark.records.run_folder import read_json
+from reports import plot_style
 from reports.__main__ import main
-from tables.ablation_layout import TERMS
+from tables.ablations.layout import TERMS
 
 ROOT = Path(__file__).resolve().parents[2]
 CELLS = len(ablation_cells())
@@ -69,9 +70,9 @@ def made(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def only_svg(monkeypatch):
     """Of what a test draws for itself; ``made`` has every kind, and fonts in a PDF take half a page's time."""
-    saved = drawing.saved
+    saved = plot_style.saved
     monkeypatch.setattr(
-        drawing,
+        plot_style,
         "saved",
         lambda figure, kind, *how, **more: saved(figure, kind, *how, **more) if kind == "svg" else b"",
     )

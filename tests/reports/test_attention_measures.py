@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from reports.looking.attention import Measured, distribution, entropy, measured, summary, top_share
+from reports.heatmaps.attention_measure import Measured, distribution, entropy, measured, summary, top_share
 from tables.bootstrap import mean_interval
 
 

@@ -8,11 +8,11 @@ import torch
 from drawn_runs import pair_of
 
 import dcal
-from benchmark.data import cub_boxes
+from benchmark.data.readers import cub_boxes
 from benchmark.errors import DataError, RunError, SettingsError
 from reports.__main__ import main
-from reports.looking import models
-from reports.looking.attention_run import measure
+from reports.heatmaps import networks as models
+from reports.heatmaps.attention_run import measure
 
 pytest_plugins = ["drawn_fixtures"]
 

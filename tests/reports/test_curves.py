@@ -8,11 +8,11 @@ import xml.etree.ElementTree as ElementTree
 import mini_sweep
 import pytest
 
-from benchmark import status
-from benchmark.provenance import ROOT
-from reports import curves as module
-from reports.curves import curves, mean_curve
-from reports.histories import read_history
+from benchmark.records import status
+from benchmark.records.provenance import ROOT
+from reports.curves import curves as module
+from reports.curves.curves import curves, mean_curve
+from reports.curves.history import read_history
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -276,7 +276,8 @@ def test_a_users_matplotlibrc_changes_nothing(sweep, monkeypatch):
 
 def test_neither_torch_nor_pyplot_is_loaded(sweep):
     code = (
-        "import sys; from pathlib import Path; from benchmark import status; from reports.curves import curves\n"
+        "import sys; from pathlib import Path; from benchmark.records import status\n"
+        "from reports.curves.curves import curves\n"
         f"runs = status.collect(profile='paper', runs_dir=Path({str(sweep)!r}), patterns=['cub/deit_tiny'])\n"
         "assert curves(runs).svg\n"
         "print([name for name in ('torch', 'matplotlib.pyplot') if name in sys.modules])"

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from drawn_runs import OVERRIDES
 
-from benchmark import checkpoint
 from benchmark.__main__ import main
 from benchmark.atomic import file_sha256
-from benchmark.grid import select
-from benchmark.places import Places
-from benchmark.records import RunFolder
-from benchmark.run import Infrastructure, run_cell
+from benchmark.config.grid import select
+from benchmark.config.places import Places
+from benchmark.records.run_folder import RunFolder
+from benchmark.training import checkpoint
+from benchmark.training.run import Infrastructure, run_cell
 
 pytest_plugins = ["drawn_fixtures"]
 CUB, MARKET = "cub/deit_tiny/dcal/seed0", "market/deit_tiny/dcal/seed0"
@@ -102,9 +102,9 @@ def test_class_folders_under_the_models_names_count_as_the_test_pictures_did(tra
     data, folder = trained / "mini" / "data" / "CUB_200_2011", trained / "mini" / CUB
     with np.load(folder / "predictions.npz") as stored:
         predictions = dict(stored)
-    from benchmark.data import sources
+    from benchmark.data import locate
 
-    test = sources.load("cub", trained / "mini" / "data", 3).test
+    test = locate.load("cub", trained / "mini" / "data", 3).test
     taken = [place for place, label in enumerate(test.labels) if label != 1][::3]
     for place in taken:
         name = predictions["classes"][test.labels[place]]

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmark.grid import Cell
-from benchmark.records import RunFolder
-from reports.page import cost_sheets, costs
+from benchmark.config.grid import Cell
+from benchmark.records.run_folder import RunFolder
+from reports.page import cost_tables, costs
 
 COST = {"train_seconds": 90.0, "peak_memory_bytes": 2**30, "attempts": 1}
 
@@ -25,7 +25,7 @@ def sheet(tmp_path):
             for seed, cost in enumerate(recorded)
         ]
         found = map(costs.of_run, runs)
-        return cost_sheets.run_rows(found, key="costs", sortable=False, caption="Costs")
+        return cost_tables.run_rows(found, key="costs", sortable=False, caption="Costs")
 
     return made
 

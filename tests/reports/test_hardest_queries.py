@@ -3,9 +3,9 @@
 import mini_sweep
 import pytest
 
-from benchmark import status
 from benchmark.errors import SettingsError
-from reports.hardest_queries import hardest
+from benchmark.records import status
+from reports.errors.hardest_queries import hardest
 
 
 def swept(sweep, name, profile="paper"):

@@ -127,7 +127,7 @@ def test_one_method_and_any_checkpoint_and_re_identification_are_drawn(trained, 
 def test_a_figure_says_that_its_recipe_is_not_the_papers(trained, picture, monkeypatch, checkpoint):
     said = []
     monkeypatch.setattr(
-        "reports.looking.heatmap_any.draw",
+        "reports.heatmaps.any_image.draw",
         lambda path, networks, title, warning, *_, **__: said.append(warning) or [],
     )
     own = ["--checkpoint", pair_of(trained).dcal.folder.checkpoint] if checkpoint else []

@@ -8,12 +8,12 @@ import torch
 from drawn_runs import pair_of
 
 import dcal
-from benchmark.backbones import BACKBONES
-from benchmark.config import load_profile, resolve
+from benchmark.config.backbones import BACKBONES
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError, SettingsError
-from benchmark.grid import select
-from reports.looking import models
-from reports.looking.timm_models import plain
+from reports.heatmaps import networks
+from reports.heatmaps.timm_models import plain
 
 pytest_plugins = ["drawn_fixtures"]
 TAG = "deit_tiny_patch16_224.fb_in1k"
@@ -30,9 +30,9 @@ def logits_of(network, picture):
 def test_a_checkpoint_file_is_the_runs_model_whichever_method_it_is_of(trained):
     pair = pair_of(trained)
     for run in (pair.baseline, pair.dcal):
-        own = models.of_run(run)
+        own = networks.of_run(run)
         # Whichever of the two cells is named, the tensors say what it is.
-        any_one = models.of_checkpoint(run.folder.checkpoint, pair.dcal.config)
+        any_one = networks.of_checkpoint(run.folder.checkpoint, pair.dcal.config)
         assert any_one.has_glca == own.has_glca == (run is pair.dcal)
         assert any_one.weights == own.weights == run.result["final_weights_sha256"]
         torch.testing.assert_close(logits_of(any_one, picture_of(pair)), logits_of(own, picture_of(pair)))
@@ -44,18 +44,18 @@ def test_a_state_dict_saved_alone_is_read_as_well(trained, tmp_path):
     state = torch.load(pair.dcal.folder.checkpoint, weights_only=True)["model"]
     torch.save(state, tmp_path / "alone.pt")
     assert (
-        models.of_checkpoint(tmp_path / "alone.pt", pair.dcal.config).weights
-        == models.of_run(pair.dcal).weights
+        networks.of_checkpoint(tmp_path / "alone.pt", pair.dcal.config).weights
+        == networks.of_run(pair.dcal).weights
     )
 
 
 def test_the_classes_are_as_many_as_the_checkpoints(trained):
     pair = pair_of(trained)
-    assert models.of_run(pair.dcal).classes == pair.dataset.classes
+    assert networks.of_run(pair.dcal).classes == pair.dataset.classes
     path = pair.dcal.folder.checkpoint
-    assert models.of_checkpoint(path, pair.dcal.config, ["a", "b"]).classes == ()  # names of another set
-    assert models.of_checkpoint(path, pair.dcal.config, ["a", "b", "c"]).classes == ("a", "b", "c")
-    assert logits_of(models.of_checkpoint(path, pair.dcal.config), picture_of(pair)).shape == (1, 3)
+    assert networks.of_checkpoint(path, pair.dcal.config, ["a", "b"]).classes == ()  # names of another set
+    assert networks.of_checkpoint(path, pair.dcal.config, ["a", "b", "c"]).classes == ("a", "b", "c")
+    assert logits_of(networks.of_checkpoint(path, pair.dcal.config), picture_of(pair)).shape == (1, 3)
 
 
 def test_another_architecture_is_refused_with_what_was_found_and_expected(trained):
@@ -63,13 +63,13 @@ def test_another_architecture_is_refused_with_what_was_found_and_expected(traine
     with pytest.raises(
         RunError, match=r"12 blocks of width 48 on 32 patches.*expected mini_deit_tiny.* at 64×64.*on 64"
     ):
-        models.of_checkpoint(person.dcal.folder.checkpoint, bird.dcal.config)
+        networks.of_checkpoint(person.dcal.folder.checkpoint, bird.dcal.config)
 
 
 def test_files_that_are_no_checkpoints_are_refused(trained, tmp_path):
     pair = pair_of(trained)
     with pytest.raises(RunError, match="no such checkpoint"):
-        models.of_checkpoint(tmp_path / "none.pt", pair.dcal.config)
+        networks.of_checkpoint(tmp_path / "none.pt", pair.dcal.config)
     for name, content in {
         "empty.pt": b"",
         "text.pt": b"hello",
@@ -77,13 +77,13 @@ def test_files_that_are_no_checkpoints_are_refused(trained, tmp_path):
     }.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(RunError, match=f"{name}.*cannot be read as a checkpoint"):
-            models.of_checkpoint(tmp_path / name, pair.dcal.config)
+            networks.of_checkpoint(tmp_path / name, pair.dcal.config)
     torch.save({"model": {"a": torch.zeros(1)}}, tmp_path / "other.pt")
     with pytest.raises(RunError, match="sa_head"):
-        models.of_checkpoint(tmp_path / "other.pt", pair.dcal.config)
+        networks.of_checkpoint(tmp_path / "other.pt", pair.dcal.config)
     torch.save({"model": ["not", "tensors"]}, tmp_path / "list.pt")
     with pytest.raises(RunError, match="no tensors by name"):
-        models.of_checkpoint(tmp_path / "list.pt", pair.dcal.config)
+        networks.of_checkpoint(tmp_path / "list.pt", pair.dcal.config)
 
 
 def test_a_flipped_byte_is_found(trained, tmp_path):
@@ -92,7 +92,7 @@ def test_a_flipped_byte_is_found(trained, tmp_path):
     content[len(content) // 2] ^= 1
     (tmp_path / "flipped.pt").write_bytes(content)
     with pytest.raises(RunError, match="checksum"):
-        models.of_checkpoint(tmp_path / "flipped.pt", pair.dcal.config)
+        networks.of_checkpoint(tmp_path / "flipped.pt", pair.dcal.config)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_flipped_byte_is_found(trained, tmp_path):
     ],
 )
 def test_a_checkpoint_of_another_family_is_described(tmp_path, backbone, glca, said):
-    import benchmark.mini.backbones  # noqa: F401
+    import benchmark.data.mini.backbones  # noqa: F401
 
     model = dcal.build(
         BACKBONES[backbone].mini,
@@ -115,7 +115,7 @@ def test_a_checkpoint_of_another_family_is_described(tmp_path, backbone, glca, s
     torch.save(model.state_dict(), tmp_path / "other.pt")
     asked = resolve(select(["cub/deit_tiny/dcal"])[0], 0, load_profile("mini"), {})
     with pytest.raises(RunError, match=said):
-        models.of_checkpoint(tmp_path / "other.pt", asked)
+        networks.of_checkpoint(tmp_path / "other.pt", asked)
 
 
 def test_timms_own_weights_say_what_timm_says(shared, tmp_path):
@@ -139,8 +139,8 @@ def test_timms_own_weights_say_what_timm_says(shared, tmp_path):
 
 
 def test_a_file_without_classifier_names_no_class(tmp_path):
-    import benchmark.mini.backbones  # noqa: F401
-    from benchmark.places import MINI_WEIGHTS
+    import benchmark.data.mini.backbones  # noqa: F401
+    from benchmark.config.places import MINI_WEIGHTS
 
     tag = "mini_deit_tiny_patch8_48.generic"
     whole = plain(tag, MINI_WEIGHTS)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from reports.looking import figure_files, figure_rows, overlay
-from reports.looking.figure_rows import Panel, Row, Said
+from reports.heatmaps import figure, figure_files, overlay
+from reports.heatmaps.figure import Panel, Row, Said
 
 HOSTILE = (
     r"<script>alert('x')</script> $\frac{1}{2}$ $x_1 % 数据 שלום 🐦 \ {b} " + "Wörterbuch_der_Vögel " * 20
@@ -81,7 +81,7 @@ def hostile_figure():
         Panel(picture),
         Panel(picture, np.ones((4, 2)), (0.0, 1.0), bar=True, said=Said((HOSTILE, HOSTILE), right=False)),
     )
-    return figure_rows.figure(HOSTILE, ("picture", "map"), [Row(HOSTILE, HOSTILE, panels)], HOSTILE, "× 1/N")
+    return figure.figure(HOSTILE, ("picture", "map"), [Row(HOSTILE, HOSTILE, panels)], HOSTILE, "× 1/N")
 
 
 def test_foreign_names_are_drawn_as_text_without_a_word_of_warning(tmp_path):
@@ -98,7 +98,7 @@ def test_foreign_names_are_drawn_as_text_without_a_word_of_warning(tmp_path):
 def test_no_text_reaches_past_the_edge_of_its_figure(letters):
     name, picture = letters * 60, np.zeros((32, 32, 3), np.uint8)
     panels = (Panel(picture), Panel(picture, said=Said((name, name), right=False)))
-    made = figure_rows.figure(name, ("picture", "map"), [Row(name, name, panels)], name, "× 1/N")
+    made = figure.figure(name, ("picture", "map"), [Row(name, name, panels)], name, "× 1/N")
     made.set_dpi(figure_files.DPI)
     FigureCanvasAgg(made).draw()
     wide = [text.get_window_extent().x1 for text in made.texts]
@@ -117,7 +117,7 @@ def test_what_is_right_is_a_word_and_a_mark_and_a_colour():
         Panel(picture, said=Said(("✓ right",), right=True)),
         Panel(picture, said=Said(("✗ wrong",), right=False)),
     )
-    made = figure_rows.figure("t", ("a", "b"), [Row("A", "", panels)], "c", "u")
+    made = figure.figure("t", ("a", "b"), [Row("A", "", panels)], "c", "u")
     colours = {text.get_text(): text.get_color() for text in made.texts}
     assert colours["✓ right"] != colours["✗ wrong"]
     made.savefig(io.BytesIO(), format="png")

@@ -6,14 +6,14 @@ import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-import benchmark.mini.backbones  # noqa: F401 - registers them with timm
+import benchmark.data.mini.backbones  # noqa: F401 - registers them with timm
 import dcal
 from benchmark.data.loader import normalise
 from benchmark.data.pictures import TestPictures
 from benchmark.data.transforms import ViewSettings
-from reports.looking import figure_rows, overlay, sights
-from reports.looking.models import Network
-from reports.looking.sights import GLCA, SA, SELECTED
+from reports.heatmaps import attention_maps, figure, overlay
+from reports.heatmaps.attention_maps import GLCA, SA, SELECTED
+from reports.heatmaps.networks import Network
 
 PLAIN, HYBRID = "mini_deit_tiny_patch8_48.generic", "mini_vit_base_r50_s8_48.generic"
 CASES = {"square": (PLAIN, (64, 64)), "256×128": (PLAIN, (256, 128)), "hybrid": (HYBRID, (64, 48))}
@@ -70,9 +70,9 @@ def test_the_drawn_map_is_brightest_on_the_planted_patch_wherever_it_is(tag, siz
     assert (rows, columns) == (size[0] // 8, size[1] // 8)
     places = [(r, c) for r in {0, 1, rows // 2, rows - 1} for c in {0, 1, columns // 2, columns - 1}]
     pictures = [planted(size, *place) for place in places]
-    seen, _ = sights.look(network, pictures, None, names_classes=False)
+    seen, _ = attention_maps.look(network, pictures, None, names_classes=False)
     for (row, column), picture, sight in zip(places, pictures, seen, strict=True):
-        heads, panels, _ = sights.panels(picture, None, sight, {})
+        heads, panels, _ = attention_maps.panels(picture, None, sight, {})
         shown = dict(zip(heads, panels, strict=True))
         for head in (SA, GLCA):
             image = overlay.overlay(picture, shown[head].values, shown[head].scale)
@@ -90,10 +90,10 @@ def test_the_figure_shows_the_map_over_the_whole_picture_the_right_way_up(tag, s
     path = tmp_path / "planted.png"
     cv2.imwrite(str(path), planted(size, *place))
     picture = network.pictures(path)
-    (sight,), layers = sights.look(network, [picture], None, names_classes=False)
-    heads, panels, _ = sights.panels(picture, None, sight, {})
-    text = sights.caption(sight.rollout.size, layers, compared=False, selection="rollout")
-    made = figure_rows.figure("planted", heads, [figure_rows.Row("A", "", panels)], text, "× 1/N")
+    (sight,), layers = attention_maps.look(network, [picture], None, names_classes=False)
+    heads, panels, _ = attention_maps.panels(picture, None, sight, {})
+    text = attention_maps.caption(sight.rollout.size, layers, compared=False, selection="rollout")
+    made = figure.figure("planted", heads, [figure.Row("A", "", panels)], text, "× 1/N")
     canvas = FigureCanvasAgg(made)
     canvas.draw()
     buffer = np.asarray(canvas.buffer_rgba())[..., :3]
@@ -123,7 +123,7 @@ def test_the_figure_shows_the_map_over_the_whole_picture_the_right_way_up(tag, s
 
 def test_a_hybrids_tokens_lie_where_their_patches_lie():
     """Of the real stem, whose strides and padding could shift them: what a patch changes most is its own token."""
-    from benchmark.places import MINI_WEIGHTS
+    from benchmark.config.places import MINI_WEIGHTS
 
     size = (64, 48)
     model = dcal.build(HYBRID, 3, image_size=size, weights=MINI_WEIGHTS).eval()

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sweep.plan import HOSTILE_NAMES
 
-from benchmark import status
+from benchmark.config.grid import Cell
 from benchmark.errors import RunError, SettingsError
-from benchmark.grid import Cell
-from reports.mistakes import mistakes
+from benchmark.records import status
+from reports.errors.confusion import mistakes
 
 
 @dataclass

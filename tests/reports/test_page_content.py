@@ -9,14 +9,14 @@ import mini_sweep
 import pytest
 from page_reader import Page, pages
 
-from benchmark import status
-from benchmark.grid import TABLES
-from benchmark.settings import READINGS
-from reports.page.attention_sheet import attention
+from benchmark.config.grid import TABLES
+from benchmark.config.settings import READINGS
+from benchmark.records import status
+from reports.page.attention import attention
 from reports.page.cell_page import _commands
 from reports.page.figures import take_heatmaps
 from reports.page.headline import in_short
-from reports.page.material import Asked
+from reports.page.inputs import Asked
 from tables import layout
 
 CELLS = {f"{dataset}-{backbone}" for table in TABLES.values() for dataset, backbone in table.pairs}

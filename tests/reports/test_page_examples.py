@@ -5,15 +5,15 @@ from types import SimpleNamespace
 import pytest
 from page_reader import Page
 
-from reports import mistake_pictures
-from reports.mistake_pictures import Example, Examples
-from reports.mistakes import Confusion
+from reports.errors import examples as mistake_pictures
+from reports.errors.confusion import Confusion
+from reports.errors.examples import Example, Examples
 from reports.page import example_pairs
-from reports.page.attention_sheet import Attention
+from reports.page.attention import Attention
 from reports.page.cell_page import Figures, cell
+from reports.page.errors import Errors
 from reports.page.figures import Curves, Heatmaps
-from reports.page.material import Asked, gather
-from reports.page.mistake_sheets import Errors
+from reports.page.inputs import Asked, gather
 
 PAIR = ("cub", "deit_tiny")
 CONFUSED = (Confusion(0, "<b>a", 1, "b & c", 3, 2, 30.0, 20.0),)

@@ -12,10 +12,10 @@ import pytest
 from left_figures import DRAWN, leave_figures
 from page_reader import Page, pages
 
-from benchmark import options
+from benchmark.commands import options
 from reports.__main__ import main
 from reports.page import pictures
-from reports.page.material import seeds_on_disk
+from reports.page.inputs import seeds_on_disk
 
 ROOT = Path(__file__).resolve().parents[2]
 

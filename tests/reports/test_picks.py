@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark.errors import SettingsError
-from reports.looking import picks
+from reports.heatmaps import pick_images
 
 FILES = [f"images/{name}.jpg" for name in "abcdefgh"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,17 +23,17 @@ DCAL = fgvc(0.5, 0.625, 0.25, 0.75, 0.75, 0.0, 0.75, 0.25)  # gains 0, .5, −.5
 
 
 def chosen(text, gained=None, seed=0, task="fgvc", files=FILES):
-    return picks.choose(picks.parse(text, seed), files, gained, task=task)
+    return pick_images.choose(pick_images.parse(text, seed), files, gained, task=task)
 
 
 def test_a_gain_is_the_rise_of_the_true_classs_probability():
     np.testing.assert_allclose(
-        picks.gains("fgvc", BASELINE, DCAL), [0, 0.5, -0.5, 0.5, 0.5, -0.5, 0, 0.25], atol=1e-6
+        pick_images.gains("fgvc", BASELINE, DCAL), [0, 0.5, -0.5, 0.5, 0.5, -0.5, 0, 0.25], atol=1e-6
     )
 
 
 def test_largest_gains_and_losses_come_first_and_ties_go_by_place():
-    gained = picks.gains("fgvc", BASELINE, DCAL)
+    gained = pick_images.gains("fgvc", BASELINE, DCAL)
     found = chosen("gain=4,loss=2", gained)
     assert [pick.index for pick in found] == [1, 3, 4, 7, 2, 5]
     assert found[0].rule == "largest gain of the true class's probability: +0.50"
@@ -45,7 +45,7 @@ def test_of_queries_the_average_precision_counts_and_those_with_nothing_to_find_
     def reid(ap, hits):
         return {"both_ap": np.array(ap), "both_first_hit": np.array(hits), "identities": np.arange(4)}
 
-    gained = picks.gains(
+    gained = pick_images.gains(
         "reid", reid([0.2, 0.0, 0.5, 0.9], [3, 0, 2, 1]), reid([0.3, 0.0, 0.1, 0.9], [2, 0, 9, 1])
     )
     assert np.isnan(gained[1])
@@ -84,7 +84,7 @@ def test_pictures_are_listed_by_place_path_or_name():
 
 
 def test_a_picture_of_two_rules_comes_once_with_both():
-    (found,) = chosen("list=1,gain=1", picks.gains("fgvc", BASELINE, DCAL))
+    (found,) = chosen("list=1,gain=1", pick_images.gains("fgvc", BASELINE, DCAL))
     assert found.rule == "listed; largest gain of the true class's probability: +0.50"
 
 
@@ -94,13 +94,13 @@ def test_a_picture_of_two_rules_comes_once_with_both():
 )
 def test_rules_that_are_none_are_refused(text):
     with pytest.raises(SettingsError, match="expected"):
-        picks.parse(text)
+        pick_images.parse(text)
 
 
 @pytest.mark.parametrize("text", ["random=27", "random=20,gain=4,loss=3", f"list={','.join('a' * 27)}"])
 def test_more_pictures_than_there_are_letters_for_are_refused(text):
     with pytest.raises(SettingsError, match="27 pictures, expected at most 26"):
-        picks.parse(text)
+        pick_images.parse(text)
 
 
 @pytest.mark.parametrize("text", ["random=9", "list=8", "list=z.jpg", "list=.jpg"])
@@ -116,25 +116,25 @@ def test_a_name_that_two_pictures_have_is_refused():
 
 def test_records_without_probabilities_and_of_other_pictures_are_refused():
     with pytest.raises(SettingsError, match="the DCAL run's predictions have no both_probability"):
-        picks.gains("fgvc", BASELINE, {"labels": np.arange(8)})
+        pick_images.gains("fgvc", BASELINE, {"labels": np.arange(8)})
     with pytest.raises(SettingsError, match="different pictures"):
-        picks.gains("fgvc", BASELINE, fgvc(*[0.5] * 8, labels=[0] * 8))
+        pick_images.gains("fgvc", BASELINE, fgvc(*[0.5] * 8, labels=[0] * 8))
 
 
 @pytest.mark.parametrize(
     "module",
     [
-        "picks",
+        "pick_images",
         "run_pairs",
-        "heatmaps",
-        "heatmaps_verb",
-        "heatmap_verb",
-        "attention",
-        "attention_verb",
-        "asked",
+        "test_images",
+        "heatmaps_command",
+        "any_image_command",
+        "attention_measure",
+        "attention_command",
+        "select_pairs",
     ],
 )
 def test_what_works_from_records_alone_does_without_torch_and_matplotlib(module):
     heavy = "{'torch', 'timm', 'matplotlib'}"
-    code = f"import sys, reports.looking.{module}; sys.exit(bool({heavy} & sys.modules.keys()))"
+    code = f"import sys, reports.heatmaps.{module}; sys.exit(bool({heavy} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

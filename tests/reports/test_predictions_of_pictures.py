@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from benchmark.__main__ import main
-from benchmark.data import sources
-from benchmark.finished import drawing
-from benchmark.finished.predict import pictures_of
-from benchmark.trained import load_trained
+from benchmark.commands import drawing
+from benchmark.data import locate
+from benchmark.inference.predict import pictures_of
+from benchmark.inference.trained import load_trained
 from reports.__main__ import main as reports
 
 pytest_plugins = ["drawn_fixtures"]
@@ -30,7 +30,7 @@ def predict(trained, monkeypatch):
 @pytest.fixture
 def pictures(trained):
     """Files of the test split of the first three classes, in order."""
-    dataset = sources.load("cub", trained / "mini" / "data", 3)
+    dataset = locate.load("cub", trained / "mini" / "data", 3)
     return [dataset.root / file for file in dataset.test.files]
 
 

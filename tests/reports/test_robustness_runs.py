@@ -8,11 +8,12 @@ import torch
 from drawn_runs import OVERRIDES
 
 from benchmark.__main__ import main
-from benchmark.data import sources
+from benchmark.commands import drawing
+from benchmark.data import locate
 from benchmark.data.corruptions import Corruption
-from benchmark.finished import again, drawing, robustness
-from benchmark.finished.again import Machine
-from benchmark.trained import load_trained
+from benchmark.inference import reevaluate, robustness
+from benchmark.inference.reevaluate import Machine
+from benchmark.inference.trained import load_trained
 from dcal.prediction import class_scores
 from reports.__main__ import main as reports
 
@@ -35,7 +36,7 @@ def corrupt(trained, tmp_path, monkeypatch):
 def correct(trained, model, corruption):
     """(n,) right or wrong, picture by picture, by the run's own reading of the files."""
     trained_model = load_trained(trained / "mini" / model / "seed0")
-    dataset = sources.load("cub", trained / "mini" / "data", OVERRIDES["cub/deit_tiny"]["data.class_limit"])
+    dataset = locate.load("cub", trained / "mini" / "data", OVERRIDES["cub/deit_tiny"]["data.class_limit"])
     shown = [trained_model.pictures(dataset.root / file) for file in dataset.test.files]
     worse = torch.from_numpy(np.stack([corruption(image, place) for place, image in enumerate(shown)]))
     with torch.no_grad():
@@ -134,7 +135,7 @@ def test_each_ranks_share_of_the_batches_is_drawn_from_its_own_state():
     model = type("Model", (), {"glca": type("GLCA", (), {"generator": generator})})
     drawn = [
         (number, torch.rand(1, generator=generator).item())
-        for number in again.drawn_as_recorded(range(7), model, states, 7)
+        for number in reevaluate.drawn_as_recorded(range(7), model, states, 7)
     ]
     expected = []
     for rank, count in enumerate((3, 2, 2)):
@@ -149,9 +150,9 @@ def test_threads_and_device_are_the_runs_own_unless_others_are_asked_for(trained
     model = load_trained(trained / "mini" / PAIR[1] / "seed0")
     before = torch.get_num_threads()
     try:
-        assert again.compute_for(model, Machine()).threads == model.result["device"]["threads"]
-        assert again.other_way(model, again.compute_for(model, Machine())) == ""
-        other = again.compute_for(model, Machine(threads=2))
-        assert again.other_way(model, other) == "computed with threads 2 instead of 1"
+        assert reevaluate.compute_for(model, Machine()).threads == model.result["device"]["threads"]
+        assert reevaluate.other_way(model, reevaluate.compute_for(model, Machine())) == ""
+        other = reevaluate.compute_for(model, Machine(threads=2))
+        assert reevaluate.other_way(model, other) == "computed with threads 2 instead of 1"
     finally:
         torch.set_num_threads(before)

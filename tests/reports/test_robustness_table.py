@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmark.finished.drawing import by_reports
+from benchmark.commands.drawing import by_reports
 from reports.__main__ import main
 from reports.robustness import figure, gaps, record, table
 

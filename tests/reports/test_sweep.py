@@ -9,7 +9,7 @@ import pytest
 from sweep.make import make
 from sweep.plan import PLANS
 
-from benchmark import status
+from benchmark.records import status
 
 FILES = sorted(path for path in mini_sweep.SWEEP.rglob("seed*/*") if path.is_file())
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmark.ablations import SWEEPS
+from benchmark.config.ablations import SWEEPS
 from reports.ablations import sweep_figure
+from tables.ablations.sweeps import Curve, Point
 from tables.bootstrap import Interval
-from tables.sweeps import Curve, Point
 
 
 def point(x, mean, low, high, published=None, seeds=(0,)):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from drawn_examples import every_figure
 
-from reports import drawing
+from reports import plot_style
 
 ROOT = Path(__file__).resolve().parents[2]
 # Each of these changes a figure, or stops it, where it counts.
@@ -106,14 +106,14 @@ def test_a_figure_made_elsewhere_with_tex_is_saved_without():
     with matplotlib.rc_context({"text.usetex": True}):
         figure = Figure(figsize=(2, 1))
         figure.subplots().set_title("Black_footed_Albatross 37.5%")
-        assert drawing.saved(figure, "png", drawing.PICTURES).startswith(b"\x89PNG")
+        assert plot_style.saved(figure, "png", plot_style.PICTURES).startswith(b"\x89PNG")
 
 
 def test_matplotlib_is_made_and_saved_with_in_one_place():
     wrong = []
     for folder in ("dcal", "benchmark", "tables", "slurm", "reports"):
         for file in (ROOT / folder).rglob("*.py"):
-            if file != Path(drawing.__file__):
+            if file != Path(plot_style.__file__):
                 wrong += [f"{file.relative_to(ROOT)}: {what}" for what in _of_matplotlib(file)]
     assert wrong == []
 

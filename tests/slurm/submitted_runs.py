@@ -3,16 +3,16 @@
 import json
 import pickle
 
-from benchmark import config
-from benchmark.grid import select
-from benchmark.records import folder_of
+from benchmark.config import resolve
+from benchmark.config.grid import select
+from benchmark.records.run_folder import folder_of
 from slurm.job import RunJob
 
 SITE = 'gpus = 0\ncpus = 1\nmemory = "2G"\nminutes = 60\n'
 
 
 def folder(tmp_path, id="cub/deit_tiny/dcal", seed=0):
-    asked = config.resolve(select([id])[0], seed, config.load_profile("mini"), {})
+    asked = resolve.resolve(select([id])[0], seed, resolve.load_profile("mini"), {})
     return folder_of(asked, tmp_path / "runs")
 
 

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmark.config import load_profile, parse_overrides, resolve
-from benchmark.grid import select
-from benchmark.records import folder_of, read_json
+from benchmark.config.grid import select
+from benchmark.config.resolve import load_profile, parse_overrides, resolve
+from benchmark.records.run_folder import folder_of, read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 # One task of one CPU, a notice early enough for a limit of a minute.

@@ -5,8 +5,8 @@ import json
 import pytest
 from submitted_runs import SITE, folder, submitted_jobs
 
+from benchmark.config.grid import select
 from benchmark.errors import SettingsError
-from benchmark.grid import select
 from slurm.cluster import load_cluster
 
 RANDOM = "cub/deit_tiny/glca_random"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.config.grid import select
 from benchmark.errors import SettingsError
-from benchmark.grid import select
 from slurm.cluster import DEFAULT_FILE, EXAMPLE, Cluster, Resources, load_cluster
 
 LEAST = 'cpus = 2\nmemory = "6G"\nminutes = 45\n'

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from suite_on_cluster import ROOT, Suite, run_locally
 
-from benchmark.data import sources
+from benchmark.data import locate
 
 CELLS = ("cub/deit_tiny/baseline", "cub/deit_tiny/dcal", "cars/deit_tiny/baseline", "cars/deit_tiny/dcal")
 SET = "data.class_limit=3 train.epochs=2 evaluate.every=2"
@@ -51,7 +51,7 @@ def local_runs(tmp_path_factory, mini_pictures):
 @pytest.fixture(scope="module")
 def torn(suite):
     """A picture of Cars that its runs train on, torn; its whole content by path."""
-    read = sources.load("cars", suite.data, 3)
+    read = locate.load("cars", suite.data, 3)
     path = read.root / read.train.files[0]
     whole = path.read_bytes()
     path.write_bytes(whole[:500] + bytes(len(whole) - 500))  # of its size, or it would be written anew

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.data import sources
+from benchmark.data import locate
 from benchmark.errors import DataError, RunError
-from benchmark.stop import Stopped, StopRequest
+from benchmark.records.heartbeat import Stopped, StopRequest
 from slurm import attempt, staging
 from slurm.ranks import job_id, world
 
@@ -46,8 +46,8 @@ def test_outside_of_a_job_step(name):
 def test_data_are_copied_once_and_again_when_they_change(tmp_path, mini_pictures, monkeypatch):
     monkeypatch.setenv("MY_DISK", str(tmp_path / "disk"))
     first = staging.staged("$MY_DISK/here", "cub", mini_pictures)
-    assert sources.fingerprint(sources.locate("cub", first), "cub") == sources.fingerprint(
-        sources.locate("cub", mini_pictures), "cub"
+    assert locate.fingerprint(locate.locate("cub", first), "cub") == locate.fingerprint(
+        locate.locate("cub", mini_pictures), "cub"
     )
     mark = next(first.rglob("*.jpg"))
     mark.write_bytes(bytes(mark.stat().st_size))
@@ -66,9 +66,9 @@ def test_data_are_copied_once_and_again_when_they_change(tmp_path, mini_pictures
 def test_data_that_are_the_folder_itself_are_found_again_in_their_copy(tmp_path, mini_pictures):
     alone = tmp_path / "birds"
     subprocess.run(["cp", "-r", str(mini_pictures / "CUB_200_2011"), str(alone)], check=True)
-    assert sources.locate("cub", alone) == alone
+    assert locate.locate("cub", alone) == alone
     copied = staging.staged(str(tmp_path / "disk"), "cub", alone)
-    assert sources.locate("cub", copied) == copied / "CUB_200_2011"
+    assert locate.locate("cub", copied) == copied / "CUB_200_2011"
 
 
 def test_a_half_copy_of_a_killed_job_is_no_copy(tmp_path, mini_pictures):

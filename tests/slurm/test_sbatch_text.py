@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import status
 from benchmark.errors import RunError, SettingsError
+from benchmark.records import status
 from slurm.arrays import plan
 from slurm.cluster import load_cluster
 from slurm.submit import ROOT, Order, rehearse

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from submitted_runs import SITE, folder, waiting
 
-from benchmark import claim, config, provenance
-from benchmark.grid import select
+from benchmark.config import resolve
+from benchmark.config.grid import select
+from benchmark.records import lock, provenance
 from slurm import handover
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +54,7 @@ def test_a_second_launch_sends_nothing_that_waits_or_runs(launch, slurm_says, tm
 
 def test_a_living_process_is_not_sent_again(launch, slurm_says, tmp_path):
     folder(tmp_path).make()
-    held = claim.acquire(folder(tmp_path).path)
+    held = lock.acquire(folder(tmp_path).path)
     _, out, _ = launch("submit")
     held.release()
     assert "1 runs submitted; left alone: 1 running" in out
@@ -134,7 +135,7 @@ def test_minutes_auto_comes_from_what_the_cell_took(launch, slurm_says, tmp_path
     site.write_text(SITE.replace("60", '"auto"') + "longest = 480\nmargin = 2\nnotice_seconds = 60\n")
     measured = folder(tmp_path, seed=1)
     measured.make()
-    asked = config.resolve(select(["cub/deit_tiny/dcal"])[0], 1, config.load_profile("mini"), {})
+    asked = resolve.resolve(select(["cub/deit_tiny/dcal"])[0], 1, resolve.load_profile("mini"), {})
     way = {"device": "cpu", "tuning": ""}
     measured.config.write_text(json.dumps({"identity": dict(asked.identity), "hash": asked.hash, "way": way}))
     # An hour for half of the run: two for all of it, four with the margin, and the notice: the next limit is 8 hours,

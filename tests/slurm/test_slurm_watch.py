@@ -8,7 +8,7 @@ from pathlib import Path
 
 from submitted_runs import SITE, folder, waiting
 
-from benchmark import claim
+from benchmark.records import lock
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,7 +18,7 @@ def test_status_shows_progress_place_reason_and_log(launch, slurm_says, tmp_path
     name = json.loads(folder(tmp_path).submission.read_text())["name"]
     owner = f"job 101_1 ({name})"
     running = folder(tmp_path)
-    held = claim.acquire(running.path, owner)
+    held = lock.acquire(running.path, owner)
     beat = {"time": time.time(), "epoch": 2, "epochs": 8, "step": 0, "steps": 9, "seconds": 7200.0}
     running.heartbeat.write_text(json.dumps(beat))
     failed = folder(tmp_path, "cub/deit_tiny/baseline")

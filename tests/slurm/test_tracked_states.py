@@ -6,13 +6,14 @@ import os
 
 import pytest
 
-from benchmark import claim, config, status
-from benchmark.grid import select
-from benchmark.places import MINI_WEIGHTS, Places
-from benchmark.records import folder_of
-from benchmark.submission import Submission, stored
+from benchmark.config import resolve
+from benchmark.config.grid import select
+from benchmark.config.places import MINI_WEIGHTS, Places
+from benchmark.records import lock, status
+from benchmark.records.run_folder import folder_of
+from benchmark.records.submission import Submission, stored
 from slurm.job_states import ENDED, WAITS, WORKS
-from slurm.states import track
+from slurm.tracking import track
 
 NAME = "dcal-mini-default-0a1b2c3d"
 CODE = {"commit": "c" * 40, "dirty": False, "changes": ""}
@@ -20,7 +21,7 @@ CODE = {"commit": "c" * 40, "dirty": False, "changes": ""}
 
 @pytest.fixture
 def asked():
-    return config.resolve(select(["cub/deit_tiny/dcal"])[0], 0, config.load_profile("mini"), {})
+    return resolve.resolve(select(["cub/deit_tiny/dcal"])[0], 0, resolve.load_profile("mini"), {})
 
 
 @pytest.fixture
@@ -172,7 +173,7 @@ def test_a_killed_process_of_a_job_that_waits_again_is_queued(asked, places, han
 
 
 def test_a_living_process_is_running_whatever_slurm_says(asked, places, handed, slurm_says):
-    held = claim.acquire(handed.path, OWNER)
+    held = lock.acquire(handed.path, OWNER)
     slurm_says.says("squeue", f"9_0|{NAME}|PENDING||Priority\n")
     found, reason = seen(asked, places)
     held.release()
@@ -181,8 +182,8 @@ def test_a_living_process_is_running_whatever_slurm_says(asked, places, handed, 
 
 
 def test_other_settings_than_submitted_are_stale(places, handed, slurm_says):
-    other = config.resolve(
-        select(["cub/deit_tiny/dcal"])[0], 0, config.load_profile("mini"), {"train.epochs": 3}
+    other = resolve.resolve(
+        select(["cub/deit_tiny/dcal"])[0], 0, resolve.load_profile("mini"), {"train.epochs": 3}
     )
     slurm_says.says("squeue", f"9_0|{NAME}|PENDING||Priority\n")
     found, reason = seen(other, places)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sweep.plan import Planned
 
-from benchmark.backbones import BACKBONES
-from benchmark.data.registry import DATASETS
+from benchmark.config.backbones import BACKBONES
+from benchmark.config.datasets import DATASETS
 
 NOTE = "made-up numbers for tests of tables and reports, not measurements"
 CLASSES = {"full": 40, "subset": 30, "generated": 12}

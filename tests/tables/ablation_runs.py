@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 from synthetic_runs import SyntheticRun, cell, done, with_ranking
 
-from benchmark.config import Config, load_profile, resolve
-from benchmark.grid import ablation_cells, named
+from benchmark.config.grid import ablation_cells, named
+from benchmark.config.resolve import Config, load_profile, resolve
 
 IMAGES = 400
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.backbones import BACKBONES
-from benchmark.grid import TABLES, Cell
+from benchmark.config.backbones import BACKBONES
+from benchmark.config.grid import TABLES, Cell
 
 HOSTILE = r"<script>alert('x')</script> | a & b_c ~ ^ \ {x} 100% #1 $5 `code` *b* [l](u) --jobs 数据 é"
 WEIGHTS_SHA256 = "0123456789abcdef" * 4

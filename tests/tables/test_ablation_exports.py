@@ -17,11 +17,12 @@ import pytest
 from ablation_runs import ablation, grid, some_of_each
 from test_latex_compiles import check, log  # noqa: F401 (a fixture)
 
-from benchmark import merge, overhead
-from benchmark.overhead import GLCACost, Overheads
-from tables import ablation_csv, html, latex, markdown, text
+from benchmark.records import glca_cost, merge
+from benchmark.records.glca_cost import GLCACost, Overheads
 from tables.__main__ import main
-from tables.ablation_layout import build
+from tables.ablations import ablation_csv
+from tables.ablations.layout import build
+from tables.exports import html, latex, markdown, text
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
@@ -143,7 +144,7 @@ def test_without_an_ablation_run_nothing_is_written_and_nothing_fails(tmp_path, 
 def test_the_overhead_is_the_first_folder_s_that_has_one(tmp_path, collected, capsys, monkeypatch):
     for name in ("mine", "hers"):
         (tmp_path / name).mkdir()
-    found = {overhead.path_of(tmp_path / "hers", "mini"): COUNTED}
+    found = {glca_cost.path_of(tmp_path / "hers", "mini"): COUNTED}
     monkeypatch.setattr("tables.overhead_table.read", found.get)
     assert main(["ablations", "--runs", f"{tmp_path}/mine {tmp_path}/hers"]) == 0
     assert "multiply-adds        2       1.50" in capsys.readouterr().out

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from ablation_runs import IMAGES, ablation, answers, grid, missing, some_of_each, vehicles
 
-from benchmark.ablations import ROWS
+from benchmark.config.ablations import ROWS
 from tables import summary
-from tables.ablation_rows import summarize, was_started
+from tables.ablations.rows import summarize, was_started
 
 
 def row(found, title, group=""):

@@ -3,7 +3,7 @@
 import pytest
 from synthetic_runs import done, other, with_answers, with_ranking
 
-from benchmark.grid import TABLES
+from benchmark.config.grid import TABLES
 from tables.headline import Counts, headline
 from tables.summary import summarize
 

@@ -8,7 +8,7 @@ import pytest
 from synthetic_runs import HOSTILE, other
 from test_tables_golden import CASES, GOLDEN
 
-from tables import latex
+from tables.exports import latex
 from tables.layout import build
 
 # A letter page with margins of one inch, without the package that sets them.

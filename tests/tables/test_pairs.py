@@ -9,7 +9,7 @@ from synthetic_runs import done, with_answers, with_ranking
 from benchmark.errors import RunError
 from tables.evidence import evidence
 from tables.mcnemar import exact_p
-from tables.pairs import PairError, outcomes, paired
+from tables.paired import PairError, outcomes, paired
 
 BEFORE, AFTER = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
 

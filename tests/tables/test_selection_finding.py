@@ -7,8 +7,8 @@ import pytest
 from ablation_runs import ablation, missing, same_as
 
 from benchmark.errors import RunError
-from tables.selection import identities
-from tables.selection_table import digests, selection_table, sentences
+from tables.ablations.selection import identities
+from tables.ablations.selection_table import digests, selection_table, sentences
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 import scipy.stats
 from ablation_runs import IMAGES, ablation, answers, grid, missing
 
-from tables.ablation_rows import summarize
-from tables.sweeps import curves
+from tables.ablations.rows import summarize
+from tables.ablations.sweeps import curves
 
 
 def of(name, *runs, profile="mini", seeds=(0,)):

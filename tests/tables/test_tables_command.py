@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from synthetic_runs import everything
 
-from benchmark import merge
 from benchmark.errors import DataError
+from benchmark.records import merge
 from tables.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def collected(monkeypatch):
-    """The folders and keyword arguments of each call of benchmark.merge.collect."""
+    """The folders and keyword arguments of each call of benchmark.records.merge.collect."""
     calls = []
 
     def collect(folders, **arguments):

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_runs import HOSTILE, done, everything, extras_runs, other
 
-from tables import csv_export, html, latex, markdown, text
+from tables.exports import csv as csv_export
+from tables.exports import html, latex, markdown, text
 from tables.layout import build
 
 KINDS = [

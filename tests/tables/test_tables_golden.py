@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from synthetic_runs import everything, extras_runs, retrieval_runs
 
-from tables import text
+from tables.exports import EXPORTS, text
 from tables.layout import build
-from tables.write import EXPORTS
 
 GOLDEN = Path(__file__).parent / "golden"
 REGENERATE = "TABLES_WRITE_GOLDEN=1 python -m pytest tests/tables/test_tables_golden.py"

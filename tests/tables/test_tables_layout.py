@@ -13,9 +13,9 @@ from synthetic_runs import (
     retrieval_runs,
 )
 
-from benchmark.grid import TABLES
-from benchmark.settings import READINGS
-from tables import csv_export, html, latex, markdown, text
+from benchmark.config.grid import TABLES
+from benchmark.config.settings import READINGS
+from tables.exports import csv, html, latex, markdown, text
 from tables.layout import DIFFERENCE, FULL_PAPER, MEASURED, PAPER, build
 
 BEFORE, AFTER = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
@@ -144,7 +144,7 @@ def test_a_block_of_the_wrong_kind_does_not_stop_the_table(block, value):
     run = done(BEFORE, 0, 82.0)
     run.result[block] = value
     layout = build("table1", "paper", [run])
-    assert all(render(layout) for render in (markdown.render, latex.render, csv_export.render, html.render))
+    assert all(render(layout) for render in (markdown.render, latex.render, csv.render, html.render))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_runs import SyntheticRun, cell, done, everything, extras_runs, other
 
-from benchmark.grid import TABLES
+from benchmark.config.grid import TABLES
 from tables.cells import measure
 from tables.summary import summarize
 

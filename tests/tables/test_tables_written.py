@@ -8,8 +8,8 @@ import pytest
 from synthetic_runs import everything
 
 from benchmark.errors import RunError
+from tables.exports import write_layout
 from tables.layout import build
-from tables.write import write_layout
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,7 @@ def test_write_makes_four_files_and_leaves_nothing_else(tmp_path):
 def test_a_failed_rendering_leaves_the_old_files(tmp_path, monkeypatch):
     paths = write_layout(build("table1", "paper", []), tmp_path)
     before = {path: path.read_bytes() for path in paths.values()}
-    from tables import write as module
+    from tables import exports as module
 
     monkeypatch.setitem(module.EXPORTS, "html", lambda layout: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -56,7 +56,7 @@ def test_rendering_never_imports_torch(tmp_path):
     here = str(Path(__file__).parent)
     code = (
         f"import sys; sys.path[:0] = [{str(ROOT)!r}, {here!r}]; from synthetic_runs import everything; "
-        f"from tables.layout import build; from tables.write import write_layout; "
+        f"from tables.layout import build; from tables.exports import write_layout; "
         f"write_layout(build('table1', 'paper', everything()), {str(tmp_path)!r}); "
         "import tables.__main__"
     )

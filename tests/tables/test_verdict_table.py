@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic_runs import HOSTILE, done, everything, other, retrieval_runs, with_answers
 
-from tables import csv_export, html, latex, markdown, text, verdicts
+from tables import verdicts
+from tables.exports import csv as csv_export
+from tables.exports import html, latex, markdown, text
 from tables.layout import build
 from tables.side_table import SideTable
 

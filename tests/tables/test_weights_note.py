@@ -8,10 +8,9 @@ import io
 import pytest
 from synthetic_runs import done, other
 
-from tables import text
+from tables.exports import EXPORTS, text
 from tables.layout import build
 from tables.weights_note import weights_note
-from tables.write import EXPORTS
 
 TAG = "deit_tiny_patch16_224.fb_in1k"
 

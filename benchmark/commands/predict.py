@@ -1,0 +1,132 @@
+"""`python -m benchmark predict`: what a trained model says of any picture, and where it looks.
+
+predict --image bird.jpg --model cub/deit_tiny/dcal          the five most probable classes of each branch
+predict --image a.jpg b.jpg --model model.safetensors        several pictures, a model that `export` wrote
+predict --image car.jpg --model veri/vit_base/dcal --gallery FOLDER    re-identification: the nearest pictures of it
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.commands import drawing, options, select_models
+from benchmark.config.backbones import BACKBONES
+from benchmark.errors import SettingsError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from benchmark.inference.trained import Trained
+    from benchmark.training.device import Compute
+
+TITLES = {"both": "both", "sa": "SA", "glca": "GLCA"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which pictures, which model, where the figures go."""
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, __doc__.partition("\n\n")[2]
+    parser.add_argument("--image", nargs="+", required=True, help="any pictures")
+    parser.add_argument("--model", required=True, metavar="RUN_OR_FILE", help=select_models.RUN_OR_FILE)
+    parser.add_argument("--seeds", default="0", help="the run's seed, where --model does not end with one")
+    parser.add_argument(
+        "--top", type=options.whole_number(1), default=5, help="how many classes, or pictures"
+    )
+    parser.add_argument(
+        "--gallery", type=Path, default=None, help="folder of pictures, for re-identification"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=None,
+        help="overlay.png, or a folder for several pictures; none: RUNS/PROFILE/figures",
+    )  # fmt: skip
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto")
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Say what a trained model sees in pictures, and draw where it looks."""
+    images = [options.picture(text) for text in arguments.image]
+    source = select_models.one_model(arguments, arguments.model)
+    from benchmark.inference.predict import pictures_of
+    from benchmark.inference.reevaluate import Machine, compute_for
+    from benchmark.inference.trained import load_trained
+
+    trained = load_trained(source)
+    figures, gallery = _figures(arguments, images, trained), _gallery(arguments, trained)
+    for image in images:
+        pictures_of(trained)(image)  # an unreadable one is refused before anything is said of the others
+    compute = compute_for(trained, Machine(arguments.device))
+    said = _nearest(arguments, trained, images, gallery, compute) if gallery else (
+        _classes(arguments, trained, image, compute) for image in images
+    )  # fmt: skip
+    for image, lines in zip(images, said, strict=True):
+        print(f"{image}: {trained.config.run_id}, {source}")
+        print("\n".join(lines), flush=True)
+    if not BACKBONES[trained.config.cell.backbone].glca:
+        title = BACKBONES[trained.config.cell.backbone].title
+        print(f"no overlay: {title} has no class token, where a rollout would start")
+        return 0
+    asks = ["overlay", "--model", str(source)]
+    for image, figure in zip(images, figures, strict=True):
+        asks += ["--image", str(image), "--out", str(figure)]
+    return drawing.by_reports(asks)
+
+
+def _figures(arguments: argparse.Namespace, images: Sequence[Path], trained: Trained) -> list[Path]:
+    """Where the overlay of each picture goes. Raises SettingsError where two would take one place, or a picture's."""
+    out, config = options.absolute(arguments.out), trained.config
+    if out is not None and out.suffix:
+        if out.suffix != ".png" or len(images) > 1:
+            raise SettingsError(
+                f"--out {arguments.out}: expected a file .png for one picture, or a folder for several"
+            )
+        if out.resolve() == images[0].resolve():
+            raise SettingsError(f"--out {arguments.out} is the picture itself, which it would overwrite")
+        return [out]
+    folder = out or options.one_folder(arguments.runs) / config.profile / "figures"
+    figures = [folder / f"{image.name}_{config.run_id.replace('/', '_')}.png" for image in images]
+    if twice := [image for image, place in zip(images, figures, strict=True) if figures.count(place) > 1]:
+        raise SettingsError(f"two pictures are called {twice[0].name}: ask for them one by one")
+    return figures
+
+
+def _gallery(arguments: argparse.Namespace, trained: Trained) -> Path | None:
+    run, reid = trained.config.run_id, trained.config.cell.task == "reid"
+    if reid and arguments.gallery is None:
+        raise SettingsError(
+            f"{run} is of re-identification: it names no classes of pictures it was not trained on, but finds the same "
+            "one among others; --gallery FOLDER lists the nearest pictures of a folder"
+        )
+    if arguments.gallery and not reid:
+        raise SettingsError(f"{run} names classes: --gallery is for re-identification, leave it out")
+    return options.absolute(arguments.gallery)
+
+
+def _nearest(
+    arguments: argparse.Namespace, trained: Trained, images: Sequence[Path], gallery: Path, compute: Compute
+) -> list[list[str]]:
+    from benchmark.inference.predict import nearest
+
+    head = f"  {'cosine':>7}  nearest of {gallery}"
+    return [
+        [head, *(f"  {value:7.4f}  {name}" for name, value in found)]
+        for found in nearest(trained, images, gallery, arguments.top, compute)
+    ]
+
+
+def _classes(arguments: argparse.Namespace, trained: Trained, image: Path, compute: Compute) -> list[str]:
+    """The most probable classes, a column a branch; of a baseline its prediction alone."""
+    from benchmark.inference.predict import probabilities
+
+    found = probabilities(trained, image, compute)
+    titles = TITLES if len(found) > 1 else {"both": "prediction"}
+    columns = [_column(trained, title, found[branch], arguments.top) for branch, title in titles.items()]
+    return ["  " + "  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
+
+
+def _column(trained: Trained, title: str, scores: np.ndarray, top: int) -> list[str]:
+    best = (-scores).argsort(kind="stable")[:top].tolist()
+    cells = [f"{scores[k]:7.2%}  {trained.classes[k] if trained.classes else f'class {k}'}" for k in best]
+    width = max(len(cell) for cell in (*cells, title))
+    return [f"{'':9}{title}".ljust(width), *(cell.ljust(width) for cell in cells)]

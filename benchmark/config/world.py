@@ -1,0 +1,110 @@
+"""The processes that train one run together, and what each of them takes of a batch (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from benchmark.config.resolve import Config
+from benchmark.errors import SettingsError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among the ones that a launcher started for one run, one a GPU.
+
+    rank, size: its number and how many there are. local_rank, local_size: the same among those on its machine.
+    attempt: the launcher's name of this attempt, a part of a file name that no other attempt at the run has.
+    Raises ValueError for numbers that do not fit together, and for several ranks without an attempt.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+    attempt: str = ""
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.rank < self.size and 0 <= self.local_rank < self.local_size <= self.size):
+            raise ValueError(f"{self}: ranks count from 0, and a machine has no more of them than there are")
+        if self.size > 1 and (not self.attempt or "/" in self.attempt):
+            raise ValueError(
+                f"{self}: several ranks find each other by the name of their attempt, a file name"
+            )
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How the ranks share a batch out: a contiguous part each, as even as possible, the first ranks one more.
+
+    least: rows without which a rank's part is of no use, e.g. two where PWCA pairs them. If there are too few for all,
+    the last ranks get none; they take a stand-in that counts nowhere, as every rank must take part in every step.
+    """
+
+    rank: int = 0
+    ranks: int = 1
+    least: int = 1
+
+    def counts(self, rows: int) -> tuple[int, ...]:
+        """How many of so many rows count for each rank; their sum is rows."""
+        serving = max(1, min(self.ranks, rows // self.least))
+        each, more = divmod(rows, serving)
+        idle = self.ranks - serving
+        return (each + 1,) * more + (each,) * (serving - more) + (0,) * idle
+
+    def take(self, batch: Sequence[T]) -> Sequence[T]:
+        """This rank's part, or the first ``least`` rows as its stand-in."""
+        counts = self.counts(len(batch))
+        start, count = sum(counts[: self.rank]), counts[self.rank]
+        return batch[start : start + count] if count else batch[: self.least]
+
+
+def training_shares(config: Config, world: World) -> Shares:
+    """How a run's ranks share its training batches out."""
+    return Shares(world.rank, world.size, 2 if _pairs_in_batch(config) else 1)
+
+
+def share_parts(config: Config, parts: int) -> Shares:
+    """How a rank cuts its share of a training batch into parts: as the ranks cut the batch, and none is a stand-in."""
+    return Shares(ranks=parts, least=2 if _pairs_in_batch(config) else 1)
+
+
+def require_divisible(config: Config, ranks: int, parts: int = 1) -> None:
+    """Raises SettingsError if so many ranks cannot share a run's batches out evenly, each with rows to pair.
+
+    parts: into which each rank cuts its share; for each of them the same holds.
+    """
+    train = config.settings.train
+    whole, rows = train.batch_size, "pictures"
+    if (
+        config.cell.task == "reid"
+    ):  # whole identities, so that every share is as good a batch for PWCA's partners
+        whole, rows = train.batch_size // train.instances, "identities"
+    least = 2 if _pairs_in_batch(config) else 1
+    pieces = ranks * parts
+    if pieces >= 1 and whole % pieces == 0 and whole // pieces >= least:
+        return
+    fitting = [number for number in range(1, whole + 1) if whole % number == 0 and whole // number >= least]
+    pairing = (
+        f" and at least {least} of them, to pair within the share (model.pwca_pairing={config.pwca.pairing})"
+        if least > 1
+        else ""
+    )
+    each = f", each in {parts} parts (TUNE accumulate), {pieces} in all" if parts > 1 else ""
+    raise SettingsError(
+        f"{config.cell.id} by {ranks} processes, one a GPU{each}: a batch of {whole} {rows} (train.batch_size="
+        f"{train.batch_size}) is shared out, and each needs the same number of {rows}{pairing}. Use {_or(fitting)} "
+        f"of them{' in all' if each else ''}, or another train.batch_size"
+    )
+
+
+def _pairs_in_batch(config: Config) -> bool:
+    return config.pwca is not None and config.pwca.pairs_in_batch
+
+
+def _or(numbers: Sequence[int]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} or {last}" if first else last

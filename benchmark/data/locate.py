@@ -1,0 +1,259 @@
+"""Where a dataset is, which data it holds, and how much of the official one that is (no torch, no scipy)."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from benchmark.config.datasets import DATASETS, DatasetRow
+from benchmark.config.settings import DataSettings
+from benchmark.data import nested
+from benchmark.data.fgvc import FGVCDataset, first_classes
+from benchmark.data.own import image_files
+from benchmark.data.own.register import own_folder
+from benchmark.data.reid import ReIDDataset, picture_names
+from benchmark.data.splits import annotation_bytes, is_reachable
+from benchmark.errors import DataError, SettingsError
+
+logger = logging.getLogger("benchmark")
+# What the registry's counts are called in texts.
+COUNTED = {
+    "classes": "classes",
+    "train_ids": "train identities",
+    "train": "train images",
+    "val": "val images",
+    "test": "test images",
+    "query": "queries",
+    "query_ids": "query identities",
+    "gallery": "gallery images",
+    "gallery_ids": "gallery identities",
+    "cameras": "cameras",
+}
+_SHOWN = {
+    "fgvc": "{classes} classes, {train} train and {test} test images",
+    "reid": "{train_ids} identities, {train} train images, {query} queries, {gallery} gallery images",
+}
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of the official dataset is there; only ``full`` may be compared with the paper's numbers."""
+
+    kind: Literal["full", "subset", "generated", "own"]
+    text: str
+
+
+def row_of(key: str) -> DatasetRow:
+    """The registry's row; raises SettingsError for an unknown key."""
+    if key not in DATASETS:
+        raise SettingsError(f"unknown dataset {key!r}: expected one of {', '.join(DATASETS)}")
+    return DATASETS[key]
+
+
+def places(key: str, data_root: Path | None) -> tuple[Path, ...]:
+    """The folders a dataset is looked for in: its known names below the data folder, and that itself."""
+    row = row_of(key)
+    if data_root is None:
+        return ()
+    if row.own:
+        return (own_folder(key, data_root),)
+    return (*(data_root / name for name in row.folders), data_root)
+
+
+def locate(key: str, data_root: Path | None) -> Path | None:
+    """The dataset's folder, None where there is none.
+
+    A folder with all annotation files comes first, that of the first name where several have them; then one directly
+    below a folder of the right name, where an archive was unpacked into its own name. Without one, a folder that has
+    the right name is returned as it is, so that reading it can name what it lacks.
+    Raises DataError where several folders one down could be meant.
+    """
+    row, looked = row_of(key), places(key, data_root)
+    reader = _reader(row)
+
+    def is_whole(place: Path) -> bool:
+        return all(map(os.path.exists, reader.annotation_files(place))) and _recognised(reader, place)
+
+    def is_part(place: Path) -> bool:
+        return any(map(os.path.isfile, reader.annotation_files(place)))
+
+    for place in looked:
+        if is_whole(place):
+            return place
+    named = [place for place in looked[:-1] if os.path.isdir(place)]
+    below = nested.folder_below(row.title, named, is_whole)
+    if below is None and not any(map(is_part, named)):
+        below = nested.folder_below(row.title, named, is_part)
+    return below or next(iter(named), None)
+
+
+def nested_note(key: str, data_root: Path, root: Path) -> str:
+    """What to say of a dataset that was found one folder down, or ""."""
+    row = row_of(key)
+    expected = places(key, data_root)
+    if row.own:
+        expected = (data_root if data_root.name == key else data_root / key,)
+    return nested.note(root, expected)
+
+
+def _recognised(reader: ModuleType, place: Path) -> bool:
+    """Whether the annotation files there are this dataset's; asked of readers whose files another one has, too."""
+    try:
+        return not hasattr(reader, "recognises") or reader.recognises(place)
+    except OSError:  # it cannot be listed, which reading it explains
+        return True
+
+
+def load(key: str, data_root: Path | None, class_limit: int = 0) -> FGVCDataset:
+    """The fine-grained dataset below ``data_root``, cut to the first ``class_limit`` classes (0: all of them).
+
+    Raises SettingsError for a key that is no fine-grained dataset's or an impossible limit, DataError where the
+    dataset is absent, incomplete, contradictory, or has fewer classes than asked for.
+    """
+    if class_limit < 0 or class_limit == 1:
+        raise SettingsError(f"class limit is {class_limit}, expected 0 (all classes) or 2 and more")
+    root = _need_located(key, "fgvc", data_root)
+    dataset = replace(_reader(DATASETS[key]).read(root), key=key)
+    return first_classes(dataset, class_limit) if class_limit else dataset
+
+
+def load_for(key: str, data_root: Path | None, settings: DataSettings) -> FGVCDataset | ReIDDataset:
+    """A dataset of either task, cut and merged as a run's settings say. Raises as ``load`` and ``load_reid``."""
+    if row_of(key).task == "reid":
+        return load_reid(
+            key, data_root, merge_val=settings.merge_val, skip_unparsable=settings.skip_unparsable
+        )
+    return load(key, data_root, settings.class_limit)
+
+
+def load_reid(
+    key: str, data_root: Path | None, *, merge_val: bool = True, skip_unparsable: bool = False
+) -> ReIDDataset:
+    """The re-identification dataset below ``data_root``.
+
+    merge_val: whether MSMT17's validation list is part of the training set. skip_unparsable: leave pictures out whose
+    names do not parse.
+    Raises SettingsError for a key that is no re-identification dataset's, DataError where the dataset is absent,
+    incomplete or contradictory.
+    """
+    root = _need_located(key, "reid", data_root)
+    dataset = _reader(DATASETS[key]).read(root, merge_val=merge_val, skip_unparsable=skip_unparsable)
+    return replace(dataset, key=key)
+
+
+def _need_located(key: str, task: str, data_root: Path | None) -> Path:
+    row = row_of(key)
+    if row.task != task:
+        others = ", ".join(other.key for other in DATASETS.values() if other.task == task)
+        raise SettingsError(f"{key} is a dataset of task {row.task}, expected one of {task}: {others}")
+    root = locate(key, data_root)
+    if root is None:
+        raise DataError(absent_text(row, data_root))
+    if note := nested_note(key, data_root, root):
+        logger.info("%s: %s", row.title, note)
+    return root
+
+
+def absent_text(row: DatasetRow, data_root: Path | None) -> str:
+    """Why a dataset was not found and what to do about it, with every path looked for."""
+    if data_root is None:
+        return (
+            f"{row.title}: no data folder is set; set DATA (--data) to the folder that holds {row.folders[0]}"
+        )
+    if row.own:
+        folder = own_folder(row.key, data_root)
+        absent = [file.name for file in _reader(row).annotation_files(folder) if not os.path.exists(file)]
+        if os.path.isdir(folder):
+            return f"{row.title}: {folder} lacks {', '.join(absent)}"
+        return f"{row.title}: not found; looked for {folder}"
+    *folders, itself = places(row.key, data_root)
+    unpack = "Unpack the official archive into one of these folders, or set another data folder"
+    return (
+        f"{row.title}: not found; looked for {', '.join(map(str, folders))}, in them one folder down, and for its "
+        f"contents in {itself}. "
+        f"{getattr(_reader(row), 'WHEN_ABSENT', unpack)}"
+    )
+
+
+def fingerprint(root: Path, key: str) -> str:
+    """sha256 over the names and contents of the annotation files: equal if and only if these are.
+
+    A folder among them stands for the names of the pictures in it, of a user's own dataset for their sizes, too.
+    Raises DataError where an annotation file is missing.
+    """
+    row = row_of(key)
+    files = _reader(row).annotation_files(root)
+    absent = [str(file) for file in files if not is_reachable(file)]
+    if absent:
+        raise DataError(
+            f"{row.title} at {root}: missing {', '.join(absent)}, expected the official ones; unpack the official "
+            f"archive again"
+        )
+    if row.own:
+        return image_files.fingerprint(root, files)
+    digest = hashlib.sha256()
+    for file in files:
+        is_list = file.suffix  # no folder of pictures among them has one
+        content = annotation_bytes(file) if is_list else os.fsencode("\0".join(picture_names(file)))
+        digest.update(f"{file.name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def coverage(dataset: FGVCDataset | ReIDDataset, row: DatasetRow) -> Coverage:
+    """How much of the official dataset this is, by all of the registry's counts.
+
+    Where the dataset has versions, the text names the one found, and the lists it trains on. A validation list counts
+    only where it is trained on.
+    """
+    if row.own:
+        counts = {name: f"{count:,}" for name, count in dataset.counts.items()}
+        return Coverage("own", f"own data, not the paper's: {_SHOWN[row.task].format(**counts)}")
+    found, official, named = dict(dataset.counts), dict(row.official), ""
+    if isinstance(dataset, ReIDDataset):
+        if not dataset.val_merged:
+            found.pop("val", None)
+            official.pop("val", None)
+        if dataset.version:
+            named = f"{row.title} {dataset.edition}: "
+    shown, most = (_with_val(counts) for counts in (found, official))
+    if found == official:
+        numbers = {name: f"{count:,}" for name, count in shown.items()}
+        return Coverage("full", f"{named}full: {_SHOWN[row.task].format(**numbers)}")
+    shares = {name: f"{count:,} of {most[name]:,}" for name, count in shown.items() if name in most}
+    return Coverage(
+        "subset", f"{named}subset: {_SHOWN[row.task].format(**shares)}{_unshown(found, official, row.task)}"
+    )
+
+
+def generated(dataset: FGVCDataset | ReIDDataset) -> Coverage:
+    """Of a generated set, whatever its counts: it never passes for the official one."""
+    merged = isinstance(dataset, ReIDDataset) and dataset.val_merged
+    counts = _with_val(dataset.counts) if merged else dataset.counts
+    task = row_of(dataset.key).task
+    return Coverage("generated", f"generated: {_SHOWN[task].format(**counts)}")
+
+
+def _with_val(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts with a validation list's pictures among the training ones."""
+    return {**counts, "train": counts["train"] + counts.get("val", 0)}
+
+
+def _unshown(found: dict[str, int], official: dict[str, int], task: str) -> str:
+    """The counts that make a subset where all those in its text are the official ones."""
+    differing = [name for name, count in official.items() if found.get(name, 0) != count]
+    if any(f"{{{name}}}" in _SHOWN[task] for name in differing):
+        return ""
+    return "".join(f", {found.get(name, 0):,} of {official[name]:,} {COUNTED[name]}" for name in differing)
+
+
+def _reader(row: DatasetRow) -> ModuleType:
+    """The module that reads a dataset."""
+    return importlib.import_module(row.module)

@@ -1,0 +1,126 @@
+"""Second batches, of the partners that PWCA pairs each picture of the first ones with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+
+from benchmark.config.resolve import Config
+from benchmark.config.world import World, share_parts, training_shares
+from benchmark.data.samplers import PARTNERS, Sampler
+from benchmark.errors import DataError, SettingsError
+from dcal.settings import PWCASettings
+
+
+def partner_batches(
+    pwca: PWCASettings | None, labels: Sequence[int], targets: Sampler, seed: int
+) -> Sampler | None:
+    """The second batches of a run; None where PWCA pairs within the batch, or there is none.
+
+    labels: class of each training picture. targets: the first batches. Raises DataError as ``ClassPartners``.
+    """
+    if pwca is None or not pwca.brings_partners:
+        return None
+    if pwca.pairing == "loader":
+        return PartnerBatches(len(labels), targets, seed)
+    return ClassPartners(labels, targets, seed, {"same": 1.0, "other": 0.0, "half": 0.5}[pwca.pairing])
+
+
+class PartnerBatches:
+    """A second, independently shuffled stream over the same pictures, batch for batch as large as the first one's.
+
+    As many permutations of the training set as an epoch needs, one after the other.
+    """
+
+    def __init__(self, pictures: int, targets: Sampler, seed: int) -> None:
+        self.pictures, self.targets, self.seed = pictures, targets, seed
+
+    def length(self, epoch: int) -> int:
+        """Batches in this epoch: the targets'."""
+        return self.targets.length(epoch)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[list[int]]:
+        """Indices of each batch from batch ``start`` on."""
+        ends = np.cumsum([len(batch) for batch in self.targets.epoch(epoch)])
+        rng = np.random.default_rng((self.seed, epoch, PARTNERS))
+        rounds = -(-int(ends[-1]) // self.pictures)
+        order = np.concatenate([rng.permutation(self.pictures) for _ in range(rounds)])[: ends[-1]]
+        for batch in np.split(order, ends[:-1])[start:]:
+            yield batch.tolist()
+
+
+class ClassPartners:
+    """For each picture of the first batches another one of its class, or one of another class, uniformly among them.
+
+    What it is depends on seed, epoch and the picture's place in the epoch alone.
+
+    labels: class of each training picture. same: the share of partners of the same class, in 0…1.
+    Raises DataError where a picture has no such partner: a class of one picture, or a training set of one class.
+    """
+
+    def __init__(self, labels: Sequence[int], targets: Sampler, seed: int, same: float) -> None:
+        self.targets, self.seed, self.same = targets, seed, same
+        _, of_class, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+        # Pictures in the order of their classes: a class is a stretch, another class is what lies beside it.
+        self._ordered = np.argsort(of_class, kind="stable")
+        self._place = np.argsort(self._ordered)
+        self._size = sizes[of_class]
+        self._start = (np.cumsum(sizes) - sizes)[of_class]
+        if same and sizes.min() < 2:
+            raise DataError(
+                f"{np.count_nonzero(sizes < 2)} of {len(sizes)} training classes have one picture alone, which has no "
+                "partner of its class: use model.pwca_pairing=other, batch or loader, or more pictures"
+            )
+        if same < 1 and len(sizes) < 2:
+            raise DataError(
+                "the training set has one class, so no picture has a partner of another: use model.pwca_pairing=same, "
+                "batch or loader, or more classes"
+            )
+
+    def length(self, epoch: int) -> int:
+        """Batches in this epoch: the targets'."""
+        return self.targets.length(epoch)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[list[int]]:
+        """Indices of each batch from batch ``start`` on."""
+        batches = list(self.targets.epoch(epoch))
+        partners = self._drawn(np.concatenate(batches), np.random.default_rng((self.seed, epoch, PARTNERS)))
+        ends = np.cumsum([len(batch) for batch in batches])
+        for batch in np.split(partners, ends[:-1])[start:]:
+            yield batch.tolist()
+
+    def _drawn(self, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        place, size, start = self._place[targets], self._size[targets], self._start[targets]
+        same = rng.random(len(targets)) < self.same
+        drawn = rng.integers(np.where(same, size - 1, len(self._place) - size))
+        # Among the others of a class its own picture is stepped over, among the others of the set its whole class.
+        fellow = start + drawn + (start + drawn >= place)
+        other = drawn + np.where(drawn >= start, size, 0)
+        return self._ordered[np.where(same, fellow, other)]
+
+
+def require_other_classes(
+    config: Config, labels: Sequence[int], batches: Sampler, ranks: int, parts: int
+) -> None:
+    """Raises SettingsError, hours before training would, if somewhere in a run no partner of another class can be found
+    in the batch, in a rank's share of it, or in a part of that.
+
+    labels: class of each training picture. parts: into which each rank cuts its share.
+    """
+    # Every share of a re-identification batch has two identities (world.require_divisible).
+    if config.cell.task == "reid" or config.pwca is None or not config.pwca.pairs_by_features:
+        return
+    shares, cut = training_shares(config, World(size=ranks, attempt="any")), share_parts(config, parts)
+    for epoch in range(config.settings.train.epochs):
+        for step, batch in enumerate(batches.epoch(epoch), start=1):
+            rows = iter(batch)
+            sizes = [size for share in shares.counts(len(batch)) for size in cut.counts(share) if size]
+            if any(len({labels[index] for index in islice(rows, size)}) < 2 for size in sizes):
+                share = "the batch" if len(sizes) == 1 else f"one of {len(sizes)} parts of the batch"
+                raise SettingsError(
+                    f"model.pwca_pairing={config.pwca.pairing} pairs with another class, but in step {step} of epoch "
+                    f"{epoch + 1} {share} has pictures of one class alone: use another train.batch_size or seed, fewer "
+                    "processes or parts, or another pairing"
+                )

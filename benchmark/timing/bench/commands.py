@@ -1,0 +1,104 @@
+"""How soon the everyday commands answer over the whole grid with three seeds, each as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.config.grid import TABLES
+from benchmark.data.mini.sets import write_all
+from benchmark.errors import RunError
+from benchmark.records import provenance
+from benchmark.timing.bench.results import Row
+from benchmark.timing.bench.sample_runs import unpack
+
+REPEATS = 5
+CASE = "204 runs"
+# The sample's records are of the paper's profile; what is submitted needs data, which the mini profile has.
+GRID = ("--profile", "paper", "--seeds", "0 1 2")
+TABLE = ("--profile", "paper", "--seeds", "0", "1", "2")
+SUBMITTED = ("--profile", "mini", "--seeds", "0 1 2")
+SITE = 'gpus = 0\ncpus = 1\nmemory = "2G"\nminutes = 60\n'
+# Stand-ins that answer at once. The sample's two queued runs wait.
+SLURM = {
+    "squeue": "printf '4711_%s|dcal-made-up|PENDING||Priority\\n' 0 1",
+    "sacct": "exit 1",
+    "sbatch": "echo Submitted batch job 1",
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is started.
+
+    most: the bar, seconds. says: what its answer must hold, or nothing was measured. submits: it gets an empty folder
+    of runs, pictures and a cluster file; otherwise the sample of run records.
+    """
+
+    title: str
+    arguments: tuple[str, ...]
+    most: float
+    says: str
+    submits: bool = False
+
+
+STATES = "204 runs: 36 done, 2 queued"
+COMMANDS = (
+    Command("list", ("benchmark", "list", *GRID), 0.5, STATES),
+    Command("status", ("slurm", "status", *GRID), 1.0, STATES),
+    *(
+        Command(f"tables {name}", ("tables", name, *TABLE), 1.5, table.title.partition(":")[0])
+        for name, table in TABLES.items()
+    ),
+    Command("submit", ("slurm", "submit", *SUBMITTED), 2.0, "204 runs submitted", submits=True),
+)
+
+
+def run(commands: Sequence[Command] = COMMANDS, repeats: int = REPEATS) -> list[Row]:
+    """Wall-clock seconds of each command, interpreter included. Raises RunError if one of them fails.
+
+    SLURM is stood in for by scripts that answer at once, so its own time is not in these numbers.
+    """
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="dcal bench ") as scratch:
+        root = Path(scratch)
+        unpack(root / "sample")
+        if any(command.submits for command in commands):
+            write_all(root / "pictures")
+        (root / "site.toml").write_text(SITE)
+        environment = os.environ | {"PATH": f"{_stand_ins(root)}{os.pathsep}{os.environ['PATH']}"}
+        for command in commands:
+            print(f"starting: {command.title}", file=sys.stderr)
+            seconds = [_time(command, root, environment, repeat) for repeat in range(repeats)]
+            rows.append(Row("starting", CASE, command.title, "s", seconds, most=command.most))
+    return rows
+
+
+def _time(command: Command, root: Path, environment: dict[str, str], repeat: int) -> float:
+    places = ["--runs", str(root / "sample")]
+    if command.submits:
+        places = ["--runs", str(root / f"empty {repeat}"), "--data", str(root / "pictures")]
+        places += ["--cluster", str(root / "site.toml")]
+    line = [sys.executable, "-m", *command.arguments, *places]
+    began = time.perf_counter()
+    done = subprocess.run(line, cwd=provenance.ROOT, env=environment, capture_output=True, text=True)
+    seconds = time.perf_counter() - began
+    if done.returncode or command.says not in done.stdout:
+        said = f"{done.stdout[-500:]}{done.stderr[-2000:]}"
+        raise RunError(f"{' '.join(command.arguments)} did not say {command.says!r}: {said}")
+    return seconds
+
+
+def _stand_ins(root: Path) -> Path:
+    folder = root / "commands"
+    folder.mkdir()
+    for name, body in SLURM.items():
+        (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+        (folder / name).chmod(0o755)
+    return folder

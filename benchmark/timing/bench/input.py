@@ -1,0 +1,127 @@
+"""From JPEG files to a normalised batch: our input pipeline against the usual one of Pillow and torchvision."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision import transforms
+
+from benchmark.data.images import read_image
+from benchmark.data.loader import normalise
+from benchmark.data.transforms import ViewSettings, test_view, train_view, view_rng
+from benchmark.timing.bench.agreement import check_agreement
+from benchmark.timing.bench.photographs import write_photographs
+from benchmark.timing.bench.results import Row
+from benchmark.timing.measure import Meter, Result, measure
+from benchmark.timing.turns import in_turns
+from benchmark.training.device import prepare
+
+IMAGENET = SimpleNamespace(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+VIEWS = {"train": "training view", "test": "test view"}
+# Both decode with libjpeg and interpolate linearly, and round in other places; pictures vary by about 1.
+MEAN_DIFFERENCE = 0.03
+
+
+@dataclass(frozen=True)
+class Case:
+    """Files and what becomes of them; sizes are (height, width). times: bar, how much longer the usual way takes."""
+
+    title: str
+    size: tuple[int, int]
+    resize: tuple[int, int]
+    crop: tuple[int, int]
+    count: int
+    repeats: int
+    times: float | None = None
+
+
+CASES = (Case("JPEGs 500 × 375", (375, 500), (550, 550), (448, 448), count=16, repeats=15, times=2.5),)
+
+
+def run(cases: Iterable[Case] = CASES) -> list[Row]:
+    """Milliseconds a picture, one process and one thread, from the files to a normalised float32 batch.
+
+    Two rows a view: our loading worker's share, which ends with uint8 pictures and is what has to keep up; and with the
+    normalisation, which is the training process's, on its GPU where it has one. The usual worker does it all.
+    Raises Disagreement if the test views of the two differ by more than rounding.
+    """
+    rows = []
+    for case in cases:
+        print(f"input: {case.title}", file=sys.stderr)
+        setting = {name: getattr(case, name) for name in ("size", "resize", "crop", "count", "repeats")}
+        found = measure(work_of_times, **setting).result
+        difference = found.pop("mean difference")
+        check_agreement(case.title, {"view": 1}, {"view": 1 + difference}, tolerance=MEAN_DIFFERENCE)
+        each = {name: [1000 * one / case.count for one in seconds] for name, seconds in found.items()}
+        for view, words in VIEWS.items():
+            usual = (each[f"{view} usual"], "PIL + torchvision")
+            share = (f"{words}, worker's share", "ms", each[f"{view} worker"])
+            rows.append(Row("input", case.title, *share, *usual, times=case.times))
+            rows.append(
+                Row("input", case.title, f"{words}, normalised too", "ms", each[f"{view} ours"], *usual)
+            )
+    return rows
+
+
+def work_of_times(
+    meter: Meter, size: Sequence[int], resize: Sequence[int], crop: Sequence[int], count: int, repeats: int
+) -> Result:
+    """Seconds of a batch of ``count`` files by "view side", and how far the test views are apart on average."""
+    compute = prepare("cpu", "float32", 1)
+    cv2.setNumThreads(0)  # as in the loading workers
+    view = ViewSettings(tuple(resize), tuple(crop))
+    with tempfile.TemporaryDirectory(prefix="dcal bench ") as folder:
+        files = write_photographs(Path(folder), count, tuple(size))
+        to_device = normalise(IMAGENET, compute.device)
+        works: dict[str, Callable[[], Tensor]] = {}
+        for kind in VIEWS:
+            worker = partial(uint8_batch, files, view, kind)
+            works[f"{kind} worker"] = worker
+            works[f"{kind} ours"] = lambda worker=worker: to_device(worker())
+            works[f"{kind} usual"] = partial(usual_batch, files, usual_transform(view, kind))
+        meter.start()
+        difference = (works["test ours"]() - works["test usual"]()).abs().mean().item()
+        return {"mean difference": difference} | in_turns(works, repeats)
+
+
+def uint8_batch(files: Sequence[Path], view: ViewSettings, kind: str) -> Tensor:
+    """What a loading worker of ours does: (B, h, w, 3) uint8."""
+    views = []
+    for index, file in enumerate(files):
+        image = read_image(file)
+        rng = view_rng(0, 0, index)
+        views.append(train_view(image, view, rng) if kind == "train" else test_view(image, view))
+    return torch.from_numpy(np.stack(views))
+
+
+def usual_batch(files: Sequence[Path], transform: transforms.Compose) -> Tensor:
+    """What the loading worker of most published code does: (B, 3, h, w) float32, normalised."""
+    views = []
+    for file in files:
+        with Image.open(file) as image:
+            views.append(transform(image.convert("RGB")))
+    return torch.stack(views)
+
+
+def usual_transform(view: ViewSettings, kind: str) -> transforms.Compose:
+    """The fine-grained protocol as torchvision has it."""
+    crop = [transforms.RandomCrop(view.crop), transforms.RandomHorizontalFlip(view.flip)]
+    return transforms.Compose(
+        [
+            transforms.Resize(view.resize),
+            *(crop if kind == "train" else [transforms.CenterCrop(view.crop)]),
+            transforms.ToTensor(),
+            transforms.Normalize(IMAGENET.mean, IMAGENET.std),
+        ]
+    )

@@ -1,0 +1,132 @@
+"""A training step and an inference, time and memory: DCAL against the plain timm model of the same tag."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from benchmark.timing.bench.results import MB, Row
+from benchmark.timing.bench.steps import SIDES, batch_of, fill_gradients, make_state, recipe_of
+from benchmark.timing.measure import Meter, Result, measure, memory_of
+from benchmark.timing.turns import in_turns, waiting_for
+from benchmark.training.device import prepare, usable_cores
+
+PHASES = {"train": "training step", "infer": "inference"}
+
+
+@dataclass(frozen=True)
+class Bars:
+    """The most that DCAL may cost, as multiples of the plain model's. None: no bar."""
+
+    train: float | None = None
+    train_memory: float | None = None
+    infer: float | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A DCAL cell of the grid, whose recipe gives everything else. bars hold for the CPU.
+
+    By multiply-adds (tests/dcal/test_published_cost.py) a step of DeiT-Tiny at 448² is 2.27 times timm's, an inference
+    1.13 times: DCAL computes the class token's row alone in the last block, timm's forward takes all tokens through it.
+    With all tokens in both it would be 2.46 and 1.20.
+    """
+
+    title: str
+    cell: str
+    batch: int
+    gpu_batch: int
+    repeats: int
+    bars: Bars = Bars()
+
+
+CASES = (
+    Case("DeiT-Tiny 448²", "cub/deit_tiny/dcal", 4, 16, 5, Bars(2.6, 2.2, 1.35)),
+    Case("ViT-Base 448²", "cub/vit_base/dcal", 2, 16, 3, Bars(train=2.4)),
+    Case("DeiT-Small 256×128", "market/deit_small/dcal", 16, 64, 5),
+)
+# On a GPU steps take milliseconds, and the aim is one for all.
+GPU_REPEATS = 30
+GPU_BARS = Bars(train=2.5)
+
+
+def run(device: str, cases: Iterable[Case] = CASES) -> list[Row]:
+    """Rows of every case. Times of the two come from one process, in turns; memory of each from a process of its own,
+    above what it holds with model, optimizer and its state made: activations, gradients, what kernels need.
+    """
+    rows = []
+    for case in cases:
+        batch = case.gpu_batch if device == "cuda" else case.batch
+        setting = {"cell": case.cell, "batch": batch, "device": device, "threads": usable_cores()}
+        print(f"training: {case.title}, batch {batch}, times", file=sys.stderr)
+        repeats = GPU_REPEATS if device == "cuda" else case.repeats
+        seconds = measure(work_of_times, **setting, repeats=repeats).result
+        print(f"training: {case.title}, batch {batch}, memory", file=sys.stderr)
+        memory = {
+            f"{phase} {side}": memory_of(work_of_memory, **setting, side=side, phase=phase)
+            for phase in PHASES
+            for side in SIDES
+        }
+        bars = GPU_BARS if device == "cuda" else case.bars
+        rows += rows_of(f"{case.title}, batch {batch}", bars, seconds, memory)
+    return rows
+
+
+def rows_of(title: str, bars: Bars, seconds: Result, memory: dict[str, int]) -> list[Row]:
+    """Time and memory of both phases. seconds, memory (bytes): by "phase side"."""
+    rows = []
+    for phase, words in PHASES.items():
+        ours, plain = f"{phase} ours", f"{phase} timm"
+        time_bar = bars.train if phase == "train" else bars.infer
+        rows.append(_row(title, words, "s", seconds[ours], seconds[plain], time_bar))
+        rows.append(
+            _row(
+                title,
+                f"{words}, memory growth",
+                "MB",
+                [memory[ours] / MB],
+                [memory[plain] / MB],
+                bars.train_memory if phase == "train" else None,
+            )
+        )
+    return rows
+
+
+def _row(
+    title: str, quantity: str, unit: str, ours: Sequence[float], plain: Sequence[float], bar: float | None
+) -> Row:
+    return Row("training", title, quantity, unit, ours, plain, "timm", times=bar, cost=True)
+
+
+def work_of_times(meter: Meter, cell: str, batch: int, device: str, threads: int, repeats: int) -> Result:
+    """Seconds of every step and every inference, by "phase side"."""
+    compute = prepare(device, "auto", threads)
+    config = recipe_of(cell)
+    pictures = batch_of(config, batch, compute)
+    sides = {name: side(config, pictures, compute) for name, side in SIDES.items()}
+    finish = waiting_for(device)
+    meter.start(device)
+    seconds = {}
+    for phase in PHASES:
+        for side in sides.values():
+            side.model.train(phase == "train")
+        works = {f"{phase} {name}": getattr(side, phase) for name, side in sides.items()}
+        seconds |= in_turns(works, repeats, finish)
+    return seconds
+
+
+def work_of_memory(
+    meter: Meter, cell: str, batch: int, device: str, threads: int, side: str, phase: str
+) -> Result:
+    """One step or inference of one side. A step finds the gradients of the one before, as all but the first do."""
+    compute = prepare(device, "auto", threads)
+    config = recipe_of(cell)
+    measured = SIDES[side](config, batch_of(config, batch, compute), compute)
+    make_state(measured.optimizer)
+    measured.model.train(phase == "train")
+    meter.start(device)
+    if phase == "train":
+        fill_gradients(measured.optimizer)
+    getattr(measured, phase)()
+    return {}

@@ -1,0 +1,107 @@
+"""What has to be measured for a forecast: each shape, way of reading pictures and gallery once (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmark.config.datasets import DATASETS
+from benchmark.config.resolve import Config
+from benchmark.records.forecasts import Machine, Pace, Pictures, Ranking, ranking_key
+from benchmark.records.shapes import pictures_key, shape_of
+from benchmark.records.workload import AT_HAND, Counts
+
+
+@dataclass(frozen=True)
+class Want:
+    """One measurement. table, key: its place in a Forecast. text: for the user; of: for readers of the file.
+
+    kind: what comes out. work: module and function of the measured process; arguments: the function's.
+    """
+
+    table: str
+    key: str
+    text: str
+    of: object
+    kind: type[Pace | Pictures | Ranking]
+    work: tuple[str, str]
+    arguments: Mapping[str, object]
+
+    def is_met_by(self, stored: Mapping) -> bool:
+        """Whether a measurement is of the same pictures or better: generated ones are a makeshift."""
+        return self.table != "pictures" or not self.arguments["data"] or bool(stored["found"].get("at_hand"))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all runs of a forecast have in common. overrides, tuning: as SET and TUNE have them. data: of the datasets.
+
+    workers: decoding processes of a run.
+    """
+
+    machine: Machine
+    threads: int
+    workers: int
+    overrides: str
+    tuning: str
+    data: Path | None
+
+
+def keys_of(config: Config, counts: Counts, setting: Setting) -> tuple[str, ...]:
+    """Of everything that a run's forecast rests on."""
+    read = pictures_key(config.cell.dataset, config.settings.data, in_process=not setting.workers)
+    ranked = (ranking_key(counts),) if counts.gallery else ()
+    return shape_of(config, counts.classes, setting.tuning).key, read, *ranked
+
+
+def wants(runs: Iterable[tuple[Config, Counts]], setting: Setting) -> list[Want]:
+    """Everything that these runs' forecasts rest on, each once, in the order of the runs."""
+    found: dict[str, Want] = {}
+    for config, counts in runs:
+        for want in (
+            _pace(config, counts, setting),
+            _pictures(config, counts, setting),
+            _ranking(counts, setting),
+        ):
+            if want is not None:
+                found.setdefault(want.key, want)
+    return list(found.values())
+
+
+def _run(config: Config, setting: Setting) -> dict[str, object]:
+    return {"cell": config.cell.id, "profile": config.profile, "overrides": setting.overrides}
+
+
+def _machine(setting: Setting) -> dict[str, object]:
+    return {"device_type": setting.machine.type, "threads": setting.threads}
+
+
+def _pace(config: Config, counts: Counts, setting: Setting) -> Want:
+    shape = shape_of(config, counts.classes, setting.tuning)
+    arguments = _run(config, setting) | _machine(setting)
+    arguments |= {"tuning": setting.tuning, "classes": counts.classes}
+    return Want("paces", shape.key, str(shape), asdict(shape), Pace, ("rehearse", "rehearse"), arguments)
+
+
+def _pictures(config: Config, counts: Counts, setting: Setting) -> Want:
+    data, in_process = config.settings.data, not setting.workers
+    at_hand = str(setting.data) if counts.source == AT_HAND else ""
+    return Want(
+        "pictures",
+        pictures_key(config.cell.dataset, data, in_process=in_process),
+        f"reading {DATASETS[config.cell.dataset].title}{'' if at_hand else ', generated pictures'}",
+        {"dataset": config.cell.dataset, "data": asdict(data), "in_process": in_process},
+        Pictures,
+        ("reading", "read"),
+        _run(config, setting) | {"data": at_hand, "in_process": in_process},
+    )
+
+
+def _ranking(counts: Counts, setting: Setting) -> Want | None:
+    if not counts.gallery:
+        return None
+    sizes = {name: getattr(counts, name) for name in ("queries", "gallery", "identities", "cameras")}
+    text = f"ranking {counts.queries:,} × {counts.gallery:,}"
+    arguments = sizes | _machine(setting)
+    return Want("rankings", ranking_key(counts), text, sizes, Ranking, ("ranking", "rank"), arguments)

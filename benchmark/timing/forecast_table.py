@@ -1,0 +1,148 @@
+"""A forecast as text: a row a pair, baseline and DCAL side by side, and totals (no torch)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+
+from benchmark.config import paper
+from benchmark.config.backbones import BACKBONES
+from benchmark.config.datasets import DATASETS
+from benchmark.config.grid import METHODS
+from benchmark.config.quantities import amount, duration, hours, memory
+from benchmark.config.resolve import Config
+from benchmark.config.variants import VARIANTS
+from benchmark.records.estimate import Estimate
+from benchmark.records.forecasts import Forecast, Machine
+from benchmark.records.shapes import pictures_key
+from benchmark.records.status import RunView
+from benchmark.records.workload import OFFICIAL, Counts
+
+Pair = tuple[str, str]
+HEADINGS = (
+    "dataset · backbone",
+    "epoch: baseline", "+ DCAL", "ratio",
+    "run: baseline", "+ DCAL",
+    "memory: baseline", "+ DCAL",
+    "{unit}: baseline", "+ DCAL",
+    "bound by",
+)  # fmt: skip
+PAPER_HEADING = f"paper, {paper.COST_GPU} GPU-hours"
+
+
+@dataclass(frozen=True)
+class Told:
+    """found: (dataset, backbone) → method → what one run takes, where that is known. seeds: of each run.
+
+    published: pairs that the paper's costs may stand beside: on complete data, with its recipe.
+    """
+
+    machine: Machine
+    found: Mapping[Pair, Mapping[str, Estimate]]
+    seeds: int
+    published: Set[Pair]
+
+    def hours(self, estimate: Estimate) -> float:
+        """GPU-hours, or on a CPU core-hours, of one run."""
+        return estimate.run_seconds * max(1, self.machine.threads) / 3600
+
+    @property
+    def unit(self) -> str:
+        return "core-hours" if self.machine.type == "cpu" else "GPU-hours"
+
+
+def table(told: Told) -> str:
+    """All pairs."""
+    from tabulate import tabulate
+
+    headings = [heading.format(unit=told.unit) for heading in HEADINGS]
+    rows = [_row(told, pair, of, method) for pair, of in told.found.items() for method in _beside(of)]
+    if told.published:
+        headings.append(PAPER_HEADING)
+    align = ("left", *("right",) * 9, "left", *(("right",) if told.published else ()))
+    return tabulate(rows, headers=headings, tablefmt="github", disable_numparse=True, colalign=align)
+
+
+def _beside(of: Mapping[str, Estimate]) -> list[str]:
+    """The methods that have a row, with the baseline beside: DCAL, and the variants asked for."""
+    variants = [method for method in of if method not in METHODS]
+    return [*(["dcal"] if not of or of.keys() & set(METHODS) else []), *variants]
+
+
+def _row(told: Told, pair: Pair, of: Mapping[str, Estimate], method: str) -> list[str]:
+    variant = method in VARIANTS
+    both = [of.get("baseline"), of.get(method)]
+    epochs = [one.epoch_seconds if one else None for one in both]
+    ratio = f"{epochs[1] / epochs[0]:.2f}" if all(epochs) else "–"
+    bounds = dict.fromkeys(one.bound for one in both if one)
+    row = [
+        f"{DATASETS[pair[0]].title} · {BACKBONES[pair[1]].title}{': ' + VARIANTS[method].title if variant else ''}",
+        *(duration(value) for value in epochs),
+        ratio,
+        *(duration(one and one.run_seconds) for one in both),
+        *(memory(one.memory_bytes) if one else "–" for one in both),
+        *(hours(told.hours(one)) if one else "–" for one in both),
+        ", ".join(bounds) or "–",
+    ]
+    return (
+        [*row, _published(pair) if pair in told.published and not variant else ""] if told.published else row
+    )
+
+
+def _published(pair: Pair) -> str:
+    known = {cost.method: cost for cost in paper.COSTS if (cost.dataset, cost.backbone) == pair}
+    if not known:
+        return ""
+    return " / ".join(f"{known[method].gpu_hours:.1f}" if method in known else "–" for method in METHODS)
+
+
+def totals(told: Told) -> list[str]:
+    """Over all runs that can be forecast, times the seeds."""
+    of_method: dict[str, list[Estimate]] = {}
+    for of in told.found.values():
+        for method, estimate in of.items():
+            of_method.setdefault("variants" if method in VARIANTS else method, []).append(estimate)
+    runs = [estimate for found in of_method.values() for estimate in found]
+    if not runs:
+        return ["nothing can be forecast"]
+    parts = [
+        f"{method} {hours(told.seeds * math.fsum(map(told.hours, found)))}"
+        for method, found in of_method.items()
+        if found
+    ]
+    seconds = told.seeds * math.fsum(estimate.run_seconds for estimate in runs)
+    total = told.seeds * math.fsum(map(told.hours, runs))
+    count = len(runs) * told.seeds
+    return [
+        f"{amount(count, 'run')} ({amount(told.seeds, 'seed')}): {hours(total)} {told.unit} ({', '.join(parts)}); one "
+        f"after another on one such device {duration(seconds)}"
+    ]
+
+
+def rests_on(runs: Iterable[tuple[Config, Counts]], forecast: Forecast, workers: int) -> list[str]:
+    """A line a dataset: whose numbers of pictures these are, and how fast one process reads them."""
+    lines = {}
+    for config, counts in runs:
+        dataset = DATASETS[config.cell.dataset]
+        key = pictures_key(dataset.key, config.settings.data, in_process=not workers)
+        if found := forecast.picture_pace(key):
+            spread = ", spread evenly over identities" if counts.gallery and counts.source == OFFICIAL else ""
+            lines[dataset.key] = (
+                f"{dataset.title}: {counts.steps:,} steps an epoch, {counts.test:,} test pictures "
+                f"({counts.source}{spread}); pictures: {found.text}, {found.per_second:,.0f} a second by one process"
+            )
+    return list(lines.values())
+
+
+def finished(views: Iterable[RunView]) -> list[str]:
+    """A line for every finished run that had a forecast: what that said, and what the run took."""
+    lines = []
+    for view in views:
+        cost = (view.result or {}).get("cost", {})
+        told, took = cost.get("forecast_seconds"), cost.get("seconds")
+        if told and took:
+            lines.append(
+                f"done: {view.id}: forecast {duration(told)}, took {duration(took)} ({took / told:.2f} × the forecast)"
+            )
+    return lines

@@ -1,0 +1,171 @@
+"""The measured process of one shape: a few training steps and evaluation batches, by the trainer that runs use.
+
+Weights are random: what a step takes does not depend on their values.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import torch
+
+from benchmark.config.grid import select
+from benchmark.config.resolve import Config, load_profile, parse_overrides, resolve
+from benchmark.config.tuning import parse
+from benchmark.data.loader import Batch, Prepare, TestLoader, TrainLoader, normalise
+from benchmark.data.pair_sampler import PartnerBatches
+from benchmark.evaluation.classification import own
+from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.timing import sample_pictures
+from benchmark.timing.clock import Clock
+from benchmark.timing.measure import Meter
+from benchmark.training import device
+from benchmark.training.device import Compute
+from benchmark.training.distributed import Alone
+from benchmark.training.models import build_model
+from benchmark.training.tasks import TASKS, Evaluation
+from benchmark.training.trainer import Trainer, Watched
+from dcal.model import DCAL
+
+
+def rehearse(
+    meter: Meter,
+    *,
+    cell: str,
+    profile: str,
+    overrides: str,
+    tuning: str,
+    classes: int,
+    device_type: str,
+    threads: int,
+) -> dict[str, object]:
+    """A store.Pace as a dict. cell: an id; overrides, tuning: as SET and TUNE have them; classes: of the classifier."""
+    _go_first()
+    (asked,) = select([cell])
+    config = resolve(asked, 0, load_profile(profile), parse_overrides(overrides))
+    compute = device.prepare(device_type, config.settings.train.precision, threads)
+    with tempfile.TemporaryDirectory(prefix="dcal forecast ") as folder:
+        batches, test = _batches(config, Path(folder), classes)
+        meter.start(device_type)  # from here on memory counts: weights, the optimizer's state, activations
+        model = build_model(config, classes, weights="random").to(compute.device)
+        prepare = normalise(model, compute.device, config.settings.data.normalise)
+        step_seconds = _train(config, model, batches, compute, prepare, tuning)
+        batch_seconds = _evaluate(config, model, test, Path(folder), classes, compute, prepare, step_seconds)
+    return {
+        "step_seconds": step_seconds,
+        "batch_seconds": batch_seconds,
+        "memory_bytes": meter.memory_bytes(),
+        "width": model.backbone.width,
+        "precision": compute.precision,
+    }
+
+
+def device_name(meter: Meter, *, device_type: str, threads: int) -> dict[str, object]:
+    """What records call this machine's device. Raises RunError if torch cannot use it."""
+    meter.start()
+    return {"name": device.prepare(device_type, "auto", threads).name}
+
+
+def _go_first() -> None:
+    """Where memory runs out Linux ends this process, which is measured, and none of the user's."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _batches(config: Config, folder: Path, classes: int) -> tuple[list[Batch], Batch]:
+    """Training batches as the loader brings them, with erased boxes and partners, and one of a test split."""
+    settings, size = config.settings, config.settings.train.batch_size
+    shown = classes if config.cell.task == "fgvc" else size // settings.train.instances
+    pictures = sample_pictures.dataset(config.cell.dataset, folder, classes=shown, train=2 * size, test=size)
+    sampler = TASKS[config.cell.task].sampler(pictures, settings.train, 0)
+    # Of any class, whatever the pairing: it takes as long.
+    brought = config.pwca is not None and config.pwca.brings_partners
+    partners = PartnerBatches(len(pictures.train), sampler, 0) if brought else None
+    with (
+        closing(TrainLoader(pictures, settings.data, sampler, 0, partners=partners, workers=0)) as loader,
+        closing(TestLoader(pictures, settings.data, size, workers=0)) as tests,
+    ):
+        return list(loader.epoch(0)), next(iter(tests))
+
+
+class _Endless:
+    """In the place of a run's loader: the same few batches in turns, each asked for when the step before has ended.
+
+    Raises Stopped once enough steps were timed.
+    """
+
+    def __init__(self, batches: list[Batch], clock: Clock) -> None:
+        self._batches, self._clock = batches, clock
+
+    def length(self, epoch: int) -> int:
+        """More than are ever taken."""
+        return 1_000_000
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        for batch in itertools.cycle(self._batches):
+            self._clock.step()
+            if self._clock.enough:
+                raise Stopped("measured")
+            yield batch
+
+
+def _train(
+    config: Config, model: DCAL, batches: list[Batch], compute: Compute, prepare: Prepare, tuning: str
+) -> float:
+    """Seconds of a training step."""
+    clock = Clock(compute.device)
+    trainer = Trainer(
+        config,
+        model,
+        _Endless(batches, clock),
+        compute,
+        task=TASKS[config.cell.task],
+        peers=Alone(),
+        prepare=prepare,
+        evaluate=_never,
+        save=lambda state: None,
+        record=lambda history: None,
+        stop=StopRequest(),
+        checkpoint_seconds=float("inf"),
+        show_progress=False,
+        tuning=parse(tuning),
+    )
+    with contextlib.suppress(Stopped):
+        trainer.fit()
+    return clock.seconds
+
+
+def _never(watched: Watched) -> Evaluation:
+    raise AssertionError("a rehearsal stops in its first epoch")
+
+
+def _evaluate(
+    config: Config,
+    model: DCAL,
+    batch: Batch,
+    folder: Path,
+    classes: int,
+    compute: Compute,
+    prepare: Prepare,
+    step_seconds: float,
+) -> float:
+    """Seconds of an evaluation's batch, from the pictures to predictions or features."""
+    clock = Clock(compute.device)
+    count = clock.steps_for(step_seconds / 3)  # a forward pass alone
+    pictures = sample_pictures.dataset(
+        config.cell.dataset, folder, classes=classes, train=1, test=count * len(batch.images)
+    )
+
+    def repeated() -> Iterator[Batch]:
+        for _ in range(count):
+            clock.step()
+            yield batch
+
+    with torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None):
+        TASKS[config.cell.task].evaluate(model, pictures, repeated(), prepare, own)
+    return clock.seconds

@@ -1,6 +1,0 @@
-"""TRACK="tensorboard wandb": a run's history shown elsewhere while it is made, off by default (no torch)."""
-
-from benchmark.trackers.names import asked, parse, require_installed
-from benchmark.trackers.threads import Trackers
-
-__all__ = ["Trackers", "asked", "parse", "require_installed"]

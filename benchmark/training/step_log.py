@@ -1,0 +1,98 @@
+"""What is seen of a run between two lines of its history: a bar on the terminal, and lines in the log."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from torch import Tensor
+from tqdm import tqdm
+
+from benchmark.records.progress_text import time_left
+from benchmark.training.book import Book
+
+logger = logging.getLogger("benchmark")
+
+BAR_SECONDS = 2.0  # between two readings of the loss for the bar alone
+LINE_SECONDS = 60.0  # between two lines in the log where neither lines nor a bar are wanted
+
+Item = TypeVar("Item")
+
+
+class StepLog:
+    """The bar and the lines, both with the mean loss of each branch since the last reading.
+
+    To read a loss is to wait for the device. That happens at the steps that are logged, or, where there are none,
+    every few seconds for a bar; without a bar once a minute, for a line that shows that the run goes on.
+
+    names: of the branches. every: steps of the run between two lines, 0 for none. bar: whether a terminal looks on.
+    """
+
+    def __init__(self, names: Sequence[str], *, every: int, bar: bool) -> None:
+        self._names, self._every, self._shown = names, every, bar
+        self._bar, self._title = tqdm(disable=True), ""
+        self._forget()
+
+    def _forget(self) -> None:
+        self._sums: Tensor | float = 0.0
+        self._images, self._seconds, self._began = 0, 0.0, time.monotonic()
+
+    def _with_bar(self, items: Iterable[Item], title: str, *, total: int, initial: int = 0) -> Iterator[Item]:
+        self._bar = tqdm(
+            items,
+            desc=title,
+            initial=initial,
+            total=total,
+            leave=False,
+            file=sys.stderr,
+            disable=not self._shown,
+        )
+        yield from self._bar
+
+    def evaluation(self, rounds: int) -> Iterator[int]:
+        """The numbers of an evaluation's batches, with a bar or a line a minute beside them."""
+        told = time.monotonic()
+        for number in self._with_bar(range(rounds), "evaluation", total=rounds):
+            if not self._shown and time.monotonic() - told >= LINE_SECONDS:
+                told = time.monotonic()
+                logger.info("evaluation: %d of %d batches", number, rounds)
+            yield number
+
+    def epoch(self, items: Iterable[Item], book: Book, *, steps: int, epochs: int) -> Iterator[Item]:
+        """The batches that are left of an epoch, with a bar; what happens between two epochs is not timed."""
+        if not self._every:
+            self._forget()
+        self._began, self._title = time.monotonic(), f"epoch {book.epoch + 1}/{epochs}"
+        yield from self._with_bar(items, self._title, total=steps, initial=book.step)
+        self._seconds += time.monotonic() - self._began
+
+    def add(self, losses: Tensor, images: int) -> None:
+        """A step's losses, (branches,) on the device, means over ``images`` pictures."""
+        self._sums = self._sums + losses * images
+        self._images += images
+
+    def tell(self, taken: int, where: str, lr: float, left: float | None = None) -> None:
+        """After a step: show what was added, if it is time to.
+
+        taken: steps of the run so far. where: this one. left: seconds to the end of the run; None: not known yet.
+        """
+        if not self._is_due(taken):
+            return
+        means = zip(self._names, (self._sums / self._images).tolist(), strict=True)
+        losses = " ".join(f"{name} {mean:.4f}" for name, mean in means)
+        seconds = self._seconds + time.monotonic() - self._began
+        self._bar.set_description(f"{self._title}, {time_left(left)}", refresh=False)
+        self._bar.set_postfix_str(losses)
+        if self._every or not self._shown:
+            self._bar.clear()  # the line takes its place on the terminal
+            speed = self._images / max(seconds, 1e-9)
+            logger.info("%s; loss %s; lr %.4g; %.1f images/s, %s", where, losses, lr, speed, time_left(left))
+        self._forget()
+
+    def _is_due(self, taken: int) -> bool:
+        if self._every:
+            return taken % self._every == 0
+        return time.monotonic() - self._began >= (BAR_SECONDS if self._shown else LINE_SECONDS)

@@ -1,0 +1,48 @@
+"""What a tracker shows of a run, as plain names and values out of its folder (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from benchmark.records.run_folder import RunFolder, read_json
+
+Plain = bool | int | float | str
+
+
+def numbers(entry: Mapping[str, object]) -> dict[str, float]:
+    """An entry's numbers by name, ``loss/sa`` for what lies deeper; its epoch is their step."""
+    named = dict(_leaves(entry, "/"))
+    return {
+        name: value
+        for name, value in named.items()
+        if name != "epoch" and isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+
+
+def settings(folder: RunFolder) -> dict[str, Plain]:
+    """What the run is: its settings as SET has them, profile, hash, how much data, weights and commit."""
+    config, provenance = read_json(folder.config) or {}, read_json(folder.provenance) or {}
+    identity = dict(config.get("identity", {}))
+    described = {
+        **identity.pop("settings", {}),
+        "profile": config.get("profile"),
+        "hash": config.get("hash"),
+        "coverage": config.get("data"),
+        "commit": provenance.get("commit"),
+        **identity,
+    }
+    return {name: _plain(value) for name, value in _leaves(described, ".")}
+
+
+def _leaves(values: Mapping[str, object], separator: str) -> Iterator[tuple[str, object]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{key}{separator}{name}", leaf) for name, leaf in _leaves(value, separator))
+        else:
+            yield key, value
+
+
+def _plain(value: object) -> Plain:
+    if isinstance(value, (bool, int, float, str)):
+        return value
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

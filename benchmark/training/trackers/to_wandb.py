@@ -1,0 +1,94 @@
+"""A run's history in Weights & Biases, by default offline, in ``wandb/`` of the run folder (no torch)."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import uuid
+
+from benchmark.atomic import write_file
+from benchmark.records.run_folder import RunFolder
+from benchmark.training.trackers import facts
+
+INIT_SECONDS, FINISH_SECONDS = 60.0, 8.0  # the second less than threads.CLOSE_SECONDS
+
+
+class Wandb:
+    """One W&B run for all attempts. described: the run, as ``facts.settings`` has it.
+
+    W&B cannot go on with an offline run: of two folders of one run, the one sent last replaces the other. So an offline
+    attempt writes all epochs anew, and what earlier offline attempts wrote is removed. Online it goes on after the last
+    epoch that W&B has.
+    """
+
+    def __init__(self, folder: RunFolder, described: dict[str, facts.Plain]) -> None:
+        self._folder, self._described = folder, described
+        self._mode = os.environ.get("WANDB_MODE") or "offline"
+        if self._mode != "online":
+            os.environ["WANDB_ERROR_REPORTING"] = "false"  # read by wandb's import; errors would be sent, too
+        os.environ["WANDB_SILENT"] = "true"  # without it W&B asks a terminal for a key, and waits
+        self._wandb = importlib.import_module("wandb")
+
+    def open(self) -> None:
+        """Begin the run, or go on with it."""
+        place, described = self._folder.path / "wandb", self._described
+        place.mkdir(exist_ok=True)
+        cell = str(described["run"]).rpartition("/")[0]
+        self._run = self._wandb.init(
+            dir=self._folder.path,
+            mode=self._mode,
+            project=os.environ.get("WANDB_PROJECT") or "dcal",
+            id=_id(self._folder, str(described["hash"])),
+            resume="allow",
+            name=str(described["run"]),
+            group=f"{described['profile']}/{cell}",  # the cell's seeds
+            config=_nested(described),
+            allow_val_change=True,  # of the commit, between attempts
+            settings=self._wandb.Settings(
+                init_timeout=INIT_SECONDS,
+                finish_timeout=FINISH_SECONDS,
+                finish_timeout_raises=True,
+                stop_fn=lambda: None,  # W&B's own would interrupt the run
+                console="off",
+                x_disable_stats=True,
+                disable_git=True,
+                disable_code=True,
+            ),
+        )
+        if self._run.offline:
+            for earlier in place.glob(f"offline-run-*-{self._run.id}"):
+                if not earlier.samefile(os.path.dirname(self._run.dir)):
+                    shutil.rmtree(earlier)
+
+    def epoch(self, entry: dict) -> None:
+        """Log an epoch's numbers, with the epoch as step."""
+        if entry["epoch"] >= self._run.starting_step:
+            self._run.log(facts.numbers(entry), step=entry["epoch"], commit=True)
+
+    def close(self, metrics: dict[str, float]) -> None:
+        """Put the finished run's metrics into the summary, and wait until W&B has written, or sent, what it got."""
+        if metrics:
+            self._run.summary.update({f"result/{name}": value for name, value in metrics.items()})
+        self._run.finish()
+
+
+def _nested(named: dict[str, facts.Plain]) -> dict[str, object]:
+    """``train.lr`` as W&B wants it: it takes a dot in a name for a section in some places, and not in others."""
+    tree: dict[str, object] = {}
+    for name, value in named.items():
+        *sections, last = name.split(".")
+        place = tree
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[last] = value
+    return tree
+
+
+def _id(folder: RunFolder, identity: str) -> str:
+    """The same for all attempts at a run, and of no other: another folder of runs may have the same cell and hash."""
+    kept = folder.path / "wandb" / "id.txt"
+    if not kept.exists():
+        text = f"{identity[:12]}-{uuid.uuid4().hex[:8]}\n"
+        write_file(kept, lambda stream: stream.write(text.encode()))
+    return kept.read_text().strip()

@@ -1,0 +1,70 @@
+"""How the rows were trained: what each cell sets otherwise than DCAL, and what all of a pair share (no torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from benchmark.config.ablations import ROWS
+from benchmark.config.backbones import BACKBONES
+from benchmark.config.datasets import DATASETS
+from benchmark.config.setting import setting_text
+from benchmark.records.status import RunView
+from reports.page.html_table import Column, Sheet, word
+from tables import states
+from tables.records import seeds_text
+
+
+def settings_sheet(runs: Sequence[RunView]) -> Sheet:
+    """A row a cell: which rows of the table read it, what it sets otherwise than DCAL of its pair, and its runs."""
+    by_cell: dict[str, list[RunView]] = {}
+    for run in runs:
+        by_cell.setdefault(run.cell.id, []).append(run)
+    rows = tuple(
+        (
+            word(cell_id, "code"),
+            word("; ".join(_titles(cell_id)), "prose"),
+            word(_otherwise(of_cell[0], by_cell), "prose"),
+            word(_states(of_cell), "prose"),
+        )
+        for cell_id, of_cell in by_cell.items()
+    )
+    columns = (Column("Cell"), Column("Rows"), Column("Otherwise than DCAL"), Column("Runs"))
+    return Sheet("ablation-settings", "What each cell trains", columns, rows, sortable=False)
+
+
+def _titles(cell_id: str) -> list[str]:
+    return list(dict.fromkeys(row.title for row in ROWS if row.cell == cell_id))
+
+
+def _otherwise(run: RunView, by_cell: dict[str, list[RunView]]) -> str:
+    """``model.pwca_blocks = 0, model.glca_select = random``."""
+    method = run.cell.method
+    if method == "baseline":
+        return "neither cross-attention"
+    if method == "dcal":
+        return "nothing"
+    beside = by_cell.get(f"{run.cell.dataset}/{run.cell.backbone}/dcal")
+    if not beside:
+        return "DCAL itself is left out: these settings make no sense for it"
+    own, usual = run.config.settings.by_name(), beside[0].config.settings.by_name()
+    return ", ".join(f"{name} = {setting_text(value)}" for name, value in own.items() if value != usual[name])
+
+
+def _states(runs: Iterable[RunView]) -> str:
+    """``seeds 0, 1 done; seed 2 failed``."""
+    by_state: dict[str, list[int]] = {}
+    for run in runs:
+        by_state.setdefault(run.state, []).append(run.seed)
+    return "; ".join(f"{seeds_text(seeds)} {states.word(state)}" for state, seeds in by_state.items())
+
+
+def shared(runs: Iterable[RunView]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Of each pair of dataset and backbone, its title and every setting of DCAL's, as (name, value)."""
+    found = {}
+    for run in runs:
+        if run.cell.method == "dcal":
+            title = f"{DATASETS[run.cell.dataset].column}, {BACKBONES[run.cell.backbone].title}"
+            found[title] = [
+                (name, setting_text(value)) for name, value in run.config.settings.by_name().items()
+            ]
+    return list(found.items())

@@ -1,0 +1,144 @@
+"""How finished runs were made: the protocol card of a method, and the provenance of every run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from benchmark.config import grid
+from benchmark.config.quantities import duration
+from benchmark.config.setting import setting_text
+from benchmark.records.status import RunView
+from reports.page.html_table import Column, Sheet, word
+from tables import records as records
+from tables.formats import one_line, short_digest
+from tables.layout import LABELS
+
+METHODS = {method: LABELS[method] for method in grid.METHODS}
+
+
+def card(runs: Iterable[RunView]) -> Sheet | None:
+    """One column a method, one row a fact; facts in which runs of a method differ name all values.
+
+    None where no run is finished.
+    """
+    done = [run for run in runs if run.result is not None]
+    methods = [method for method in METHODS if any(run.cell.method == method for run in done)]
+    if not methods:
+        return None
+    facts = {method: [dict(_facts(run)) for run in done if run.cell.method == method] for method in methods}
+    names = dict.fromkeys(name for found in facts.values() for fact in found for name in fact)
+    rows = []
+    for name in names:
+        texts = [_distinct(fact.get(name, "") for fact in facts[method]) for method in methods]
+        rows.append((word(name), *(word(text or "—", "prose") for text in texts)))
+    return Sheet(
+        "protocol",
+        "Protocol card",
+        (Column("Fact"), *(Column(METHODS[method]) for method in methods)),
+        tuple(rows),
+        sortable=False,
+    )
+
+
+def _distinct(texts: Iterable[str]) -> str:
+    return " / ".join(records.distinct(texts))
+
+
+def _facts(run: RunView) -> Iterable[tuple[str, str]]:
+    result, settings = run.result, run.config.settings
+    data, weights, device = result["data"], result["weights"], result["device"]
+    yield "data", f"{data['name']}: {data['text']}"
+    yield "data coverage", str(data["coverage"])
+    yield "data version", records.version(run) or "the only one"
+    yield "data fingerprint", short_digest(data["fingerprint"])
+    yield "evaluation", records.protocol(run) or "top-1 accuracy over all test images, one crop"
+    yield "resize → crop", f"{_size(settings.data.resize)} → {_size(settings.data.crop)}"
+    yield "epochs", str(settings.train.epochs)
+    yield "batch size", f"{settings.train.batch_size}, over all processes"
+    yield "optimizer", f"{settings.train.optimizer}, weight decay {settings.train.weight_decay:g}"
+    yield (
+        "learning rate",
+        f"{settings.train.lr * settings.train.batch_size / settings.train.lr_batch:.6g} "
+        f"(train.lr {settings.train.lr:g} for a batch of {settings.train.lr_batch})",
+    )
+    yield "pretrained weights", f"{weights['tag']}, file {weights['file']}"
+    yield "weights' sha256", str(weights["sha256"])
+    yield "weights left out", ", ".join(map(str, weights["dropped"])) or "none"
+    yield "device", f"{device['world_size']} × {device['name']} ({device['type']})"
+    yield "precision", str(device["precision"])
+    for name, value in run.config.identity["settings"].items():
+        yield name, setting_text(value)
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]}"
+
+
+def overview(runs: Iterable[RunView]) -> Sheet | None:
+    """One row a finished run: code, machine, dates, digests. None where no run is finished."""
+    done = [run for run in runs if run.result is not None]
+    if not done:
+        return None
+    named: tuple[tuple[str, Callable[[RunView], str]], ...] = (
+        ("Commit", lambda run: records.commit(run, digits=10) or "not recorded"),
+        ("Host", lambda run: _text(run, "host")),
+        ("Last attempt started", lambda run: _time(run, "started")),
+        ("Finished", lambda run: _time(run, "finished")),
+        ("Attempts", lambda run: str(run.result["cost"]["attempts"])),
+        ("Training", lambda run: duration(run.result["cost"]["train_seconds"])),
+        ("Settings", lambda run: short_digest(run.result["config_hash"])),
+        ("Final weights", lambda run: short_digest(run.result["final_weights_sha256"])),
+        ("Predictions", lambda run: short_digest(run.result["predictions_sha256"])),
+    )
+    rows = tuple((word(run_name(run)), *(word(tell(run)) for _, tell in named)) for run in done)
+    return Sheet(
+        "provenance",
+        "Where each number comes from",
+        (Column("Run"), *(Column(heading) for heading, _ in named)),
+        rows,
+        sortable=False,
+    )
+
+
+def details(run: RunView) -> list[tuple[str, str]]:
+    """Everything recorded of a finished run's origin, as (label, text), whole digests included."""
+    found = records.section(run, "provenance")
+    versions = found.get("versions")
+    shown = [
+        ("run folder", str(run.folder.path)),
+        ("commit", records.commit(run) or "not recorded"),
+        ("other code than at submission", records.changed_code(run)),
+        ("command", _text(run, "command")),
+        ("host", _text(run, "host")),
+        ("platform", _text(run, "platform")),
+        ("processor", f"{_text(run, 'cpu')}, {_text(run, 'cores')} cores"),
+        (
+            "versions",
+            ", ".join(f"{name} {version}" for name, version in versions.items())
+            if isinstance(versions, Mapping)
+            else "not recorded",
+        ),
+        ("started", _time(run, "started")),
+        ("finished", _time(run, "finished")),
+        ("settings' hash", str(run.result["config_hash"])),
+        ("final weights", str(run.result["final_weights_sha256"])),
+        ("predictions", str(run.result["predictions_sha256"])),
+        ("data fingerprint", str(run.result["data"]["fingerprint"])),
+    ]
+    return [(label, one_line(text, 1000)) for label, text in shown if text]
+
+
+def run_name(run: RunView) -> str:
+    """``+ DCAL, seed 0``."""
+    return f"{METHODS[run.cell.method]}, seed {run.seed}"
+
+
+def _text(run: RunView, name: str) -> str:
+    value = records.section(run, "provenance").get(name)
+    return "not recorded" if value in (None, "") else one_line(value, 1000)
+
+
+def _time(run: RunView, name: str) -> str:
+    """``2026-11-21 03:16 UTC`` from ISO 8601; other forms as they are."""
+    text = _text(run, name)
+    return f"{text[:10]} {text[11:16]} UTC" if text.endswith("+00:00") and len(text) == 25 else text
