@@ -134,8 +134,9 @@ def test_scratch_that_is_not_there(tmp_path, mini_pictures, monkeypatch):
     monkeypatch.setenv("RELATIVE", "disk")
     with pytest.raises(RunError, match="expected an absolute path"):
         staging.staged("$RELATIVE/x", "cub", mini_pictures)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no veri in"):
-        staging.staged(str(tmp_path), "veri", mini_pictures)
+        staging.staged(str(tmp_path), "veri", tmp_path / "empty")
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write"):
         staging.staged(str(tmp_path / "file"), "cub", mini_pictures)
