@@ -39,19 +39,20 @@ class _ByFile(LoadFileScheduling):
 
 
 @pytest.fixture(scope="session")
-def write_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+def write_once(request, tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
     """A function of a name and of what fills a folder: returns the folder, filled by the first process that wants it.
 
     Tests must not change what is in it.
     """
-    parallel = "PYTEST_XDIST_WORKER" in os.environ  # then the processes' own folders have one parent
-    base = tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.getbasetemp()
+    base = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):  # one of several processes, whose own folders have one parent
+        base = base.parent
 
     def write(name: str, fill: Callable[[Path], object]) -> Path:
         folder, filled = base / name, base / f"{name}.filled"
         with FileLock(base / f"{name}.lock"):
             if not filled.exists():
-                folder.mkdir()
+                folder.mkdir(exist_ok=True)  # another process may have failed in the middle
                 fill(folder)
                 filled.touch()
         return folder

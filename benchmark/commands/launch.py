@@ -114,6 +114,8 @@ def launch(
                 slot = min(set(range(slots.jobs)) - {job.slot for job in running})
                 running.append(_start(queue.pop(0), slot, command, slots))
                 show.started(running[-1].view)
+                if interrupted:  # while the process started, which may take seconds
+                    running[-1].process.send_signal(signal.SIGTERM)
             for job in [job for job in running if job.process.poll() is not None]:
                 running.remove(job)
                 reason = _ended(job)
@@ -143,6 +145,8 @@ def launch(
             show.refresh([job.view for job in running], len(queue), list(elsewhere.values()))
             time.sleep(POLL_SECONDS)
     finally:
+        for job in running:  # after an error: this process ends when they have saved
+            job.process.send_signal(signal.SIGTERM)
         for number, handler in previous.items():
             signal.signal(number, handler)
         show.stop()

@@ -1,4 +1,4 @@
-"""What the fork server imports once for all runs of a launch; imported by nothing else."""
+"""Imports that the fork server makes once for all runs of a launch; no other file imports this one."""
 
 import os
 

@@ -178,7 +178,7 @@ def _there(text: str, arguments: argparse.Namespace) -> list[Path]:
     return [
         path
         for path, cell in _all_runs(arguments).items()
-        if matches(cell, pattern) and _seed(path) in seeds and _meant(cell, pattern, arguments)
+        if matches(cell, pattern) and _seed(path) in seeds and _is_selected(cell, pattern, arguments)
     ]
 
 
@@ -201,7 +201,7 @@ def _all_runs(arguments: argparse.Namespace) -> dict[Path, str]:
     }
 
 
-def _meant(cell: str, pattern: str, arguments: argparse.Namespace) -> bool:
+def _is_selected(cell: str, pattern: str, arguments: argparse.Namespace) -> bool:
     """As everywhere, a pattern means a variant of the ablations only where --table says so; ``*`` is every run."""
     is_variant = cell.rpartition("/")[2] in VARIANTS
     return not is_variant or bool(getattr(arguments, "table", None)) or pattern in ("*", cell)

@@ -215,7 +215,8 @@ def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, obj
 
 def _determining(settings: Settings, cell: Cell) -> dict[str, object]:
     flat = {
-        name: list(value) if isinstance(value, tuple) else value for name, value in settings.by_name().items()
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in settings.named_values().items()
     }
     without = {name for name, value in CAME_LATER.items() if flat[name] == value}
     if cell.method == "baseline":

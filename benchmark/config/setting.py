@@ -1,4 +1,4 @@
-"""What is known of one setting beside its name and type, kept in the metadata of its field (no torch)."""
+"""Description of a setting beside its name and type, kept in the metadata of its field (no torch)."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ class Settings:
     train: TrainSettings
     evaluate: EvaluateSettings
 
-    def by_name(self) -> dict[str, object]:
+    def named_values(self) -> dict[str, object]:
         """Dotted name → value of every setting."""
         return {
             f"{section}.{name}": value

@@ -32,7 +32,7 @@ def lines(profile: resolve.Profile, overrides: Mapping[str, object]) -> Iterator
             if own := [line for line in _shown(key, PLAIN, profile, overrides) if line not in common]:
                 yield f"# {key} differs"
                 yield from own
-        yield from _of_backbones(task, profile, overrides)
+        yield from _backbone_lines(task, profile, overrides)
     yield ""
     yield "# open readings: where the paper is silent or reads two ways; the options, the default first"
     for name, reading in READINGS.items():
@@ -41,10 +41,10 @@ def lines(profile: resolve.Profile, overrides: Mapping[str, object]) -> Iterator
     if "fgvc" in profile.tables:
         yield ""
         yield "# methods of the ablations: DCAL with these settings, which SET does not change"
-        yield from _of_variants(profile)
+        yield from _variant_lines(profile)
 
 
-def _of_backbones(task: str, profile: resolve.Profile, overrides: Mapping[str, object]) -> Iterator[str]:
+def _backbone_lines(task: str, profile: resolve.Profile, overrides: Mapping[str, object]) -> Iterator[str]:
     """Compared on a dataset that the backbone has in the grid."""
     first = {cell.backbone: cell.dataset for cell in reversed(all_cells()) if cell.task == task}
     for backbone in (key for key in BACKBONES if key in first):
@@ -57,7 +57,7 @@ def _of_backbones(task: str, profile: resolve.Profile, overrides: Mapping[str, o
             yield f"# {backbone} has no GLCA: model.glca_* have no meaning there"
 
 
-def _of_variants(profile: resolve.Profile) -> Iterator[str]:
+def _variant_lines(profile: resolve.Profile) -> Iterator[str]:
     for cell in select([], ABLATIONS):
         if cell.method in VARIANTS:
             chosen = resolve.resolve(cell, 0, profile, {}).identity["settings"]

@@ -56,8 +56,8 @@ def view_as_recorded(view: RunView) -> RunView:
 
 def changed_settings(config: Config) -> dict[str, object]:
     """The settings of a run that are not its profile's of today: what SET made of them."""
-    usual = resolve(config.cell, config.seed, load_profile(config.profile), {}).settings.by_name()
-    own = config.settings.by_name()
+    usual = resolve(config.cell, config.seed, load_profile(config.profile), {}).settings.named_values()
+    own = config.settings.named_values()
     return {name: own[name] for name in config.determining if own[name] != usual[name]}
 
 
@@ -110,7 +110,7 @@ def _contradiction(given: Mapping[str, object], config: Config | None) -> str:
     """``train.epochs is 16``: the first setting of SET that a run has otherwise; "" where there is none."""
     if config is None:
         return "its settings are not recorded"
-    own, determining = config.settings.by_name(), config.determining
+    own, determining = config.settings.named_values(), config.determining
     for name, value in given.items():
         if name in determining and own[name] != value:
             return f"{name} is {setting_text(own[name])}"

@@ -37,7 +37,7 @@ def complete(path: Path) -> Overheads:
 
     entries = []
     for published in OVERHEADS:
-        asked = of_paper(published.dataset, published.backbone)
+        asked = paper_config(published.dataset, published.backbone)
         cost = glca_cost(
             asked.tag,
             official_classes(asked),
@@ -52,7 +52,7 @@ def complete(path: Path) -> Overheads:
     return read(path)
 
 
-def of_paper(dataset: str, backbone: str) -> Config:
+def paper_config(dataset: str, backbone: str) -> Config:
     """DCAL's run of a pair in the paper's recipe, whatever profile the ablations run in."""
     (cell,) = select([f"{dataset}/{backbone}/dcal"])
     return resolve.resolve(cell, 0, resolve.load_profile(PROFILE), {})
@@ -69,7 +69,7 @@ def text(found: Overheads) -> str:
     lines = []
     for published in OVERHEADS:
         cost = found.costs[published.dataset, published.backbone]
-        height, width = of_paper(published.dataset, published.backbone).settings.data.crop
+        height, width = paper_config(published.dataset, published.backbone).settings.data.crop
         lines.append(
             f"GLCA, {published.dataset}/{published.backbone} at {height}×{width}: "
             f"parameters +{cost.parameters_percent:.2f} % (paper {published.parameters} %), multiply-adds "

@@ -46,7 +46,7 @@ def _otherwise(run: RunView, by_cell: dict[str, list[RunView]]) -> str:
     beside = by_cell.get(f"{run.cell.dataset}/{run.cell.backbone}/dcal")
     if not beside:
         return "DCAL itself is left out: these settings make no sense for it"
-    own, usual = run.config.settings.by_name(), beside[0].config.settings.by_name()
+    own, usual = run.config.settings.named_values(), beside[0].config.settings.named_values()
     return ", ".join(f"{name} = {setting_text(value)}" for name, value in own.items() if value != usual[name])
 
 
@@ -65,6 +65,6 @@ def shared(runs: Iterable[RunView]) -> list[tuple[str, list[tuple[str, str]]]]:
         if run.cell.method == "dcal":
             title = f"{DATASETS[run.cell.dataset].column}, {BACKBONES[run.cell.backbone].title}"
             found[title] = [
-                (name, setting_text(value)) for name, value in run.config.settings.by_name().items()
+                (name, setting_text(value)) for name, value in run.config.settings.named_values().items()
             ]
     return list(found.items())

@@ -48,7 +48,7 @@ def _defaults(name: str, profile: str) -> str:
     words = {**TASK_NAMES} | {key: row.column for key, row in DATASETS.items()}
     found = {section: loaded.tables.get(section, {}).get(name) for section in (*TASK_NAMES, *DATASETS)}
     given = {words[section]: setting_text(value) for section, value in found.items() if value is not None}
-    return _told(given) or "none"
+    return _values_text(given) or "none"
 
 
 def _used(name: str, done: list[RunView]) -> str:
@@ -61,10 +61,10 @@ def _used(name: str, done: list[RunView]) -> str:
         settings = run.config.determining
         if name in settings:
             by_task.setdefault(TASK_NAMES[run.cell.task], {})[setting_text(settings[name])] = None
-    return _told({task: " and ".join(values) for task, values in by_task.items()})
+    return _values_text({task: " and ".join(values) for task, values in by_task.items()})
 
 
-def _told(given: Mapping[str, str]) -> str:
+def _values_text(given: Mapping[str, str]) -> str:
     if len(given) > 1 and len(set(given.values())) == 1:
         return next(iter(given.values()))
     return ", ".join(f"{value} ({where})" for where, value in given.items())

@@ -100,7 +100,7 @@ def _outcome(found: Identity) -> str:
     if found.problem:
         return f"not compared with the rollout's run: {found.problem}"
     if found.identical:
-        return f"the rollout's run again, bit for bit: {_told(found)}"
+        return f"the rollout's run again, bit for bit: {_identity_text(found)}"
     if found.can_matter:
         return "other probabilities than the rollout's run, as expected of this read-out"
     if found.machine:
@@ -113,7 +113,7 @@ def _outcome(found: Identity) -> str:
     )
 
 
-def _told(found: Identity) -> str:
+def _identity_text(found: Identity) -> str:
     logits = "logits" if found.outputs else "logits not recorded"
     probabilities = "every probability" if found.largest is not None else "probabilities not recorded"
     return f"final weights, {logits}, {probabilities}"

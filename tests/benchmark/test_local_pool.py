@@ -174,6 +174,38 @@ def test_an_interrupt_reaches_the_runs_once_and_starts_no_more(views):
     assert "FAILED" not in shown
 
 
+WAIT = MARK + "time.sleep(60)"
+
+
+def test_a_signal_that_comes_while_a_run_starts_reaches_it(views, monkeypatch):
+    """A start takes seconds where the fork server has to import torch first."""
+    real = pool.start_process
+
+    def interrupted_start(*arguments, **options):
+        process = real(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(pool, "start_process", interrupted_start)
+    summary, _ = launch(views, WAIT)
+    assert summary.interrupted
+    assert len(summary.failed) == 1  # the one that had started; its stand-in ends without a result
+    assert not any((view.folder.path / "end").exists() for view in views)
+
+
+def test_after_an_error_of_the_launcher_its_runs_are_told_to_end(views, monkeypatch):
+    """Processes of a fork server would hold the launcher's end up until they are done."""
+    started = []
+    real = pool.start_process
+    monkeypatch.setattr(
+        pool, "start_process", lambda *of, **options: started.append(real(*of, **options)) or started[-1]
+    )
+    monkeypatch.setattr(LiveView, "refresh", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        launch(views, WAIT)
+    assert [process.wait(30) for process in started] == [-signal.SIGTERM] * 2
+
+
 def test_a_launcher_that_is_killed_takes_its_runs_along(tmp_path):
     """The run notices that its parent is gone; here the parent is a shell that is killed."""
     child = (
