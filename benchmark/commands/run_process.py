@@ -1,6 +1,6 @@
 """Processes of runs: forked from one that has imported torch already, or started anew (no torch).
 
-Importing torch and timm takes seconds of a core, about half of a mini run. A fork server (multiprocessing's) imports
+Importing torch and timm takes seconds of a core in every process. A fork server (multiprocessing's) imports
 them once a launch; each run is a process of its own as before, with its own session, output and exit status.
 """
 
