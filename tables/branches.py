@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmark.config.backbones import BACKBONES
 from benchmark.config.datasets import DATASETS
-from tables import records as records
+from tables import records
 from tables.cells import CellSummary, measure
 from tables.formats import metric_word, percent, with_spread
 from tables.side_table import SideTable

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from benchmark.config.grid import Cell
-from tables import records as records
+from tables import records
 from tables.records import RunView
 from tables.verdicts import reached
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tables import records as records
+from tables import records
 from tables.bootstrap import Interval, mean_interval
 from tables.mcnemar import exact_p
 from tables.paired import OTHER_IMAGES, PairError, paired

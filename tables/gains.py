@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tables import records as records
-from tables import verdicts
+from tables import records, verdicts
 from tables.bootstrap import Interval
 from tables.cells import CellSummary, Measured, measure, minus
 from tables.evidence import evidence

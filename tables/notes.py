@@ -11,8 +11,7 @@ from benchmark.config.datasets import DATASETS
 from benchmark.config.grid import TABLES
 from benchmark.config.quantities import abridged
 from benchmark.config.settings import READINGS
-from tables import records as records
-from tables import verdicts
+from tables import records, verdicts
 from tables.formats import one_line
 from tables.gains import GainSummary
 from tables.headline import headline

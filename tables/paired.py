@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.errors import RunError, SuiteError
-from tables import records as records
+from tables import records
 from tables.formats import one_line
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from tables import records as records
+from tables import records
 from tables.formats import one_line
 from tables.records import RunView
 

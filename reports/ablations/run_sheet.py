@@ -6,7 +6,7 @@ from benchmark.config.quantities import duration, hours, memory
 from benchmark.records.status import RunView
 from reports.page.costs import Costs
 from reports.page.html_table import Column, Sheet, number, word
-from tables import records as records
+from tables import records
 from tables.formats import short_digest
 
 

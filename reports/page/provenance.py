@@ -9,7 +9,7 @@ from benchmark.config.quantities import duration
 from benchmark.config.setting import setting_text
 from benchmark.records.status import RunView
 from reports.page.html_table import Column, Sheet, word
-from tables import records as records
+from tables import records
 from tables.formats import one_line, short_digest
 from tables.layout import LABELS
 

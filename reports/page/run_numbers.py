@@ -8,8 +8,7 @@ from benchmark.config.paper import REPORTED_METRICS
 from benchmark.records.status import RunView
 from reports.page.html_table import Column, Entry, Sheet, number, word
 from reports.page.provenance import METHODS, run_name
-from tables import records as records
-from tables import states
+from tables import records, states
 from tables.cells import measure
 from tables.formats import metric_word, percent, with_spread
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.errors import RunError
 from benchmark.records.status import RunView
-from tables import records as records
+from tables import records
 from tables.formats import one_line
 
 if TYPE_CHECKING:

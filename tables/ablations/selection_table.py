@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from tables import records as records
-from tables import states
+from tables import records, states
 from tables.ablations.selection import Identity
 from tables.side_table import SideTable
 

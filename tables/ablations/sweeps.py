@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.config.ablations import SWEEPS, Sweep
-from tables import records as records
+from tables import records
 from tables.ablations.rows import Ablations
 from tables.bootstrap import LEVEL, Interval, mean_interval
 from tables.cells import CellSummary

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tables import records as records
+from tables import records
 from tables.cells import CellSummary, run_state
 from tables.formats import one_line
 from tables.gains import GainSummary

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.commands import bench as bench
+from benchmark.commands import bench
 from benchmark.errors import RunError
 from benchmark.evaluation.ranking import rank_features
 from benchmark.timing.bench import commands, full_sort, results, sample_runs

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmark.commands import bench as bench
+from benchmark.commands import bench
 from benchmark.errors import RunError
 from benchmark.timing.bench import document, results
 from benchmark.timing.bench.agreement import Disagreement
