@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -44,7 +45,6 @@ from reports.page.example_pairs import Pictures  # noqa: E402
 
 SLOW = 120.0
 NOBODY = 65534
-progress.file_clock = SimpleNamespace(age=lambda _: 60.0)  # how long ago a sign was is no difference
 TARGETS = {  # a run → the table it stands in, and every how many-th mutation of it is taken
     "cub/deit_tiny/dcal/seed0": ("table1", 1),  # done
     "veri/deit_tiny/dcal/seed0": ("table2", 5),  # done
@@ -114,6 +114,8 @@ def _call(main: object, *arguments: str) -> str:
     return out.getvalue()
 
 
+# How long ago a sign was is no difference between two looks.
+@mock.patch.object(progress, "file_clock", SimpleNamespace(age=lambda _: 60.0))
 def seen(runs: Path, out: Path, run: str, table: str, *, curves: bool) -> dict[tuple[str, ...], object]:
     """What all verbs say, row by row; a key begins with the id of the run or cell that the row is of.
 

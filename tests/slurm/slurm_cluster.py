@@ -139,14 +139,22 @@ class SlurmCluster(Clients):
         if kill:
             self._kill("slurmctld")
         else:
-            daemon = self._daemons.pop("slurmctld")
-            daemon.terminate()
-            try:
-                daemon.wait(timeout=60)
-            except subprocess.TimeoutExpired:
-                daemon.kill()
-                daemon.wait()
-                raise AssertionError(f"slurmctld did not end on SIGTERM\n{self.last_lines()}") from None
+            self.stop_slurmctld()
+        self.start_slurmctld()
+
+    def stop_slurmctld(self) -> None:
+        """End the controller on SIGTERM, on which it saves what it knows."""
+        daemon = self._daemons.pop("slurmctld")
+        daemon.terminate()
+        try:
+            daemon.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
+            raise AssertionError(f"slurmctld did not end on SIGTERM\n{self.last_lines()}") from None
+
+    def start_slurmctld(self) -> None:
+        """Start the controller on its saved state; return when it has heard from the nodes."""
         self._start_slurmctld()
         # Some 4 s, in which sinfo shows idle nodes as unknown.
         alive = [node for node in NODES if "slurmd " + node in self._daemons]

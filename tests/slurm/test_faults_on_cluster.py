@@ -193,14 +193,17 @@ def test_the_controller_is_restarted_in_mid_run(suite, cluster, undisturbed):
 def test_while_the_controller_is_down_nothing_is_called_done(suite, cluster):
     suite.write_site(extra={"begin": "now+1hour"})
     suite.call("submit")
-    cluster._kill("slurmctld")
+    cluster.stop_slurmctld()  # not killed: it would forget the job that it was given a moment ago
     try:
         status = suite.call("status")
         assert "WARNING: SLURM does not answer" in status
         assert "1 unknown" in status
     finally:
-        cluster._start_slurmctld()
-    cluster.wait_for(lambda: cluster.jobs(), 30, "the controller knows its jobs again")
+        cluster.start_slurmctld()
+    job = suite.job()
+    cluster.wait_for(
+        lambda: job in {known["id"] for known in cluster.jobs()}, 30, "the controller knows the job again"
+    )
     assert "cancelled: 1 jobs" in suite.call("cancel")
 
 
