@@ -13,15 +13,23 @@ from dataclasses import replace
 
 from benchmark.commands import evaluate, export, options, predict
 from benchmark.commands import launch as pool
-from benchmark.commands.command_line import JOBS, Parser, one_seed, whole_number
-from benchmark.commands.console import exit_status
-from benchmark.commands.exit_codes import COMPLETE, INCOMPLETE, STOPPED, status_of
+from benchmark.commands.command_line import (
+    COMPLETE,
+    INCOMPLETE,
+    JOBS,
+    STOPPED,
+    Parser,
+    exit_status,
+    one_seed,
+    status_of,
+    whole_number,
+)
 from benchmark.commands.live_view import LiveView
-from benchmark.config import resolve, show, tuning
-from benchmark.config.meaning import require_free, require_meaning
+from benchmark.config import compute_setup, resolve, show
+from benchmark.config.applicability import require_free, require_meaning
 from benchmark.data import shared_memory
 from benchmark.errors import DataError, RunError, SettingsError
-from benchmark.records import glca_cost, status
+from benchmark.records import forecasts, status
 from benchmark.records.heartbeat import StopRequest
 from benchmark.records.lock import Busy
 from benchmark.records.run_folder import set_aside
@@ -49,7 +57,7 @@ def list_runs(arguments: argparse.Namespace) -> int:
 
 def launch(arguments: argparse.Namespace) -> int:
     """Run what is missing, in JOBS slots; the exit status is 1 if one of the runs asked for has no result then."""
-    profile, tuned = resolve.load_profile(arguments.profile), tuning.parse(arguments.tune)
+    profile, tuned = resolve.load_profile(arguments.profile), compute_setup.parse(arguments.tune)
     tracked = trackers.asked(arguments.track)
     options.require_startable(arguments)
     places = options.places(arguments)
@@ -157,7 +165,7 @@ def run(arguments: argparse.Namespace) -> int:
                 log_interval=arguments.log_interval,
                 quiet=arguments.quiet,
                 parent=arguments.parent,
-                tuning=tuning.parse(arguments.tune),
+                tuning=compute_setup.parse(arguments.tune),
                 trackers=tracked,
             ),
             stop=stop,
@@ -208,7 +216,9 @@ def forecast(arguments: argparse.Namespace) -> int:
 
 def count_overhead(arguments: argparse.Namespace) -> int:
     """Count what GLCA adds to a baseline at the paper's sizes, and write it for the ablation table."""
-    path = glca_cost.path_of(options.places(arguments).runs, resolve.load_profile(arguments.profile).name)
+    path = forecasts.glca_cost_path(
+        options.places(arguments).runs, resolve.load_profile(arguments.profile).name
+    )
     print(glca_overhead.text(glca_overhead.complete(path)))
     return 0
 

@@ -13,12 +13,14 @@ therefore divided by its sum, as in vit-explain, and r sums to 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from dcal.head_fusion import HeadFusion, fuse_heads
 from dcal.settings import require_choice
 
 # (Q, K) of a block, each (B, H, N+1, d), unscaled.
@@ -136,3 +138,105 @@ def rows_at_once(q: Tensor, k: Tensor, size: int) -> int:
     batch, heads, _, _ = q.shape
     # Autocast computes float32 maps from bfloat16 scores.
     return max(1, size // max(1, batch * heads * k.shape[2] * max(4, q.element_size())))
+
+
+# --- Fusion of the H attention maps of a block into one: mean, maximum or minimum over the heads ---
+
+HeadFusion = Literal["mean", "max", "min"]
+_FUSE = {"mean": torch.mean, "max": torch.amax, "min": torch.amin}
+
+
+def fuse_heads(maps: Tensor, head_fusion: HeadFusion) -> Tensor:
+    """Fused map, (B, n, n'). maps: (B, H, n, n'), rows sum to 1; with ``max`` and ``min`` the result's do not."""
+    return _FUSE[head_fusion](maps, dim=1)
+
+
+# --- Result of an attention rollout: the class token's response to each token, as patches, heatmap and top tokens ---
+
+Layers = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Accumulated attention of the class token (Eq. 2).
+
+    row: (B, P + N), response to each token: P prefix tokens, the class token first, then N patches. Each row sums to 1.
+    layers: (a, b), the blocks of the rollout, counted from 1, inclusive.
+    prefix: P; more than 1 where a distillation token or registers follow the class token.
+    grid: rows and columns of patches, N their product; None where unknown.
+    """
+
+    row: Tensor
+    layers: Layers
+    prefix: int = 1
+    grid: tuple[int, int] | None = None
+
+    def cls_attention(self) -> Tensor:
+        """Response to the patches, (B, N); its sum is 1 less the response to the prefix tokens."""
+        return self.row[:, self.prefix :]
+
+    def heatmap(self) -> Tensor:
+        """Response to the patches by their place in the image, (B, rows, columns).
+
+        Raises ValueError without a grid, or for a grid of another number of patches.
+        """
+        patches = self.cls_attention()
+        if self.grid is None or self.grid[0] * self.grid[1] != patches.shape[1]:
+            raise ValueError(
+                f"the rollout has {patches.shape[1]} patches and its grid is {self.grid}: reshape cls_attention() to "
+                "(B, rows, columns) yourself"
+            )
+        return patches.unflatten(1, self.grid)
+
+    def top_tokens(self, ratio: float) -> Tensor:
+        """Indices of the ⌊R·N⌋ patches with the highest response among all tokens, best first, (B, ⌊R·N⌋). ratio: R."""
+        return select_top_tokens(self.row, ratio, prefix=self.prefix)
+
+
+def rollout_layers(layers: Layers | None, depth: int, glca_blocks: int = 1) -> Layers:
+    """The blocks of a rollout: ``layers``, or 1 … L−M if None. depth: L. glca_blocks: M.
+
+    Raises ValueError for layers that are not 1 ≤ a ≤ b ≤ L.
+    """
+    first, last = layers or (1, depth - glca_blocks)
+    if not 1 <= first <= last <= depth:
+        raise ValueError(
+            f"layers {first}-{last}: expected a-b with 1 ≤ a ≤ b ≤ {depth}, the blocks of this backbone"
+        )
+    return first, last
+
+
+# --- The tokens with the highest response to the class token: GLCA's local queries, ⌊R·N⌋ of N patches ---
+
+
+def number_of_top_tokens(ratio: float, patches: int) -> int:
+    """⌊R·N⌋. ratio: R in (0, 1]. patches: N. Raises ValueError where this is 0 or more than N."""
+    count = math.floor(ratio * patches + 1e-9)  # 0.29 · 100 is 28.999… in floating point
+    if count < 1:
+        raise ValueError(f"R = {ratio} of {patches} patches selects none: raise R or the input size")
+    if count > patches:
+        raise ValueError(f"R = {ratio} of {patches} patches selects {count}: R is a share in (0, 1]")
+    return count
+
+
+def select_top_tokens(row: Tensor, ratio: float, *, prefix: int = 1) -> Tensor:
+    """Indices of the ⌊R·N⌋ patches with the highest response among all prefix + N tokens, best first, (B, ⌊R·N⌋).
+
+    row: (B, prefix + N), response of each token, such as a rollout's row. ratio: R. prefix: number of tokens before the
+    patches, the class token first; they are not selected and not counted in N.
+    Raises ValueError as ``number_of_top_tokens``.
+    """
+    patches = row[:, prefix:]
+    return patches.topk(number_of_top_tokens(ratio, patches.shape[1]), dim=1).indices + prefix
+
+
+def top_token_mask(row: Tensor, ratio: float, *, prefix: int = 1) -> Tensor:
+    """The same selection as a mask of all tokens, (B, prefix + N), False for the prefix tokens. Arguments as above."""
+    index = select_top_tokens(row, ratio, prefix=prefix)
+    return torch.zeros_like(row, dtype=torch.bool).scatter_(1, index, True)
+
+
+def local_queries(row: Tensor, ratio: float, *, prefix: int = 1) -> Tensor:
+    """Indices of GLCA's queries, (B, 1 + ⌊R·N⌋): the class token, then the selected patches. Arguments as above."""
+    patches = select_top_tokens(row, ratio, prefix=prefix)
+    return torch.cat((patches.new_zeros(len(patches), 1), patches), dim=1)

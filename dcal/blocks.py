@@ -12,24 +12,24 @@ from functools import singledispatch
 from timm.models.vision_transformer import Block
 from torch import Tensor
 
-from dcal import projections
+from dcal import attention
 
 
 def queries_keys_values(block: Block, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Q = LN(X)W_Q, K = LN(X)W_K, V = LN(X)W_V, each (B, H, n, d). x: (B, n, D)."""
-    return projections.queries_keys_values(block.attn, block.norm1(x))
+    return attention.queries_keys_values(block.attn, block.norm1(x))
 
 
 @singledispatch
 def queries(block: Block, x: Tensor) -> Tensor:
     """Q alone, (B, H, n, d). x: (B, n, D)."""
-    return projections.queries(block.attn, block.norm1(x))
+    return attention.queries(block.attn, block.norm1(x))
 
 
 @singledispatch
 def keys_values(block: Block, x: Tensor) -> tuple[Tensor, Tensor]:
     """K and V alone, each (B, H, n, d). x: (B, n, D)."""
-    return projections.keys_values(block.attn, block.norm1(x))
+    return attention.keys_values(block.attn, block.norm1(x))
 
 
 @singledispatch
@@ -39,5 +39,5 @@ def rest_of_block(block: Block, x: Tensor, heads: Tensor) -> Tensor:
     x: (B, n, D), the residual. heads: (B, H, n, d), output of the attention. Stochastic depth draws once for each of
     the B rows.
     """
-    x = x + block.drop_path1(block.ls1(projections.output(block.attn, heads)))
+    x = x + block.drop_path1(block.ls1(attention.output(block.attn, heads)))
     return x + block.drop_path2(block.ls2(block.mlp(block.norm2(x))))

@@ -22,8 +22,7 @@ from torch.export import Dim, ExportedProgram
 
 from dcal.atomic import write_bytes
 from dcal.configuration import Configuration, model_configuration
-from dcal.model import DCAL
-from dcal.prediction import class_scores, retrieval_features
+from dcal.model import DCAL, class_scores, retrieval_features
 
 OUTPUTS = {"linear": class_scores, "bnneck": retrieval_features}
 INPUT = "images"

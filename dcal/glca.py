@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dcal.attention import global_local_attention
+from dcal.attention_rollout import local_queries, number_of_top_tokens
 from dcal.blocks import keys_values, queries, rest_of_block
 from dcal.settings import GLCASettings
-from dcal.top_tokens import local_queries, number_of_top_tokens
 
 
 class GLCA(nn.Module):

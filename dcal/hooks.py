@@ -16,11 +16,8 @@ from typing import Self
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from dcal.attention_listening import Reader, call_values, listen_to_input
-from dcal.attention_rollout import QueriesKeys, rollout_row
-from dcal.head_fusion import HeadFusion
-from dcal.known_vits import Layout, find_layout
-from dcal.rolled_out import Layers, Rollout, rollout_layers
+from dcal.attention_rollout import HeadFusion, Layers, QueriesKeys, Rollout, rollout_layers, rollout_row
+from dcal.known_vits import Layout, Reader, call_values, find_layout, listen_to_input
 
 
 class RolloutHooks:

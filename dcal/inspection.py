@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from timm.models.cait import Cait
 from timm.models.vision_transformer import VisionTransformer
-from torch import Tensor
+from torch import Tensor, nn
 
-from dcal.attention_rollout import QueriesKeys
+from dcal.attention_rollout import HeadFusion, Layers, QueriesKeys, Rollout, rollout_layers
 from dcal.backbones import Backbone, make_adapter
 from dcal.backbones.cait import PatchThenClassViT
 from dcal.backbones.class_token import ClassTokenBackbone, class_token_row
@@ -22,10 +22,9 @@ from dcal.backbones.swin import Swin
 from dcal.backbones.vit import PlainViT, encoder_block
 from dcal.blocks import keys_values, queries
 from dcal.glca import GLCA, gather_tokens
-from dcal.head_fusion import HeadFusion
 from dcal.heads import Branch
+from dcal.hooks import RolloutHooks
 from dcal.model import DCAL, Outputs
-from dcal.rolled_out import Layers, rollout_layers
 
 
 @dataclass(frozen=True)
@@ -169,3 +168,31 @@ def _rollout_layers(layers: Layers | None, backbone: Backbone, glca_blocks: int)
             f"with b from there to {backbone.depth}"
         )
     return first, last
+
+
+# --- Rollout of a model of any family on a batch of images ---
+
+
+@torch.no_grad()
+def rollout(
+    model: nn.Module, images: Tensor, layers: Layers | None = None, head_fusion: HeadFusion = "mean"
+) -> Rollout:
+    """Accumulated attention of the class token (Eq. 2) in one forward pass.
+
+    model: a DCAL model, a timm VisionTransformer or Cait, or whatever ``RolloutHooks`` knows, in eval mode.
+    images: (B, 3, h, w), normalised.
+    layers: (a, b), counted from 1; None: 1 … L−M, the blocks by which GLCA selects, with M = 1 in a model without GLCA.
+    head_fusion: ``mean`` (the method's), ``max`` or ``min``, as in ``rollout_row``.
+    Raises ValueError for a model in training mode, and as ``inspect`` and ``RolloutHooks``.
+    """
+    if model.training:
+        raise ValueError(
+            "rollout looks at a model in eval mode, found one in training mode: call model.eval()"
+        )
+    if isinstance(model, DCAL | Cait | ClassTokenBackbone):
+        inspect_model = inspect if isinstance(model, DCAL) else inspect_vit
+        maps = inspect_model(model, images, layers, head_fusion)
+        return Rollout(maps.rollout, maps.layers, grid=maps.grid)
+    with RolloutHooks(model) as hooks:
+        model(images)
+    return hooks.rollout(layers, head_fusion)

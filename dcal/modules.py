@@ -11,11 +11,17 @@ from __future__ import annotations
 from timm.layers import Attention
 from torch import Tensor, nn
 
-from dcal.attention import global_local_attention, pairwise_attention, self_attention
+from dcal.attention import (
+    global_local_attention,
+    keys_values,
+    output,
+    pairwise_attention,
+    queries,
+    queries_keys_values,
+    self_attention,
+)
+from dcal.attention_rollout import Rollout, local_queries
 from dcal.glca import gather_tokens
-from dcal.projections import keys_values, output, queries, queries_keys_values
-from dcal.rolled_out import Rollout
-from dcal.top_tokens import local_queries
 
 
 class GlobalLocalCrossAttention(nn.Module):

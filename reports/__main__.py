@@ -6,15 +6,13 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from benchmark.commands.command_line import Parser
-from benchmark.commands.console import exit_status
-from benchmark.commands.exit_codes import status_of
+from benchmark.commands.command_line import Parser, exit_status, status_of
 
 # verb → (module with add_arguments(parser) and run(arguments) -> exit status, what it does)
 VERBS = {
     "page": ("reports.page.command", "write the report: one folder of pages, from the run records"),
     "heatmaps": (
-        "reports.heatmaps.heatmaps_command",
+        "reports.heatmaps.test_images",
         "draw rollout heatmaps of baseline and DCAL on test pictures",
     ),
     "heatmap": (

@@ -9,28 +9,26 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.commands import exit_codes, options
-from benchmark.commands.command_line import Parser, seconds, whole_number
-from benchmark.commands.console import exit_status
-from benchmark.config.quantities import abridged
+from benchmark.commands import command_line, options
+from benchmark.commands.command_line import Parser, exit_status, seconds, whole_number
+from benchmark.config.parse import abridged
 from benchmark.errors import RunError
 from benchmark.records import lock
-from benchmark.records.outcome import is_free_for, write_outcome
 from benchmark.records.provenance import now
 from benchmark.records.run_folder import last_lines
+from benchmark.records.submission import is_free_for, write_outcome
 from benchmark.records.visible import control
 from slurm import status_text
-from slurm.handover import adopt, alone, folder_of
-from slurm.job_states import kind
 from slurm.launch import RETRIED, SUBMITTED, answered, launch
-from slurm.queue import call
+from slurm.queue import call, kind
+from slurm.submit import adopt, alone, folder_of
 from slurm.tracking import track
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit status."""
     arguments = _parser().parse_args(argv)
-    return exit_codes.status_of(lambda: arguments.verb(arguments))
+    return command_line.status_of(lambda: arguments.verb(arguments))
 
 
 def submit(arguments: argparse.Namespace) -> int:
@@ -96,14 +94,14 @@ def logs(arguments: argparse.Namespace) -> int:
         if not there:
             lacking.append(run.view)
     if not lacking:
-        return exit_codes.COMPLETE
+        return command_line.COMPLETE
     sys.stdout.flush()
     print(
         f"error: {abridged([view.id for view in lacking])}: no log, state {lacking[0].state}; looked in "
         f"{lacking[0].folder.path}",
         file=sys.stderr,
     )
-    return exit_codes.INCOMPLETE
+    return command_line.INCOMPLETE
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,8 +9,7 @@ import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.config.cell_pattern import matches
-from benchmark.config.close_match import LIKELY, nearest_hint
+from benchmark.config.cell_pattern import LIKELY, matches, nearest_hint
 from benchmark.config.grid import ABLATIONS, Cell, select
 from benchmark.errors import SettingsError
 from benchmark.reading import explanation, read_text

@@ -8,10 +8,10 @@ import sys
 from dataclasses import replace
 
 from benchmark.commands import options
-from benchmark.commands.exit_codes import COMPLETE, INCOMPLETE
-from benchmark.config import resolve, tuning
+from benchmark.commands.command_line import COMPLETE, INCOMPLETE
+from benchmark.config import compute_setup, resolve
+from benchmark.config.parse import abridged
 from benchmark.config.places import Places
-from benchmark.config.quantities import abridged
 from benchmark.data.mini.sets import write
 from benchmark.errors import RunError
 from benchmark.records import damage, lock, provenance, status
@@ -21,11 +21,9 @@ from benchmark.training.leftovers import tidy_done
 from slurm import status_text
 from slurm.arrays import Array, plan
 from slurm.cluster import Cluster, load_cluster
-from slurm.handover import adopt, alone
-from slurm.job_states import kind
-from slurm.submit import Order, rehearse, send
+from slurm.queue import advice, kind
+from slurm.submit import Order, adopt, alone, rehearse, send
 from slurm.tracking import Grid, Tracked, track
-from slurm.words import advice
 
 # A failed run would fail again for the same reason, and damage needs eyes first: both are for `retry` alone.
 SUBMITTED = ("missing", "preempted")
@@ -43,7 +41,7 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
     """
     if arguments.rerun == "stale":
         states = (*states, "stale")
-    tuned, tracked = tuning.parse(arguments.tune), trackers.parse(arguments.track)
+    tuned, tracked = compute_setup.parse(arguments.tune), trackers.parse(arguments.track)
     options.require_startable(arguments)
     cluster = load_cluster(options.absolute(arguments.cluster))
     if not cluster.python:  # another Python's packages its jobs look at themselves

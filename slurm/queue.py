@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-
-from slurm.environment import own_environment
-from slurm.job_states import kind
-from slurm.words import said_by
 
 TIMEOUT_SECONDS = 60
 SQUEUE = "%i|%j|%T|%N|%r"
@@ -122,3 +120,98 @@ def call(command: list[str]) -> tuple[str, str]:
     if done.returncode:
         return "", said_by(command[0], done.stderr or f"exit status {done.returncode}")
     return done.stdout, ""
+
+
+# --- SLURM's job states by what they mean for a run ---
+
+# Every job state of SLURM's squeue and sacct pages, by what it means for a run. The first two are alive.
+WAITS = (
+    "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT",
+    "POWER_UP_NODE",
+)  # fmt: skip
+WORKS = (
+    "RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "STOPPED", "SUSPENDED", "RESIZING", "UPDATE_DB", "EXPEDITING",
+)  # fmt: skip
+ENDED = {
+    "COMPLETED": "ended without a result",
+    "BOOT_FAIL": "its node failed to boot",
+    "CANCELLED": "cancelled",
+    "DEADLINE": "ended at its deadline",
+    "FAILED": "ended with an error before the run could say which",
+    "LAUNCH_FAILED": "its node could not start it",
+    "NODE_FAIL": "its node failed",
+    "OUT_OF_MEMORY": "killed for want of memory: raise memory in the cluster file",
+    "PREEMPTED": "preempted and not queued again by the site",
+    "RECONFIG_FAIL": "its node could not be set up",
+    "REVOKED": "moved to another cluster",
+    "TIMEOUT": "ended at its time limit",
+}
+
+
+def kind(state: str) -> str:
+    """``waits``, ``works``, ``ended``, or ``unknown`` for a word that this list does not have."""
+    if state in WAITS:
+        return "waits"
+    if state in WORKS:
+        return "works"
+    return "ended" if state in ENDED else "unknown"
+
+
+# --- The environment for SLURM's commands: what a job or a user's defaults put there would steer them ---
+
+# Of a job from which somebody launches (its ids and memory would become the new jobs'), and defaults for options,
+# which would override the cluster file or hide jobs from squeue.
+_FOREIGN = ("SLURM_", "SBATCH_", "SRUN_", "SQUEUE_", "SACCT_", "SCANCEL_", "SUBMITIT_")
+_NEEDED = ("SLURM_CONF",)
+
+
+def own_environment() -> dict[str, str]:
+    """os.environ without them."""
+    return {name: value for name, value in os.environ.items() if not _is_foreign(name)}
+
+
+@contextmanager
+def without_foreign() -> Iterator[None]:
+    """The same for what reads os.environ itself."""
+    kept = {name: os.environ.pop(name) for name in tuple(os.environ) if _is_foreign(name)}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+def _is_foreign(name: str) -> bool:
+    return name.startswith(_FOREIGN) and name not in _NEEDED
+
+
+# --- What SLURM's commands say, each line once, and what to do where its controller does not answer ---
+
+# As SLURM 20 to 25 say it in protocol errors, and ``slurm.queue`` of a command that hangs.
+_UNREACHABLE = (
+    "unable to contact",
+    "connection refused",
+    "connect failure",
+    "timed out",
+    "zero bytes",
+    "communication connection failure",
+    "did not answer within",
+)
+UNREACHABLE_ADVICE = "the same command does the rest once `squeue` answers"
+ELSEWHERE_ADVICE = "run it on a machine that belongs to the cluster"
+
+
+def said_by(command: str, text: str) -> str:
+    """``squeue: error: …``: what a command wrote to stderr, on one line, without lines that repeat one before them."""
+    lines = dict.fromkeys(line.strip() for line in text.splitlines() if line.strip())
+    whole = "; ".join(lines)
+    return whole if whole.startswith(f"{command}:") else f"{command}: {whole}"
+
+
+def is_unreachable(text: str) -> bool:
+    """Whether this says that the controller did not answer, and not that it refused."""
+    return any(word in text.lower() for word in _UNREACHABLE)
+
+
+def advice(text: str) -> str:
+    """What to do about a problem in asking SLURM."""
+    return UNREACHABLE_ADVICE if is_unreachable(text) else ELSEWHERE_ADVICE if text.startswith("no ") else ""

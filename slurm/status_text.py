@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 from benchmark.config.grid import ABLATIONS
-from benchmark.config.quantities import abridged, duration
+from benchmark.config.parse import abridged, duration
 from benchmark.records import lock, provenance
 from benchmark.records.progress import Progress, read_progress
 from benchmark.records.run_folder import last_lines, last_log_lines, read_json

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from benchmark.records.run_folder import read_json
 from benchmark.records.status import RunView
 from benchmark.records.submission import Submission, read_submission
-from slurm.job_states import ENDED, kind
-from slurm.queue import Job, Queue, ask
+from slurm.queue import ENDED, Job, Queue, ask, kind
 
 
 @dataclass(frozen=True)

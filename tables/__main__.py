@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.commands import options
-from benchmark.commands.command_line import Parser
-from benchmark.commands.console import exit_status
-from benchmark.commands.exit_codes import COMPLETE, INCOMPLETE, status_of
+from benchmark.commands.command_line import COMPLETE, INCOMPLETE, Parser, exit_status, status_of
 from benchmark.config.grid import ABLATIONS, TABLES, select
 
 
@@ -53,14 +51,14 @@ def show(asked: argparse.Namespace) -> int:
     # Late imports: --help and a mistyped option answer at once.
     from benchmark.config.resolve import parse_overrides
     from benchmark.records import merge
+    from tables import cells
     from tables import exports as write
-    from tables import required
-    from tables.ablations import ablation_csv
+    from tables.ablations import layout as ablation_csv
     from tables.ablations import layout as ablation_layout
     from tables.ablations.rows import was_started
-    from tables.exports import text
+    from tables.exports import markdown
     from tables.layout import build
-    from tables.overhead_table import counted_in
+    from tables.side_tables import counted_in
 
     shown = _ids(asked.cells, asked.table) if options.patterns(asked.cells) else None
     needed = _ids(asked.required_cells, asked.table)
@@ -75,7 +73,7 @@ def show(asked: argparse.Namespace) -> int:
         data_dir=options.absolute(asked.data),
         weights_dir=options.absolute(asked.weights),
     )
-    complaint = required.complaint(found.runs, needed, asked.require) if asked.require else ""
+    complaint = cells.complaint(found.runs, needed, asked.require) if asked.require else ""
     if asked.require == "done" and not any(run.state == "done" for run in found.runs):
         print(complaint, file=sys.stderr)  # an empty table would hide it
         return INCOMPLETE
@@ -103,12 +101,12 @@ def show(asked: argparse.Namespace) -> int:
     paths = {}
     if shown is None or asked.out:
         paths = write.write_layout(layout, asked.out or folders[0] / asked.profile / "tables", exports)
-    print(text.render(layout))
+    print(markdown.render_text(layout))
     if paths:
         print("written: " + ", ".join(str(path) for path in paths.values()))
     else:
         print("not written, as it is a part of the table: --out FOLDER writes it")
-    if asked.require and (waiting := required.on_their_way(found.runs, needed)):
+    if asked.require and (waiting := cells.on_their_way(found.runs, needed)):
         print(waiting, file=sys.stderr)
     return _last(complaint)
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tables import records, verdicts
-from tables.bootstrap import Interval
 from tables.cells import CellSummary, Measured, measure, minus
-from tables.evidence import evidence
+from tables.paired import evidence
 from tables.records import RunView, seeds_text
+from tables.statistics import Interval
 from tables.verdicts import Verdict
 
 

@@ -10,7 +10,7 @@ from benchmark.config import paper
 from benchmark.config.grid import TABLES
 from tables.formats import metric_word
 from tables.gains import GainSummary
-from tables.summary import TableSummary
+from tables.states import TableSummary
 from tables.verdicts import HURTS, NO_DIFFERENCE, OPEN, YES
 
 NOT_COMPARABLE = "not comparable"

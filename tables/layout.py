@@ -12,14 +12,12 @@ from benchmark.config.backbones import BACKBONES
 from benchmark.config.datasets import DATASETS
 from benchmark.config.grid import TABLES
 from tables import notes, states
-from tables.branches import branch_table
 from tables.cells import CellSummary
 from tables.formats import metric_word, one_line, percent, signed, with_spread
 from tables.gains import GainSummary
 from tables.records import RunView
-from tables.side_table import SideTable
-from tables.summary import TableSummary, shown_metrics, summarize
-from tables.verdict_table import verdict_table
+from tables.side_tables import SideTable, branch_table, verdict_table
+from tables.states import TableSummary, shown_metrics, summarize
 
 PAPER, FULL_PAPER, MEASURED, DIFFERENCE = "paper", "paper (full data, full recipe)", "measured", "difference"
 LABELS = {"baseline": "baseline", "dcal": "+ DCAL", "gain": "gain"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from tables.bootstrap import LEVEL, Interval
+from tables.statistics import LEVEL, Interval
 
 YES, NO_DIFFERENCE, HURTS, OPEN = "yes", "no difference shown", "hurts", "open"
 REPRODUCED, BELOW, ABOVE, NOT_COMPARED = "reproduced", "below", "above", "not compared"

@@ -17,8 +17,8 @@ from sweep.plan import PLANS, SEEDS
 
 from benchmark.config.grid import all_cells
 from benchmark.records import lock
-from benchmark.timing.bench.sample_runs import SAMPLE as SWEEP
-from benchmark.timing.bench.sample_runs import change, unpack
+from benchmark.timing.bench.commands import SAMPLE as SWEEP
+from benchmark.timing.bench.commands import change, unpack
 
 __all__ = ["EXPECTED_STATES", "PROFILES", "SEEDS", "SWEEP", "alive", "unpack"]
 

@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Literal
 
 from benchmark.atomic import explained
-from benchmark.commands.command_line import Parser
-from benchmark.commands.console import exit_status
-from benchmark.commands.exit_codes import COMPLETE, INCOMPLETE, status_of
+from benchmark.commands.command_line import COMPLETE, INCOMPLETE, Parser, exit_status, status_of
 from benchmark.errors import SuiteError
-from benchmark.timing.bench import document
-from benchmark.timing.bench.agreement import Disagreement
-from benchmark.timing.bench.results import Row, table
+from benchmark.timing.bench import results
+from benchmark.timing.bench.results import Disagreement, Row, table
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "training": Benchmark("benchmark.timing.bench.training", "device"),
     "unfused": Benchmark("benchmark.timing.bench.unfused", "device"),
     "rollout": Benchmark("benchmark.timing.bench.rollout", "device"),
-    "shapes": Benchmark("benchmark.timing.bench.shapes", "gpu"),
+    "shapes": Benchmark("benchmark.timing.bench.training", "gpu"),
     "input": Benchmark("benchmark.timing.bench.input", "host"),
     "ranking": Benchmark("benchmark.timing.bench.ranking", "host"),
     "starting": Benchmark("benchmark.timing.bench.commands", "host"),
@@ -75,17 +72,17 @@ def _run(names: Sequence[str], device: str, out: Path) -> int:
     A benchmark that fails costs its own rows alone: the file is written anew after each one that does not. Rows of
     earlier runs stay where machine, versions and code are the same. Raises SuiteError before anything is measured.
     """
-    path = out / document.NAMES[device]
+    path = out / results.NAMES[device]
     with explained(path):  # before minutes are spent
         out.mkdir(parents=True, exist_ok=True)
-    machine = document.machine(device)
+    machine = results.machine(device)
     rows: list[Row] = []
     failed: list[str] = []
     for number, name in enumerate(names, start=1):
         began = time.monotonic()
         try:
             measured = BENCHMARKS[name].run(device)
-            if aside := document.add(path, machine, measured):
+            if aside := results.add(path, machine, measured):
                 print(
                     f"{path}: was of another machine or other code, or damaged; now {aside}", file=sys.stderr
                 )
@@ -99,7 +96,7 @@ def _run(names: Sequence[str], device: str, out: Path) -> int:
         seconds = time.monotonic() - began
         print(f"{name}: over after {seconds:.0f} s ({number} of {len(names)} benchmarks)", file=sys.stderr)
     if rows:
-        print(f"{document.heading(machine)}\n\n{table(rows)}\n\nmedians; {path} has every repeat")
+        print(f"{results.heading(machine)}\n\n{table(rows)}\n\nmedians; {path} has every repeat")
     if not failed:
         return COMPLETE
     print(

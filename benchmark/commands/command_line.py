@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
+import select
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
-from benchmark.config.quantities import natural_number
-from benchmark.errors import SettingsError
+from benchmark.config.parse import natural_number
+from benchmark.errors import SettingsError, SuiteError
+from benchmark.records.heartbeat import Stopped
+from benchmark.records.lock import Busy
+from benchmark.records.visible import escape_output
 
 # Options that take a list: "0 1 2" as one word, or 0 1 2. Which of the words that follow belong to the list.
 _LISTS = {"--seeds": re.compile(r"[\d,\s]*"), "--cells": re.compile(r"(?!-).*", re.DOTALL)}
@@ -120,3 +125,73 @@ def one_seed(text: str) -> int:
 def patterns(text: str) -> tuple[str, ...]:
     """``"cub/*/dcal cars"`` to patterns."""
     return tuple(text.replace(",", " ").split())
+
+
+# --- Exit statuses of all commands, the same for every verb; the README of this folder has them as a table ---
+
+COMPLETE = 0  # everything that was asked for is there
+INCOMPLETE = 1  # something that was asked for is missing, failed, stale, without data or not as recorded
+REFUSED = 2  # the input is wrong, or something that the command needs is not there
+BUSY = 75  # EX_TEMPFAIL: another process holds the run
+STOPPED = 130  # by Ctrl-C or a signal, after saving
+READER_GONE = 141  # nobody reads the output on: as a shell shows a command that SIGPIPE ended, 128 + 13
+
+
+def status_of(verb: Callable[[], int]) -> int:
+    """Run a verb; returns its exit status. An error that a user can act on becomes one message on stderr."""
+    try:
+        return verb()
+    except Busy as error:
+        print(f"busy: {error}", file=sys.stderr)
+        return BUSY
+    except Stopped as error:
+        print(error, file=sys.stderr)
+        return STOPPED
+    except SuiteError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return STOPPED
+
+
+# --- A command as its terminal sees it: what it prints, and its exit status where nobody reads on ---
+
+
+def exit_status(main: Callable[[], int | None]) -> int:
+    """The exit status of a command's ``main``, whose last output is written before it is known.
+
+    Control characters that it prints are shown, not obeyed: names and messages may come from anywhere.
+    ``list | head -1`` closes the pipe early: that ends the command without a word, and so does Ctrl-C.
+    """
+    escape_output()
+    try:
+        try:
+            return main() or 0
+        finally:
+            _flush()
+    except KeyboardInterrupt:
+        return STOPPED
+    except BrokenPipeError:
+        gone = [stream for stream in (sys.stdout, sys.stderr) if _reader_is_gone(stream)]
+        if not gone:  # a broken connection of another kind: a fault to be seen
+            raise
+        for stream in gone:  # what is left in its buffer would fail once more at the interpreter's end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return READER_GONE
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by whoever started the command
+            stream.flush()
+
+
+def _reader_is_gone(stream: TextIO | None) -> bool:
+    """Whether the stream is a pipe or a connection that nobody reads."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    except (AttributeError, OSError, ValueError):  # none, not a file, or closed
+        return False

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from benchmark.atomic import file_sha256
 from benchmark.errors import SuiteError
-from dcal.weights import files, integrity
+from dcal.weights import integrity, manifest
 from dcal.weights import manifest as weight_manifest
 
 
@@ -43,8 +43,8 @@ def from_hub(tag: str, folder: Path) -> Part:
     from huggingface_hub.errors import EntryNotFoundError
     from huggingface_hub.file_download import http_get
 
-    repository = files.hub_repository(tag)
-    for name in files.HUB_FILES:
+    repository = manifest.hub_repository(tag)
+    for name in manifest.HUB_FILES:
         url = hf_hub_url(repository, name)
         with _hub_errors(tag, url, "what was received is kept, and the same command goes on with it"):
             try:
@@ -69,7 +69,7 @@ def from_hub(tag: str, folder: Path) -> Part:
                 "the way or put together from different parts, and is deleted; call `make weights` again"
             )
         return Part(part, target, sha256, f"{url}@{remote.commit_hash}")
-    raise FetchError(f"{repository} has none of {', '.join(files.HUB_FILES)}")
+    raise FetchError(f"{repository} has none of {', '.join(manifest.HUB_FILES)}")
 
 
 def into_hub_cache(tag: str, *, again: bool) -> Path:
@@ -79,8 +79,8 @@ def into_hub_cache(tag: str, *, again: bool) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    repository = files.hub_repository(tag)
-    for name in files.HUB_FILES:
+    repository = manifest.hub_repository(tag)
+    for name in manifest.HUB_FILES:
         with _hub_errors(tag, repository, "the same command asks again"):
             try:
                 return Path(hf_hub_download(repository, name, force_download=again))
@@ -88,7 +88,7 @@ def into_hub_cache(tag: str, *, again: bool) -> Path:
                 raise
             except EntryNotFoundError:
                 continue
-    raise FetchError(f"{repository} has none of {', '.join(files.HUB_FILES)}")
+    raise FetchError(f"{repository} has none of {', '.join(manifest.HUB_FILES)}")
 
 
 def from_mirror(tag: str, mirror: Path, folder: Path) -> Part:
@@ -96,9 +96,9 @@ def from_mirror(tag: str, mirror: Path, folder: Path) -> Part:
 
     Raises FetchError.
     """
-    found = files.find_in_folder(tag, mirror)
+    found = manifest.find_in_folder(tag, mirror)
     if found is None:
-        raise FetchError(f"not in {mirror}: looked for {', '.join(files.file_names(tag))}")
+        raise FetchError(f"not in {mirror}: looked for {', '.join(manifest.file_names(tag))}")
     recorded = in_order(tag, found, mirror)
     is_nested = found.parent != mirror  # TAG/model.safetensors
     target = tag + found.suffix if is_nested else found.name
@@ -159,7 +159,7 @@ def _alone(part: Path, mode: str) -> Iterator[BinaryIO]:
 
 
 def _require_online(tag: str) -> None:
-    if files.hub_is_offline():
+    if manifest.hub_is_offline():
         raise FetchError(
             f"HF_HUB_OFFLINE forbids to ask the hub: unset it, or name a folder that has {tag} with MIRROR"
         )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.atomic import explained, write_json
 from benchmark.commands import options, select_models
-from benchmark.commands.exit_codes import COMPLETE, INCOMPLETE
+from benchmark.commands.command_line import COMPLETE, INCOMPLETE
 from benchmark.errors import SettingsError, SuiteError
 
 if TYPE_CHECKING:

@@ -8,23 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.commands import launch, options
-from benchmark.commands.exit_codes import COMPLETE, INCOMPLETE, STOPPED
+from benchmark.commands.command_line import COMPLETE, INCOMPLETE, STOPPED
 from benchmark.config import resolve
-from benchmark.config.meaning import require_free, require_meaning
+from benchmark.config.applicability import require_free, require_meaning
+from benchmark.config.compute_setup import parse, require_divisible
 from benchmark.config.places import Places
 from benchmark.config.resolve import Config, Profile
-from benchmark.config.tuning import parse
-from benchmark.config.world import require_divisible
 from benchmark.data import locate
 from benchmark.errors import DataError, SettingsError
 from benchmark.records import forecasts, provenance
 from benchmark.records.estimate import Estimate, from_stored
 from benchmark.records.forecasts import Forecast, Machine
-from benchmark.records.shapes import shape_of
-from benchmark.records.workload import Counts, counts_key, of_dataset, official
+from benchmark.records.workload import Counts, counts_key, of_dataset, official, shape_of
 from benchmark.timing import forecast_table
-from benchmark.timing.forecast import Setting, keys_of, wants
-from benchmark.timing.measuring import complete, run
+from benchmark.timing.forecast import Setting, complete, keys_of, run, wants
 from benchmark.training import device
 
 NOTES = """\

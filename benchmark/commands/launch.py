@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from benchmark.commands import exit_codes
+from benchmark.commands import command_line
 from benchmark.commands.live_view import LiveView
 from benchmark.commands.run_process import RunProcess, start_process
 from benchmark.errors import RunError
@@ -176,7 +176,7 @@ def _ended(job: _Job) -> str:
         said = job.errors.read().decode(errors="replace").strip().splitlines()
     if code == 0:
         return ""
-    if code == exit_codes.BUSY:
+    if code == command_line.BUSY:
         return _BUSY
     outcome = read_json(job.view.folder.outcome)
     if outcome and outcome.get("message"):

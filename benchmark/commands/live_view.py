@@ -9,8 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-from benchmark.records.progress import read_progress
-from benchmark.records.progress_text import log_line, rows
+from benchmark.records.progress import log_line, read_progress, rows
 from benchmark.records.status import RunView, state_counts
 from benchmark.records.visible import control
 

@@ -12,7 +12,7 @@ from dataclasses import asdict
 import torch
 
 from benchmark.commands import command_line
-from benchmark.commands.console import exit_status
+from benchmark.commands.command_line import exit_status
 from benchmark.config.backbones import BACKBONES
 from benchmark.data.mini.backbones import ARCHITECTURES
 from benchmark.data.mini.manifest import save

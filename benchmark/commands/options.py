@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark import reading
 from benchmark.commands.command_line import PROCESSES, patterns, seconds, seeds, whole_number
-from benchmark.config import meaning, resolve
+from benchmark.config import applicability, resolve
 from benchmark.config.datasets import DATASETS
 from benchmark.config.grid import Cell, named, select
 from benchmark.config.places import Places
@@ -110,8 +110,8 @@ def require_startable(arguments: argparse.Namespace) -> None:
     seeds(arguments.seeds)
     profile, given = resolve.load_profile(arguments.profile), resolve.parse_overrides(arguments.overrides)
     asked = cells(arguments)
-    meaning.require_meaning(given, asked)
-    meaning.require_free(given, asked)
+    applicability.require_meaning(given, asked)
+    applicability.require_free(given, asked)
     for cell in asked:
         resolve.resolve(cell, 0, profile, given)
 

@@ -8,13 +8,16 @@ predict --image car.jpg --model veri/vit_base/dcal --gallery FOLDER    re-identi
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.commands import drawing, options, select_models
+from benchmark.commands import options, select_models
 from benchmark.config.backbones import BACKBONES
 from benchmark.errors import SettingsError
+from benchmark.records.provenance import ROOT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +73,7 @@ def predict(arguments: argparse.Namespace) -> int:
     asks = ["overlay", "--model", str(source)]
     for image, figure in zip(images, figures, strict=True):
         asks += ["--image", str(image), "--out", str(figure)]
-    return drawing.by_reports(asks)
+    return by_reports(asks)
 
 
 def _figures(arguments: argparse.Namespace, images: Sequence[Path], trained: Trained) -> list[Path]:
@@ -130,3 +133,11 @@ def _column(trained: Trained, title: str, scores: np.ndarray, top: int) -> list[
     cells = [f"{scores[k]:7.2%}  {trained.classes[k] if trained.classes else f'class {k}'}" for k in best]
     width = max(len(cell) for cell in (*cells, title))
     return [f"{'':9}{title}".ljust(width), *(cell.ljust(width) for cell in cells)]
+
+
+# --- What a command here has drawn: by `python -m reports` in a process of its own ---
+
+
+def by_reports(arguments: Sequence[str]) -> int:
+    """Run a verb of reports, its paths absolute; returns its exit status."""
+    return subprocess.run([sys.executable, "-m", "reports", *arguments], cwd=ROOT).returncode

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.commands import drawing, options
-from benchmark.commands.exit_codes import INCOMPLETE
+from benchmark.commands import options, predict
+from benchmark.commands.command_line import INCOMPLETE
 from benchmark.data.corruptions import Corruption
 from benchmark.errors import SuiteError
 from benchmark.inference.reevaluate import Machine
@@ -34,7 +34,7 @@ def evaluate_corrupted(
                 raise
             wrong = True
             print(f"{path}: left out: {error}", file=sys.stderr)
-    status = drawing.by_reports([NAME, *map(str, groups)]) if groups else INCOMPLETE
+    status = predict.by_reports([NAME, *map(str, groups)]) if groups else INCOMPLETE
     if not wrong and not unfinished:
         return status
     reason = (

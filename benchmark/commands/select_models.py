@@ -12,11 +12,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark.commands import options
-from benchmark.config.cell_pattern import matches
+from benchmark.config.cell_pattern import matches, nearest_cells
 from benchmark.config.grid import Cell, select
-from benchmark.config.quantities import abridged
+from benchmark.config.parse import abridged
 from benchmark.config.resolve import load_profile
-from benchmark.config.unmatched import nearest_cells
 from benchmark.config.variants import VARIANTS
 from benchmark.data.own.register import register_recorded
 from benchmark.errors import RunError, SettingsError

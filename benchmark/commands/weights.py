@@ -15,12 +15,12 @@ from pathlib import Path
 
 from benchmark.atomic import explained, file_sha256, write_json
 from benchmark.commands import options
+from benchmark.commands.command_line import COMPLETE, INCOMPLETE
 from benchmark.commands.download import FetchError, Part, from_hub, from_mirror, in_order, into_hub_cache
-from benchmark.commands.exit_codes import COMPLETE, INCOMPLETE
 from benchmark.config import resolve
 from benchmark.config.places import require_readable
 from benchmark.errors import SettingsError, SuiteError
-from dcal.weights import files, integrity
+from dcal.weights import integrity, manifest
 from dcal.weights import manifest as weight_manifest
 from dcal.weights.manifest import Entry
 
@@ -87,7 +87,7 @@ def into_folder(tag: str, folder: Path, mirror: Path | None) -> Got:
     Raises FetchError; a file that is whole but not the recorded one is left alone.
     """
     known = _entries(folder).get(tag)  # a damaged record is told before anything is fetched
-    found = files.find_in_folder(tag, folder)
+    found = manifest.find_in_folder(tag, folder)
     if found and not integrity.defect(found, thorough=True):
         return _there_already(tag, found, folder)
     part = from_mirror(tag, mirror, folder) if mirror else from_hub(tag, folder)
@@ -103,7 +103,7 @@ def into_folder(tag: str, folder: Path, mirror: Path | None) -> Got:
 
 def into_cache(tag: str) -> Got:
     """The same in the hub's cache, which names its files by their digests and needs no weights.json."""
-    found = files.find_in_hub_cache(tag)
+    found = manifest.find_in_hub_cache(tag)
     damaged = bool(found and (integrity.defect(found, thorough=True) or _other_digest(found)))
     if found and not damaged:
         return Got(found, found.stat().st_size, file_sha256(found), "there already")
@@ -117,7 +117,7 @@ def into_cache(tag: str) -> Got:
 
 def stand_in(tag: str, folder: Path) -> Got:
     """A committed mini backbone: only looked at. Raises FetchError."""
-    found = files.find_in_folder(tag, folder)
+    found = manifest.find_in_folder(tag, folder)
     if found is None:
         raise FetchError(f"not in {folder}: `git checkout` it, or train it with make mini-weights")
     if damage := integrity.defect(found, thorough=True):

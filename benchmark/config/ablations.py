@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmark.config import paper_ablations
+from benchmark.config import paper
 from benchmark.config.paper import published
 from benchmark.config.resolve import Config
 from benchmark.config.variants import VARIANTS
@@ -67,11 +67,11 @@ def _components() -> Iterable[AblationRow]:
     group = "Components: CUB, DeiT-Tiny"
     both = published(*CUB, "dcal", "top1")
     yield AblationRow(group, "baseline", BASELINE, "top1", published(*CUB, "baseline", "top1"), "")
-    yield AblationRow(group, "GLCA only", cell_of("glca"), "top1", paper_ablations.GLCA_ONLY)
+    yield AblationRow(group, "GLCA only", cell_of("glca"), "top1", paper.GLCA_ONLY)
     yield AblationRow(group, "PWCA only", cell_of("pwca"), "top1")
     yield AblationRow(group, "both", DCAL, "top1", both)
     yield AblationRow(
-        group, "both, SA alone at inference", DCAL, "sa_top1", paper_ablations.SA_ONLY_INFERENCE,
+        group, "both, SA alone at inference", DCAL, "sa_top1", paper.SA_ONLY_INFERENCE,
         note="the run of both, read without GLCA",
     )  # fmt: skip
     group = "Components: VeRi-776, ViT-Base"
@@ -79,25 +79,25 @@ def _components() -> Iterable[AblationRow]:
     yield AblationRow(group, "baseline", baseline, "mAP", published(*VERI, "baseline", "mAP"), "")
     yield AblationRow(group, "both", dcal, "mAP", published(*VERI, "dcal", "mAP"), baseline)
     yield AblationRow(
-        group, "both, SA alone at inference", dcal, "sa_mAP", paper_ablations.SA_ONLY_INFERENCE_VERI, baseline,
+        group, "both, SA alone at inference", dcal, "sa_mAP", paper.SA_ONLY_INFERENCE_VERI, baseline,
         note="the run of both, ranked by SA's feature alone",
     )  # fmt: skip
 
 
 def _alternatives() -> Iterable[AblationRow]:
     group = "GLCA against its alternatives, without PWCA"
-    yield AblationRow(group, "GLCA", cell_of("glca"), "top1", paper_ablations.GLCA_ONLY)
+    yield AblationRow(group, "GLCA", cell_of("glca"), "top1", paper.GLCA_ONLY)
     for method, title, value, note in (
         (
-            "glca_local", "local self-attention", paper_ablations.LOCAL_SELF_ATTENTION,
+            "glca_local", "local self-attention", paper.LOCAL_SELF_ATTENTION,
             "keys and values of the class token and the selected patches alone",
         ),
         (
-            "glca_random", "random local queries", paper_ablations.RANDOM_QUERIES,
+            "glca_random", "random local queries", paper.RANDOM_QUERIES,
             "with the class-token read-out the selection cannot change a prediction",
         ),
         (
-            "glca_attention", "queries by the penultimate layer's attention", paper_ablations.PENULTIMATE_ATTENTION,
+            "glca_attention", "queries by the penultimate layer's attention", paper.PENULTIMATE_ATTENTION,
             "with the class-token read-out the selection cannot change a prediction",
         ),
     ):  # fmt: skip

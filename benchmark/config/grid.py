@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmark.config import unmatched
+from benchmark.config import cell_pattern
 from benchmark.config.backbones import BACKBONES
 from benchmark.config.cell_pattern import matches
 from benchmark.config.datasets import DATASETS
@@ -183,12 +183,12 @@ def _no_match(pattern: str, cells: tuple[Cell, ...], table: str | None) -> str:
     titles = {key: grid.title.partition(":")[0] for key, grid in TABLES.items()} | {
         ABLATIONS: "the ablations"
     }
-    why = unmatched.explain(pattern, table or "", titles, ids)
+    why = cell_pattern.explain(pattern, table or "", titles, ids)
     within = ids[table] if table else [cell for several in ids.values() for cell in several]
     hint = f": {why}" if why else ""
     dataset = pattern.partition("/")[0]
     if "did you mean" not in why and not (table and "that is in" in why):
-        hint += unmatched.nearest_cells(pattern, within)
+        hint += cell_pattern.nearest_cells(pattern, within)
     if "did you mean" not in why and dataset and dataset not in DATASETS and not set(dataset) & set("*?["):
         hint += f"; a dataset of your own is no part of it: `make run CELL={dataset}/deit_tiny/dcal` runs one"
     where = titles[table] if table else "the grid"

@@ -158,3 +158,26 @@ def metrics(table: str, dataset: str) -> tuple[str, ...]:
     """The metrics the paper gives for a dataset in a table, in its order, e.g. ``("mAP", "R1")``."""
     found = [number.metric for number in PUBLISHED if (number.table, number.dataset) == (table, dataset)]
     return tuple(dict.fromkeys(found))
+
+
+# --- What the paper's text states about DCAL's parts: accuracies beside those of its tables, and GLCA's cost ---
+
+GLCA_ONLY = 83.1
+LOCAL_SELF_ATTENTION = 82.6
+RANDOM_QUERIES = 82.6
+PENULTIMATE_ATTENTION = 82.8
+SA_ONLY_INFERENCE = 84.3
+SA_ONLY_INFERENCE_VERI = 80.1
+
+
+@dataclass(frozen=True)
+class PublishedOverhead:
+    """What GLCA adds to a baseline at the paper's sizes, in whole percent of its parameters and multiply-adds."""
+
+    dataset: str
+    backbone: str
+    parameters: int
+    multiply_adds: int
+
+
+OVERHEADS = (PublishedOverhead("cub", "deit_tiny", 9, 2), PublishedOverhead("veri", "vit_base", 8, 3))

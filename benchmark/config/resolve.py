@@ -11,12 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from benchmark.config.applicability import check_values
+from benchmark.config.applicability import belongs_to_other, check_values, is_glca_without, meant
 from benchmark.config.backbones import BACKBONES
-from benchmark.config.close_match import LIKELY, nearest_hint
+from benchmark.config.cell_pattern import LIKELY, nearest_hint
 from benchmark.config.datasets import DATASETS, is_own
 from benchmark.config.grid import Cell
-from benchmark.config.meaning import belongs_to_other, is_glca_without, meant
 from benchmark.config.parse import convert, entries, typed
 from benchmark.config.settings import (
     CAME_LATER,
@@ -242,7 +241,7 @@ def _weights_identity(tag: str, profile: Profile) -> dict[str, object]:
     """Real weights are identified by their pinned tag; the mini ones can be trained anew, so by their content."""
     if profile.backbones == "real":
         return {"tag": tag}
-    from benchmark.config.identity import sha256_of, weights_file
+    from benchmark.config.backbones import sha256_of, weights_file
 
     return {"tag": tag, "sha256": sha256_of(tag) if weights_file(tag).is_file() else "none"}
 

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-from benchmark.config.model_settings import ModelSettings
-from benchmark.config.setting import OpenReading, SettingInfo, description, descriptions
+from benchmark.config.model_settings import ModelSettings, OpenReading, SettingInfo, description, descriptions
 
 # Part of every hash: raised when the code changes the numbers that the same settings give.
 NUMBERS_VERSION = 1

@@ -8,7 +8,7 @@ from benchmark.config import resolve
 from benchmark.config.backbones import BACKBONES
 from benchmark.config.datasets import DATASETS
 from benchmark.config.grid import ABLATIONS, all_cells, select
-from benchmark.config.setting import setting_text
+from benchmark.config.model_settings import setting_text
 from benchmark.config.settings import READINGS, SETTINGS, TASK_NAMES
 from benchmark.config.variants import VARIANTS
 

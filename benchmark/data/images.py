@@ -14,10 +14,12 @@ import cv2
 import numpy as np
 
 from benchmark import reading
+from benchmark.config.datasets import is_own
+from benchmark.config.settings import DataSettings
 from benchmark.data import decoder_messages
-from benchmark.data.other_files import why_not_decoded
 from benchmark.data.own.image_files import READ
-from benchmark.data.picture_heads import Head, read_head
+from benchmark.data.picture_heads import Head, read_head, why_not_decoded
+from benchmark.data.transforms import ViewSettings, drop_banner, test_view
 from benchmark.errors import DataError
 
 # Damaged files are reported by read_image, by name; OpenCV's own lines on stderr name none.
@@ -134,3 +136,44 @@ def _remarks(path: Path, image: np.ndarray, head: Head, printed: list[str]) -> I
             "out black, since of 16 bits the upper 8 are kept: multiply the values by 16, or save it with 8 bits"
         )
         yield Remark(text, False, "dark")
+
+
+# --- How a run sees a picture in evaluation, from the file to the network's input ---
+
+
+@dataclass(frozen=True)
+class TestPictures:
+    """Reading, then the one view of evaluation; for the pictures of the test split and for any other one.
+
+    view: sizes and cropping. banner: whether Aircraft's copyright rows are cut off first. upright: whether pictures are
+    turned as their EXIF orientation says: a user's own are, as they are seen; published sets are read as others read
+    them.
+    """
+
+    __test__ = False  # not a test class of pytest's
+
+    view: ViewSettings
+    banner: bool = False
+    upright: bool = False
+
+    @classmethod
+    def of(cls, key: str, settings: DataSettings) -> TestPictures:
+        """Those of a dataset under these settings."""
+        view = ViewSettings(
+            resize=settings.resize,
+            crop=settings.crop,
+            flip=settings.flip,
+            test_crop=settings.test_crop,
+            interpolation=settings.interpolation,
+            pad=settings.pad,
+        )
+        return cls(view, settings.drop_banner and key == "aircraft", is_own(key))
+
+    def read(self, path: Path, remark: Callable[[Remark], object] | None = None) -> np.ndarray:
+        """The whole picture, uint8 RGB (H, W, 3). remark, errors: as of ``read_image``."""
+        image = read_image(path, upright=self.upright, remark=remark)
+        return drop_banner(image) if self.banner else image
+
+    def __call__(self, path: Path) -> np.ndarray:
+        """What the network sees, uint8 RGB (*view.crop, 3). Raises as ``read``."""
+        return test_view(self.read(path), self.view)

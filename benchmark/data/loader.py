@@ -12,16 +12,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from benchmark.config.compute_setup import Shares
 from benchmark.config.settings import DataSettings
-from benchmark.config.world import Shares
 from benchmark.data.decoding import DecodingLoader, share
-from benchmark.data.erasing import Erasure, random_erasing
 from benchmark.data.fgvc import FGVCDataset
-from benchmark.data.images import Remark, log_once
-from benchmark.data.pictures import TestPictures
+from benchmark.data.images import Remark, TestPictures, log_once
 from benchmark.data.reid import ReIDDataset
 from benchmark.data.samplers import TARGETS, Sampler
-from benchmark.data.transforms import test_view, train_view, view_rng
+from benchmark.data.transforms import Erasure, random_erasing, test_view, train_view, view_rng
 from benchmark.errors import DataError, RunError, SuiteError
 from dcal.model import DCAL
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from benchmark.config.datasets import DATASETS, DatasetRow
 from benchmark.config.settings import DataSettings
-from benchmark.data import nested
+from benchmark.data import splits
 from benchmark.data.fgvc import FGVCDataset, first_classes
 from benchmark.data.own import image_files
 from benchmark.data.own.register import own_folder
@@ -88,9 +88,9 @@ def locate(key: str, data_root: Path | None) -> Path | None:
         if is_whole(place):
             return place
     named = [place for place in looked[:-1] if os.path.isdir(place)]
-    below = nested.folder_below(row.title, named, is_whole)
+    below = splits.folder_below(row.title, named, is_whole)
     if below is None and not any(map(is_part, named)):
-        below = nested.folder_below(row.title, named, is_part)
+        below = splits.folder_below(row.title, named, is_part)
     return below or next(iter(named), None)
 
 
@@ -100,7 +100,7 @@ def nested_note(key: str, data_root: Path, root: Path) -> str:
     expected = places(key, data_root)
     if row.own:
         expected = (data_root if data_root.name == key else data_root / key,)
-    return nested.note(root, expected)
+    return splits.note(root, expected)
 
 
 def _recognised(reader: ModuleType, place: Path) -> bool:

@@ -7,8 +7,8 @@ from itertools import islice
 
 import numpy as np
 
+from benchmark.config.compute_setup import World, share_parts, training_shares
 from benchmark.config.resolve import Config
-from benchmark.config.world import World, share_parts, training_shares
 from benchmark.data.samplers import PARTNERS, Sampler
 from benchmark.errors import DataError, SettingsError
 from dcal.settings import PWCASettings

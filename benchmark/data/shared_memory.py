@@ -19,7 +19,7 @@ _PAGES = 5 * 4096  # a batch is five tensors, each in pages of its own
 
 def batch_bytes(config: Config, ranks: int = 1) -> int:
     """Size of the largest batch of a run, of training or evaluation, that one of its ranks loads."""
-    from benchmark.data.erasing import AREA  # which brings numpy
+    from benchmark.data.transforms import AREA  # which brings numpy
 
     settings = config.settings
     pixels = settings.data.crop[0] * settings.data.crop[1]

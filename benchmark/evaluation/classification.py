@@ -13,9 +13,7 @@ from torch import Tensor
 
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.loader import Batch, Prepare
-from benchmark.evaluation.metrics import accuracy
-from dcal.model import DCAL
-from dcal.prediction import class_scores
+from dcal.model import DCAL, class_scores
 
 # This rank's rows, (n, …), to the rows of all ranks, in the split's order.
 Whole = Callable[[Tensor], Tensor]
@@ -126,3 +124,13 @@ def predict(
         dataset.classes,
         {name: digest(whole(torch.cat(parts))) for name, parts in logits.items()},
     )
+
+
+# --- Classification accuracy from per-image predictions ---
+
+
+def accuracy(correct: np.ndarray) -> float:
+    """Share of True over the whole test set, in percent, from exact counts. correct: (n,) bool."""
+    if correct.size == 0:
+        raise ValueError("accuracy of no images is undefined")
+    return 100.0 * int(np.count_nonzero(correct)) / correct.size

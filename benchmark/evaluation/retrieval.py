@@ -8,14 +8,13 @@ from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from benchmark.data.loader import Batch, Prepare
 from benchmark.data.reid import ReIDDataset
 from benchmark.evaluation.classification import Whole, digest, evaluating, own
-from benchmark.evaluation.nearest import nearest
-from benchmark.evaluation.ranking import Items, Ranking, rank_features
-from dcal.model import DCAL
-from dcal.prediction import retrieval_features
+from benchmark.evaluation.ranking import MEMORY_BYTES, Items, Ranking, distance_blocks, rank_features
+from dcal.model import DCAL, retrieval_features
 
 RANKS = (1, 5, 10)
 NEAREST = 10  # pictures of a ranked list that are kept, to be looked at
@@ -111,3 +110,46 @@ def retrieve(
 
 def _items(split: object) -> Items:
     return Items(np.asarray(split.labels), np.asarray(split.cameras))
+
+
+# --- The head of every query's ranked list: which gallery pictures come first (re-identification) ---
+
+
+def nearest(
+    queries: Tensor,
+    gallery: Tensor,
+    query_items: Items,
+    gallery_items: Items,
+    count: int,
+    *,
+    memory_bytes: int = MEMORY_BYTES,
+) -> np.ndarray:
+    """Places in the gallery of each query's first ``count`` pictures, (q, count) int64; −1 where there are fewer.
+
+    queries: (q, D), gallery: (g, D), as for ``ranking.rank_features``, which checks them.
+    memory_bytes: bound of the working memory beside the features; a single query is the least done at once.
+    """
+    found = np.full((len(queries), count), -1, np.int64)
+    queries, gallery = queries.detach().float(), gallery.detach().float()
+    identities, cameras = (_on(gallery, items) for items in (gallery_items.identities, gallery_items.cameras))
+    own_identities, own_cameras = (
+        _on(gallery, items) for items in (query_items.identities, query_items.cameras)
+    )
+    done = 0
+    for block in distance_blocks(queries, gallery, memory_bytes=memory_bytes // 4):
+        rows = slice(done, done + len(block))
+        removed = (identities == own_identities[rows, None]) & (cameras == own_cameras[rows, None])
+        # The block is ours until the next one; a cosine is finite, so infinity stands behind every picture.
+        block.masked_fill_(removed, torch.inf)
+        last = block.kthvalue(min(count, block.shape[1]), dim=1, keepdim=True).values
+        for query, (row, place) in enumerate(zip(block, last, strict=True), start=done):
+            # All up to the last distance, ties included: which of those come first, their places say.
+            places = torch.nonzero((row <= place) & (row < torch.inf))[:, 0]
+            order = row[places].sort(stable=True).indices[:count]
+            found[query, : len(order)] = places[order].cpu().numpy()
+        done += len(block)
+    return found
+
+
+def _on(like: Tensor, values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).to(like.device)

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from benchmark.config.datasets import OWN
+from benchmark.data.images import TestPictures
 from benchmark.data.own.image_files import find
-from benchmark.data.pictures import TestPictures
 from benchmark.errors import DataError
 from benchmark.evaluation.classification import evaluating
 from benchmark.inference.trained import Trained
 from benchmark.training.device import Compute
-from dcal.model import Outputs
-from dcal.prediction import class_scores, retrieval_features
+from dcal.model import Outputs, class_scores, retrieval_features
 
 BATCH = 16
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmark.config.world import Shares
+from benchmark.config.compute_setup import Shares
 from benchmark.data.corruptions import Corruption
 from benchmark.data.decoding import loader_session
 from benchmark.data.loader import Batch, TestLoader
@@ -25,8 +25,7 @@ from benchmark.records import provenance
 from benchmark.records.run_folder import RunFolder
 from benchmark.training import checkpoint, device
 from benchmark.training.device import Compute
-from benchmark.training.evaluation import evaluated
-from benchmark.training.tasks import TASKS, Dataset, Evaluation
+from benchmark.training.tasks import TASKS, Dataset, Evaluation, evaluated
 from dcal.model import DCAL
 
 

@@ -14,7 +14,7 @@ from benchmark.config.resolve import Config
 from benchmark.config.settings import DCAL_ONLY
 from benchmark.data.corruptions import KINDS, Corruption
 from benchmark.errors import SettingsError
-from benchmark.inference import pictures, reevaluate
+from benchmark.inference import findings, reevaluate
 from benchmark.inference.findings import against_record
 from benchmark.inference.reevaluate import Machine
 from benchmark.inference.trained import Trained
@@ -56,7 +56,7 @@ def evaluate_model(
     data, runs: folders, as for ``pictures.find``.
     """
     config, task = trained.config, trained.config.cell.task
-    shown = pictures.find(trained, data, runs)
+    shown = findings.find_pictures(trained, data, runs)
     compute = reevaluate.compute_for(trained, machine)
     metrics, arrays, recorded = [], [], "not compared"
     for corruption in (None, *corruptions):

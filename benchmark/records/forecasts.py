@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Literal
 
 from benchmark.atomic import explained, write_json
-from benchmark.config.quantities import amount
-from benchmark.records.code_digest import code_digest
-from benchmark.records.provenance import ROOT, now
+from benchmark.config.grid import ABLATIONS
+from benchmark.config.paper import OVERHEADS
+from benchmark.config.parse import amount
+from benchmark.records.provenance import ROOT, code_digest, now
 from benchmark.records.run_folder import read_json, set_aside
-from benchmark.records.shapes import Shape, digest
-from benchmark.records.workload import Counts
+from benchmark.records.workload import Counts, Shape, digest
 
 FOLDER = "forecast"
 # What is measured, and what runs are evaluated by: with everything that these import, the code that a measurement
 # depends on. Recipes are not in it: the settings that a pace depends on stand in each measurement's key.
 MEASURED = (
     *(f"benchmark.timing.{part}" for part in ("rehearse", "reading", "ranking")),
-    "benchmark.training.evaluation",
+    "benchmark.training.tasks",
 )
 
 
@@ -196,3 +196,61 @@ def measurement(kind: type, stored: object) -> object:
         return None
     numbers = [value for value in vars(found).values() if not isinstance(value, str)]
     return found if all(isinstance(value, int | float) and 0 <= value < 1e30 for value in numbers) else None
+
+
+# --- Record of GLCA's counted cost: runs/<profile>/ablations/overhead.json ---
+
+
+@dataclass(frozen=True)
+class GLCACost:
+    """parameters, multiply_adds: the baseline's; added: by GLCA, without its rollout. Multiply-adds of one image."""
+
+    parameters: int
+    added_parameters: int
+    multiply_adds: int
+    added_multiply_adds: int
+    rollout_multiply_adds: int
+
+    @property
+    def parameters_percent(self) -> float:
+        """Of the baseline's parameters."""
+        return 100 * self.added_parameters / self.parameters
+
+    @property
+    def multiply_adds_percent(self) -> float:
+        """Of the baseline's multiply-adds."""
+        return 100 * self.added_multiply_adds / self.multiply_adds
+
+    @property
+    def rollout_percent(self) -> float:
+        """Of the baseline's multiply-adds, not in the published figure."""
+        return 100 * self.rollout_multiply_adds / self.multiply_adds
+
+
+@dataclass(frozen=True)
+class Overheads:
+    """The file. costs: by (dataset, backbone) of the published ones. made: commit, versions, time and the like."""
+
+    costs: Mapping[tuple[str, str], GLCACost]
+    made: Mapping[str, object]
+
+
+def glca_cost_path(runs: Path, profile: str) -> Path:
+    """runs: root of all run folders."""
+    return runs / profile / ABLATIONS / "overhead.json"
+
+
+def read_glca_cost(path: Path) -> Overheads | None:
+    """What is in the file; None where there is none, or not of this form."""
+    found = read_json(path) or {}
+    try:
+        costs = {tuple(entry["of"].split("/")): GLCACost(**entry["cost"]) for entry in found["costs"]}
+        return Overheads(costs, found["made"]) if _is_whole(costs) else None
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def _is_whole(costs: Mapping[tuple[str, ...], GLCACost]) -> bool:
+    numbers = [number for cost in costs.values() for number in asdict(cost).values()]
+    pairs = {(published.dataset, published.backbone) for published in OVERHEADS}
+    return pairs <= costs.keys() and all(type(number) is int and number > 0 for number in numbers)

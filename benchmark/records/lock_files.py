@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
+import secrets
 import socket
 import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
-
-from benchmark.records import file_clock
 
 BEAT_SECONDS = 10
 # Longer than a stalled network file system keeps a living holder from beating.
@@ -89,7 +89,7 @@ def living(folder: Path, number: int, *, watch: bool = False) -> Holder | None:
         try:
             value = json.loads(content)
         except ValueError:
-            return UNKNOWN if file_clock.age(path) <= TORN_SECONDS else None
+            return UNKNOWN if age(path) <= TORN_SECONDS else None
         holder = _holder(value)
         if holder is None:
             return None
@@ -155,7 +155,7 @@ def _is_locked(path: Path) -> bool | None:
 
 def _silent(folder: Path, claim: Path, watch: bool) -> bool:
     sign = last_sign(folder, claim)
-    silence = file_clock.now(folder) - sign
+    silence = now(folder) - sign
     if silence <= SILENT_SECONDS:
         return False
     if not watch or silence > WATCHED_AGE:
@@ -166,3 +166,58 @@ def _silent(folder: Path, claim: Path, watch: bool) -> bool:
         if last_sign(folder, claim) != sign:
             return False
     return True
+
+
+# --- The clock that stamps files ---
+
+# A measurement writes a file: a launcher that waits for a run asks several times a second.
+VALID_SECONDS = 60.0
+logger = logging.getLogger("benchmark")
+# Device of a file system → by how much its clock is ahead of this process's monotonic one, and when that was measured.
+_measured: dict[int, tuple[float, float]] = {}
+_warned = False
+
+
+def now(folder: Path) -> float:
+    """The time by which a file written in a folder would be stamped now, in seconds since the epoch.
+
+    Where nothing can be written it is this machine's own time, with a warning once.
+    """
+    ticks = time.monotonic()
+    try:
+        device = folder.stat().st_dev
+        ahead, when = _measured.get(device, (0.0, -VALID_SECONDS))
+        if ticks - when >= VALID_SECONDS:
+            ahead = _stamp(folder) - ticks
+            _measured[device] = ahead, ticks
+    except OSError as error:
+        _warn(folder, error)
+        return time.time()
+    return ticks + ahead
+
+
+def age(path: Path) -> float:
+    """Seconds since a file was written. Raises OSError where there is none."""
+    return now(path.parent) - path.stat().st_mtime
+
+
+def _stamp(folder: Path) -> float:
+    probe = folder / f".clock.{secrets.token_hex(8)}.tmp"
+    descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.utime(descriptor)  # the server's time, where the file was made with the client's
+        return os.fstat(descriptor).st_mtime
+    finally:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            probe.unlink()
+
+
+def _warn(folder: Path, error: OSError) -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        logger.warning(
+            "the file system's clock cannot be read in %s (%s): whether processes of other machines live is judged by "
+            "this machine's clock", folder, error.strerror or error,
+        )  # fmt: skip

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from benchmark.config.grid import named
+from benchmark.config.model_settings import setting_text
 from benchmark.config.parse import typed
 from benchmark.config.resolve import Config, load_profile, parse_overrides, resolve
-from benchmark.config.setting import setting_text
 from benchmark.config.settings import CAME_LATER, DCAL_ONLY
 from benchmark.data.own.register import register_recorded
 from benchmark.errors import RunError, SettingsError

@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
+from benchmark.config.applicability import require_meaning
 from benchmark.config.datasets import DATASETS
 from benchmark.config.grid import Cell, select
-from benchmark.config.meaning import require_meaning
+from benchmark.config.parse import abridged
 from benchmark.config.places import Places
-from benchmark.config.quantities import abridged
 from benchmark.config.resolve import Config, load_profile, resolve
 from benchmark.data import locate
 from benchmark.errors import DataError, RunError, SettingsError
@@ -36,7 +36,7 @@ from benchmark.records.run_folder import RunFolder, folder_of, last_log_lines, r
 from benchmark.records.submission import Submission, read_submission
 from benchmark.records.visible import one_row
 from benchmark.records.weights_check import lacking_weights
-from dcal.weights import files as weight_files
+from dcal.weights import manifest as weight_files
 
 # The more a state tells of a run, the earlier it stands: of several folders' views of a run the first one counts.
 STATES = (

@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmark.config.places import Places
 from benchmark.config.resolve import Config
 from benchmark.reading import explanation
-from dcal.weights import files, integrity
+from dcal.weights import integrity, manifest
 from dcal.weights import manifest as weight_manifest
 
 
@@ -26,7 +26,7 @@ def lacking_weights(config: Config, places: Places, *, download: bool) -> str:
 def _lacking_weights(config: Config, places: Places, *, download: bool) -> str:
     tag, folder = config.tag, places.weights
     if folder is None:
-        file = files.find_in_hub_cache(tag)
+        file = manifest.find_in_hub_cache(tag)
         if file is None and download:
             return ""
         if file is None:
@@ -39,7 +39,7 @@ def _lacking_weights(config: Config, places: Places, *, download: bool) -> str:
     elif folder.is_file():
         file = folder
     else:
-        file = files.find_in_folder(tag, folder)
+        file = manifest.find_in_folder(tag, folder)
         if file is None:
             return f"no {tag} in {folder}: `make weights` fetches it"
         try:

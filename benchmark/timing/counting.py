@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 import dcal
-from benchmark.records.glca_cost import GLCACost
+from benchmark.records.forecasts import GLCACost
 from dcal.settings import GLCASettings
 
 

@@ -10,14 +10,13 @@ from benchmark.config import paper
 from benchmark.config.backbones import BACKBONES
 from benchmark.config.datasets import DATASETS
 from benchmark.config.grid import METHODS
-from benchmark.config.quantities import amount, duration, hours, memory
+from benchmark.config.parse import amount, duration, hours, memory
 from benchmark.config.resolve import Config
 from benchmark.config.variants import VARIANTS
 from benchmark.records.estimate import Estimate
 from benchmark.records.forecasts import Forecast, Machine
-from benchmark.records.shapes import pictures_key
 from benchmark.records.status import RunView
-from benchmark.records.workload import OFFICIAL, Counts
+from benchmark.records.workload import OFFICIAL, Counts, pictures_key
 
 Pair = tuple[str, str]
 HEADINGS = (

@@ -14,10 +14,9 @@ from benchmark.atomic import explained, write_json
 from benchmark.config import resolve
 from benchmark.config.datasets import DATASETS
 from benchmark.config.grid import select
-from benchmark.config.paper_ablations import OVERHEADS
+from benchmark.config.paper import OVERHEADS
 from benchmark.config.resolve import Config
-from benchmark.records.forecasts import is_fresh, measured_by
-from benchmark.records.glca_cost import Overheads, read
+from benchmark.records.forecasts import Overheads, is_fresh, measured_by, read_glca_cost
 from benchmark.records.provenance import collect
 
 PROFILE = "paper"
@@ -30,7 +29,7 @@ def complete(path: Path) -> Overheads:
     Loads torch where it counts. Raises RunError where the file cannot be written.
     """
     by = measured_by(COUNTED)
-    found = read(path)
+    found = read_glca_cost(path)
     if found is not None and is_fresh(found.made, by):
         return found
     from benchmark.timing.counting import glca_cost
@@ -49,7 +48,7 @@ def complete(path: Path) -> Overheads:
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"costs": entries, "made": {**collect(), **by}})
-    return read(path)
+    return read_glca_cost(path)
 
 
 def paper_config(dataset: str, backbone: str) -> Config:

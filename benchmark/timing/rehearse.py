@@ -8,21 +8,22 @@ from __future__ import annotations
 import contextlib
 import itertools
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from statistics import median
 
 import torch
 
+from benchmark.config.compute_setup import parse
 from benchmark.config.grid import select
 from benchmark.config.resolve import Config, load_profile, parse_overrides, resolve
-from benchmark.config.tuning import parse
 from benchmark.data.loader import Batch, Prepare, TestLoader, TrainLoader, normalise
 from benchmark.data.pair_sampler import PartnerBatches
 from benchmark.evaluation.classification import own
 from benchmark.records.heartbeat import Stopped, StopRequest
-from benchmark.timing import sample_pictures
-from benchmark.timing.clock import Clock
+from benchmark.timing import forecast_input
 from benchmark.timing.measure import Meter
 from benchmark.training import device
 from benchmark.training.device import Compute
@@ -81,7 +82,9 @@ def _batches(config: Config, folder: Path, classes: int) -> tuple[list[Batch], B
     """Training batches as the loader brings them, with erased boxes and partners, and one of a test split."""
     settings, size = config.settings, config.settings.train.batch_size
     shown = classes if config.cell.task == "fgvc" else size // settings.train.instances
-    pictures = sample_pictures.dataset(config.cell.dataset, folder, classes=shown, train=2 * size, test=size)
+    pictures = forecast_input.sample_dataset(
+        config.cell.dataset, folder, classes=shown, train=2 * size, test=size
+    )
     sampler = TASKS[config.cell.task].sampler(pictures, settings.train, 0)
     # Of any class, whatever the pairing: it takes as long.
     brought = config.pwca is not None and config.pwca.brings_partners
@@ -157,7 +160,7 @@ def _evaluate(
     """Seconds of an evaluation's batch, from the pictures to predictions or features."""
     clock = Clock(compute.device)
     count = clock.steps_for(step_seconds / 3)  # a forward pass alone
-    pictures = sample_pictures.dataset(
+    pictures = forecast_input.sample_dataset(
         config.cell.dataset, folder, classes=classes, train=1, test=count * len(batch.images)
     )
 
@@ -169,3 +172,51 @@ def _evaluate(
     with torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None):
         TASKS[config.cell.task].evaluate(model, pictures, repeated(), prepare, own)
     return clock.seconds
+
+
+# --- When enough steps were timed, and how long one took ---
+
+WARM_UP = {"cpu": 1, "cuda": 4}  # steps; the first ones make buffers, choose kernels, compile
+SPAN = {
+    "cpu": 1,
+    "cuda": 4,
+}  # steps between two looks at the clock: a GPU works while the next step is prepared
+LEAST, MOST = 3, 20  # spans
+SECONDS = 6.0  # of all spans, once there are LEAST
+
+
+class Clock:
+    """Asked at the beginning of every step. spans: seconds a step, of each span."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._warm_up, self._span = device, WARM_UP[device.type], SPAN[device.type]
+        self._steps, self._last = 0, 0.0
+        self.spans: list[float] = []
+
+    def step(self) -> None:
+        """A step begins, and the one before it has ended."""
+        timed, self._steps = self._steps - self._warm_up, self._steps + 1
+        if timed < 0 or timed % self._span:
+            return
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        now = time.perf_counter()
+        if timed:
+            self.spans.append((now - self._last) / self._span)
+        self._last = now
+
+    @property
+    def enough(self) -> bool:
+        """Whether a median of the spans can be taken."""
+        spans = len(self.spans)
+        return spans >= MOST or (spans >= LEAST and sum(self.spans) * self._span >= SECONDS)
+
+    @property
+    def seconds(self) -> float:
+        """Of one step, the median."""
+        return median(self.spans)
+
+    def steps_for(self, seconds: float) -> int:
+        """How many steps make LEAST to MOST spans where one takes about so long, warm-up included."""
+        spans = min(MOST, max(LEAST, int(SECONDS / 2 / (seconds * self._span))))
+        return self._warm_up + spans * self._span + 1  # the last one only says when the one before it ended

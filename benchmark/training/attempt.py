@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark.atomic import file_sha256, write_file, write_json
+from benchmark.config.compute_setup import Shares, Tuning, World, training_shares
 from benchmark.config.datasets import DATASETS
 from benchmark.config.places import Places
 from benchmark.config.resolve import Config, load_profile
-from benchmark.config.world import Shares, training_shares
 from benchmark.data import locate
 from benchmark.data.decoding import loader_session
 from benchmark.data.loader import Prepare, TestLoader, TrainLoader, normalise
@@ -22,21 +23,19 @@ from benchmark.data.mini.sets import is_generated
 from benchmark.data.pair_sampler import partner_batches, require_other_classes
 from benchmark.data.shared_memory import batch_bytes, fitting_workers
 from benchmark.errors import RunError
-from benchmark.records import expected, lock, provenance
+from benchmark.records import estimate, lock, provenance
+from benchmark.records.estimate import Way, recorded_way
 from benchmark.records.forecasts import Machine
 from benchmark.records.heartbeat import Heartbeat, StopRequest
 from benchmark.records.logs import write_history
-from benchmark.records.measured import Way, recorded_way
 from benchmark.records.run_folder import RunFolder, write_result
 from benchmark.training import checkpoint, device, leftovers
 from benchmark.training.device import Compute
 from benchmark.training.distributed import Alone
-from benchmark.training.evaluation import evaluated
-from benchmark.training.infrastructure import Infrastructure
 from benchmark.training.models import build_model
 from benchmark.training.rendezvous import Meeting
 from benchmark.training.result import make_result
-from benchmark.training.tasks import TASKS, Dataset, Evaluation
+from benchmark.training.tasks import TASKS, Dataset, Evaluation, evaluated
 from benchmark.training.trackers import Trackers
 from benchmark.training.trainer import Trainer, Watched
 from dcal.model import DCAL
@@ -179,7 +178,7 @@ class Work:
 
     def _forecast(self, compute: Compute) -> float | None:
         """Seconds that a forecast of this machine gives the run, if there is one."""
-        return expected.of_run(
+        return estimate.of_run(
             self.config,
             self.dataset,
             self.places.runs,
@@ -267,3 +266,33 @@ def _coverage(dataset: Dataset) -> locate.Coverage:
     if not is_generated(dataset.root):  # whatever the profile: generated pictures never pass for the real set
         return locate.coverage(dataset, DATASETS[dataset.key])
     return locate.generated(dataset)
+
+
+# --- What a run may use, and how it computes ---
+
+
+@dataclass(frozen=True)
+class Infrastructure:
+    """What does not change the numbers: device, processes, how often to save, who launched.
+
+    owner: the launcher's name of this attempt, e.g. "SLURM job 12_3"; with one, a holder that is the attempt's own
+        predecessor, or seems dead, is waited for.
+    submitted: the code at submission, as provenance.code gives it, and when that was.
+    world: this process among those that train the run together; none: it is alone.
+    tuning: how a training step is computed.
+    log_interval: steps between two lines in the log, besides the one an epoch; 0 for none.
+    trackers: what shows the run's history elsewhere, by name.
+    """
+
+    device: str | None = None  # None: as the profile says
+    threads: int = 1
+    workers: int = 0
+    checkpoint_seconds: float = 60.0
+    quiet: bool = False
+    parent: int = 0
+    owner: str = ""
+    submitted: Mapping[str, object] | None = None
+    world: World | None = None
+    tuning: Tuning = field(default_factory=Tuning)
+    log_interval: int = 0
+    trackers: tuple[str, ...] = ()

@@ -10,8 +10,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from benchmark.config.compute_setup import World
 from benchmark.config.resolve import Profile
-from benchmark.config.world import World
 from benchmark.errors import RunError
 from benchmark.records.provenance import cpu_name
 

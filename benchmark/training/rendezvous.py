@@ -12,9 +12,9 @@ import torch
 import torch.distributed as dist
 
 from benchmark.atomic import write_json
-from benchmark.config.world import World
+from benchmark.config.compute_setup import World
 from benchmark.errors import RunError, SuiteError
-from benchmark.records import file_clock
+from benchmark.records import lock_files
 from benchmark.records.heartbeat import Stopped, StopRequest
 from benchmark.records.run_folder import RunFolder, read_json
 from benchmark.training.distributed import Alone, Peers
@@ -175,7 +175,7 @@ class Meeting:
         """Announcements of attempts that were killed. One that somebody may still wait for is left alone."""
         for file in self._folder.path.glob(".rendezvous.*"):
             with contextlib.suppress(OSError):
-                if file_clock.age(file) > WAIT_SECONDS:
+                if lock_files.age(file) > WAIT_SECONDS:
                     file.unlink()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,8 +16,9 @@ from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.loader import Batch, Prepare
 from benchmark.data.reid import ReIDDataset
 from benchmark.data.samplers import IdentityBatches, Sampler, ShuffledBatches
-from benchmark.evaluation.classification import Whole, predict
+from benchmark.evaluation.classification import Whole, own, predict
 from benchmark.evaluation.retrieval import PROTOCOL, retrieve
+from benchmark.training.device import Compute
 from dcal.heads import Branch
 from dcal.losses import soft_margin_triplet
 from dcal.model import DCAL
@@ -101,3 +103,20 @@ TASKS = {
     "fgvc": Task("linear", "top1", _cross_entropy, _shuffled, predict, _fgvc_facts),
     "reid": Task("bnneck", "mAP", _cross_entropy_and_triplet, _by_identity, retrieve, _reid_facts),
 }
+
+
+# --- The evaluation of a model on a test split: the same code in training, at its end, and of a finished run ---
+
+
+def evaluated(
+    task: Task,
+    model: DCAL,
+    dataset: Dataset,
+    batches: Iterable[Batch],
+    prepare: Prepare,
+    compute: Compute,
+    whole: Whole = own,
+) -> Evaluation:
+    """What the test split says about a model, in the precision of ``compute``; arguments as ``Task.evaluate``."""
+    with torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None):
+        return task.evaluate(model, dataset, batches, prepare, whole)

@@ -12,24 +12,21 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+from benchmark.config.compute_setup import Tuning, share_parts
 from benchmark.config.resolve import Config
-from benchmark.config.tuning import Tuning
-from benchmark.config.world import share_parts
 from benchmark.data.decoding import StopWhileWaiting, next_batch
 from benchmark.data.loader import Batch, Prepare, TrainLoader
 from benchmark.data.prefetcher import Ready, Transfer
 from benchmark.errors import RunError
 from benchmark.records.heartbeat import Stopped, StopRequest
-from benchmark.training.book import Book, line
+from benchmark.training.checkpoint import Randomness
 from benchmark.training.device import Compute
 from benchmark.training.distributed import Alone
-from benchmark.training.gradients import AtOnce, InParts
+from benchmark.training.models import tune
 from benchmark.training.optim import Schedule, load_optimizer, make_optimizer
-from benchmark.training.randomness import Randomness
-from benchmark.training.step import StepLoss
-from benchmark.training.step_log import StepLog
+from benchmark.training.step import AtOnce, InParts, StepLoss
+from benchmark.training.step_log import Book, StepLog, line
 from benchmark.training.tasks import Evaluation, Task
-from benchmark.training.tuned import tune
 from dcal.losses import UncertaintyWeighting
 from dcal.model import DCAL
 

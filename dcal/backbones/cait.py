@@ -13,12 +13,11 @@ import torch
 from timm.models.cait import Cait, ClassAttn, LayerScaleBlock, LayerScaleBlockClassAttn, TalkingHeadAttn
 from torch import Tensor, nn
 
-from dcal.attention_rollout import QueriesKeys, attention_map, row_times_fused
+from dcal.attention_rollout import HeadFusion, QueriesKeys, attention_map, row_times_fused
 from dcal.backbones.class_attention import class_block, row_times_class_map
 from dcal.backbones.class_token import ClassTokenBackbone
 from dcal.backbones.talking_heads import row_times_maps, softmax_maps, talking_block
 from dcal.glca import GLCA
-from dcal.head_fusion import HeadFusion
 from dcal.pwca import Pairs
 from dcal.settings import GLCASettings, require_choice
 

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from dcal.attention_rollout import QueriesKeys, attention_map, rollout_row
+from dcal.attention_rollout import HeadFusion, QueriesKeys, attention_map, rollout_row
 from dcal.glca import GLCA, gather_tokens
-from dcal.head_fusion import HeadFusion
 from dcal.heads import Features, second_stream
 from dcal.pwca import Pairs
 from dcal.settings import GLCASettings

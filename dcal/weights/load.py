@@ -12,7 +12,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from dcal.weights import files, manifest
+from dcal.weights import manifest
 from dcal.weights.families import WeightFamily, find_family
 from dcal.weights.read import WeightsError, first_names, not_finite, read_tensors, wrong_model_error
 
@@ -52,7 +52,7 @@ def locate(tag: str, source: str | Path) -> Path:
     Raises WeightsError, with all file names that were tried, and where the folder's weights.json has another file.
     """
     if source == "hub":
-        return files.find_in_hub_cache(tag) or _download(tag)
+        return manifest.find_in_hub_cache(tag) or _download(tag)
     path = Path(source)
     if os.path.isfile(path):
         return path
@@ -62,11 +62,11 @@ def locate(tag: str, source: str | Path) -> Path:
         next(path.iterdir(), None)
     except OSError as error:
         raise WeightsError(f"the folder of weights {path} cannot be read: {error.strerror}") from error
-    file = files.find_in_folder(tag, path)
+    file = manifest.find_in_folder(tag, path)
     if file is None:
         raise WeightsError(
-            f"no weights of {tag} in {path}: looked for {', '.join(files.file_names(tag))}. "
-            f"Put the file there, or fetch it from the hub repository {files.hub_repository(tag)}"
+            f"no weights of {tag} in {path}: looked for {', '.join(manifest.file_names(tag))}. "
+            f"Put the file there, or fetch it from the hub repository {manifest.hub_repository(tag)}"
         )
     try:
         problem = manifest.disagreement(tag, file, path)
@@ -82,9 +82,9 @@ def _download(tag: str) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
-    repository = files.hub_repository(tag)
+    repository = manifest.hub_repository(tag)
     problem: Exception | None = None
-    for name in files.HUB_FILES:
+    for name in manifest.HUB_FILES:
         try:
             return Path(hf_hub_download(repository, name))
         except LocalEntryNotFoundError as error:  # offline and not cached; a subclass of EntryNotFoundError

@@ -12,10 +12,10 @@ from benchmark.records import merge
 from benchmark.records.merge import Merged
 from reports.page import costs
 from reports.page.inputs import Asked
-from tables.ablations import layout, sweeps
+from tables.ablations import layout, tables
 from tables.ablations.layout import AblationLayout
 from tables.ablations.rows import was_started
-from tables.overhead_table import counted_in
+from tables.side_tables import counted_in
 
 PLACE = (
     ABLATIONS,
@@ -38,8 +38,8 @@ class Gathered:
         return was_started(self.merged.runs)
 
     @cached_property
-    def curves(self) -> tuple[sweeps.Curve, ...]:
-        return sweeps.curves(self.laid_out.found)
+    def curves(self) -> tuple[tables.Curve, ...]:
+        return tables.curves(self.laid_out.found)
 
     @cached_property
     def costs(self) -> costs.Costs:

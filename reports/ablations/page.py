@@ -7,23 +7,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.config.ablations import ROWS
-from reports.ablations import run_sheet, run_tables, sweep_figure
+from reports.ablations import run_tables, sweep_figure
 from reports.ablations.inputs import Gathered
-from reports.page import commands_to_run, cost_tables, render
+from reports.page import commands_to_run, costs, html_table
+from reports.page.comparisons import side_sheet
 from reports.page.figures import Figure
-from reports.page.html_table import Sheet
+from reports.page.html_table import MARK, Sheet
 from reports.page.index_page import EXPORTS
-from reports.page.paper_layout import side_sheet
-from reports.page.site import MARK
 from tables import states
 from tables.ablations import selection_table
 from tables.ablations.layout import TERMS
-from tables.ablations.sweeps import INTERVAL_RULE, Curve
+from tables.ablations.tables import INTERVAL_RULE, Curve
 from tables.formats import one_line, percent
 from tables.layout import Layout
-from tables.overhead_table import NOTE, overhead_table
 from tables.records import seeds_text
-from tables.side_table import SideTable
+from tables.side_tables import OVERHEAD_NOTE, SideTable, overhead_table
 
 FIGURES = "figures"
 _LOOKS = {"yes": "yes", "hurts": "hurts", "no difference shown": "no-difference", "open": "state"}
@@ -49,7 +47,7 @@ class Group:
 def write(gathered: Gathered, folder: Path, written: str) -> None:
     """Write index.html with its figures into a folder that has the assets. written: when, in words."""
     (folder / FIGURES).mkdir()
-    text = render.page("ablations.html", mark=MARK, root="", written=written, **_values(gathered, folder))
+    text = html_table.page("ablations.html", mark=MARK, root="", written=written, **_values(gathered, folder))
     (folder / "index.html").write_text(text, encoding="utf-8")
 
 
@@ -79,11 +77,11 @@ def _values(gathered: Gathered, folder: Path) -> dict[str, object]:
             "digests": selection_table.digests(laid_out.selection),
         },
         "overhead": side_sheet(layout, counted, "overhead") if counted else None,
-        "overhead_note": NOTE,
+        "overhead_note": OVERHEAD_NOTE,
         "settings": run_tables.settings_sheet(runs),
         "shared": run_tables.shared(runs),
-        "costs": cost_tables.sentences(gathered.costs),
-        "runs": run_sheet.sheet(gathered.costs) if gathered.costs.runs else None,
+        "costs": costs.sentences(gathered.costs),
+        "runs": run_tables.sheet(gathered.costs) if gathered.costs.runs else None,
         "lacking": states.listed(layout.summary),
         "commands": commands_to_run.ablations(asked, to_run, len({run.cell for run in runs})),
         "notes": layout.notes[len(TERMS) :],  # the terms stand on top

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Sequence
 from benchmark.config.ablations import ROWS
 from benchmark.config.backbones import BACKBONES
 from benchmark.config.datasets import DATASETS
-from benchmark.config.setting import setting_text
+from benchmark.config.model_settings import setting_text
+from benchmark.config.parse import duration, hours, memory
 from benchmark.records.status import RunView
-from reports.page.html_table import Column, Sheet, word
-from tables import states
+from reports.page.costs import Costs
+from reports.page.html_table import Column, Sheet, number, word
+from tables import records, states
+from tables.formats import short_digest
 from tables.records import seeds_text
 
 
@@ -68,3 +71,42 @@ def shared(runs: Iterable[RunView]) -> list[tuple[str, list[tuple[str, str]]]]:
                 (name, setting_text(value)) for name, value in run.config.settings.named_values().items()
             ]
     return list(found.items())
+
+
+# --- Every finished run of the ablations: what it took, and the digests that tell whether two runs are the same ---
+
+
+def sheet(costs: Costs) -> Sheet:
+    """A row a finished run, in the order of the costs."""
+    rows = tuple(
+        (
+            word(cost.run.id, "code"),
+            number(cost.hours, lambda value, kind=cost.kind: f"{hours(value)} {kind}"),
+            number(cost.train_seconds, duration),
+            number(cost.memory, memory),
+            word(cost.device),
+            word(records.commit(cost.run, digits=10) or "not recorded"),
+            word(short_digest(cost.run.result["config_hash"]), "code"),
+            word(short_digest(cost.run.result["final_weights_sha256"]), "code"),
+            *(word(_logits(cost.run, branch), "code") for branch in ("sa", "glca")),
+        )
+        for cost in costs.runs
+    )
+    columns = (
+        Column("Run"),
+        Column("Cost", "number"),
+        Column("Training", "number", note="without evaluations"),
+        Column("Peak memory", "number"),
+        Column("Device"),
+        Column("Commit"),
+        Column("Settings", group="sha256, the first digits"),
+        Column("Final weights", group="sha256, the first digits"),
+        Column("SA logits", group="sha256, the first digits", note="Re-ID: features"),
+        Column("GLCA logits", group="sha256, the first digits", note="Re-ID: features"),
+    )
+    return Sheet("ablation-runs", "Every finished run", columns, rows)
+
+
+def _logits(run: RunView, branch: str) -> str:
+    """Of Re-ID the features'."""
+    return short_digest(records.section(run, "outputs_sha256").get(branch, ""))

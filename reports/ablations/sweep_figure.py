@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from reports import plot_style
-from tables.ablations.sweeps import Curve, Point
-from tables.bootstrap import LEVEL
+from tables.ablations.tables import Curve, Point
 from tables.formats import metric_word
+from tables.statistics import LEVEL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

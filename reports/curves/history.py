@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmark.config.paper import REPORTED_METRICS
-from benchmark.config.quantities import amount
+from benchmark.config.parse import amount
 from benchmark.reading import damage_text, read_bytes
 from benchmark.records.run_folder import read_json
 from benchmark.records.status import RunView

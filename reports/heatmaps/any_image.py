@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reports.heatmaps import attention_maps, figure, figure_files
+from reports.heatmaps import attention_maps, figure, overlay
 from reports.heatmaps.attention_maps import BASELINE, SA, Sight
 from reports.heatmaps.figure import Row, Said
 from reports.heatmaps.networks import Network
@@ -60,7 +60,7 @@ def draw(
         f"{text} {warning}".strip(),
         "× 1/N",
     )
-    files = figure_files.save(made, stem)
+    files = overlay.save(made, stem)
     return [line for method in seen for line in _lines(networks[method], seen[method])] + [
         f"written: {file}" for file in files
     ]

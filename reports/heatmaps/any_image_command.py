@@ -19,7 +19,7 @@ from benchmark.config.grid import Cell, select
 from benchmark.errors import RunError, SettingsError
 from benchmark.records import recorded
 from benchmark.records.status import RunView
-from reports.heatmaps import select_pairs
+from reports.heatmaps import run_pairs
 from reports.heatmaps.run_pairs import no_class_token
 
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Picture, model, blocks, places."""
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, __doc__.partition("\n\n")[2]
     options.add_common(parser)
-    select_pairs.add_layers(parser)
+    run_pairs.add_layers(parser)
     parser.add_argument("--image", default="", help="any picture")
     parser.add_argument("--cell", default="", help="dataset/backbone, or dataset/backbone/method")
     parser.add_argument("--seeds", default="0", help="the run's seed")
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw, and print where the figure is and what the model says."""
     picture = _picture(arguments.image)
-    layers = select_pairs.layers(arguments.layers)
+    layers = run_pairs.layers(arguments.layers)
     if bool(arguments.tag) == bool(arguments.cell):
         raise SettingsError(
             "which model? --cell cub/deit_tiny (CELL=…), or --tag for timm's own weights; one of the two"
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     from reports.heatmaps.any_image import draw
 
     if arguments.tag:
-        from reports.heatmaps.timm_models import plain
+        from reports.heatmaps.networks import plain
 
         size = _size(arguments.size)
         networks = {"baseline": plain(arguments.tag, options.absolute(arguments.weights) or "hub", size)}

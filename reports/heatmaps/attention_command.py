@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping
 
 from benchmark.commands import options
-from benchmark.commands.exit_codes import COMPLETE, INCOMPLETE
+from benchmark.commands.command_line import COMPLETE, INCOMPLETE
 from benchmark.config.resolve import load_profile
 from benchmark.errors import SuiteError
 from benchmark.training import device
-from reports.heatmaps import select_pairs
+from reports.heatmaps import run_pairs
 
 # name → heading of the printed table
 SHOWN = {
@@ -26,7 +26,7 @@ SHOWN = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Profile, places, which pairs, blocks, boxes, device."""
     options.add_common(parser)
-    select_pairs.add_pairs(parser)
+    run_pairs.add_pairs(parser)
     parser.add_argument(
         "--box-side",
         type=options.whole_number(1),
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure every pair asked for; one that fails is named and does not stop the others."""
-    layers, pairs = select_pairs.layers(arguments.layers), select_pairs.pairs(arguments)
+    layers, pairs = run_pairs.layers(arguments.layers), run_pairs.pairs(arguments)
     profile = load_profile(arguments.profile)
     chosen = device.choose(arguments.device, profile.name, profile.device)
     failed = []

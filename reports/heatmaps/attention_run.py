@@ -18,7 +18,7 @@ from benchmark.data.readers.cub_boxes import Boxes
 from benchmark.data.shared_memory import fitting_workers
 from benchmark.errors import SettingsError
 from reports.heatmaps import networks as models
-from reports.heatmaps.attention_measure import MAPS, Measured, measured, summary
+from reports.heatmaps.attention_maps import MAPS, Measured, measured, summary
 from reports.heatmaps.networks import Network
 from reports.heatmaps.run_pairs import RunPair, require
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark.commands import options
 from benchmark.errors import SettingsError
-from reports.heatmaps import select_pairs
+from reports.heatmaps import run_pairs
 from reports.heatmaps.run_pairs import no_class_token
 
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", action="append", type=Path, required=True, help="its figure, .png; a .pdf lies beside"
     )
-    select_pairs.add_layers(parser)
+    run_pairs.add_layers(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError(
             f"{len(arguments.image)} pictures and {len(arguments.out)} figures: each --image needs its --out"
         )
-    layers = select_pairs.layers(arguments.layers)
+    layers = run_pairs.layers(arguments.layers)
     from benchmark.config.resolve import is_comparable
     from benchmark.inference.predict import pictures_of
     from benchmark.inference.trained import load_trained

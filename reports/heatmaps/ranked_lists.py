@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmark.data.pictures import TestPictures
+from benchmark.data.images import TestPictures
 from benchmark.errors import RunError
 from reports import plot_style
-from reports.heatmaps.figure import FAINT, INK, LINE, MARGIN, RIGHT, SIZE, TITLE, WRONG
+from reports.heatmaps.figure import FAINT, INK, LINE, MARGIN, RIGHT, SIZE, TITLE, WRONG, fitting, wrapped
 from reports.heatmaps.pick_images import Pick
 from reports.heatmaps.run_pairs import RunPair
-from reports.heatmaps.text_room import fitting, wrapped
 from tables.formats import METHOD_NAMES
 
 if TYPE_CHECKING:

@@ -5,15 +5,19 @@ Torch is loaded only where something is drawn; whether that is needed the record
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmark.atomic import write_json
+from benchmark.commands import options
+from benchmark.commands.command_line import COMPLETE, INCOMPLETE
 from benchmark.errors import SuiteError
 from benchmark.records.run_folder import read_json
-from reports.heatmaps import pick_images
+from reports.heatmaps import pick_images, run_pairs
 from reports.heatmaps.pick_images import Wanted
 from reports.heatmaps.run_pairs import RunPair, require
 
@@ -110,15 +114,15 @@ def draw(pair: RunPair, wanted: Wanted = DEFAULT, layers: Layers | None = None) 
     picks or layers make no sense.
     """
     require(pair)
-    from reports.heatmaps import figure_files, rows
+    from reports.heatmaps import overlay, rows
 
     chosen = choose(pair, wanted)
     drawn = rows.draw(pair, chosen, layers)
     files: list[Path] = []
     for stem, figure in ((NAME, drawn.figure), (RANKED, drawn.ranked)):
         if figure is not None:
-            png, pdf = figure_files.save(figure, pair.folder / stem)
-            files += [png, pdf, figure_files.page_copy(png)]
+            png, pdf = overlay.save(figure, pair.folder / stem)
+            files += [png, pdf, overlay.page_copy(png)]
     record = {
         "identity": identity(pair, wanted, layers),
         "files": [file.name for file in files],
@@ -141,3 +145,38 @@ def choose(pair: RunPair, wanted: Wanted) -> list[pick_images.Pick]:
     if any(rule in ("gain", "loss") for rule, _ in wanted.rules):
         gained = pick_images.gains(pair.task, pair.baseline.predictions, pair.dcal.predictions)
     return pick_images.choose(wanted, split.files, gained, task=pair.task)
+
+
+# --- ``python -m reports heatmaps``: draw baseline and DCAL on test pictures picked by a stated rule ---
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Profile, places, which pairs, which pictures, which blocks."""
+    options.add_common(parser)
+    run_pairs.add_pairs(parser)
+    parser.add_argument(
+        "--pick",
+        default=pick_images.DEFAULT,
+        help="random=2,gain=1,loss=1, or list= of places or files of the test split",
+    )
+    parser.add_argument("--pick-seed", type=options.whole_number(0), default=0, help="of the random pictures")
+    parser.add_argument("--jobs", type=options.whole_number(1), default=2, help="pairs drawn at once")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Draw what is missing or shows something else; exit status 1 if a pair could not be drawn."""
+    pass
+
+    wanted = pick_images.parse(arguments.pick, arguments.pick_seed)
+    layers, pairs = run_pairs.layers(arguments.layers), run_pairs.pairs(arguments)
+    reasons = draw_many(pairs, arguments.jobs, wanted, layers)
+    for pair in pairs:
+        if reasons[pair.id]:
+            print(f"{pair.id}: not drawn: {reasons[pair.id]}", file=sys.stderr)
+        else:
+            print(f"{pair.id}: {pair.folder / NAME}.png and .pdf")
+    failed = [pair.id for pair in pairs if reasons[pair.id]]
+    if not failed:
+        return COMPLETE
+    print(f"error: {len(failed)} of {len(pairs)} pairs are not drawn: {', '.join(failed)}", file=sys.stderr)
+    return INCOMPLETE

@@ -12,8 +12,8 @@ from tables.cells import CellSummary
 from tables.formats import metric_word, p_value, percent, signed
 from tables.gains import GainSummary
 from tables.layout import MEASURED, Layout
-from tables.summary import TableSummary
-from tables.verdict_table import interval_text
+from tables.side_tables import SideTable, interval_text
+from tables.states import TableSummary
 
 # What a reader looks for first comes first.
 _ORDER = (verdicts.YES, verdicts.NO_DIFFERENCE, verdicts.HURTS, verdicts.OPEN)
@@ -148,3 +148,33 @@ def _state(before: CellSummary, after: CellSummary) -> Entry:
     shown = [f"{counts['done']} of {counts.total()} done"]
     shown += [f"{counts[state]} {state}" for state in ("failed", "damaged") if counts[state]]
     return Entry(", ".join(shown), float(counts["done"]), look="state")
+
+
+# --- A table in the paper's layout, and the small tables beside it, as sheets ---
+
+
+def main_sheet(layout: Layout) -> Sheet:
+    """Backbones and methods are the rows, datasets the columns."""
+    columns = tuple(Column(column.heading, "number", column.group) for column in layout.columns)
+    rows = tuple(
+        (
+            Entry(f"{row.backbone} {row.label}", look=row.kind),
+            *(word(entry.text, f"{row.kind} state" if entry.is_state else row.kind) for entry in row.entries),
+        )
+        for row in layout.rows
+    )
+    key = f"{layout.summary.key}-paper"
+    heading = Column("Backbone and method")
+    return Sheet(key, layout.title, (heading, *columns), rows, sortable=False)
+
+
+def side_sheet(layout: Layout, side: SideTable, name: str) -> Sheet:
+    """A small table of the layout; the columns that say what a row is about become one. name: part of its id."""
+    headings = side.headings[side.names :]
+    kinds = ("number" if letter == "r" else "text" for letter in side.align[side.names :])
+    rows = tuple(
+        (word(" · ".join(row[: side.names])), *(word(text) for text in row[side.names :]))
+        for row in side.rows
+    )
+    columns = (Column(" · ".join(side.headings[: side.names])), *map(Column, headings, kinds))
+    return Sheet(f"{layout.summary.key}-{name}", side.title, columns, rows, sortable=False)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmark.errors import SuiteError
+from benchmark.records.merge import Merged
 from benchmark.records.status import RunView
 from reports.errors.confusion import Accuracy, Confusion, Matrix, Mistakes, mistakes
-from reports.errors.hardest_queries import hardest
+from reports.errors.examples import hardest
 from reports.page.html_table import Column, Entry, Sheet, number, word
+from reports.page.inputs import Pair
 from reports.page.provenance import METHODS
 from tables.formats import one_line, percent, signed
 from tables.records import seeds_text
@@ -176,3 +179,59 @@ def _shaded(count: int, total: int, right: bool) -> Entry:
     return number(
         count, lambda value: f"{value:,.0f}", f"{'right' if right else 'wrong'}-{shade}" if shade else "zero"
     )
+
+
+# --- Pictures of a pair's most frequent confusions, for its page; drawn from the dataset, so not from records alone ---
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One confusion in two pictures. test, train: relative to the pages of cells/."""
+
+    text: str
+    test: str
+    test_alt: str
+    train: str
+    train_alt: str
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """rule: how the pictures were chosen; notes: why there are none, or fewer."""
+
+    shown: tuple[Shown, ...] = ()
+    rule: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def pictures(
+    confused: Sequence[Confusion], runs: Sequence[RunView], merged: Merged, pair: Pair, folder: Path
+) -> Pictures:
+    """Thumbnails in ``folder``, that of the report's figures: of the first finished DCAL run, else of a baseline's."""
+    from reports.errors.examples import examples
+
+    done = sorted(
+        (run for run in runs if run.result is not None), key=lambda run: (run.cell.method != "dcal", run.seed)
+    )
+    if not confused or not done:
+        return Pictures()
+    name = f"{pair[0]}-{pair[1]}-confused"
+    found = examples(confused, done[0], merged.places[done[0].id], folder / name)
+    at = f"../figures/{name}"
+    shown = tuple(
+        Shown(
+            one_line(
+                f"{example.confusion.true_name} taken for {example.confusion.predicted_name}; probability of the true "
+                f"class {example.probability:.2f}",
+                400,
+            ),
+            f"{at}/{example.test}",
+            one_line(f"Test picture of {example.confusion.true_name}", 200),
+            f"{at}/{example.train}",
+            one_line(f"Training picture of {example.confusion.predicted_name}", 200),
+        )
+        for example in found.pictures
+    )
+    why = f"No pictures of confusions: {found.reason}" if found.reason else ""
+    notes = tuple(one_line(text, 600) for text in (why, *found.notes) if text)
+    return Pictures(shown, one_line(found.rule, 600), notes)

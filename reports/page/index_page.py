@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.config.parse import amount
 from reports.ablations.inputs import PLACE, Gathered
-from reports.page import cost_tables, open_readings, render
-from reports.page.comparisons import table_sheet
-from reports.page.headline import in_short
+from reports.page import costs as cost_tables
+from reports.page import html_table, open_readings
+from reports.page.comparisons import main_sheet, side_sheet, table_sheet
+from reports.page.html_table import MARK
 from reports.page.inputs import Asked, Material
-from reports.page.paper_layout import main_sheet, side_sheet
-from reports.page.site import MARK
-from tables.headline import headline
+from tables import verdicts
+from tables.headline import Counts, Headline, headline
 from tables.layout import Layout
 from tables.records import seeds_text
 
@@ -24,7 +28,7 @@ def index(material: Material, written: str, ablations: Gathered | None) -> str:
     """index.html. written: when, in words. ablations: None where none is run."""
     layouts, costs = material.layouts, material.costs
     comparable = any(layout.summary.comparable for layout in layouts.values())
-    return render.page(
+    return html_table.page(
         "index.html",
         mark=MARK,
         root="",
@@ -102,3 +106,122 @@ def _files(key: str, asked: Asked) -> list[tuple[str, str]]:
         if (folder / f"{key}.{suffix}").is_file()
     ]
     return [(name, (Path(os.pardir) / "tables" / file).as_posix()) for name, file in names]
+
+
+# --- The first lines of the report: what is decided of the paper's claim, and apart from it what these runs show ---
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number that stands large on the page; look: a word for the style sheet."""
+
+    label: str
+    count: int
+    look: str
+
+
+@dataclass(frozen=True)
+class InShort:
+    """sentence: the answer; tiles: its numbers; measured: what else was found; rule: how it was decided."""
+
+    sentence: str
+    tiles: tuple[Tile, ...]
+    measured: str
+    rule: str
+
+
+def in_short(layouts: Mapping[str, Layout]) -> InShort:
+    """The headline over all tables. Where nothing may be compared with the paper it says nothing of the paper's claim
+    but that it is open.
+    """
+    summaries = [layout.summary for layout in layouts.values()]
+    found = headline(summaries)
+    if any(summary.comparable for summary in summaries):
+        return InShort(_claim(found), _tiles(found.claim, _CLAIM), _compared(layouts, found), _rule(found))
+    own = found.these_runs or Counts(0, 0, 0, 0)
+    finished = own.total - own.open
+    sentence = (
+        f"Nothing about the paper is decided here: all {found.comparisons} of its comparisons stay open, because these "
+        "runs are not made by its recipe on its data."
+    )
+    measured = (
+        "No comparison of these runs is finished."
+        if not finished
+        else f"What these runs show, of themselves only: {amount(finished, 'comparison')} of {own.total} "
+        f"{'is' if finished == 1 else 'are'} finished; DCAL helps in {own.yes}, in {own.no_difference} no difference "
+        f"is shown, in {own.hurts} it hurts."
+    )
+    return InShort(sentence, _tiles(own, _THESE_RUNS), measured, _rule_of_these_runs())
+
+
+_CLAIM = ("confirm the claim", "show no difference", "show that DCAL hurts", "open")
+_THESE_RUNS = (
+    "helps in these runs",
+    "no difference in these runs",
+    "hurts in these runs",
+    "not finished here",
+)
+
+
+def _claim(found: Headline) -> str:
+    claim = found.claim
+    return (
+        f"The paper's claim is that DCAL improves each of its {found.comparisons} comparisons. Of these {claim.yes} "
+        f"{'confirms' if claim.yes == 1 else 'confirm'} it, {claim.no_difference} "
+        f"{'shows' if claim.no_difference == 1 else 'show'} no difference, {claim.hurts} "
+        f"{'shows' if claim.hurts == 1 else 'show'} that DCAL hurts, and {claim.open} "
+        f"{'is' if claim.open == 1 else 'are'} open."
+    )
+
+
+def _tiles(counts: Counts, labels: tuple[str, ...]) -> tuple[Tile, ...]:
+    numbers = (counts.yes, counts.no_difference, counts.hurts, counts.open)
+    return tuple(map(Tile, labels, numbers, ("yes", "no-difference", "hurts", "state")))
+
+
+def _compared(layouts: Mapping[str, Layout], found: Headline) -> str:
+    """How many published numbers are reached, and what runs on other data show."""
+    reached = Counter(cell.reached for layout in layouts.values() for cell in layout.summary.cells.values())
+    compared = sum(reached[word] for word in (verdicts.REPRODUCED, verdicts.BELOW, verdicts.ABOVE))
+    published = sum(
+        cell.published is not None for layout in layouts.values() for cell in layout.summary.cells.values()
+    )
+    text = f"Of the paper's {published} numbers, {compared} {'is' if compared == 1 else 'are'} measured here"
+    if compared:
+        text += (
+            f": {reached[verdicts.REPRODUCED]} reproduced within {verdicts.TOLERANCE:.1f} point, "
+            f"{reached[verdicts.BELOW]} below, {reached[verdicts.ABOVE]} above"
+        )
+    text += "."
+    if own := found.these_runs:
+        text += (
+            f" {amount(own.total, 'comparison')} ran on other data than the paper's and "
+            f"{'counts' if own.total == 1 else 'count'} as open; in these runs alone: {_shown(own)}."
+        )
+    return text
+
+
+def _shown(counts: Counts) -> str:
+    """What is not zero, in words."""
+    parts = (
+        (counts.yes, "DCAL helps in"),
+        (counts.no_difference, "no difference is shown in"),
+        (counts.hurts, "DCAL hurts in"),
+        (counts.open, "not finished are"),
+    )
+    return ", ".join(f"{words} {count}" for count, words in parts if count)
+
+
+def _rule(found: Headline) -> str:
+    reasons = ", ".join(f"{reason} ({count})" for reason, count in found.why_open.items())
+    return (
+        "A comparison is a dataset and a backbone, decided in top-1 or mAP by the 95 % interval of the gain."
+        + (f" Why some are open: {reasons}." if reasons else "")
+    )
+
+
+def _rule_of_these_runs() -> str:
+    return (
+        "A comparison is a dataset and a backbone, judged in top-1 or mAP by the 95 % interval of the gain over the "
+        "test images of these runs."
+    )

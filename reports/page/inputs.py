@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 from collections.abc import Container, Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from benchmark.commands import options
 from benchmark.config.grid import METHODS, TABLES
 from benchmark.config.resolve import parse_overrides
 from benchmark.reading import explained, require_listable
@@ -119,3 +121,29 @@ def seeds_on_disk(
 def table_of(pair: Pair) -> str:
     """The key of the table that a pair stands in."""
     return next(key for key, table in TABLES.items() if pair in table.pairs)
+
+
+# --- What the verbs that write pages are asked: profile, places, seeds ---
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Profile, places and seeds."""
+    options.add_common(parser)
+    parser.add_argument("--seeds", default="", help="whole numbers; none: every seed that has a run folder")
+
+
+def asked_for(arguments: argparse.Namespace, methods: Container[str] | None = None) -> Asked:
+    """The same as the pages take it. methods: whose seeds are shown where none are given; None for all.
+
+    Raises SettingsError for folders and seeds that make no sense.
+    """
+    folders = options.folders(str(arguments.runs))
+    given = arguments.seeds.strip()
+    return Asked(
+        profile=arguments.profile,
+        folders=folders,
+        seeds=options.seeds(given) if given else seeds_on_disk(folders, arguments.profile, methods),
+        overrides=arguments.overrides,
+        data=options.absolute(arguments.data),
+        weights=options.absolute(arguments.weights),
+    )

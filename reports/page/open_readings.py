@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from benchmark.config.datasets import DATASETS
+from benchmark.config.model_settings import OpenReading, setting_text
 from benchmark.config.resolve import load_profile
-from benchmark.config.setting import OpenReading, setting_text
 from benchmark.config.settings import READINGS, TASK_NAMES
 from benchmark.records.status import RunView
 from reports.page.html_table import Column, Entry, Sheet, word

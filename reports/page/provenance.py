@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from benchmark.config import grid
-from benchmark.config.quantities import duration
-from benchmark.config.setting import setting_text
+from benchmark.config.model_settings import setting_text
+from benchmark.config.parse import duration
 from benchmark.records.status import RunView
 from reports.page.html_table import Column, Sheet, word
 from tables import records

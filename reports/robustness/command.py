@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
         text, rows = table.markdown(found), table.csv_text(found)
         write_file(stem.with_suffix(".md"), lambda stream, text=text: stream.write(text.encode()))
         write_file(stem.with_suffix(".csv"), lambda stream, rows=rows: stream.write(rows.encode()))
-        from reports.heatmaps.figure_files import save
+        from reports.heatmaps.overlay import save
         from reports.robustness.figure import figure
 
         drawn = save(figure(found), stem)

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reports import plot_style
-from reports.robustness.gaps import gap
-from reports.robustness.record import Condition, Robustness
+from reports.robustness.record import Condition, Robustness, gap
 from reports.robustness.table import compared, method_name, title, warning
-from tables.bootstrap import LEVEL
 from tables.formats import metric_word
+from tables.statistics import LEVEL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,14 +9,13 @@ from benchmark.config.backbones import BACKBONES
 from benchmark.config.datasets import DATASETS
 from benchmark.config.resolve import is_comparable
 from benchmark.config.variants import VARIANTS
-from reports.robustness.gaps import gap
-from reports.robustness.record import Condition, Robustness
-from tables.bootstrap import LEVEL
+from reports.robustness.record import Condition, Robustness, gap
 from tables.exports.csv import without_formula
 from tables.exports.markdown import escape
 from tables.formats import METHOD_NAMES, metric_word, one_line, percent, signed
 from tables.records import seeds_text
-from tables.verdict_table import interval_text
+from tables.side_tables import interval_text
+from tables.statistics import LEVEL
 
 
 def title(found: Robustness) -> str:

@@ -13,7 +13,7 @@ from benchmark.records.status import RunView
 from tables.cells import CellSummary, summarize_cell
 from tables.gains import GainSummary, summarize_gain
 from tables.paired import plain
-from tables.summary import TableSummary
+from tables.states import TableSummary
 from tables.verdicts import NAMES
 
 # What a cell that nobody started says.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from tables import records, states
 from tables.ablations.selection import Identity
-from tables.side_table import SideTable
+from tables.side_tables import SideTable
 
 CLAIM = "With the class-token read-out the selection of local queries cannot change a prediction"
 FINDING = (

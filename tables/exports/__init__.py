@@ -11,7 +11,7 @@ from tables.layout import Layout
 
 # One line an export: file suffix and what renders a layout into the file's text.
 EXPORTS: dict[str, Callable[[Layout], str]] = {
-    "md": markdown.render,
+    "md": markdown.render_markdown,
     "tex": latex.render,
     "csv": csv.render,
     "html": html.render,

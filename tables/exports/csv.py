@@ -11,9 +11,8 @@ from tables.cells import CellSummary, run_state
 from tables.formats import one_line
 from tables.gains import GainSummary
 from tables.layout import Layout
-from tables.states import counted
-from tables.summary import TableSummary
-from tables.weights_note import weights_of
+from tables.notes import weights_of
+from tables.states import TableSummary, counted
 
 # The ends of lines and the wide forms, too: some programs skip or narrow them before they look.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")

@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from tables.layout import Layout, Row
-from tables.side_table import SideTable
+from tables.side_tables import SideTable
 
 _COMMANDS = {
     "\\": r"\textbackslash{}",

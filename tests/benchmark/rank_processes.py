@@ -14,22 +14,20 @@ from torch.nn import functional as F
 import benchmark.data.mini.backbones  # registers them with timm
 import benchmark.training.step
 import dcal.model
+from benchmark.config.compute_setup import Shares, Tuning, World
 from benchmark.config.grid import select
 from benchmark.config.places import Places
 from benchmark.config.resolve import load_profile, resolve
-from benchmark.config.tuning import Tuning
-from benchmark.config.world import Shares, World
 from benchmark.data import locate
 from benchmark.data.loader import TestLoader, normalise
 from benchmark.records.heartbeat import Stopped, StopRequest
 from benchmark.records.run_folder import RunFolder, folder_of
 from benchmark.training import checkpoint, run
+from benchmark.training.checkpoint import Randomness
 from benchmark.training.device import Compute
 from benchmark.training.distributed import Alone
-from benchmark.training.gradients import AtOnce, InParts
-from benchmark.training.randomness import Randomness
 from benchmark.training.rendezvous import Meeting
-from benchmark.training.step import StepLoss
+from benchmark.training.step import AtOnce, InParts, StepLoss
 from benchmark.training.tasks import TASKS
 from dcal.builder import build
 from dcal.losses import UncertaintyWeighting

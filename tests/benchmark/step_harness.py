@@ -7,9 +7,8 @@ from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.training.device import prepare
 from benchmark.training.distributed import Alone
-from benchmark.training.gradients import AtOnce
 from benchmark.training.optim import make_optimizer
-from benchmark.training.step import StepLoss
+from benchmark.training.step import AtOnce, StepLoss
 from benchmark.training.tasks import TASKS
 from dcal.builder import build
 from dcal.losses import UncertaintyWeighting

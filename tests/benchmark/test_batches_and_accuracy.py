@@ -14,8 +14,7 @@ from benchmark.data.loader import TestLoader, TrainLoader, normalise
 from benchmark.data.pair_sampler import PartnerBatches
 from benchmark.data.samplers import ShuffledBatches
 from benchmark.errors import RunError
-from benchmark.evaluation.classification import predict
-from benchmark.evaluation.metrics import accuracy
+from benchmark.evaluation.classification import accuracy, predict
 from benchmark.training import device
 from dcal.heads import Branch
 from dcal.model import Outputs

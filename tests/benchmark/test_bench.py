@@ -11,9 +11,9 @@ import pytest
 from benchmark.commands import bench
 from benchmark.errors import RunError
 from benchmark.evaluation.ranking import rank_features
-from benchmark.timing.bench import commands, full_sort, results, sample_runs
+from benchmark.timing.bench import commands, ranking, results
 from benchmark.timing.bench import ranking as ranking_bench
-from benchmark.timing.bench.agreement import Disagreement, check_agreement
+from benchmark.timing.bench.results import Disagreement, check_agreement
 
 TINY = ranking_bench.Case(
     "tiny", 60, 500, 20, 80, 5, 2, ranking_bench.Bars(1e-9, 1e9, times_faster=1e9), dimensions=16
@@ -37,7 +37,7 @@ def another_result(meter, **size):
 def test_both_pipelines_come_to_the_same_numbers():
     queries, gallery, query_items, gallery_items = ranking_bench.draw(**SIZE)
     ours = rank_features(queries, gallery, query_items, gallery_items)
-    full = full_sort.rank(full_sort.distance_matrix(queries, gallery), query_items, gallery_items)
+    full = ranking.rank(ranking.distance_matrix(queries, gallery), query_items, gallery_items)
     assert full == pytest.approx({"mAP": ours.mean_ap(), "R1": ours.cmc(1), "valid": ours.valid.sum()})
     assert 5 < full["mAP"] < 95
 
@@ -168,6 +168,6 @@ def test_start_up_times_are_of_commands_that_said_what_they_should():
 
 
 def test_a_checkout_without_the_sample_of_run_records_is_refused_in_words(monkeypatch, tmp_path):
-    monkeypatch.setattr(sample_runs, "SAMPLE", tmp_path)
+    monkeypatch.setattr(commands, "SAMPLE", tmp_path)
     with pytest.raises(RunError, match="no run folders, expected the sample of run records"):
         commands.run()

@@ -6,8 +6,8 @@ import pytest
 
 from benchmark.commands import bench
 from benchmark.errors import RunError
-from benchmark.timing.bench import document, results
-from benchmark.timing.bench.agreement import Disagreement
+from benchmark.timing.bench import results
+from benchmark.timing.bench.results import Disagreement
 
 
 class Fake:
@@ -65,9 +65,9 @@ def test_one_benchmark_alone_keeps_the_earlier_rows_of_the_others(monkeypatch, t
 
 def test_every_row_says_when_it_was_measured(monkeypatch, tmp_path):
     install(monkeypatch, Fake("first"), Fake("second"))
-    machine = document.machine("cpu")
+    machine = results.machine("cpu")
     for name in ("first", "second"):
-        monkeypatch.setattr(document, "machine", lambda device, name=name: machine | {"started": name})
+        monkeypatch.setattr(results, "machine", lambda device, name=name: machine | {"started": name})
         only(name, tmp_path)
     assert [(row["benchmark"], row["started"]) for row in rows_in(tmp_path / "bench.json")] == [
         ("first", "first"), ("second", "second"),
@@ -90,8 +90,8 @@ def test_a_file_of_another_machine_or_code_is_set_aside_whole(change, monkeypatc
     install(monkeypatch, Fake("first"), Fake("second"))
     only("first", tmp_path)
     before = (tmp_path / "bench.json").read_text()
-    machine = document.machine("cpu") | change
-    monkeypatch.setattr(document, "machine", lambda device: machine)
+    machine = results.machine("cpu") | change
+    monkeypatch.setattr(results, "machine", lambda device: machine)
     assert only("second", tmp_path) == 0
     assert medians(tmp_path) == {"second": 1.0}
     (aside,) = [file for file in tmp_path.iterdir() if file.name != "bench.json"]
@@ -117,8 +117,8 @@ def test_a_file_stays_where_it_is_if_nothing_was_measured(monkeypatch, tmp_path)
 
 def test_each_device_has_a_file_of_its_own(monkeypatch, tmp_path):
     install(monkeypatch, Fake("first"))
-    machine = document.machine("cpu")
-    monkeypatch.setattr(document, "machine", lambda device: machine | {"device": device, "gpu": "H200"})
+    machine = results.machine("cpu")
+    monkeypatch.setattr(results, "machine", lambda device: machine | {"device": device, "gpu": "H200"})
     for device in ("cuda", "cpu"):
         assert bench.main(["--device", device, "--out", str(tmp_path)]) == 0
     assert sorted(file.name for file in tmp_path.iterdir()) == ["bench-cuda.json", "bench.json"]
@@ -136,7 +136,7 @@ def test_what_is_for_gpus_is_left_out_elsewhere_and_refused_by_name(monkeypatch,
 
 def test_a_gpu_that_is_not_there_is_refused_before_anything_is_measured(monkeypatch, tmp_path, capsys):
     install(monkeypatch, Fake("first"))
-    monkeypatch.setattr(document, "count_gpus", lambda: 0)
+    monkeypatch.setattr(results, "count_gpus", lambda: 0)
     assert bench.main(["--device", "cuda", "--out", str(tmp_path)]) == 2
     assert "none is visible" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

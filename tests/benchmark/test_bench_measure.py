@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.errors import RunError
-from benchmark.timing.measure import available_bytes, measure, memory_of
-from benchmark.timing.turns import in_turns
+from benchmark.timing.measure import available_bytes, in_turns, measure, memory_of
 
 MIB = 2**20
 

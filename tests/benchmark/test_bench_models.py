@@ -8,9 +8,8 @@ import torch
 
 import benchmark.data.mini.backbones  # noqa: F401 - registers them with timm
 from benchmark.errors import RunError
-from benchmark.timing.bench import shapes, steps, training, unfused
-from benchmark.timing.bench.agreement import Disagreement
-from benchmark.timing.bench.results import table
+from benchmark.timing.bench import steps, training, unfused
+from benchmark.timing.bench.results import Disagreement, table
 from benchmark.timing.bench.training import Bars
 from benchmark.timing.measure import Measured, Meter
 from benchmark.training.device import prepare
@@ -30,7 +29,7 @@ def mini(monkeypatch):
     """The mini recipe in the paper's place, and afterwards torch as it was."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     monkeypatch.setattr(steps, "PROFILE", "mini")
-    for module in (training, unfused, shapes):
+    for module in (training, unfused, training):
         monkeypatch.setattr(module, "measure", measured_here)
         monkeypatch.setattr(module, "usable_cores", lambda: 1)
     for module in (training, unfused):
@@ -232,19 +231,19 @@ def test_shapes_are_table_1s_at_448_and_table_2s_at_both_sizes(monkeypatch):
     at_448 = ["DeiT-Tiny", "DeiT-Small", "DeiT-Base", "ViT-Base", "R50-ViT-Base"]
     expected = {f"{name} 448×448, batch 16" for name in at_448}
     expected |= {f"{name} {size}, batch 64" for name in at_448[:4] for size in ("256×256", "256×128")}
-    assert sorted(shape.title for shape in shapes.shapes()) == sorted(expected)
+    assert sorted(shape.title for shape in training.shapes()) == sorted(expected)
 
 
 def test_a_shapes_rates_are_pictures_by_seconds(monkeypatch):
     found = {f"{phase} {side}": [2.0, 4.0] for phase in ("train", "infer") for side in ("ours", "timm")}
-    monkeypatch.setattr(shapes, "measure", lambda *_, **__: Measured({}, 0, found))
-    train, infer = shapes.run("cuda", [shapes.Shape("mini", CUB, 16)])
+    monkeypatch.setattr(training, "measure", lambda *_, **__: Measured({}, 0, found))
+    train, infer = training.run_shapes("cuda", [training.Shape("mini", CUB, 16)])
     assert (train.unit, list(train.ours), list(infer.other)) == ("pictures/s", [8.0, 4.0], [8.0, 4.0])
 
 
 def test_a_shape_is_measured_in_both_phases_and_on_both_sides():
     found = measured_here(
-        shapes.work_of_shape, cell=MARKET, batch=8, device="cpu", threads=1, repeats=2
+        training.work_of_shape, cell=MARKET, batch=8, device="cpu", threads=1, repeats=2
     ).result
     assert {name: len(seconds) for name, seconds in found.items()} == {
         "train ours": 2, "infer ours": 2, "train timm": 2, "infer timm": 2,

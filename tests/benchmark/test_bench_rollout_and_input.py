@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.timing.bench import input, photographs, rollout
-from benchmark.timing.bench.agreement import Disagreement
+from benchmark.timing.bench import input, rollout
+from benchmark.timing.bench.results import Disagreement
 from benchmark.timing.measure import Measured, Meter
 
 ROLLOUT = rollout.Case("tiny", batch=2, heads=3, tokens=17, blocks=4, repeats=2, times=1e9)
@@ -98,7 +98,7 @@ def test_pipelines_that_show_other_pictures_disagree(monkeypatch):
 
 
 def test_both_batches_are_whole_and_of_the_types_that_they_are_handed_on_in(tmp_path):
-    files = photographs.write_photographs(tmp_path, 3, (30, 40))
+    files = input.write_photographs(tmp_path, 3, (30, 40))
     view = input.ViewSettings((44, 44), (32, 32))
     ours = input.uint8_batch(files, view, "train")
     usual = input.usual_batch(files, input.usual_transform(view, "train"))
@@ -107,11 +107,11 @@ def test_both_batches_are_whole_and_of_the_types_that_they_are_handed_on_in(tmp_
 
 
 def test_made_up_photographs_are_always_the_same_and_as_large_as_real_ones(tmp_path):
-    (path,) = photographs.write_photographs(tmp_path, 1, (375, 500))
+    (path,) = input.write_photographs(tmp_path, 1, (375, 500))
     with Image.open(path) as image:
         assert image.size == (500, 375)
         decoded = np.asarray(image).astype(float)
-    np.testing.assert_array_equal(photographs.photograph(0, (30, 40)), photographs.photograph(0, (30, 40)))
-    assert np.abs(decoded - photographs.photograph(0, (375, 500))).mean() < 8
-    assert not np.array_equal(photographs.photograph(0, (30, 40)), photographs.photograph(1, (30, 40)))
+    np.testing.assert_array_equal(input.photograph(0, (30, 40)), input.photograph(0, (30, 40)))
+    assert np.abs(decoded - input.photograph(0, (375, 500))).mean() < 8
+    assert not np.array_equal(input.photograph(0, (30, 40)), input.photograph(1, (30, 40)))
     assert 0.25 < path.stat().st_size / (375 * 500) < 0.75  # bytes a pixel of photographs at this quality

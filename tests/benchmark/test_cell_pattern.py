@@ -2,8 +2,7 @@
 
 import pytest
 
-from benchmark.config.cell_pattern import full_pattern, matches
-from benchmark.config.close_match import LIKELY, nearest_hint
+from benchmark.config.cell_pattern import LIKELY, full_pattern, matches, nearest_hint
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from benchmark.errors import RunError
-from benchmark.records import file_clock, lock, lock_files
+from benchmark.records import lock, lock_files
 
 HOLD = """
 import sys, time
@@ -225,9 +225,9 @@ def test_where_nothing_may_be_written_this_machines_clock_serves_with_one_warnin
     def refuse(*_):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(file_clock, "_stamp", refuse)
-    monkeypatch.setattr(file_clock, "_measured", {})
-    monkeypatch.setattr(file_clock, "_warned", False)
+    monkeypatch.setattr(lock_files, "_stamp", refuse)
+    monkeypatch.setattr(lock_files, "_measured", {})
+    monkeypatch.setattr(lock_files, "_warned", False)
     _claim_of_another_machine(tmp_path, age=5)
     assert lock.holder(tmp_path).host == "elsewhere"
     _claim_of_another_machine(tmp_path, age=2 * lock.SILENT_SECONDS)

@@ -17,7 +17,7 @@ from benchmark.commands.live_view import LiveView
 from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError
-from benchmark.records import file_clock, lock
+from benchmark.records import lock, lock_files
 from benchmark.records.progress import read_progress
 from benchmark.records.run_folder import RunFolder, folder_of
 from benchmark.records.status import RunView
@@ -107,9 +107,9 @@ def test_what_the_system_refuses_is_no_damage_and_costs_no_checkpoint(tmp_path, 
 
 
 def test_a_run_that_has_not_begun_says_nothing_of_clocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(file_clock, "_warned", False)
+    monkeypatch.setattr(lock_files, "_warned", False)
     assert read_progress(RunFolder(tmp_path / "none")) is None
-    assert file_clock._warned is False
+    assert lock_files._warned is False
 
 
 @pytest.mark.parametrize("verb", ["predict", "export"])

@@ -2,9 +2,8 @@
 
 import pytest
 
-from benchmark.records.code_digest import closure, code_digest
 from benchmark.records.forecasts import MEASURED
-from benchmark.records.provenance import ROOT
+from benchmark.records.provenance import ROOT, closure, code_digest
 from benchmark.timing.glca_overhead import COUNTED
 
 TRAIN = '''"""Trains."""
@@ -59,7 +58,7 @@ def write(root, name, text):
 
 def digest_after(project, name=None, text=None):
     """Of the project as it would be found by a new process."""
-    from benchmark.records import code_digest as module
+    from benchmark.records import provenance as module
 
     if name:
         write(project, name, text)

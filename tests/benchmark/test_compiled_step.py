@@ -9,9 +9,9 @@ from step_harness import CLASSES, Harness, model_of, settings_of
 from timm.layers import DropPath
 from timm.models.vision_transformer import VisionTransformer
 
-from benchmark.config.tuning import Tuning
+from benchmark.config.compute_setup import Tuning
 from benchmark.errors import RunError
-from benchmark.training import tuned
+from benchmark.training import models
 from dcal.backbones.vit import PlainViT
 from dcal.model import DCAL
 from dcal.settings import GLCASettings, PWCASettings
@@ -31,7 +31,7 @@ def assert_same_training(method, depth, **crossed):
 
     torch.compiler.reset()
     plain, compiled = harness(), harness()
-    tuned.tune(compiled.model, Tuning(compile=True))
+    models.tune(compiled.model, Tuning(compile=True))
     before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     torch.testing.assert_close(compiled.train(), plain.train(), rtol=1e-5, atol=1e-6)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before
@@ -50,6 +50,6 @@ def test_a_step_of_compiled_code_is_the_plain_one():
 
 
 def test_a_missing_compiler_is_said_before_training(monkeypatch):
-    monkeypatch.setattr(tuned.shutil, "which", lambda name: None)
+    monkeypatch.setattr(models.shutil, "which", lambda name: None)
     with pytest.raises(RunError, match=r"needs a C\+\+ compiler"):
-        tuned.tune(model_of(settings_of("baseline"), "baseline"), Tuning(compile=True))
+        models.tune(model_of(settings_of("baseline"), "baseline"), Tuning(compile=True))

@@ -3,8 +3,8 @@
 import pytest
 
 from benchmark.config import resolve as config
+from benchmark.config.applicability import require_meaning
 from benchmark.config.grid import all_cells, select
-from benchmark.config.meaning import require_meaning
 from benchmark.config.parse import known_settings
 from benchmark.config.settings import CAME_LATER, ONE_TASK
 from benchmark.errors import SettingsError

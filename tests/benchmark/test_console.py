@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.commands.console import exit_status
+from benchmark.commands.command_line import exit_status
 
 ROOT = Path(__file__).resolve().parents[2]
 # Started by the suite itself, never behind a user's pipe.
@@ -39,7 +39,8 @@ def test_a_closed_pipe_ends_a_command_without_a_word(arguments, tmp_path):
 
 
 def test_output_that_is_still_in_the_buffer_counts(tmp_path):
-    script = "import sys; from benchmark.commands.console import exit_status; sys.exit(exit_status(lambda: print('a')))"
+    script = "import sys; from benchmark.commands import command_line\n"
+    script += "sys.exit(command_line.exit_status(lambda: print('a')))"
     assert without_reader(sys.executable, "-c", script) == (141, "")
     script = script.replace("print('a')", "sys.stderr.write('a')")
     assert without_reader(sys.executable, "-c", script, error=True) == (141, "")

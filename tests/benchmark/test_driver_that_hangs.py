@@ -3,7 +3,7 @@
 import pytest
 
 from benchmark.errors import RunError
-from benchmark.timing.bench import document
+from benchmark.timing.bench import results
 from benchmark.training import device
 
 
@@ -14,7 +14,7 @@ def hanging_driver(tmp_path, monkeypatch):
     command.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    for module in (device, document):
+    for module in (device, results):
         monkeypatch.setattr(module, "ANSWER_SECONDS", 0.3)
 
 
@@ -25,4 +25,4 @@ def test_counting_gpus_ends(hanging_driver):
 
 def test_naming_a_gpu_ends(hanging_driver):
     with pytest.raises(RunError, match="nvidia-smi did not answer within"):
-        document._gpu_name()
+        results._gpu_name()

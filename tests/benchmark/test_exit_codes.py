@@ -8,7 +8,7 @@ import mini_sweep
 import pytest
 
 from benchmark.__main__ import main, parser
-from benchmark.commands import evaluate, exit_codes
+from benchmark.commands import command_line, evaluate
 from benchmark.commands.command_line import _joined
 from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.records.heartbeat import Stopped
@@ -36,13 +36,13 @@ def test_every_error_has_its_status_and_one_message(error, status, said, capsys)
     def verb():
         raise error
 
-    assert exit_codes.status_of(verb) == status
+    assert command_line.status_of(verb) == status
     assert capsys.readouterr().err == said
 
 
 def test_the_page_has_every_status():
     text = (ROOT / "benchmark/commands/README.md").read_text(encoding="utf-8")
-    statuses = {value for name, value in vars(exit_codes).items() if name.isupper()}
+    statuses = {value for name, value in vars(command_line).items() if name.isupper()}
     assert statuses <= {int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
 
 

@@ -12,7 +12,7 @@ from benchmark.errors import RunError, SettingsError
 from benchmark.inference.trained import load_trained
 from benchmark.records import merge, recorded
 from benchmark.records.run_folder import RunFolder, read_json
-from reports.heatmaps import select_pairs as asked_pairs
+from reports.heatmaps import run_pairs as asked_pairs
 
 MADE = "train.epochs=3 data.crop=48,64 model.glca_readout=mean"
 SETTINGS = {"train__epochs": 3, "data__crop": (48, 64), "model__glca_readout": "mean"}

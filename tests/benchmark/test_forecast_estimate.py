@@ -16,7 +16,7 @@ from benchmark.records.forecasts import (
     measured_by,
     ranking_key,
 )
-from benchmark.records.shapes import pictures_key, shape_of
+from benchmark.records.workload import pictures_key, shape_of
 from benchmark.timing import forecast_table
 
 PACE = Pace(step_seconds=0.5, batch_seconds=0.2, memory_bytes=2**30, width=192, precision="bfloat16")

@@ -7,16 +7,17 @@ import pytest
 from quick_runs import QUICK, StopAfter
 
 from benchmark import __main__ as command
+from benchmark.config.compute_setup import parse
 from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
-from benchmark.config.tuning import parse
 from benchmark.errors import RunError
 from benchmark.records import forecasts
-from benchmark.records.estimate import from_stored
+from benchmark.records.estimate import Way, from_stored, measured_seconds
 from benchmark.records.heartbeat import Stopped
 from benchmark.records.run_folder import folder_of, read_result
 from benchmark.records.workload import counts_key
-from benchmark.timing import Way, clock, measured_seconds, measuring, rehearse
+from benchmark.timing import forecast as measuring
+from benchmark.timing import rehearse
 from benchmark.timing.measure import Measured, Meter
 from benchmark.training.device import prepare
 from benchmark.training.run import Infrastructure, run_cell
@@ -42,8 +43,8 @@ def measured(monkeypatch):
     monkeypatch.setattr(rehearse, "_go_first", lambda: None)
     monkeypatch.setattr("benchmark.training.device.usable_cores", lambda: 1)
     for name, value in (("SECONDS", 0.0), ("LEAST", 2)):
-        monkeypatch.setattr(clock, name, value)
-    monkeypatch.setattr("benchmark.timing.reading.PICTURES", 60)
+        monkeypatch.setattr(rehearse, name, value)
+    monkeypatch.setattr("benchmark.timing.forecast_input.PICTURES", 60)
     return asked
 
 

@@ -4,7 +4,7 @@ from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.records.estimate import Estimate
 from benchmark.records.forecasts import Machine
-from benchmark.records.shapes import shape_of
+from benchmark.records.workload import shape_of
 from benchmark.timing import forecast_table
 
 OF = {

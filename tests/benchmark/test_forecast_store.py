@@ -10,7 +10,7 @@ from benchmark.errors import RunError
 from benchmark.records import forecasts
 from benchmark.records.forecasts import Forecast, Machine, Pace, Pictures, entry
 from benchmark.records.provenance import ROOT
-from benchmark.timing import measuring
+from benchmark.timing import forecast as measuring
 from benchmark.timing.forecast import Want
 
 CPU = Machine("cpu", "Some CPU @ 2 GHz", 2)
@@ -169,5 +169,5 @@ def test_a_process_that_fails_is_an_error_in_one_line():
 
 
 def test_what_a_launch_reads_of_forecasts_never_loads_torch():
-    script = "import sys, slurm.limits, benchmark.commands.forecast; sys.exit('torch' in sys.modules)"
+    script = "import sys, slurm.arrays, benchmark.commands.forecast; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.config.world import Shares
+from benchmark.config.compute_setup import Shares
 from benchmark.data.pair_sampler import PartnerBatches
 from benchmark.data.samplers import IdentityBatches
 from benchmark.errors import DataError

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.__main__ import _report
-from benchmark.commands import exit_codes
+from benchmark.commands import command_line
 from benchmark.commands import launch as pool
 from benchmark.commands.live_view import LiveView
 from benchmark.config.grid import select
@@ -114,7 +114,7 @@ def test_a_run_of_another_launcher_is_waited_for(views):
         "from benchmark.records import lock\n"
         "try:\n"
         "    lock.acquire(pathlib.Path(sys.argv[1]))\n"
-        f"except lock.Busy:\n    sys.exit({exit_codes.BUSY})\n"
+        f"except lock.Busy:\n    sys.exit({command_line.BUSY})\n"
         "(pathlib.Path(sys.argv[1]) / 'ran').touch()\n"
     )
     summary, shown = launch(views[:2], script)
@@ -128,7 +128,7 @@ def test_what_another_launcher_has_finished_is_not_started(views, seen_at_start)
     """Whether it was at work from the start, or was faster to claim the run."""
     held = lock.acquire(views[0].folder.path)
     threading.Timer(1.5, held.release).start()
-    script = MARK + f"sys.exit({exit_codes.BUSY})"
+    script = MARK + f"sys.exit({command_line.BUSY})"
     given = [replace(views[0], state="running" if seen_at_start else "missing")]
     summary, shown = launch(given, script, look=lambda view: replace(view, state="done"))
     assert (summary.finished, summary.failed) == (1, {})

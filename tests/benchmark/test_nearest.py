@@ -5,7 +5,7 @@ import pytest
 import torch
 from ranking_cases import items
 
-from benchmark.evaluation.nearest import nearest
+from benchmark.evaluation.retrieval import nearest
 
 
 def literal(distances, identity, camera, identities, cameras, count):

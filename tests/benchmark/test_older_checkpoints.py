@@ -8,8 +8,8 @@ import pytest
 import torch
 from quick_runs import QUICK, StopAfter
 
+from benchmark.config.compute_setup import parse
 from benchmark.config.grid import select
-from benchmark.config.tuning import parse
 from benchmark.records.heartbeat import Stopped
 from benchmark.records.run_folder import RunFolder
 from benchmark.training.run import Infrastructure, run_cell

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmark.__main__ import main
-from benchmark.records import glca_cost
+from benchmark.records import forecasts
 from benchmark.timing import counting, glca_overhead
 
 
@@ -28,13 +28,13 @@ def path(written, tmp_path):
 def counted(monkeypatch):
     """Calls of the counting, which takes seconds."""
     calls = []
-    cost = glca_cost.GLCACost(100, 9, 1000, 20, 100)
+    cost = forecasts.GLCACost(100, 9, 1000, 20, 100)
     monkeypatch.setattr(counting, "glca_cost", lambda *of, **options: calls.append((of, options)) or cost)
     return calls
 
 
 def test_it_holds_the_published_models_at_the_papers_sizes(written):
-    found = glca_cost.read(written)
+    found = forecasts.read_glca_cost(written)
     rounded = {
         pair: (round(cost.parameters_percent), round(cost.multiply_adds_percent))
         for pair, cost in found.costs.items()
@@ -55,7 +55,7 @@ def test_it_is_what_the_layers_sizes_give(written, pair, patches, queries, width
     )  # q, k, v, out and the MLP's 4 + 4; scores and sum
     glca = (10 * (queries + 1) + 2 * tokens) * square + 2 * (queries + 1) * tokens * width
     block_parameters, norm = 12 * square + 13 * width, 2 * width
-    assert glca_cost.read(written).costs[pair] == glca_cost.GLCACost(
+    assert forecasts.read_glca_cost(written).costs[pair] == forecasts.GLCACost(
         parameters=12 * block_parameters + norm + (768 + 1 + tokens + 1) * width + head + classes,
         added_parameters=block_parameters + norm + head + classes,
         multiply_adds=12 * block + patches * 768 * width + head,
@@ -65,7 +65,7 @@ def test_it_is_what_the_layers_sizes_give(written, pair, patches, queries, width
 
 
 def test_it_says_which_code_and_versions_counted(written):
-    made = glca_cost.read(written).made
+    made = forecasts.read_glca_cost(written).made
     assert {"commit", "dirty", "versions", "started", "code", "torch", "timm"} <= made.keys()
 
 
@@ -109,16 +109,16 @@ def test_a_file_of_another_form_is_none(path, damage):
     content = json.loads(path.read_text())
     damage(content)
     path.write_text(json.dumps(content))
-    assert glca_cost.read(path) is None
+    assert forecasts.read_glca_cost(path) is None
 
 
 def test_a_torn_file_is_counted_anew(path, counted):
     path.write_text(path.read_text()[:50])
-    assert glca_overhead.complete(path) == glca_cost.read(path)
+    assert glca_overhead.complete(path) == forecasts.read_glca_cost(path)
     assert len(counted) == 2
 
 
 def test_the_text_has_published_and_counted_side_by_side(written):
-    first, second = glca_overhead.text(glca_cost.read(written)).splitlines()
+    first, second = glca_overhead.text(forecasts.read_glca_cost(written)).splitlines()
     assert first.startswith("GLCA, cub/deit_tiny at 448×448: parameters +8.52 % (paper 9 %)")
     assert "multiply-adds +3.40 % (paper 3 %)" in second

@@ -11,8 +11,7 @@ import pytest
 from benchmark.commands import live_view
 from benchmark.commands.live_view import LiveView
 from benchmark.config.grid import select
-from benchmark.records.progress import Progress
-from benchmark.records.progress_text import rows, shortened
+from benchmark.records.progress import Progress, rows, shortened
 from benchmark.records.run_folder import RunFolder
 from benchmark.records.status import RunView
 

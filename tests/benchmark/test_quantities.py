@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.config.quantities import abridged, amount, duration, hours, memory, natural_number
+from benchmark.config.parse import abridged, amount, duration, hours, memory, natural_number
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.commands.exit_codes import REFUSED, STOPPED
+from benchmark.commands.command_line import REFUSED, STOPPED
 from benchmark.commands.run_process import start_process
 from benchmark.records.run_folder import read_json
 

@@ -21,11 +21,10 @@ from rank_processes import (
     weights,
 )
 
+from benchmark.config.compute_setup import Shares, Tuning, World
 from benchmark.config.grid import select
 from benchmark.config.places import MINI_WEIGHTS, Places
 from benchmark.config.resolve import load_profile, resolve
-from benchmark.config.tuning import Tuning
-from benchmark.config.world import Shares, World
 from benchmark.data import locate
 from benchmark.data.loader import TrainLoader
 from benchmark.data.pair_sampler import PartnerBatches

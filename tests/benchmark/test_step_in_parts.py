@@ -8,21 +8,19 @@ from quick_runs import QUICK
 from rank_processes import ALONE, CPU, TINY, Job, beside, folder, run_cell, weights
 from torch.nn import functional as F
 
-from benchmark.config.tuning import Tuning
-from benchmark.config.world import Shares
+from benchmark.config.compute_setup import Shares, Tuning
 from benchmark.errors import SettingsError
 from benchmark.records.heartbeat import Stopped
 from benchmark.records.run_folder import read_result
+from benchmark.training.checkpoint import Randomness
 from benchmark.training.device import Compute
 from benchmark.training.distributed import Alone
-from benchmark.training.gradients import InParts
-from benchmark.training.randomness import Randomness
-from benchmark.training.step import StepLoss
+from benchmark.training.models import tune
+from benchmark.training.step import InParts, StepLoss
 from benchmark.training.tasks import TASKS
-from benchmark.training.tuned import tune
 from dcal.builder import build
 from dcal.losses import UncertaintyWeighting
-from dcal.regularisers import noisy_labels
+from dcal.pwca import noisy_labels
 from dcal.settings import GLCASettings, PWCASettings
 
 BASELINE, DCAL = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from benchmark.training import step_log
-from benchmark.training.book import Book
-from benchmark.training.step_log import StepLog
+from benchmark.training.step_log import Book, StepLog
 
 
 class OnDevice:

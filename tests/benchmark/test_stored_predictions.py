@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.atomic import file_sha256
 from benchmark.errors import RunError
-from benchmark.records import archives
+from benchmark.records import predictions
 from benchmark.records.predictions import Predictions
 
 
@@ -123,7 +123,7 @@ HOSTILE = [
 def test_a_file_that_is_no_archive_of_arrays_is_refused_although_the_record_agrees(
     tmp_path, kind, monkeypatch
 ):
-    monkeypatch.setattr(archives, "MEMBER_BYTES", 2**20)
+    monkeypatch.setattr(predictions, "MEMBER_BYTES", 2**20)
     path = tmp_path / "predictions.npz"
     hostile(path, kind)
     with pytest.raises(RunError, match=r"predictions\.npz: .*cannot be read"):
@@ -132,7 +132,7 @@ def test_a_file_that_is_no_archive_of_arrays_is_refused_although_the_record_agre
 
 def test_nothing_is_unpacked_that_is_larger_than_any_record(tmp_path, monkeypatch):
     path = tmp_path / "predictions.npz"
-    monkeypatch.setattr(archives, "MEMBER_BYTES", 2**26)
+    monkeypatch.setattr(predictions, "MEMBER_BYTES", 2**26)
     inflating(path)
     tracemalloc.start()
     with pytest.raises(RunError, match=r"labels cannot be read \(unpacked it would have 67,108,9\d\d bytes"):

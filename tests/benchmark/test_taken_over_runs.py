@@ -6,9 +6,9 @@ import pytest
 from small_runs import CELL, SETTINGS, copied, folder, run_once, state
 
 from benchmark import __main__, atomic
-from benchmark.commands import exit_codes
+from benchmark.commands import command_line
 from benchmark.evaluation.classification import Predictions
-from benchmark.records import heartbeat, lock, lock_files, logs, outcome, run_folder
+from benchmark.records import heartbeat, lock, lock_files, logs, run_folder, submission
 from benchmark.records.heartbeat import Heartbeat, StopRequest
 from benchmark.records.run_folder import RunFolder
 from benchmark.training import attempt, checkpoint, run
@@ -88,7 +88,7 @@ def test_an_error_after_the_takeover_is_no_outcome_of_the_run(nearly_done, tmp_p
     monkeypatch.setattr(Predictions, "arrays", torn)
     arguments = ["run", CELL.id, "--runs", str(places.runs), "--data", str(places.data), "--threads", "1"]
     settings = " ".join(f"{name}={value}" for name, value in SETTINGS.items())
-    assert __main__.main([*arguments, "--set", settings, "--quiet"]) == exit_codes.BUSY
+    assert __main__.main([*arguments, "--set", settings, "--quiet"]) == command_line.BUSY
     assert "taken over by process" in capsys.readouterr().err
     taker.assert_undisturbed()
     assert state(places)[0] == "running"
@@ -151,6 +151,6 @@ def test_who_holds_nothing_writes_no_outcome_over_anothers_work(tmp_path, holder
     if has_result:
         run.result.write_text("{}")
     held = lock.acquire(tmp_path, holder) if holder else None
-    assert outcome.is_free_for(run, "job 1") is free
+    assert submission.is_free_for(run, "job 1") is free
     if held:
         held.release()

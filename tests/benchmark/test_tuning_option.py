@@ -6,11 +6,10 @@ import pytest
 from passed_options import passed_to_a_run
 
 from benchmark import __main__
-from benchmark.config import tuning
+from benchmark.config import compute_setup
+from benchmark.config.compute_setup import Tuning, require_divisible
 from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
-from benchmark.config.tuning import Tuning
-from benchmark.config.world import require_divisible
 from benchmark.errors import SettingsError
 from benchmark.training import device
 
@@ -18,12 +17,12 @@ DCAL, MARKET = "cub/deit_tiny/dcal", "market/deit_tiny/dcal"
 
 
 def test_what_is_asked_for_is_parsed_and_written_as_it_is_read():
-    assert tuning.parse("") == Tuning()
+    assert compute_setup.parse("") == Tuning()
     assert str(Tuning()) == ""
-    asked = tuning.parse("recompute=true accumulate=2 compile=false")
+    asked = compute_setup.parse("recompute=true accumulate=2 compile=false")
     assert asked == Tuning(accumulate=2, recompute=True)
     assert str(asked) == "accumulate=2 recompute=true"
-    assert tuning.parse(str(asked)) == asked
+    assert compute_setup.parse(str(asked)) == asked
 
 
 @pytest.mark.parametrize(
@@ -40,7 +39,7 @@ def test_what_is_asked_for_is_parsed_and_written_as_it_is_read():
 )
 def test_unknown_names_wrong_types_and_nonsense_are_refused(text, message):
     with pytest.raises(SettingsError, match=message):
-        tuning.parse(text)
+        compute_setup.parse(text)
 
 
 @pytest.mark.parametrize("verb", [["launch"], ["run", DCAL]], ids=lambda verb: verb[0])

@@ -8,9 +8,9 @@ from benchmark.__main__ import main
 from benchmark.config import resolve as config
 from benchmark.config import show
 from benchmark.config.ablations import ROWS, SWEEPS
+from benchmark.config.applicability import require_free
 from benchmark.config.datasets import DATASETS, DatasetRow
 from benchmark.config.grid import TABLES, all_cells, named, select
-from benchmark.config.meaning import require_free
 from benchmark.config.parse import typed
 from benchmark.config.variants import VARIANTS
 from benchmark.errors import SettingsError

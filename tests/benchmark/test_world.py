@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rank_processes import ALONE
 
+from benchmark.config.compute_setup import Shares, World, require_divisible
 from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
-from benchmark.config.world import Shares, World, require_divisible
 from benchmark.errors import RunError, SettingsError
 from benchmark.records.heartbeat import StopRequest
 from benchmark.records.run_folder import RunFolder
 from benchmark.training import device, rendezvous
-from benchmark.training.outcome import recorded
 from benchmark.training.rendezvous import Meeting
+from benchmark.training.run import recorded
 
 BASELINE, DCAL, MARKET = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal", "market/deit_tiny/baseline"
 

@@ -41,7 +41,7 @@ from campaigns import run_folder_mutations as mutations  # noqa: E402
 from reports.page import cell_page, figures, index_page, inputs  # noqa: E402
 from reports.page import errors as mistake_sheets  # noqa: E402
 from reports.page.attention import attention  # noqa: E402
-from reports.page.example_pairs import Pictures  # noqa: E402
+from reports.page.errors import Pictures  # noqa: E402
 
 SLOW = 120.0
 NOBODY = 65534

@@ -184,7 +184,7 @@ def test_patches_of_uneven_pixels_are_covered_by_area():
 
 
 def test_the_readers_do_without_torch():
-    code = "import sys, benchmark.data.readers.cub_boxes, benchmark.data.pictures; sys.exit('torch' in sys.modules)"
+    code = "import sys, benchmark.data.readers.cub_boxes, benchmark.data.images; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

@@ -18,10 +18,9 @@ from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.data import decoder_messages, locate
 from benchmark.data.check import check
-from benchmark.data.images import read_image
+from benchmark.data.images import TestPictures, read_image
 from benchmark.data.own.register import register_own
 from benchmark.data.picture_check import CheckedPicture, check_picture, refuse_unreadable
-from benchmark.data.pictures import TestPictures
 from benchmark.data.splits import Contradictions
 
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.data.erasing import random_erasing
 from benchmark.data.loader import Erased, normalise
-from benchmark.data.transforms import view_rng
+from benchmark.data.transforms import random_erasing, view_rng
 
 SIZE = (256, 128)
 

@@ -9,10 +9,9 @@ from benchmark.config import resolve
 from benchmark.config.datasets import DATASETS
 from benchmark.config.grid import all_cells, named, select
 from benchmark.data import locate
-from benchmark.data.images import read_image
+from benchmark.data.images import TestPictures, read_image
 from benchmark.data.own.register import register_own, register_recorded
 from benchmark.data.picture_check import refuse_unreadable
-from benchmark.data.pictures import TestPictures
 from benchmark.data.splits import Contradictions
 from benchmark.errors import DataError, SettingsError
 

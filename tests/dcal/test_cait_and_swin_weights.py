@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from weight_writers import authors_layout, google_layout, source_model, write
 
 from dcal import WeightsError
-from dcal.weights import files
+from dcal.weights import manifest
 from dcal.weights.load import load_pretrained
 
 COMMON = {"hf_hub_id": "timm/", "num_classes": 0, "input_size": (3, 32, 32), "first_conv": "patch_embed.proj"}
@@ -235,4 +235,4 @@ def test_googles_layout_is_refused_for_a_family_that_was_never_published_in_it(a
 )
 def test_the_authors_file_names_are_found(tag, name, tmp_path):
     (tmp_path / name).touch()
-    assert files.find_in_folder(tag, tmp_path) == tmp_path / name
+    assert manifest.find_in_folder(tag, tmp_path) == tmp_path / name

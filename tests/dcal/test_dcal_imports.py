@@ -24,7 +24,7 @@ def test_a_file_imports_torch_timm_the_weights_readers_and_the_standard_library_
     assert imported <= ALLOWED
 
 
-@pytest.mark.parametrize("module", ["dcal", "dcal.settings", "dcal.weights.files"])
+@pytest.mark.parametrize("module", ["dcal", "dcal.settings", "dcal.weights.manifest"])
 def test_settings_and_the_search_for_weights_do_without_torch(module):
     code = f"import sys, {module}; sys.exit(bool({{'torch', 'timm', 'numpy'}} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], cwd=FOLDER.parent, check=False).returncode == 0

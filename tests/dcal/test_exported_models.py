@@ -14,8 +14,7 @@ from small_models import random_images, small_backbone, small_dcal
 import dcal
 from dcal import attention_rollout, export
 from dcal.backbones import make_adapter
-from dcal.model import DCAL
-from dcal.prediction import class_scores, retrieval_features
+from dcal.model import DCAL, class_scores, retrieval_features
 
 BATCHES = (1, 2, 5)
 

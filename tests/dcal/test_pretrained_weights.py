@@ -16,7 +16,7 @@ from torch import nn
 from weight_writers import build, source_model, write
 
 import dcal
-from dcal.weights import files
+from dcal.weights import manifest
 
 DEIT_TINY = "deit_tiny_patch16_224.fb_in1k"
 FAMILY = {"small_vit": "deit_tiny", "small_hybrid": "r50_vit_base"}
@@ -169,7 +169,7 @@ def test_a_file_in_the_hubs_cache_is_used(hub):
 def test_hf_hub_cache_goes_before_hf_home(hub, monkeypatch):
     cached(hub, "0123abcd", seed=5)
     monkeypatch.setenv("HF_HUB_CACHE", str(hub / "elsewhere"))
-    assert files.find_in_hub_cache("small_vit.test") is None
+    assert manifest.find_in_hub_cache("small_vit.test") is None
 
 
 def test_of_several_cached_revisions_the_one_that_main_names_is_used(hub):

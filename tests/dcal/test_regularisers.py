@@ -15,7 +15,7 @@ from small_swin import SIZES, small_swin_dcal
 
 import dcal
 from dcal import pwca
-from dcal.regularisers import noise_like, noisy_images, noisy_labels
+from dcal.pwca import noise_like, noisy_images, noisy_labels
 
 SETUPS = {
     "kv_noise": RegularisedSetup(T=12),

@@ -46,5 +46,7 @@ def test_glca_selects_by_the_same_function(monkeypatch):
     selected = dcal.inspect(model, images).selected
     assert torch.equal(selected + 1, dcal.select_top_tokens(row, 0.25))
     select = dcal.select_top_tokens
-    monkeypatch.setattr("dcal.top_tokens.select_top_tokens", lambda row, *a, **k: select(-row, *a, **k))
+    monkeypatch.setattr(
+        "dcal.attention_rollout.select_top_tokens", lambda row, *a, **k: select(-row, *a, **k)
+    )
     assert torch.equal(dcal.inspect(model, images).selected + 1, select(-row, 0.25))

@@ -8,7 +8,7 @@ import timm
 import torch
 from safetensors.torch import load_file
 
-from benchmark.config import identity
+from benchmark.config import backbones
 from benchmark.config.backbones import BACKBONES
 from benchmark.data.mini import manifest
 from benchmark.data.mini.backbones import ARCHITECTURES
@@ -25,7 +25,7 @@ def test_every_backbone_of_the_grid_has_a_stand_in():
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_committed_file_loads_strictly_and_gives_finite_logits(tag):
-    state = load_file(identity.weights_file(tag))
+    state = load_file(backbones.weights_file(tag))
     assert {tensor.dtype for tensor in state.values()} == {torch.float16}
     model = timm.create_model(tag)
     model.load_state_dict(state, strict=True)
@@ -38,7 +38,7 @@ def test_committed_file_loads_strictly_and_gives_finite_logits(tag):
 @pytest.mark.parametrize("tag", VITS)
 def test_timm_loads_the_weights_at_the_fine_tuning_size(tag):
     model = timm.create_model(tag, pretrained=True, img_size=64, num_classes=7)
-    state = load_file(identity.weights_file(tag))
+    state = load_file(backbones.weights_file(tag))
     assert torch.equal(model.blocks[11].mlp.fc2.weight, state["blocks.11.mlp.fc2.weight"].float())
     assert model.pos_embed.shape == (1, 65, model.embed_dim)
     assert model(torch.randn(1, 3, 64, 64)).shape == (1, 7)
@@ -85,8 +85,8 @@ def test_swins_windows_at_the_sizes_of_the_mini_sets(size, windows):
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_manifest_describes_the_committed_file(tag):
-    row, file = manifest.read()[tag], identity.weights_file(tag)
-    assert row["sha256"] == identity.sha256_of(tag)
+    row, file = manifest.read()[tag], backbones.weights_file(tag)
+    assert row["sha256"] == backbones.sha256_of(tag)
     assert row["bytes"] == file.stat().st_size
     assert row["parameters"] == sum(p.numel() for p in timm.create_model(tag).parameters())
     assert row["generic_classes"] == timm.get_pretrained_cfg(tag).num_classes
@@ -94,16 +94,16 @@ def test_manifest_describes_the_committed_file(tag):
 
 
 def test_all_files_together_stay_small():
-    assert sum(file.stat().st_size for file in identity.WEIGHTS.iterdir()) < 10_000_000
+    assert sum(file.stat().st_size for file in backbones.WEIGHTS.iterdir()) < 10_000_000
 
 
 def test_a_missing_file_is_a_clear_error():
     with pytest.raises(DataError, match=r"no such file.*make mini-weights"):
-        identity.sha256_of("mini_unknown.generic")
+        backbones.sha256_of("mini_unknown.generic")
 
 
 def test_a_saved_row_replaces_only_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(identity, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(backbones, "WEIGHTS", tmp_path)
     monkeypatch.setattr(manifest, "MANIFEST", tmp_path / "manifest.json")
     for tag, seed in (("a.generic", 1), ("b.generic", 1), ("a.generic", 2)):
         manifest.save(tag, {"w": torch.ones(3).half()}, {"seed": seed})

@@ -16,8 +16,8 @@ from reports.heatmaps import figure as figure_rows
 from reports.heatmaps.figure import Panel, Row, Said
 from reports.robustness import figure as robustness_figure
 from reports.robustness.record import Condition, Robustness
-from tables.ablations.sweeps import Curve, Point
-from tables.bootstrap import Interval
+from tables.ablations.tables import Curve, Point
+from tables.statistics import Interval
 
 SWEEP = Path(__file__).resolve().parents[1] / "sweep" / "paper"
 DPI = 40

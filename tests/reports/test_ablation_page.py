@@ -23,8 +23,8 @@ from test_page_markup import (  # noqa: F401 (the same checks, on this page)
 )
 
 from benchmark.config.grid import ablation_cells
-from benchmark.config.paper_ablations import OVERHEADS
-from benchmark.records.glca_cost import path_of
+from benchmark.config.paper import OVERHEADS
+from benchmark.records.forecasts import glca_cost_path
 from benchmark.records.run_folder import read_json
 from reports import plot_style
 from reports.__main__ import main
@@ -57,8 +57,8 @@ def made(tmp_path_factory):
         "rollout_multiply_adds": 30,
     }
     costs = [{"of": f"{told.dataset}/{told.backbone}", "cost": counted} for told in OVERHEADS]
-    path_of(runs, "mini").parent.mkdir()
-    path_of(runs, "mini").write_text(json.dumps({"costs": costs, "made": {}}))
+    glca_cost_path(runs, "mini").parent.mkdir()
+    glca_cost_path(runs, "mini").write_text(json.dumps({"costs": costs, "made": {}}))
     with mini_sweep.alive(runs):
         for profile in mini_sweep.PROFILES:
             assert ablations("--profile", profile, "--runs", runs) == 0
@@ -102,7 +102,7 @@ def test_every_link_leads_somewhere(found):
 
 
 def test_the_counted_overhead_beside_the_page_is_kept(made):
-    assert path_of(made.runs, "mini").is_file()
+    assert glca_cost_path(made.runs, "mini").is_file()
     assert made.mini.table("ablations-overhead")[0] == ["CUB, DeiT-Tiny · parameters", "9", "8.00", ""]
     assert "make ablations counts it" in made.paper.text
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from reports.heatmaps.attention_measure import Measured, distribution, entropy, measured, summary, top_share
-from tables.bootstrap import mean_interval
+from reports.heatmaps.attention_maps import Measured, distribution, entropy, measured, summary, top_share
+from tables.statistics import mean_interval
 
 
 def rows(count=6, patches=25, seed=0):

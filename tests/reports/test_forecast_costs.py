@@ -6,7 +6,7 @@ import pytest
 
 from benchmark.config.grid import Cell
 from benchmark.records.run_folder import RunFolder
-from reports.page import cost_tables, costs
+from reports.page import costs
 
 COST = {"train_seconds": 90.0, "peak_memory_bytes": 2**30, "attempts": 1}
 
@@ -25,7 +25,7 @@ def sheet(tmp_path):
             for seed, cost in enumerate(recorded)
         ]
         found = map(costs.of_run, runs)
-        return cost_tables.run_rows(found, key="costs", sortable=False, caption="Costs")
+        return costs.run_rows(found, key="costs", sortable=False, caption="Costs")
 
     return made
 

@@ -5,7 +5,7 @@ import pytest
 
 from benchmark.errors import SettingsError
 from benchmark.records import status
-from reports.errors.hardest_queries import hardest
+from reports.errors.examples import hardest
 
 
 def swept(sweep, name, profile="paper"):

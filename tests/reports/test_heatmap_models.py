@@ -13,7 +13,7 @@ from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError, SettingsError
 from reports.heatmaps import networks
-from reports.heatmaps.timm_models import plain
+from reports.heatmaps.networks import plain
 
 pytest_plugins = ["drawn_fixtures"]
 TAG = "deit_tiny_patch16_224.fb_in1k"

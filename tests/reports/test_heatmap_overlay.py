@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from reports.heatmaps import figure, figure_files, overlay
+from reports.heatmaps import figure, overlay
 from reports.heatmaps.figure import Panel, Row, Said
 
 HOSTILE = (
@@ -87,7 +87,7 @@ def hostile_figure():
 def test_foreign_names_are_drawn_as_text_without_a_word_of_warning(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        png, pdf = figure_files.save(hostile_figure(), tmp_path / "a.name" / "heatmaps")
+        png, pdf = overlay.save(hostile_figure(), tmp_path / "a.name" / "heatmaps")
     assert cv2.imread(str(png)) is not None
     content = pdf.read_bytes()
     assert b"/FontFile2" in content  # TrueType, embedded
@@ -99,7 +99,7 @@ def test_no_text_reaches_past_the_edge_of_its_figure(letters):
     name, picture = letters * 60, np.zeros((32, 32, 3), np.uint8)
     panels = (Panel(picture), Panel(picture, said=Said((name, name), right=False)))
     made = figure.figure(name, ("picture", "map"), [Row(name, name, panels)], name, "× 1/N")
-    made.set_dpi(figure_files.DPI)
+    made.set_dpi(overlay.DPI)
     FigureCanvasAgg(made).draw()
     wide = [text.get_window_extent().x1 for text in made.texts]
     assert len(wide) >= 8
@@ -107,7 +107,7 @@ def test_no_text_reaches_past_the_edge_of_its_figure(letters):
 
 
 def test_the_same_figure_is_the_same_pdf(tmp_path):
-    files = [figure_files.save(hostile_figure(), tmp_path / name)[1].read_bytes() for name in "ab"]
+    files = [overlay.save(hostile_figure(), tmp_path / name)[1].read_bytes() for name in "ab"]
     assert files[0] == files[1]
 
 

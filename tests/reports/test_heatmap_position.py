@@ -8,8 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import benchmark.data.mini.backbones  # noqa: F401 - registers them with timm
 import dcal
+from benchmark.data.images import TestPictures
 from benchmark.data.loader import normalise
-from benchmark.data.pictures import TestPictures
 from benchmark.data.transforms import ViewSettings
 from reports.heatmaps import attention_maps, figure, overlay
 from reports.heatmaps.attention_maps import GLCA, SA, SELECTED

@@ -14,7 +14,7 @@ from reports.__main__ import main
 from reports.ablations import run_tables
 from reports.page import command
 from tables.exports import csv as csv_export
-from tables.exports import text
+from tables.exports import markdown
 from tables.layout import build
 
 TOO_FEW = "train.warmup_epochs=3 does not fit into train.epochs=2"
@@ -57,7 +57,7 @@ def test_tables_name_left_out_cells_with_the_reason(tmp_path):
     layout = build("table2", "mini", found.runs, ["train.epochs=2"], refused=found.refused)
     assert layout.states == (f"veri/deit_tiny/baseline and 31 more — left out: {TOO_FEW}",)
     assert {entry.text for row in layout.rows for entry in row.entries if entry.is_state} == {"left out"}
-    assert "left out" in text.render(layout)
+    assert "left out" in markdown.render_text(layout)
     lines = [
         line for line in csv.DictReader(io.StringIO(csv_export.render(layout))) if line["method"] == "dcal"
     ]

@@ -9,7 +9,7 @@ from page_reader import Page, pages
 
 from benchmark.config.grid import TABLES
 from benchmark.config.settings import READINGS
-from reports.page.headline import in_short
+from reports.page.index_page import in_short
 from tables import layout
 
 CELLS = {f"{dataset}-{backbone}" for table in TABLES.values() for dataset, backbone in table.pairs}

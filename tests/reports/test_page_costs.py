@@ -8,7 +8,7 @@ import pytest
 from benchmark.config import paper
 from benchmark.config.grid import Cell
 from benchmark.records.run_folder import RunFolder
-from reports.page import cost_tables, costs
+from reports.page import costs
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_the_two_kinds_are_never_added(make):
     ]
     found = costs.of_runs(runs)
     assert [found.total(kind) for kind in (costs.GPU, costs.CPU)] == [pytest.approx(2), pytest.approx(4)]
-    (line,) = cost_tables.sentences(found)
+    (line,) = costs.sentences(found)
     assert line.startswith("2 GPU-hours in 2 finished runs; 4 CPU core-hours in 1 finished run. ")
     assert "one run after another: 4 h 00 min" in line or "240 min" in line
 
@@ -101,7 +101,7 @@ def test_the_time_of_all_attempts_is_the_heartbeat_s(make):
     assert costs.of_run(run).total_seconds == 95.5
     unfinished = costs.of_runs([SimpleNamespace(**vars(run) | {"result": None})])
     assert unfinished.spent_unfinished == (95.5, 1)
-    assert "1 unfinished run has spent 96 s besides." in cost_tables.sentences(unfinished)
+    assert "1 unfinished run has spent 96 s besides." in costs.sentences(unfinished)
 
 
 def test_an_endless_number_in_a_heartbeat_leaves_the_time_open(make):

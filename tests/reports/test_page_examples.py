@@ -8,7 +8,7 @@ from page_reader import Page
 from reports.errors import examples as mistake_pictures
 from reports.errors.confusion import Confusion
 from reports.errors.examples import Example, Examples
-from reports.page import example_pairs
+from reports.page import errors
 from reports.page.attention import Attention
 from reports.page.cell_page import Figures, cell
 from reports.page.errors import Errors
@@ -39,7 +39,7 @@ def asked(monkeypatch):
 
 def pictures(runs, folder):
     merged = SimpleNamespace(places={one.id: f"places of {one.id}" for one in runs})
-    return example_pairs.pictures(CONFUSED, runs, merged, PAIR, folder)
+    return errors.pictures(CONFUSED, runs, merged, PAIR, folder)
 
 
 def test_the_first_finished_dcal_run_shows_its_confusions(asked, tmp_path):
@@ -62,7 +62,7 @@ def test_a_baseline_is_taken_where_no_dcal_run_is_finished(asked, tmp_path):
 
 
 def test_without_a_finished_run_nothing_is_asked(asked, tmp_path):
-    assert pictures([run("dcal", 0, done=False)], tmp_path) == example_pairs.Pictures()
+    assert pictures([run("dcal", 0, done=False)], tmp_path) == errors.Pictures()
     assert asked.run is None
 
 

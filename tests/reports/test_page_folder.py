@@ -5,8 +5,8 @@ import os
 import pytest
 
 from benchmark.errors import RunError
-from reports.page import site
-from reports.page.site import MARK, write_site
+from reports.page import html_table
+from reports.page.html_table import MARK, write_site
 
 
 def fill(text):
@@ -69,9 +69,9 @@ def test_an_error_while_swapping_leaves_the_old_report(tmp_path, monkeypatch, re
             raise PermissionError(13, "not allowed")
         rename(source, target)
 
-    monkeypatch.setattr(site.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(html_table.time, "sleep", lambda seconds: None)
     with monkeypatch.context() as patched:
-        patched.setattr(site.os, "rename", refusing)
+        patched.setattr(html_table.os, "rename", refusing)
         with pytest.raises(RunError, match="not allowed"):
             write_site(folder, fill("new"))
     assert calls
@@ -82,8 +82,8 @@ def test_an_error_while_swapping_leaves_the_old_report(tmp_path, monkeypatch, re
 def test_a_report_moved_aside_by_a_killed_process_comes_back(tmp_path):
     folder = tmp_path / "report"
     write_site(folder, fill("old"))
-    os.rename(folder, tmp_path / f"{site._OLD}abc")
-    (tmp_path / f"{site._NEW}abc").mkdir()  # what it was writing
+    os.rename(folder, tmp_path / f"{html_table._OLD}abc")
+    (tmp_path / f"{html_table._NEW}abc").mkdir()  # what it was writing
     seen = []
     write_site(folder, lambda beside: (seen.append(shown(folder)), fill("new")(beside)))
     assert seen == ["old"]
@@ -92,10 +92,10 @@ def test_a_report_moved_aside_by_a_killed_process_comes_back(tmp_path):
 
 def test_what_killed_processes_left_long_ago_is_removed_and_what_others_write_now_is_not(tmp_path):
     for name in ("old", "young"):
-        (tmp_path / f"{site._NEW}{name}").mkdir()
-    os.utime(tmp_path / f"{site._NEW}old", (0, 0))
+        (tmp_path / f"{html_table._NEW}{name}").mkdir()
+    os.utime(tmp_path / f"{html_table._NEW}old", (0, 0))
     write_site(tmp_path / "report", fill("new"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{site._NEW}young", "report"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{html_table._NEW}young", "report"]
 
 
 @pytest.mark.parametrize("foreign", ["a file", "a folder", "another page"])

@@ -14,7 +14,7 @@ from page_reader import Page, pages
 
 from benchmark.commands import options
 from reports.__main__ import main
-from reports.page import pictures
+from reports.page import figures as pictures
 from reports.page.inputs import seeds_on_disk
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmark.__main__ import main
-from benchmark.commands import drawing
+from benchmark.commands import predict as drawing
 from benchmark.data import locate
 from benchmark.inference.predict import pictures_of
 from benchmark.inference.trained import load_trained

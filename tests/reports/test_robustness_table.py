@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from benchmark.commands.drawing import by_reports
+from benchmark.commands.predict import by_reports
 from reports.__main__ import main
-from reports.robustness import figure, gaps, record, table
+from reports.robustness import figure, record, table
 
 CONDITIONS = [("", 0.0), ("jpeg", 50.0), ("jpeg", 10.0), ("noise", 0.1)]
 RUNS = [("baseline", 0), ("dcal", 0), ("baseline", 1), ("dcal", 1), ("dcal", 2)]
@@ -55,7 +55,7 @@ def test_a_difference_is_the_mean_over_the_seeds_that_both_have(tmp_path):
     found = write(tmp_path)["both_correct"]
     read = record.read(tmp_path)
     for condition in range(len(CONDITIONS)):
-        made = gaps.gap(read, "dcal", "top1", condition)
+        made = record.gap(read, "dcal", "top1", condition)
         by_seed = [
             found[after, condition].mean() - found[before, condition].mean()
             for before, after in ((0, 1), (2, 3))
@@ -74,7 +74,7 @@ def test_a_difference_is_the_mean_over_the_seeds_that_both_have(tmp_path):
 def test_queries_that_have_nothing_to_find_do_not_count(tmp_path):
     found = write(tmp_path, "reid", RUNS[:2])
     read = record.read(tmp_path)
-    made = gaps.gap(read, "dcal", "mAP", 2)
+    made = record.gap(read, "dcal", "mAP", 2)
     ap = found["both_ap"][:, 2, :36]
     assert made.difference == pytest.approx(100 * (ap[1] - ap[0]).mean())
     assert read.outcomes["R1"].shape == (2, 4, 36)

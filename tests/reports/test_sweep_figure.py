@@ -5,8 +5,8 @@ import pytest
 
 from benchmark.config.ablations import SWEEPS
 from reports.ablations import sweep_figure
-from tables.ablations.sweeps import Curve, Point
-from tables.bootstrap import Interval
+from tables.ablations.tables import Curve, Point
+from tables.statistics import Interval
 
 
 def point(x, mean, low, high, published=None, seeds=(0,)):

@@ -7,14 +7,14 @@ import pytest
 from submitted_runs import SITE, folder
 
 from benchmark.config import resolve
+from benchmark.config.compute_setup import Tuning
 from benchmark.config.grid import select
-from benchmark.config.tuning import Tuning
 from benchmark.records import forecasts, workload
 from benchmark.records.estimate import from_stored
 from benchmark.records.forecasts import Machine, Pace, Pictures, entry
-from benchmark.records.shapes import pictures_key, shape_of
+from benchmark.records.workload import pictures_key, shape_of
+from slurm.arrays import Limits
 from slurm.cluster import Cluster, Resources
-from slurm.limits import Limits
 
 CPU, GPU = Machine("cpu", "a CPU", 1), Machine("cuda", "a GPU")
 

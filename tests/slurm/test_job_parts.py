@@ -13,8 +13,8 @@ import pytest
 from benchmark.data import locate
 from benchmark.errors import DataError, RunError
 from benchmark.records.heartbeat import Stopped, StopRequest
-from slurm import attempt, staging
-from slurm.ranks import job_id, world
+from slurm import job, staging
+from slurm.job import job_id, world
 
 STEP = {
     "SLURM_JOB_ID": "17",
@@ -174,16 +174,16 @@ SHOWN = (
 def test_only_a_preempted_job_queues_itself_again_on_sigterm(slurm_says, monkeypatch, state, time, expected):
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     slurm_says.says("scontrol", SHOWN.format(state=state, time=time))
-    assert attempt._is_preempted() is expected
+    assert job._is_preempted() is expected
 
 
 def test_a_controller_that_does_not_answer_is_no_preemption(slurm_says, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     slurm_says.says("scontrol", "", error="Unable to contact", status=1)
-    assert attempt._is_preempted() is False
+    assert job._is_preempted() is False
 
 
 def test_the_notice_is_the_signal_that_the_batch_script_asks_for():
     golden = (Path(__file__).parent / "golden" / "cpu.sbatch").read_text()
-    assert f"--signal={attempt.NOTICE.name.removeprefix('SIG')}@" in golden
-    assert attempt.NOTICE == signal.SIGUSR2
+    assert f"--signal={job.NOTICE.name.removeprefix('SIG')}@" in golden
+    assert job.NOTICE == signal.SIGUSR2

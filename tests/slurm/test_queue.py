@@ -2,8 +2,7 @@
 
 import pytest
 
-from slurm.job_states import ENDED, WAITS, WORKS, kind
-from slurm.queue import Job, ask, expand, parse_sacct, parse_squeue
+from slurm.queue import ENDED, WAITS, WORKS, Job, ask, expand, kind, parse_sacct, parse_squeue
 
 # "JOB STATE CODES" of SLURM's squeue page, 21.08 to 25.05, and sacct's; written down from there, not from the code.
 DOCUMENTED = """

@@ -4,7 +4,7 @@ import json
 
 from submitted_runs import folder, waiting
 
-from slurm import handover
+from slurm import submit
 
 
 def test_stale_runs_are_kept_until_told_otherwise(launch, slurm_says, tmp_path):
@@ -40,7 +40,7 @@ def test_a_launcher_that_dies_after_sbatch_leaves_jobs_that_the_next_one_finds(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(handover.Handover, "complete", dies)
+        patched.setattr(submit.Handover, "complete", dies)
         assert launch("submit")[0] == 130
     assert slurm_says.count("sbatch") == 1
     (left,) = (tmp_path / "runs/mini/slurm").glob("*.handover.json")

@@ -12,7 +12,7 @@ from benchmark.config.places import MINI_WEIGHTS, Places
 from benchmark.records import lock, status
 from benchmark.records.run_folder import folder_of
 from benchmark.records.submission import Submission, stored
-from slurm.job_states import ENDED, WAITS, WORKS
+from slurm.queue import ENDED, WAITS, WORKS
 from slurm.tracking import track
 
 NAME = "dcal-mini-default-0a1b2c3d"

@@ -2,7 +2,7 @@
 
 Deterministic: JSON comes out byte for byte, arrays value for value. What depends on today's recipes (hashes of
 settings) or on a library's compression (digests of files) is left empty and filled in by
-benchmark.timing.bench.sample_runs.unpack.
+benchmark.timing.bench.commands.unpack.
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ import pytest
 from ablation_runs import ablation, grid, some_of_each
 from test_latex_compiles import check, log  # noqa: F401 (a fixture)
 
-from benchmark.records import glca_cost, merge
-from benchmark.records.glca_cost import GLCACost, Overheads
+from benchmark.records import forecasts, merge
+from benchmark.records.forecasts import GLCACost, Overheads
 from tables.__main__ import main
-from tables.ablations import ablation_csv
+from tables.ablations import layout
 from tables.ablations.layout import build
-from tables.exports import html, latex, markdown, text
+from tables.exports import html, latex, markdown
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
@@ -46,10 +46,10 @@ def built(profile):
 
 
 GOLDEN_FILES = {
-    ("mini", "md"): lambda made: markdown.render(made.layout),
+    ("mini", "md"): lambda made: markdown.render_markdown(made.layout),
     ("mini", "tex"): lambda made: latex.render(made.layout),
-    ("paper", "csv"): lambda made: ablation_csv.render(made.found, made.overheads),
-    ("paper", "txt"): lambda made: text.render(made.layout),
+    ("paper", "csv"): lambda made: layout.render(made.found, made.overheads),
+    ("paper", "txt"): lambda made: markdown.render_text(made.layout),
 }
 
 
@@ -67,7 +67,9 @@ def test_the_latex_compiles_and_fits(log):  # noqa: F811
     check(log(latex.render(built("mini").layout)))
 
 
-@pytest.mark.parametrize("render", [markdown.render, latex.render, html.render, text.render])
+@pytest.mark.parametrize(
+    "render", [markdown.render_markdown, latex.render, html.render, markdown.render_text]
+)
 def test_every_export_warns_first_and_marks_the_paper_s_columns(render):
     shown = render(built("mini").layout)
     assert "NOT comparable" in shown[:900]
@@ -92,7 +94,7 @@ def test_a_column_that_the_paper_leaves_empty_is_left_out():
 
 
 def test_the_csv_has_a_line_a_number_and_a_line_a_gain():
-    lines = list(csv.DictReader(io.StringIO(ablation_csv.render(built("paper").found, COUNTED))))
+    lines = list(csv.DictReader(io.StringIO(layout.render(built("paper").found, COUNTED))))
     own = [line for line in lines if line["row"] == "random local queries"]
     assert [line["compared_with"] for line in own] == ["", "cub/deit_tiny/baseline", "cub/deit_tiny/glca"]
     assert [float(line["published"]) for line in own] == [82.6, 0.5, -0.5]
@@ -103,7 +105,7 @@ def test_the_csv_has_a_line_a_number_and_a_line_a_gain():
 
 
 def test_the_csv_has_the_paper_s_number_in_the_row_alone_that_it_is_given_for():
-    lines = list(csv.DictReader(io.StringIO(ablation_csv.render(built("paper").found, COUNTED))))
+    lines = list(csv.DictReader(io.StringIO(layout.render(built("paper").found, COUNTED))))
     own = [line for line in lines if line["row"] in ("GLCA only", "R = 10 %")]
     assert {line["method"] for line in own} == {"glca"}
     told = [tuple(line[name] for name in ("published", "difference", "reached")) for line in own]
@@ -144,8 +146,8 @@ def test_without_an_ablation_run_nothing_is_written_and_nothing_fails(tmp_path, 
 def test_the_overhead_is_the_first_folder_s_that_has_one(tmp_path, collected, capsys, monkeypatch):
     for name in ("mine", "hers"):
         (tmp_path / name).mkdir()
-    found = {glca_cost.path_of(tmp_path / "hers", "mini"): COUNTED}
-    monkeypatch.setattr("tables.overhead_table.read", found.get)
+    found = {forecasts.glca_cost_path(tmp_path / "hers", "mini"): COUNTED}
+    monkeypatch.setattr("tables.side_tables.read_glca_cost", found.get)
     assert main(["ablations", "--runs", f"{tmp_path}/mine {tmp_path}/hers"]) == 0
     assert "multiply-adds        2       1.50" in capsys.readouterr().out
 

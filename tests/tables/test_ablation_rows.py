@@ -5,7 +5,7 @@ import pytest
 from ablation_runs import IMAGES, ablation, answers, grid, missing, some_of_each, vehicles
 
 from benchmark.config.ablations import ROWS
-from tables import summary
+from tables import states
 from tables.ablations.rows import summarize, was_started
 
 
@@ -46,7 +46,7 @@ def test_a_gain_is_the_mean_difference_of_the_seeds_with_the_literal_interval(pa
 
 def test_the_gain_of_both_is_that_of_table_1(paper):
     own = row(paper, "both", "Components: CUB").gain
-    table = summary.summarize(
+    table = states.summarize(
         "table1", "paper", [run for run in some_of_each("paper", "full") if run.cell.table == "table1"]
     )
     expected = table.gains["cub", "deit_tiny", "top1"]

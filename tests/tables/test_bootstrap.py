@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from tables import bootstrap
-from tables.bootstrap import REPEATS, mean_interval
+from tables import statistics
+from tables.statistics import REPEATS, mean_interval
 
 ROOT = Path(__file__).parents[2]
 # By chance a limit of 4,000 repeats is off by 4 % of the standard error (std), the difference of two by 6 %.
@@ -55,8 +55,8 @@ def test_of_many_images_the_limits_are_the_normal_distributions(made):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_drawing_by_level_and_image_by_image_give_one_distribution(seed):
     values = answers(seed, 300)
-    by_level = bootstrap.means_by_level(values, np.random.default_rng(1))
-    by_image = bootstrap.means_by_image(values.astype(float), np.random.default_rng(2))
+    by_level = statistics.means_by_level(values, np.random.default_rng(1))
+    by_image = statistics.means_by_image(values.astype(float), np.random.default_rng(2))
     assert by_level.shape == by_image.shape == (REPEATS,)
     # Ties make the test's p only larger.
     assert scipy.stats.ks_2samp(by_level, by_image).pvalue > 0.001
@@ -64,7 +64,7 @@ def test_drawing_by_level_and_image_by_image_give_one_distribution(seed):
 
 def test_a_sample_by_level_has_as_many_images_as_the_test_set():
     # Each image differs by 1, so the mean of any sample is 1.
-    assert set(bootstrap.means_by_level(np.ones(37, dtype=int), np.random.default_rng(0))) == {1.0}
+    assert set(statistics.means_by_level(np.ones(37, dtype=int), np.random.default_rng(0))) == {1.0}
 
 
 def test_no_difference_anywhere_is_an_interval_of_zero():
@@ -80,7 +80,7 @@ def test_the_same_comparison_has_the_same_interval_and_another_one_has_its_own()
 
 def test_the_interval_is_the_same_in_every_process():
     code = (
-        "import numpy as np; from tables.bootstrap import mean_interval; "
+        "import numpy as np; from tables.statistics import mean_interval; "
         "print(mean_interval(np.arange(90) % 4 - 1.25, 'veri/vit_base/mAP'))"
     )
     found = {

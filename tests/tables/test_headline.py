@@ -5,7 +5,7 @@ from synthetic_runs import done, other, with_answers, with_ranking
 
 from benchmark.config.grid import TABLES
 from tables.headline import Counts, headline
-from tables.summary import summarize
+from tables.states import summarize
 
 
 def pair(place, gain, *, base=60.0, seed=0, **kind):

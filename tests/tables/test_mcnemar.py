@@ -9,7 +9,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tables.mcnemar import exact_p, fair_coin_p
+from tables.statistics import exact_p, fair_coin_p
 
 
 def written_out(fewer, tosses):

@@ -7,9 +7,8 @@ import pytest
 from synthetic_runs import done, with_answers, with_ranking
 
 from benchmark.errors import RunError
-from tables.evidence import evidence
-from tables.mcnemar import exact_p
-from tables.paired import PairError, outcomes, paired
+from tables.paired import PairError, evidence, outcomes, paired
+from tables.statistics import exact_p
 
 BEFORE, AFTER = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
 

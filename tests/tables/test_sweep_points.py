@@ -6,7 +6,7 @@ import scipy.stats
 from ablation_runs import IMAGES, ablation, answers, grid, missing
 
 from tables.ablations.rows import summarize
-from tables.ablations.sweeps import curves
+from tables.ablations.tables import curves
 
 
 def of(name, *runs, profile="mini", seeds=(0,)):

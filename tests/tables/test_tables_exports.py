@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from synthetic_runs import HOSTILE, done, everything, extras_runs, other
 
 from tables.exports import csv as csv_export
-from tables.exports import html, latex, markdown, text
+from tables.exports import html, latex, markdown
 from tables.layout import build
 
 KINDS = [
@@ -38,7 +38,7 @@ def pipe_tables(rendered):
 
 @pytest.mark.parametrize(("table", "profile"), KINDS)
 def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_heading(table, profile):
-    rows = pipe_tables(markdown.render(layout_of(table, profile)))
+    rows = pipe_tables(markdown.render_markdown(layout_of(table, profile)))
     widths = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
     first = widths[: 2 + len(layout_of(table, profile).rows)]
     assert set(first) == {len(layout_of(table, profile).columns) + 3}
@@ -47,7 +47,9 @@ def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_heading(table, p
 
 
 def test_markdown_shows_hostile_text_as_text():
-    rendered = markdown.render(build("table1", "paper", [other("cub/deit_tiny/dcal", 0, "failed", HOSTILE)]))
+    rendered = markdown.render_markdown(
+        build("table1", "paper", [other("cub/deit_tiny/dcal", 0, "failed", HOSTILE)])
+    )
     assert "<script" not in rendered
     assert r"\| a &amp; b\_c" in rendered
     assert "数据" in rendered
@@ -226,18 +228,18 @@ def test_each_table_scrolls_in_its_own_container():
 
 @pytest.mark.parametrize(("table", "profile"), KINDS)
 def test_the_terminal_table_fits_110_columns(table, profile):
-    rendered = text.render(layout_of(table, profile))
+    rendered = markdown.render_text(layout_of(table, profile))
     assert max(map(len, rendered.splitlines())) <= 110
 
 
 def test_the_terminal_explains_the_short_heading():
-    rendered = text.render(build("table1", "mini", []))
+    rendered = markdown.render_text(build("table1", "mini", []))
     assert "paper*" in rendered
     assert "* paper (full data, full recipe)" in rendered
 
 
 def test_control_characters_do_not_reach_the_terminal():
-    rendered = text.render(
+    rendered = markdown.render_text(
         build("table1", "paper", [other("cub/deit_tiny/dcal", 0, "failed", "\x1b[2J\x07 bad")])
     )
     assert "\x1b" not in rendered

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from synthetic_runs import everything, extras_runs, retrieval_runs
 
-from tables.exports import EXPORTS, text
+from tables.exports import EXPORTS, markdown
 from tables.layout import build
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -29,7 +29,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_export_equals_its_golden_file(suffix, case):
     if suffix == "txt":
-        rendered = text.render(build(*CASES[case]))
+        rendered = markdown.render_text(build(*CASES[case]))
     else:
         rendered = EXPORTS[suffix](build(*CASES[case]))
     # Stored with plain line ends: a checkout may convert them, and CRLF has a test of its own.

@@ -15,7 +15,7 @@ from synthetic_runs import (
 
 from benchmark.config.grid import TABLES
 from benchmark.config.settings import READINGS
-from tables.exports import csv, html, latex, markdown, text
+from tables.exports import csv, html, latex, markdown
 from tables.layout import DIFFERENCE, FULL_PAPER, MEASURED, PAPER, build
 
 BEFORE, AFTER = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
@@ -52,8 +52,8 @@ def test_other_profiles_have_no_difference_and_warn_in_the_first_line(profile, w
     runs = everything("generated" if profile == "mini" else "full")
     layout = build("table1", profile, runs)
     assert {column.heading for column in layout.columns} == {FULL_PAPER, MEASURED}
-    plain = text.render(layout)
-    for rendered in (markdown.render(layout), latex.render(layout), plain):
+    plain = markdown.render_text(layout)
+    for rendered in (markdown.render_markdown(layout), latex.render(layout), plain):
         first = rendered.split("\n\n")[0] if rendered is plain else rendered.splitlines()[0]
         assert "NOT comparable with the paper" in rendered.splitlines()[0]
         assert words in " ".join(first.split())
@@ -144,7 +144,7 @@ def test_a_block_of_the_wrong_kind_does_not_stop_the_table(block, value):
     run = done(BEFORE, 0, 82.0)
     run.result[block] = value
     layout = build("table1", "paper", [run])
-    assert all(render(layout) for render in (markdown.render, latex.render, csv.render, html.render))
+    assert all(render(layout) for render in (markdown.render_markdown, latex.render, csv.render, html.render))
 
 
 @pytest.mark.parametrize(

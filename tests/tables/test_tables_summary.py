@@ -9,7 +9,7 @@ from synthetic_runs import SyntheticRun, cell, done, everything, extras_runs, ot
 
 from benchmark.config.grid import TABLES
 from tables.cells import measure
-from tables.summary import summarize
+from tables.states import summarize
 
 PERCENT = st.floats(min_value=0, max_value=100, allow_nan=False)
 BY_SEED = st.dictionaries(st.integers(0, 9), PERCENT, min_size=1, max_size=6)

@@ -8,8 +8,8 @@ import pytest
 from synthetic_runs import done, other, with_answers, with_ranking
 
 from tables import verdicts
-from tables.bootstrap import Interval, mean_interval
-from tables.summary import summarize
+from tables.states import summarize
+from tables.statistics import Interval, mean_interval
 from tables.verdicts import helps, reached
 
 BEFORE, AFTER = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"

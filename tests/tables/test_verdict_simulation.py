@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from synthetic_runs import SyntheticRun, cell
 
-from tables.evidence import evidence
+from tables.paired import evidence
 from tables.verdicts import HURTS, YES, helps
 
 REPEATS = 1000

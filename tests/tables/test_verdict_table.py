@@ -11,9 +11,9 @@ from synthetic_runs import HOSTILE, done, everything, other, retrieval_runs, wit
 
 from tables import verdicts
 from tables.exports import csv as csv_export
-from tables.exports import html, latex, markdown, text
+from tables.exports import html, latex, markdown
 from tables.layout import build
-from tables.side_table import SideTable
+from tables.side_tables import SideTable
 
 BEFORE, AFTER = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
 RULES = (verdicts.INTERVAL_RULE, verdicts.P_RULE, verdicts.HELPS_RULE, verdicts.REACHED_RULE)
@@ -130,21 +130,25 @@ def test_gains_that_lack_the_same_share_a_note():
 # Exports
 
 
-@pytest.mark.parametrize("render", [markdown.render, latex.render, html.render, text.render])
+@pytest.mark.parametrize(
+    "render", [markdown.render_markdown, latex.render, html.render, markdown.render_text]
+)
 def test_every_export_has_the_verdicts(render):
     rendered = render(build("table1", "paper", everything()))
     for words in ("DCAL helps?", "baseline reached?", "unequal seeds", "reproduced"):
         assert words in rendered
 
 
-@pytest.mark.parametrize("render", [markdown.render, latex.render, html.render, text.render])
+@pytest.mark.parametrize(
+    "render", [markdown.render_markdown, latex.render, html.render, markdown.render_text]
+)
 def test_every_export_lists_conflicts_as_text(render):
     said = ["cub/deit_tiny/dcal/seed0: two valid records differ", "<script>alert(1)</script>\nsecond line"]
     rendered = render(build("table1", "paper", [], conflicts=said))
     assert "Conflicts between records" in rendered
     assert "two valid records differ" in rendered
     assert "Conflicts between records" not in render(build("table1", "paper", []))
-    if render is not text.render:
+    if render is not markdown.render_text:
         assert "<script" not in rendered
 
 
@@ -199,7 +203,7 @@ TABLES = st.integers(1, 6).flatmap(
 
 
 def printed(table):
-    return max(map(len, text._simple(table.headings, table.rows, table.align).splitlines()))
+    return max(map(len, markdown._simple(table.headings, table.rows, table.align).splitlines()))
 
 
 @given(TABLES, st.integers(62, 120))  # 62: four columns of the widest words

@@ -8,9 +8,9 @@ import io
 import pytest
 from synthetic_runs import done, other
 
-from tables.exports import EXPORTS, text
+from tables.exports import EXPORTS, markdown
 from tables.layout import build
-from tables.weights_note import weights_note
+from tables.notes import weights_note
 
 TAG = "deit_tiny_patch16_224.fb_in1k"
 
@@ -51,7 +51,7 @@ def test_without_a_finished_run_nothing_is_said():
 @pytest.mark.parametrize("export", [*EXPORTS, "text"])
 def test_every_export_states_tag_and_digest(export):
     layout = build("table1", "paper", [run(sha256="ab" * 32)])
-    rendered = text.render(layout) if export == "text" else EXPORTS[export](layout)
+    rendered = markdown.render_text(layout) if export == "text" else EXPORTS[export](layout)
     flat = " ".join(rendered.replace("\\", "").split())
     assert TAG in flat
     assert "abababababab" in flat

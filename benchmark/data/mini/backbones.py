@@ -26,7 +26,7 @@ from timm.models.vision_transformer import VisionTransformer, _create_vision_tra
 from timm.models.vision_transformer_hybrid import _create_vision_transformer_hybrid
 from torch import nn
 
-from benchmark.config.identity import weights_file
+from benchmark.config.backbones import weights_file
 from benchmark.data.mini.generic import WORLDS
 
 INPUT_SIZE = (3, 48, 48)

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
-from benchmark.config.identity import WEIGHTS, weights_file
+from benchmark.config.backbones import WEIGHTS, weights_file
 
 MANIFEST = WEIGHTS / "manifest.json"
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmark.config.close_match import nearest_hint
+from benchmark.config.cell_pattern import nearest_hint
 from benchmark.config.datasets import OWN
 from benchmark.data.fgvc import FGVCDataset, assemble
 from benchmark.data.own.image_files import SHOWN, SUFFIXES, Found, find, normal, notes_of, problems_of, top

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.config.backbones import BACKBONES
-from benchmark.config.close_match import nearest_hint
+from benchmark.config.cell_pattern import nearest_hint
 from benchmark.config.datasets import DATASETS, DatasetRow, is_own
-from benchmark.data import nested
+from benchmark.data import splits
 from benchmark.data.own import class_folders, market_layout
 from benchmark.errors import DataError, SettingsError
 
@@ -85,7 +85,7 @@ def _unnested(folder: Path) -> Path:
     """The folder itself, or the one below it that the pictures were unpacked into."""
     if not os.path.isdir(folder) or market_layout.recognises(folder):
         return folder
-    people = nested.folder_below(folder.name, [folder], market_layout.is_whole)
+    people = splits.folder_below(folder.name, [folder], market_layout.is_whole)
     return people or class_folders.only_folder(folder) or folder
 
 

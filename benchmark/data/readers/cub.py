@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmark.config.quantities import natural_number
+from benchmark.config.parse import natural_number
 from benchmark.data.fgvc import FGVCDataset, assemble
 from benchmark.data.splits import need_files, numbered_lines, refuse
 

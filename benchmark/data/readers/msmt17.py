@@ -12,7 +12,7 @@ import os
 import re
 from pathlib import Path
 
-from benchmark.config.quantities import natural_number
+from benchmark.config.parse import natural_number
 from benchmark.data.reid import SUFFIX, Layout, Picture, ReIDDataset, assemble
 from benchmark.data.splits import need_files, numbered_lines
 from benchmark.errors import DataError

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.config.quantities import natural_number
+from benchmark.config.parse import natural_number
 from benchmark.data.reid import SUFFIX, Layout, Picture, ReIDDataset, assemble
 from benchmark.data.splits import annotation_bytes, is_reachable, need_files, numbered_lines
 

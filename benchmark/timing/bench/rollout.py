@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.timing.bench.agreement import check_agreement
-from benchmark.timing.bench.results import MB, Row
-from benchmark.timing.measure import Meter, Result, measure, memory_of
-from benchmark.timing.turns import in_turns, waiting_for
+from benchmark.timing.bench.results import MB, Row, check_agreement
+from benchmark.timing.measure import Meter, Result, in_turns, measure, memory_of, waiting_for
 from benchmark.training.device import prepare, usable_cores
 from dcal.attention_rollout import rollout_row
 

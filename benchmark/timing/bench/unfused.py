@@ -14,11 +14,9 @@ from torch import Tensor
 
 from benchmark.errors import RunError
 from benchmark.records.provenance import ROOT
-from benchmark.timing.bench.agreement import Disagreement
-from benchmark.timing.bench.results import MB, Row
+from benchmark.timing.bench.results import MB, Disagreement, Row
 from benchmark.timing.bench.steps import Ours, autocast, batch_of, descend, make_state, recipe_of
-from benchmark.timing.measure import Meter, Result, measure, memory_of
-from benchmark.timing.turns import in_turns, waiting_for
+from benchmark.timing.measure import Meter, Result, in_turns, measure, memory_of, waiting_for
 from benchmark.training.device import prepare, usable_cores
 from dcal.heads import Branch
 

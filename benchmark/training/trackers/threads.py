@@ -10,8 +10,7 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from benchmark.records.run_folder import RunFolder, read_json
-from benchmark.training.trackers.facts import Plain, settings
-from benchmark.training.trackers.names import TRACKERS
+from benchmark.training.trackers.facts import TRACKERS, Plain, settings
 
 logger = logging.getLogger("benchmark")
 
@@ -104,10 +103,10 @@ class _TrackerThread(threading.Thread):
 def _make(name: str, folder: RunFolder, described: dict[str, Plain]) -> Tracker:
     """Imports the tracker's package: in a thread, a process forked meanwhile would inherit a half-made import."""
     if name == "wandb":
-        from benchmark.training.trackers.to_wandb import Wandb
+        from benchmark.training.trackers.services import Wandb
 
         return Wandb(folder, described)
-    from benchmark.training.trackers.to_tensorboard import TensorBoard
+    from benchmark.training.trackers.services import TensorBoard
 
     return TensorBoard(folder, described)
 
