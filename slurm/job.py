@@ -116,7 +116,8 @@ def attempt(job: RunJob) -> None:
 
 
 def _run(job: RunJob, place: World, owner: str, stop: StopRequest) -> None:
-    from benchmark.training.run import Infrastructure, run_cell
+    from benchmark.training.request import Infrastructure
+    from benchmark.training.run import run_cell
 
     (cell,) = select([job.cell])
     profile, tracked = load_profile(job.profile), trackers.asked(job.trackers)

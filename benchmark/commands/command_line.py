@@ -9,6 +9,7 @@ import re
 import select
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NoReturn, TextIO
 
 from benchmark.config.parse import natural_number
@@ -34,6 +35,18 @@ _VARIABLES = {
     "--backbone": "BACKBONES",
     "--minutes": "MINUTES",
 }
+
+
+@dataclass(frozen=True)
+class Command:
+    """A verb of a program.
+
+    run: takes the parsed options and returns the exit status; its docstring is the verb's help.
+    add_arguments: adds the verb's own options to those that all verbs have.
+    """
+
+    run: Callable[[argparse.Namespace], int]
+    add_arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None
 
 
 class Parser(argparse.ArgumentParser):

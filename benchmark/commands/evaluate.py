@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.atomic import explained, write_json
 from benchmark.commands import options, select_models
-from benchmark.commands.command_line import COMPLETE, INCOMPLETE
+from benchmark.commands.command_line import COMPLETE, INCOMPLETE, Command, whole_number
 from benchmark.errors import SettingsError, SuiteError
 
 if TYPE_CHECKING:
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which models, on what, by what."""
+    options.add_grid(parser)
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, __doc__.partition("\n\n")[2]
     parser.add_argument("models", nargs="*", metavar="RUN_OR_FILE", help=select_models.RUN_OR_FILE)
     parser.add_argument("--device", default=None, help="auto, cpu or cuda; none: as the run had it")
     parser.add_argument(
-        "--threads", type=options.whole_number(1), default=None, help="CPU threads; none: as the run had them"
+        "--threads", type=whole_number(1), default=None, help="CPU threads; none: as the run had them"
     )
-    parser.add_argument("--workers", type=options.whole_number(0), default=0, help="decoding processes")
+    parser.add_argument("--workers", type=whole_number(0), default=0, help="decoding processes")
     parser.add_argument("--json", type=Path, default=None, help="write the numbers to this file")
     parser.add_argument(
         "--corrupt", default="", help='kinds and levels, "noise=0.05,0.1 blur=2 jpeg=10 occlude=0.3"'
@@ -124,3 +125,6 @@ def _write(path: Path, found: Sequence[Finding]) -> None:
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"evaluated": [finding.as_json() for finding in found]})
+
+
+COMMANDS = {"evaluate": Command(evaluate, add_arguments)}

@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 from benchmark.commands import options, select_models
+from benchmark.commands.command_line import Command
 from benchmark.errors import SettingsError
 
 SUFFIXES = (".safetensors", ".onnx", ".pt2")
@@ -34,3 +35,6 @@ def export(arguments: argparse.Namespace) -> int:
 
     print(write(load_trained(found), path))
     return 0
+
+
+COMMANDS = {"export": Command(export, add_arguments)}

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.commands import launch, options
-from benchmark.commands.command_line import COMPLETE, INCOMPLETE, STOPPED
+from benchmark.commands import options, pool
+from benchmark.commands.command_line import COMPLETE, INCOMPLETE, JOBS, STOPPED, Command, whole_number
 from benchmark.config import resolve
 from benchmark.config.applicability import require_free, require_meaning
 from benchmark.config.compute_setup import parse, require_divisible
@@ -20,7 +20,7 @@ from benchmark.records import forecasts, provenance
 from benchmark.records.estimate import Estimate, from_stored
 from benchmark.records.forecasts import Forecast, Machine
 from benchmark.records.workload import Counts, counts_key, of_dataset, official, shape_of
-from benchmark.timing import forecast_table
+from benchmark.timing import forecast_table, glca_overhead
 from benchmark.timing.forecast import Setting, complete, keys_of, run, wants
 from benchmark.training import device
 
@@ -29,8 +29,18 @@ Weights are random, since time does not depend on their values. Start-up is not 
 other. Without workers pictures are read between the steps; with some, the slower of reading and computing counts."""
 
 
-def told(arguments: argparse.Namespace) -> int:
-    """Measure what is lacking and print the table; returns 1 if something could not be measured."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which runs, on what, and whether to measure anew."""
+    options.add_grid(parser)
+    options.add_machine(parser)
+    parser.add_argument(
+        "--jobs", type=whole_number(1, JOBS), default=None, help="runs at once, as launch has it"
+    )
+    parser.add_argument("--again", action="store_true", help="measure also what was measured before")
+
+
+def forecast(arguments: argparse.Namespace) -> int:
+    """Measure a few steps of every distinct shape here, and print what the runs will take."""
     profile, overrides = resolve.load_profile(arguments.profile), resolve.parse_overrides(arguments.overrides)
     cells, seeds = options.cells(arguments), options.seeds(arguments.seeds)
     require_meaning(overrides, cells)
@@ -64,7 +74,7 @@ def told(arguments: argparse.Namespace) -> int:
 def _setting(arguments: argparse.Namespace, profile: Profile, places: Places, runs: int) -> Setting:
     """What a launch of so many runs here would give each of them."""
     chosen = device.choose(arguments.device, profile.name, profile.device)
-    slots = launch.plan_slots(chosen, runs, arguments.jobs)
+    slots = pool.plan_slots(chosen, runs, arguments.jobs)
     threads = device.threads_of(profile, slots.threads)
     workers = arguments.workers
     if workers is None:
@@ -167,3 +177,15 @@ def _published(
         return set()
     whole = ((one, counts) for one, counts in runs if counts.is_whole(official(one)))
     return {(one.cell.dataset, one.cell.backbone) for one, _ in whole}
+
+
+def count_overhead(arguments: argparse.Namespace) -> int:
+    """Count what GLCA adds to a baseline at the paper's sizes, and write it for the ablation table."""
+    path = forecasts.glca_cost_path(
+        options.places(arguments).runs, resolve.load_profile(arguments.profile).name
+    )
+    print(glca_overhead.text(glca_overhead.complete(path)))
+    return 0
+
+
+COMMANDS = {"forecast": Command(forecast, add_arguments), "overhead": Command(count_overhead)}

@@ -1,208 +1,138 @@
-"""The local way through the grid: n slots, one process a run, one GPU a slot where there are GPUs (no torch)."""
+"""``launch``: run every selected cell that has no result yet, in JOBS slots on this machine (no torch)."""
 
 from __future__ import annotations
 
+import argparse
+import functools
 import os
-import signal
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import IO
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
-from benchmark.commands import command_line
+from benchmark.commands import options, pool
+from benchmark.commands.command_line import COMPLETE, INCOMPLETE, JOBS, STOPPED, Command, whole_number
 from benchmark.commands.live_view import LiveView
-from benchmark.commands.run_process import RunProcess, start_process
-from benchmark.errors import RunError
-from benchmark.records import lock
-from benchmark.records.run_folder import read_json
-from benchmark.records.status import TO_RUN, RunView
-from benchmark.training import device
-
-POLL_SECONDS = 0.2
-# Kept free for each run on a CPU, so that a machine of many cores does not start more than its memory holds.
-CPU_MEMORY_PER_JOB = 6 * 2**30
-
-
-@dataclass(frozen=True)
-class Slots:
-    """How many runs go at once, and what each may use. gpus: device ids, empty on a CPU."""
-
-    jobs: int
-    threads: int
-    gpus: tuple[str, ...]
+from benchmark.commands.run import set_stale_aside
+from benchmark.config import compute_setup, resolve
+from benchmark.config.places import Places
+from benchmark.config.resolve import Profile
+from benchmark.data import shared_memory
+from benchmark.records import status
+from benchmark.records.status import RunView
+from benchmark.training import device, trackers
+from benchmark.training.leftovers import tidy_done
+from benchmark.training.request import Infrastructure, RunRequest
 
 
-@dataclass
-class _Job:
-    view: RunView
-    process: RunProcess
-    errors: IO[bytes]
-    slot: int
-    started: float
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a launch did. failed, stale and queued: run id → reason; interrupted: it was told to stop.
-
-    queued: handed to a cluster and left to it.
-    """
-
-    finished: int
-    failed: dict[str, str]
-    stale: dict[str, str]
-    queued: dict[str, str]
-    interrupted: bool
-
-
-def plan_slots(chosen: str, runs: int, jobs: int | None) -> Slots:
-    """Slots for a device: one run a GPU; on a CPU one a core as far as memory goes, sharing the cores out.
-
-    jobs: the user's number. Raises RunError if it is not positive.
-    """
-    if jobs is not None and jobs < 1:
-        raise RunError(f"JOBS={jobs}: at least one run at a time is needed")
-    cores = device.usable_cores()
-    if chosen == "cuda":
-        gpus = _gpu_ids()
-        count = min(jobs or len(gpus), max(1, runs))
-        return Slots(count, max(1, cores // count), tuple(gpus))
-    fitting = max(1, _memory_bytes() // CPU_MEMORY_PER_JOB)
-    count = min(jobs or min(cores, fitting), max(1, runs))
-    return Slots(count, max(1, cores // count), ())
-
-
-def launch(
-    views: Sequence[RunView],
-    command: Callable[[RunView], Sequence[str]],
-    slots: Slots,
-    *,
-    look: Callable[[RunView], RunView],
-    show: LiveView,
-) -> Summary:
-    """Run everything that is missing, each in a process of its own, and wait for all of it.
-
-    views: the runs asked for with their states. command: the command line of one run. look: the same run with the
-    state that it has now.
-    A failed run does not stop the others. A run that another launcher works on is waited for, and run here if that
-    process ends without a result. SIGINT and SIGTERM are passed on: the runs save their state and end.
-    """
-    show.start(views)
-    queue = [view for view in views if view.state in TO_RUN]
-    elsewhere = {view.id: view for view in views if view.state == "running"}
-    running: list[_Job] = []
-    failed: dict[str, str] = {}
-    finished = 0
-    interrupted = False
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def on_signal(number: int, _: object) -> None:
-        nonlocal interrupted
-        interrupted = True
-        queue.clear()
-        elsewhere.clear()
-        for job in running:
-            job.process.send_signal(signal.SIGTERM)
-
-    for number in previous:
-        signal.signal(number, on_signal)
-    try:
-        while queue or running or elsewhere:
-            while queue and len(running) < slots.jobs:
-                slot = min(set(range(slots.jobs)) - {job.slot for job in running})
-                running.append(_start(queue.pop(0), slot, command, slots))
-                show.started(running[-1].view)
-                if interrupted:  # while the process started, which may take seconds
-                    running[-1].process.send_signal(signal.SIGTERM)
-            for job in [job for job in running if job.process.poll() is not None]:
-                running.remove(job)
-                reason = _ended(job)
-                if reason == _BUSY:
-                    elsewhere[job.view.id] = job.view
-                    show.elsewhere(job.view)
-                    continue
-                if reason:
-                    failed[job.view.id] = reason
-                else:
-                    finished += 1
-                show.ended(job.view, reason, time.monotonic() - job.started, stopped=interrupted)
-            for run_id, view in list(elsewhere.items()):
-                if lock.holder(view.folder.path) is not None:
-                    continue
-                elsewhere.pop(run_id, None)  # a signal may have emptied it
-                view = look(view)
-                if interrupted:  # meanwhile: nothing is started any more
-                    break
-                if view.state == "done":
-                    finished += 1
-                    show.done_elsewhere(view)
-                elif view.state == "running":  # a third one has it
-                    elsewhere[run_id] = view
-                else:  # whatever is in its way, the run itself finds out and says
-                    queue.append(view)
-            show.refresh([job.view for job in running], len(queue), list(elsewhere.values()))
-            time.sleep(POLL_SECONDS)
-    finally:
-        for job in running:  # after an error: this process ends when they have saved
-            job.process.send_signal(signal.SIGTERM)
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        show.stop()
-    stale, queued = (
-        {view.id: view.reason for view in views if view.state == state} for state in ("stale", "queued")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which runs, what they may use, and how many at once."""
+    options.add_grid(parser)
+    options.add_machine(parser)
+    options.add_tracking(parser)
+    options.add_rerun(parser)
+    parser.add_argument(
+        "--jobs",
+        type=whole_number(1, JOBS),
+        default=None,
+        help="runs at once; none: one a GPU, or one a core",
     )
-    return Summary(finished, failed, stale, queued, interrupted)
 
 
-_BUSY = "busy"
+def launch(arguments: argparse.Namespace) -> int:
+    """Run what is missing, in JOBS slots; the exit status is 1 if one of the selected runs has no result then."""
+    profile, tuning = resolve.load_profile(arguments.profile), compute_setup.parse(arguments.tune)
+    tracker_names = trackers.asked(arguments.track)
+    options.require_startable(arguments)
+    places = options.places(arguments)
+    if places.generated:
+        from benchmark.data.mini.sets import write
+
+        write(places.data, dict.fromkeys(cell.dataset for cell in options.cells(arguments)))
+    views = options.collect(arguments)
+    if arguments.rerun == "stale" and set_stale_aside(views):
+        views = options.collect(arguments)
+    options.require_data(views, places)
+    startable = any(view.state in status.TO_RUN for view in views)
+    device_type = device.choose(arguments.device, profile.name, profile.device) if startable else "cpu"
+    tidy_done(views)
+    views = [status.with_weights(view, places) for view in views]
+    pending = [view for view in views if view.state in status.TO_RUN]
+    slots = pool.plan_slots(device_type, len(pending), arguments.jobs)
+    slots = replace(slots, threads=device.threads_of(profile, slots.threads))
+    infrastructure = Infrastructure(
+        device=device_type,
+        threads=slots.threads,
+        workers=_workers(arguments.workers, profile, slots, pending),
+        checkpoint_seconds=arguments.checkpoint_seconds,
+        quiet=True,
+        parent=os.getpid(),
+        tuning=tuning,
+        trackers=tracker_names,
+    )
+    overrides = resolve.parse_overrides(arguments.overrides)
+    summary = pool.launch(
+        views,
+        lambda view: run_command(_request(view, places, overrides, infrastructure)),
+        slots,
+        look=functools.partial(status.look_again, places=places),
+        show=LiveView(),
+    )
+    not_ready = Counter(
+        (view.state, view.reason) for view in views if view.state in ("no-data", "no-weights")
+    )
+    for (state, reason), count in not_ready.items():
+        print(f"{state}, {count} runs not started: {reason}", file=sys.stderr)
+    return report(summary) or (INCOMPLETE if not_ready else COMPLETE)
 
 
-def _start(view: RunView, slot: int, command: Callable[[RunView], Sequence[str]], slots: Slots) -> _Job:
-    environment = dict(os.environ, OMP_NUM_THREADS=str(slots.threads), PYTHONUNBUFFERED="1")
-    if slots.gpus:
-        environment["CUDA_VISIBLE_DEVICES"] = slots.gpus[slot % len(slots.gpus)]
-    errors = tempfile.TemporaryFile()
-    process = start_process(command(view), environment, errors.fileno(), fork=not slots.gpus)
-    return _Job(view, process, errors, slot, time.monotonic())
+def run_command(request: RunRequest) -> list[str]:
+    """The command line of one run: this interpreter, and the request as one JSON text."""
+    return [sys.executable, "-m", "benchmark", "run", "--request", request.to_json()]
 
 
-def _ended(job: _Job) -> str:
-    """Why a run's process ended without a result, or ""."""
-    code = job.process.returncode
-    with job.errors:
-        job.errors.seek(0)
-        said = job.errors.read().decode(errors="replace").strip().splitlines()
-    if code == 0:
-        return ""
-    if code == command_line.BUSY:
-        return _BUSY
-    outcome = read_json(job.view.folder.outcome)
-    if outcome and outcome.get("message"):
-        return str(outcome["message"])
-    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-    cure = "; if memory ran out: fewer runs at once (JOBS=1). The same command goes on"
-    return f"{how}; last words: {said[-1] if said else 'none'}{cure if code == -signal.SIGKILL else ''}"
+def report(summary: pool.Summary) -> int:
+    """Print which runs have no result and why; returns the exit status."""
+    for run_id, reason in summary.stale.items():
+        print(f"stale: {run_id}: {reason}", file=sys.stderr)
+    if summary.stale:
+        print(
+            "stale runs are kept and not used: RERUN=stale sets them aside and runs the cells anew",
+            file=sys.stderr,
+        )
+    for run_id, reason in summary.queued.items():
+        print(f"left to the cluster: {run_id}: {reason}", file=sys.stderr)
+    if summary.queued:
+        print(
+            "make status shows whether their jobs still wait, make cancel takes them back, and then they run here",
+            file=sys.stderr,
+        )
+    if summary.interrupted:
+        print("interrupted: the runs saved their state; the same command goes on from there", file=sys.stderr)
+        return STOPPED
+    if summary.failed:
+        print(
+            f"{len(summary.failed)} of the runs failed; the reasons are above and in their log.txt",
+            file=sys.stderr,
+        )
+    return INCOMPLETE if summary.failed or summary.stale or summary.queued else COMPLETE
 
 
-def _gpu_ids() -> list[str]:
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [part.strip() for part in visible.split(",") if part.strip() not in ("", "-1")]
-    return [str(number) for number in range(device.count_gpus())]
+def _request(
+    view: RunView, places: Places, overrides: dict[str, object], infrastructure: Infrastructure
+) -> RunRequest:
+    return RunRequest(view.cell.id, view.seed, view.config.profile, places, overrides, infrastructure)
 
 
-def _memory_bytes() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return CPU_MEMORY_PER_JOB
+def _workers(given: int | None, profile: Profile, slots: pool.Slots, pending: Sequence[RunView]) -> int:
+    """Decoding processes a run: WORKERS, else as the cores of a slot allow; no more than shared memory holds."""
+    workers = given
+    if workers is None:
+        workers = device.workers_of(profile, device.usable_cores() // slots.jobs, on_gpu=bool(slots.gpus))
+    if not pending:
+        return workers
+    largest = max(shared_memory.batch_bytes(view.config) for view in pending)
+    return shared_memory.fitting_workers(workers, largest, slots.jobs)
 
 
-def run_command(arguments: Sequence[str], view: RunView) -> list[str]:
-    """The command line of one run: this interpreter, the same options, this launcher as parent."""
-    return [
-        sys.executable, "-m", "benchmark", "run", view.cell.id, "--seed", str(view.seed), *arguments,
-        "--quiet", "--parent", str(os.getpid()),
-    ]  # fmt: skip
+COMMANDS = {"launch": Command(launch, add_arguments)}

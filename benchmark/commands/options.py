@@ -62,62 +62,40 @@ def add_tracking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--track", default="", help='"tensorboard wandb", one of them, or none')
 
 
-def add_by_hand(parser: argparse.ArgumentParser) -> None:
-    """What one looks at while a run goes on."""
+def add_rerun(parser: argparse.ArgumentParser) -> None:
+    """What becomes of stale runs."""
     parser.add_argument(
-        "--log-interval",
-        type=whole_number(0),
-        default=0,
-        help="steps between two lines in the log; 0: a line an epoch",
+        "--rerun", choices=("", "stale"), default="", help="set stale runs aside and run anew"
     )
-    parser.add_argument(
-        "--val-interval",
-        type=whole_number(1),
-        default=None,
-        help="epochs between two evaluations, SET evaluate.every",
-    )
-
-
-def overrides(arguments: argparse.Namespace) -> dict[str, object]:
-    """SET of ``run``, with --val-interval under its name there. Raises SettingsError where they contradict."""
-    found = resolve.parse_overrides(arguments.overrides)
-    if arguments.val_interval is None:
-        return found
-    if found.setdefault("evaluate.every", arguments.val_interval) != arguments.val_interval:
-        raise SettingsError(
-            f"--val-interval {arguments.val_interval} and SET evaluate.every={found['evaluate.every']} are one "
-            "setting: give one of them"
-        )
-    return found
 
 
 def cells(arguments: argparse.Namespace) -> tuple[Cell, ...]:
-    """The cells asked for, by table and patterns. Raises SettingsError as ``grid.select``."""
+    """The selected cells, by table and patterns. Raises SettingsError as ``grid.select``."""
     return select(patterns(arguments.cells), arguments.table)
 
 
-def cell(arguments: argparse.Namespace) -> Cell:
-    """The one cell of ``run``; a dataset of the user's own is looked for in DATA. Raises SettingsError for no cell."""
-    if arguments.cell.count("/") == 2:
-        register_own(arguments.cell.partition("/")[0], absolute(arguments.data))
-    return named(arguments.cell)
+def named_cell(name: str, data: Path | None) -> Cell:
+    """The one cell of a name; a dataset of the user's own is looked for in DATA. Raises SettingsError for no cell."""
+    if name.count("/") == 2:
+        register_own(name.partition("/")[0], data)
+    return named(name)
 
 
 def require_startable(arguments: argparse.Namespace) -> None:
     """For verbs that start runs, before anything is written: raises SettingsError for SEEDS that are none, and for a
-    SET that means nothing, makes no sense for a cell asked for, or is fixed by a variant among them.
+    SET that means nothing, makes no sense for a selected cell, or is fixed by a variant among them.
     """
     seeds(arguments.seeds)
-    profile, given = resolve.load_profile(arguments.profile), resolve.parse_overrides(arguments.overrides)
-    asked = cells(arguments)
-    applicability.require_meaning(given, asked)
-    applicability.require_free(given, asked)
-    for cell in asked:
-        resolve.resolve(cell, 0, profile, given)
+    profile, overrides = resolve.load_profile(arguments.profile), resolve.parse_overrides(arguments.overrides)
+    selected = cells(arguments)
+    applicability.require_meaning(overrides, selected)
+    applicability.require_free(overrides, selected)
+    for cell in selected:
+        resolve.resolve(cell, 0, profile, overrides)
 
 
 def require_data(views: Sequence[RunView], places: Places) -> None:
-    """For verbs that start runs: raises SettingsError where none of the runs asked for has its data, a job or a result,
+    """For verbs that start runs: raises SettingsError where none of the selected runs has its data, a job or a result,
     so that there is nothing to start and nothing to show.
     """
     if not views or any(view.state != "no-data" for view in views):
@@ -128,15 +106,15 @@ def require_data(views: Sequence[RunView], places: Places) -> None:
     if places.data is None:
         why = f"PROFILE={profile} needs DATA=folder, the folder that holds {folders}"
     elif not places.data.is_dir():
-        found = "is no folder" if places.data.exists() else "does not exist"
-        why = f"DATA={places.data} {found}: expected the folder that holds {folders}"
+        problem = "is no folder" if places.data.exists() else "does not exist"
+        why = f"DATA={places.data} {problem}: expected the folder that holds {folders}"
     else:
         why = f"DATA={places.data} has none of the data asked for: {reasons}"
     raise SettingsError(f"{why}. Nothing was started")
 
 
 def collect(arguments: argparse.Namespace) -> list[RunView]:
-    """The runs asked for, each with its state."""
+    """The selected runs, each with its state."""
     return status.collect(
         table=arguments.table,
         profile=arguments.profile,

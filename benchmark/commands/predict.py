@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.commands import options, select_models
+from benchmark.commands.command_line import Command, whole_number
 from benchmark.config.backbones import BACKBONES
 from benchmark.errors import SettingsError
 from benchmark.records.provenance import ROOT
@@ -34,9 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", nargs="+", required=True, help="any pictures")
     parser.add_argument("--model", required=True, metavar="RUN_OR_FILE", help=select_models.RUN_OR_FILE)
     parser.add_argument("--seeds", default="0", help="the run's seed, where --model does not end with one")
-    parser.add_argument(
-        "--top", type=options.whole_number(1), default=5, help="how many classes, or pictures"
-    )
+    parser.add_argument("--top", type=whole_number(1), default=5, help="how many classes, or pictures")
     parser.add_argument(
         "--gallery", type=Path, default=None, help="folder of pictures, for re-identification"
     )
@@ -141,3 +140,6 @@ def _column(trained: Trained, title: str, scores: np.ndarray, top: int) -> list[
 def by_reports(arguments: Sequence[str]) -> int:
     """Run a verb of reports, its paths absolute; returns its exit status."""
     return subprocess.run([sys.executable, "-m", "reports", *arguments], cwd=ROOT).returncode
+
+
+COMMANDS = {"predict": Command(predict, add_arguments)}

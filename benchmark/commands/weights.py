@@ -15,13 +15,12 @@ from pathlib import Path
 
 from benchmark.atomic import explained, file_sha256, write_json
 from benchmark.commands import options
-from benchmark.commands.command_line import COMPLETE, INCOMPLETE
+from benchmark.commands.command_line import COMPLETE, INCOMPLETE, Command
 from benchmark.commands.download import FetchError, Part, from_hub, from_mirror, in_order, into_hub_cache
 from benchmark.config import resolve
 from benchmark.config.places import require_readable
 from benchmark.errors import SettingsError, SuiteError
 from dcal.weights import integrity, manifest
-from dcal.weights import manifest as weight_manifest
 from dcal.weights.manifest import Entry
 
 
@@ -36,11 +35,14 @@ class Got:
     how: str
 
 
-def fetch_all(arguments: argparse.Namespace) -> int:
-    """Print a line a tag; 1 if one of them could not be had, and the others are there all the same.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which cells' weights, and from where."""
+    options.add_grid(parser)
+    parser.add_argument("--mirror", default="", help="folder to copy files of weights from; none: the hub")
 
-    Raises SettingsError for folders that make no sense.
-    """
+
+def fetch(arguments: argparse.Namespace) -> int:
+    """Fetch the pretrained weights that the cells need, verify and record them; what is there stays."""
     profile, overrides = resolve.load_profile(arguments.profile), resolve.parse_overrides(arguments.overrides)
     cells, places = options.cells(arguments), options.places(arguments)
     tags = dict.fromkeys(resolve.resolve(cell, 0, profile, overrides).tag for cell in cells)
@@ -153,7 +155,7 @@ def _verify(part: Part, known: Entry | None, folder: Path) -> None:
         problem = f"{part.source} should have a sha256 that begins with {digits}; it is {part.sha256[:12]}…"
     elif known and known.sha256 != part.sha256:
         problem = (
-            f"{part.source} has sha256 {part.sha256[:12]}…, {folder / weight_manifest.NAME} says "
+            f"{part.source} has sha256 {part.sha256[:12]}…, {folder / manifest.NAME} says "
             f"{known.sha256[:12]}… ({known.file}): remove the tag's entry there if the new file is wanted"
         )
     elif values := _unusable(part.path):
@@ -179,20 +181,20 @@ def _recorded(tag: str, file: Path, folder: Path, sha256: str, source: str, how:
     size = file.stat().st_size
     entry = Entry(tag, file.relative_to(folder).as_posix(), size, sha256, source)
     entries = _entries(folder) | {tag: entry}
-    write_json(folder / weight_manifest.NAME, weight_manifest.manifest_json(entries))
+    write_json(folder / manifest.NAME, manifest.manifest_json(entries))
     return Got(file, size, sha256, how)
 
 
 def _entries(folder: Path) -> dict[str, Entry]:
     try:
-        return weight_manifest.read(folder)
+        return manifest.read(folder)
     except ValueError as error:
         raise FetchError(str(error)) from error
 
 
 def _other_digest(file: Path) -> str:
     """What is wrong with a file of the hub's cache whose name is the digest it should have, or ""."""
-    recorded = weight_manifest.recorded_sha256(file)
+    recorded = manifest.recorded_sha256(file)
     return "damaged: its sha256 is not the hub's" if recorded and recorded != file_sha256(file) else ""
 
 
@@ -207,3 +209,6 @@ def _require_folders(folder: Path, mirror: Path | None) -> None:
         raise SettingsError(f"MIRROR and WEIGHTS are the same folder, {folder}")
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+COMMANDS = {"weights": Command(fetch, add_arguments)}

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmark.atomic import file_sha256, write_file, write_json
-from benchmark.config.compute_setup import Shares, Tuning, World, training_shares
+from benchmark.config.compute_setup import Shares, training_shares
 from benchmark.config.datasets import DATASETS
 from benchmark.config.places import Places
 from benchmark.config.resolve import Config, load_profile
@@ -34,6 +33,7 @@ from benchmark.training.device import Compute
 from benchmark.training.distributed import Alone
 from benchmark.training.models import build_model
 from benchmark.training.rendezvous import Meeting
+from benchmark.training.request import Infrastructure
 from benchmark.training.result import make_result
 from benchmark.training.tasks import TASKS, Dataset, Evaluation, evaluated
 from benchmark.training.trackers import Trackers
@@ -266,33 +266,3 @@ def _coverage(dataset: Dataset) -> locate.Coverage:
     if not is_generated(dataset.root):  # whatever the profile: generated pictures never pass for the real set
         return locate.coverage(dataset, DATASETS[dataset.key])
     return locate.generated(dataset)
-
-
-# --- What a run may use, and how it computes ---
-
-
-@dataclass(frozen=True)
-class Infrastructure:
-    """What does not change the numbers: device, processes, how often to save, who launched.
-
-    owner: the launcher's name of this attempt, e.g. "SLURM job 12_3"; with one, a holder that is the attempt's own
-        predecessor, or seems dead, is waited for.
-    submitted: the code at submission, as provenance.code gives it, and when that was.
-    world: this process among those that train the run together; none: it is alone.
-    tuning: how a training step is computed.
-    log_interval: steps between two lines in the log, besides the one an epoch; 0 for none.
-    trackers: what shows the run's history elsewhere, by name.
-    """
-
-    device: str | None = None  # None: as the profile says
-    threads: int = 1
-    workers: int = 0
-    checkpoint_seconds: float = 60.0
-    quiet: bool = False
-    parent: int = 0
-    owner: str = ""
-    submitted: Mapping[str, object] | None = None
-    world: World | None = None
-    tuning: Tuning = field(default_factory=Tuning)
-    log_interval: int = 0
-    trackers: tuple[str, ...] = ()

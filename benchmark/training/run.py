@@ -27,8 +27,9 @@ from benchmark.records.run_folder import RunFolder, folder_of, read_result, set_
 from benchmark.records.status import stale_reason
 from benchmark.records.submission import is_free_for, write_outcome
 from benchmark.training import leftovers
-from benchmark.training.attempt import Attempt, Infrastructure, Work
+from benchmark.training.attempt import Attempt, Work
 from benchmark.training.rendezvous import Meeting, Over
+from benchmark.training.request import Infrastructure
 from benchmark.training.tasks import Dataset
 from dcal.weights.load import WeightsError
 

@@ -27,6 +27,7 @@ from benchmark.training.checkpoint import Randomness
 from benchmark.training.device import Compute
 from benchmark.training.distributed import Alone
 from benchmark.training.rendezvous import Meeting
+from benchmark.training.request import Infrastructure
 from benchmark.training.step import AtOnce, InParts, StepLoss
 from benchmark.training.tasks import TASKS
 from dcal.builder import build
@@ -114,7 +115,7 @@ def run_cell(world, job):
             "mini",
             job.places,
             overrides=job.overrides,
-            infrastructure=run.Infrastructure(
+            infrastructure=Infrastructure(
                 quiet=True,
                 checkpoint_seconds=job.checkpoint_seconds,
                 world=world,

@@ -11,6 +11,7 @@ from benchmark.config.resolve import load_profile, resolve
 from benchmark.records import status
 from benchmark.records.run_folder import RunFolder, folder_of
 from benchmark.training import run
+from benchmark.training.request import Infrastructure
 
 CELL = select(["cub/deit_tiny/dcal"])[0]
 # With the mean read-out the drawn queries count in every number.
@@ -28,7 +29,7 @@ KILLED = 9
 def run_once(places: Places) -> dict:
     torch.set_num_threads(1)
     return run.run_cell(
-        CELL, 0, "mini", places, overrides=SETTINGS, infrastructure=run.Infrastructure(quiet=True)
+        CELL, 0, "mini", places, overrides=SETTINGS, infrastructure=Infrastructure(quiet=True)
     )
 
 

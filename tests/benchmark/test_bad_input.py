@@ -16,6 +16,7 @@ from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.records import lock
 from benchmark.records.run_folder import folder_of
 from benchmark.training import device, run
+from benchmark.training.request import Infrastructure
 from reports.__main__ import main as reports
 from slurm.__main__ import main as slurm
 
@@ -24,7 +25,7 @@ CELL = select(["cub/deit_tiny/baseline"])[0]
 
 def run_cell(places, overrides=QUICK, cell=CELL):
     return run.run_cell(
-        cell, 0, "mini", places, overrides=overrides, infrastructure=run.Infrastructure(quiet=True)
+        cell, 0, "mini", places, overrides=overrides, infrastructure=Infrastructure(quiet=True)
     )
 
 
@@ -73,7 +74,7 @@ def test_a_truncated_jpeg_found_by_a_worker_is_named_without_a_traceback(own_pic
     with pytest.raises(DataError, match=torn.name) as caught:
         run.run_cell(
             CELL, 0, "mini", own_pictures, overrides=QUICK,
-            infrastructure=run.Infrastructure(quiet=True, workers=1),
+            infrastructure=Infrastructure(quiet=True, workers=1),
         )  # fmt: skip
     assert "Traceback" not in str(caught.value)
 

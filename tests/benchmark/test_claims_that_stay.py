@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.commands import launch
+from benchmark.commands import pool
 from benchmark.commands.live_view import LiveView
 from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
@@ -75,8 +75,8 @@ def test_nothing_starts_after_a_signal_that_comes_during_a_look(tmp_path):
         return replace(view, state="missing")
 
     command = [sys.executable, "-c", f"open({str(tmp_path / 'started')!r}, 'w')"]
-    slots = launch.Slots(1, 1, ())
-    summary = launch.launch([view], lambda _: command, slots, look=look, show=LiveView(io.StringIO()))
+    slots = pool.Slots(1, 1, ())
+    summary = pool.launch([view], lambda _: command, slots, look=look, show=LiveView(io.StringIO()))
     assert summary.interrupted
     assert not (tmp_path / "started").exists()
 

@@ -230,7 +230,8 @@ def test_a_sample_of_the_campaign_leaves_all_other_rows_as_they_are(open_to_all)
 
 def test_an_attempt_sets_damage_aside_and_goes_on(tmp_path):
     """Up to the data, which are not there: whatever comes first must not end in a traceback or wait."""
-    from benchmark.training.run import Infrastructure, run_cell
+    from benchmark.training.request import Infrastructure
+    from benchmark.training.run import run_cell
 
     folder = folder_of(resolve.resolve(CELL, 0, resolve.load_profile("quick"), {}), tmp_path)
     folder.make()

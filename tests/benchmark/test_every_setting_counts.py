@@ -10,6 +10,7 @@ from benchmark.config.resolve import load_profile, resolve
 from benchmark.config.settings import ONE_TASK
 from benchmark.records.run_folder import folder_of
 from benchmark.training import run
+from benchmark.training.request import Infrastructure
 
 BASE = {**QUICK, "train.epochs": 1}
 MEAN = {"model.glca_readout": "mean"}  # with the class-token read-out the selection cannot matter
@@ -84,9 +85,7 @@ def computed(tmp_path_factory, mini_pictures):
             config = resolve(cell, 0, load_profile("mini"), overrides)
             torch.set_num_threads(1)
             one = Places(places.runs / str(len(known)), places.data, places.weights, generated=True)
-            run.run_cell(
-                cell, 0, "mini", one, overrides=overrides, infrastructure=run.Infrastructure(quiet=True)
-            )
+            run.run_cell(cell, 0, "mini", one, overrides=overrides, infrastructure=Infrastructure(quiet=True))
             files = folder_of(config, one.runs)
             history = [line.split('"seconds"')[0] for line in files.history.read_text().splitlines()]
             metrics = [line[line.find('"metrics"') :] for line in files.history.read_text().splitlines()]

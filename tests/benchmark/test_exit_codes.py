@@ -42,7 +42,7 @@ def test_every_error_has_its_status_and_one_message(error, status, said, capsys)
 
 def test_the_page_has_every_status():
     text = (ROOT / "benchmark/commands/README.md").read_text(encoding="utf-8")
-    statuses = {value for name, value in vars(command_line).items() if name.isupper()}
+    statuses = {value for name, value in vars(command_line).items() if name.isupper() and type(value) is int}
     assert statuses <= {int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
 
 

@@ -11,6 +11,7 @@ from benchmark.config.grid import TABLES, select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.records.run_folder import folder_of, read_result
 from benchmark.training import run
+from benchmark.training.request import Infrastructure
 
 SHORT = QUICK | {"train.epochs": 1}
 REID_SHORT = {"train.epochs": 1, "train.warmup_epochs": 0, "evaluate.every": 1}
@@ -32,7 +33,7 @@ def test_a_run_trains_and_evaluates_the_branches_that_its_backbone_has(places, c
     overrides = SHORT if cell.task == "fgvc" else REID_SHORT
     torch.set_num_threads(1)
     result = run.run_cell(
-        cell, 0, "mini", places, overrides=overrides, infrastructure=run.Infrastructure(quiet=True)
+        cell, 0, "mini", places, overrides=overrides, infrastructure=Infrastructure(quiet=True)
     )
     folder = folder_of(resolve(cell, 0, load_profile("mini"), overrides), places.runs)
     assert read_result(folder) == (result, "")

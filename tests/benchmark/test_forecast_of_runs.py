@@ -20,7 +20,8 @@ from benchmark.timing import forecast as measuring
 from benchmark.timing import rehearse
 from benchmark.timing.measure import Measured, Meter
 from benchmark.training.device import prepare
-from benchmark.training.run import Infrastructure, run_cell
+from benchmark.training.request import Infrastructure
+from benchmark.training.run import run_cell
 
 BASELINE, DCAL = select(["cub/deit_tiny"])
 SET = " ".join(f"{name}={value}" for name, value in QUICK.items())

@@ -8,13 +8,11 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from benchmark.__main__ import _report
-from benchmark.commands import command_line
-from benchmark.commands import launch as pool
+from benchmark.commands import command_line, pool
+from benchmark.commands.launch import report
 from benchmark.commands.live_view import LiveView
 from benchmark.config.grid import select
 from benchmark.errors import RunError
@@ -101,9 +99,9 @@ def test_what_was_handed_to_a_cluster_is_left_to_it_and_told(views, capsys):
     assert summary.finished == 1
     assert summary.queued == {view.id: "submitted as job 9_0" for view in given}
     assert not (given[0].folder.path / "begin").exists()
-    assert _report(summary) == 1
+    assert report(summary) == 1
     assert "make cancel takes them back" in capsys.readouterr().err
-    assert _report(replace(summary, queued={})) == 0
+    assert report(replace(summary, queued={})) == 0
 
 
 def test_a_run_of_another_launcher_is_waited_for(views):
@@ -268,10 +266,3 @@ def test_on_a_terminal_the_live_block_is_redrawn_in_place(views):
     assert "epoch 2/4" in text
     assert "\x1b[2F\x1b[J" in text
     assert "1/5" in text
-
-
-def test_the_launchers_own_command_line_is_one_run(views):
-    command = pool.run_command(["--profile", "mini"], views[0])
-    assert command[:4] == [sys.executable, "-m", "benchmark", "run"]
-    assert views[0].cell.id in command
-    assert Path(command[0]).exists()

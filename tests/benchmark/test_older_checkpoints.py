@@ -12,7 +12,8 @@ from benchmark.config.compute_setup import parse
 from benchmark.config.grid import select
 from benchmark.records.heartbeat import Stopped
 from benchmark.records.run_folder import RunFolder
-from benchmark.training.run import Infrastructure, run_cell
+from benchmark.training.request import Infrastructure
+from benchmark.training.run import run_cell
 
 BASELINE, _ = select(["cub/deit_tiny"])
 

@@ -19,6 +19,7 @@ from benchmark.evaluation.classification import predict
 from benchmark.evaluation.retrieval import retrieve
 from benchmark.records import run_folder, status
 from benchmark.training import run
+from benchmark.training.request import Infrastructure
 from dcal.heads import Branch
 from dcal.model import Outputs
 from tables.ablations.selection import identities
@@ -123,7 +124,7 @@ def test_rollout_and_random_selection_end_in_the_same_run_and_another_r_differs_
     names = [CUB + method for method in ("glca", "glca_random", "glca_r50")]
     rollout, random, _ = (
         run.run_cell(
-            select([name])[0], 0, "mini", places, infrastructure=run.Infrastructure(quiet=True), **chosen
+            select([name])[0], 0, "mini", places, infrastructure=Infrastructure(quiet=True), **chosen
         )
         for name in names
     )

@@ -19,6 +19,7 @@ from benchmark.errors import DataError
 from benchmark.records.heartbeat import Stopped
 from benchmark.records.run_folder import folder_of, read_result
 from benchmark.training import checkpoint, run
+from benchmark.training.request import Infrastructure
 
 QUICK = {"train.epochs": 2, "train.warmup_epochs": 0, "train.batch_size": 16, "evaluate.every": 1}
 # The paper's optimizer and groups; the mini recipe has AdamW.
@@ -40,7 +41,7 @@ def run_cell(places, cell=DCAL, overrides=QUICK, stop=None, **infrastructure):
         "mini",
         places,
         overrides=overrides,
-        infrastructure=run.Infrastructure(quiet=True, **infrastructure),
+        infrastructure=Infrastructure(quiet=True, **infrastructure),
         stop=stop,
     )
 

@@ -17,6 +17,7 @@ from benchmark.records.heartbeat import Stopped
 from benchmark.records.run_folder import folder_of, read_result
 from benchmark.training import attempt, checkpoint, run
 from benchmark.training.models import build_model
+from benchmark.training.request import Infrastructure
 
 DCAL, BASELINE = (select([f"cub/deit_tiny/{method}"])[0] for method in ("dcal", "baseline"))
 
@@ -29,9 +30,7 @@ def run_cell(places, cell=DCAL, overrides=QUICK, stop=None, checkpoint_seconds=1
         "mini",
         places,
         overrides=overrides,
-        infrastructure=run.Infrastructure(
-            quiet=True, checkpoint_seconds=checkpoint_seconds, **infrastructure
-        ),
+        infrastructure=Infrastructure(quiet=True, checkpoint_seconds=checkpoint_seconds, **infrastructure),
         stop=stop,
     )
 
@@ -101,9 +100,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(places, tm
     again = run_cell(type(places)(tmp_path / "again", places.data, places.weights, generated=True))
     assert again["final_weights_sha256"] == first["final_weights_sha256"]
     assert again["metrics"] == first["metrics"]
-    other = run.run_cell(
-        DCAL, 1, "mini", places, overrides=QUICK, infrastructure=run.Infrastructure(quiet=True)
-    )
+    other = run.run_cell(DCAL, 1, "mini", places, overrides=QUICK, infrastructure=Infrastructure(quiet=True))
     assert other["final_weights_sha256"] != first["final_weights_sha256"]
 
 

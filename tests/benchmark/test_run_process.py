@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from benchmark.commands.command_line import REFUSED, STOPPED
+from benchmark.commands.launch import run_command
 from benchmark.commands.run_process import start_process
+from benchmark.config.places import Places
 from benchmark.records.run_folder import read_json
+from benchmark.training.request import Infrastructure, RunRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = [sys.executable, "-m", "benchmark"]
@@ -38,8 +41,10 @@ def outcome(command, fork, **environment):
 def training(tmp_path, fork):
     """A run's process that has begun its log, and the log."""
     runs = tmp_path / "runs"
-    arguments = ["--runs", str(runs), "--data", str(tmp_path / "data"), "--set", "train.epochs=500"]
-    command = [*SUITE, "run", "cub/deit_tiny/baseline", *arguments, "--quiet", "--parent", str(os.getpid())]
+    places = Places.of("mini", runs, tmp_path / "data", None)
+    infrastructure = Infrastructure(quiet=True, parent=os.getpid())
+    request = RunRequest("cub/deit_tiny/baseline", 0, "mini", places, {"train.epochs": 500}, infrastructure)
+    command = run_command(request)
     output = tempfile.TemporaryFile()
     process = start_process(command, os.environ, output.fileno(), fork=fork)
     folder = runs / "mini/cub/deit_tiny/baseline/seed0"

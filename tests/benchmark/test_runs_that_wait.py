@@ -17,6 +17,7 @@ from benchmark.errors import RunError
 from benchmark.records.heartbeat import Stopped, StopRequest
 from benchmark.records.run_folder import RunFolder
 from benchmark.training import run, trainer
+from benchmark.training.request import Infrastructure
 from tests.benchmark.quick_runs import QUICK
 
 BASELINE = select(["cub/deit_tiny/baseline"])[0]
@@ -24,7 +25,7 @@ ONE_EPOCH = {**QUICK, "train.epochs": 1}  # 4 batches, then 4 of the evaluation
 
 
 def run_cell(places, *, workers=0, stop=None):
-    infrastructure = run.Infrastructure(quiet=True, workers=workers, checkpoint_seconds=0)
+    infrastructure = Infrastructure(quiet=True, workers=workers, checkpoint_seconds=0)
     return run.run_cell(
         BASELINE, 0, "mini", places, overrides=ONE_EPOCH, infrastructure=infrastructure, stop=stop
     )

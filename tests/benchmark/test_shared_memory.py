@@ -4,9 +4,8 @@ import logging
 from types import SimpleNamespace
 
 import pytest
+from launch_requests import requests_of_a_launch
 
-from benchmark.__main__ import main
-from benchmark.commands import launch
 from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.data import shared_memory
@@ -79,16 +78,9 @@ def test_without_processes_no_room_is_needed(room):
 def test_a_launch_starts_its_runs_with_what_fits_all_of_them(
     room, monkeypatch, tmp_path, mini_pictures, caplog
 ):
-    commands = []
-
-    def launched(views, command, slots, *, look, show):
-        commands.extend(command(view) for view in views)
-        return launch.Summary(0, {}, {}, {}, False)
-
-    monkeypatch.setattr(launch, "launch", launched)
     room(4 * MIB)  # 1 of 2 runs may keep 2 MiB: 10 batches of 16 × 64 × 64 pixels
     place = ["--runs", str(tmp_path), "--data", str(mini_pictures)]
-    assert main(["launch", *place, "--cells", "cub/deit_tiny/*", "--jobs", "2", "--workers", "8"]) == 0
-    assert {command[command.index("--workers") + 1] for command in commands} == {"3"}
-    assert len(commands) == 2
+    options = ["--cells", "cub/deit_tiny/*", "--jobs", "2", "--workers", "8"]
+    requests = requests_of_a_launch(monkeypatch, *place, *options)
+    assert [request.infrastructure.workers for request in requests] == [3, 3]
     assert "--shm-size" in caplog.text

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from passed_options import passed_to_a_run
+from launch_requests import request_to_a_run
 
 from benchmark import __main__
 from benchmark.errors import SettingsError
@@ -49,8 +49,8 @@ def test_a_folder_of_that_name_is_no_package(tmp_path, monkeypatch):
 
 
 def test_a_launch_passes_it_to_its_runs(tmp_path, monkeypatch):
-    passed = passed_to_a_run(tmp_path, monkeypatch, "--track", "wandb, tensorboard")
-    assert passed[passed.index("--track") + 1] == "wandb tensorboard"
+    request = request_to_a_run(tmp_path, monkeypatch, "--track", "wandb, tensorboard")
+    assert request.infrastructure.trackers == ("wandb", "tensorboard")
 
 
 def test_a_forecast_which_tracks_nothing_does_not_take_it(capsys):

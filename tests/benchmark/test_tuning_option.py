@@ -1,9 +1,7 @@
 """TUNE: what it takes, what it refuses, and that it stays out of a run's identity."""
 
-import sys
-
 import pytest
-from passed_options import passed_to_a_run
+from launch_requests import request_to_a_run
 
 from benchmark import __main__
 from benchmark.config import compute_setup
@@ -51,9 +49,8 @@ def test_a_launch_and_a_run_refuse_it_before_anything_is_touched(verb, tmp_path,
 
 
 def test_a_launch_passes_it_to_its_runs(tmp_path, monkeypatch):
-    passed = passed_to_a_run(tmp_path, monkeypatch, "--tune", " recompute=true  accumulate=2")
-    assert passed[passed.index("--tune") + 1] == "accumulate=2 recompute=true"
-    assert passed[0] == sys.executable
+    request = request_to_a_run(tmp_path, monkeypatch, "--tune", " recompute=true  accumulate=2")
+    assert request.infrastructure.tuning == Tuning(accumulate=2, recompute=True)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ def _train(runs):
 
     from benchmark.config.grid import select
     from benchmark.config.places import Places
-    from benchmark.training.run import Infrastructure, run_cell
+    from benchmark.training.request import Infrastructure
+    from benchmark.training.run import run_cell
 
     torch.set_num_threads(1)
     places = Places.of("mini", runs, None, None)

@@ -14,7 +14,8 @@ from benchmark.config.grid import select
 from benchmark.config.places import Places
 from benchmark.records.run_folder import RunFolder
 from benchmark.training import checkpoint
-from benchmark.training.run import Infrastructure, run_cell
+from benchmark.training.request import Infrastructure
+from benchmark.training.run import run_cell
 
 pytest_plugins = ["drawn_fixtures"]
 CUB, MARKET = "cub/deit_tiny/dcal/seed0", "market/deit_tiny/dcal/seed0"
