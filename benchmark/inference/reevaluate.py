@@ -25,7 +25,7 @@ from benchmark.records import provenance
 from benchmark.records.run_folder import RunFolder
 from benchmark.training import checkpoint, device
 from benchmark.training.device import Compute
-from benchmark.training.tasks import TASKS, Dataset, Evaluation, evaluated
+from benchmark.training.tasks import TASKS, Dataset, Evaluation, evaluate_model
 from dcal.model import DCAL
 
 
@@ -97,7 +97,7 @@ def evaluate(
         )  # fmt: skip
         shown = _corrupted(batches, corruption) if corruption else batches
         drawn = drawn_as_recorded(shown, model, _selections(trained), tests.rounds)
-        return evaluated(task, model, dataset, drawn, trained.prepare(compute.device), compute)
+        return evaluate_model(task, model, dataset, drawn, trained.prepare(compute.device), compute)
 
 
 def draws_unknown(trained: Trained) -> bool:

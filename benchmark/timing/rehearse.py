@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from statistics import median
@@ -26,11 +27,13 @@ from benchmark.records.heartbeat import Stopped, StopRequest
 from benchmark.timing import forecast_input
 from benchmark.timing.measure import Meter
 from benchmark.training import device
+from benchmark.training.checkpoint import Checkpointer
 from benchmark.training.device import Compute
-from benchmark.training.distributed import Alone
+from benchmark.training.distributed import SingleProcess
 from benchmark.training.models import build_model
+from benchmark.training.step_log import StepLog
 from benchmark.training.tasks import TASKS, Evaluation
-from benchmark.training.trainer import Trainer, Watched
+from benchmark.training.trainer import Trainer, TrainingData
 from dcal.model import DCAL
 
 
@@ -125,17 +128,13 @@ def _train(
     trainer = Trainer(
         config,
         model,
-        _Endless(batches, clock),
-        compute,
-        task=TASKS[config.cell.task],
-        peers=Alone(),
-        prepare=prepare,
-        evaluate=_never,
-        save=lambda state: None,
-        record=lambda history: None,
+        TrainingData(_Endless(batches, clock), prepare),
+        _NoEvaluator(),
+        Checkpointer(None, math.inf),
+        compute=compute,
+        peers=SingleProcess(),
         stop=StopRequest(),
-        checkpoint_seconds=float("inf"),
-        show_progress=False,
+        step_log=StepLog(model.branch_names, every=0, bar=False),
         tuning=parse(tuning),
     )
     with contextlib.suppress(Stopped):
@@ -143,8 +142,11 @@ def _train(
     return clock.seconds
 
 
-def _never(watched: Watched) -> Evaluation:
-    raise AssertionError("a rehearsal stops in its first epoch")
+class _NoEvaluator:
+    """In the place of a run's evaluator: a rehearsal stops in its first epoch."""
+
+    def evaluate(self, should_stop: Callable[[], bool], step_log: StepLog) -> Evaluation:
+        raise AssertionError("a rehearsal stops in its first epoch")
 
 
 def _evaluate(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from benchmark.atomic import file_sha256, write_file, write_json
 from benchmark.config.compute_setup import Shares, training_shares
@@ -17,35 +16,40 @@ from benchmark.config.places import Places
 from benchmark.config.resolve import Config, load_profile
 from benchmark.data import locate
 from benchmark.data.decoding import loader_session
-from benchmark.data.loader import Prepare, TestLoader, TrainLoader, normalise
+from benchmark.data.loader import TestLoader, TrainLoader, normalise
 from benchmark.data.mini.sets import is_generated
 from benchmark.data.pair_sampler import partner_batches, require_other_classes
 from benchmark.data.shared_memory import batch_bytes, fitting_workers
 from benchmark.errors import RunError
-from benchmark.records import estimate, lock, provenance
+from benchmark.records import estimate, provenance
 from benchmark.records.estimate import Way, recorded_way
 from benchmark.records.forecasts import Machine
 from benchmark.records.heartbeat import Heartbeat, StopRequest
-from benchmark.records.logs import write_history
 from benchmark.records.run_folder import RunFolder, write_result
 from benchmark.training import checkpoint, device, leftovers
-from benchmark.training.device import Compute
-from benchmark.training.distributed import Alone
+from benchmark.training.checkpoint import Checkpointer
+from benchmark.training.distributed import SingleProcess
+from benchmark.training.evaluator import Evaluator
 from benchmark.training.models import build_model
 from benchmark.training.rendezvous import Meeting
 from benchmark.training.request import Infrastructure
 from benchmark.training.result import make_result
-from benchmark.training.tasks import TASKS, Dataset, Evaluation, evaluated
+from benchmark.training.step_log import StepLog
+from benchmark.training.tasks import TASKS, Dataset, Evaluation
 from benchmark.training.trackers import Trackers
-from benchmark.training.trainer import Trainer, Watched
-from dcal.model import DCAL
+from benchmark.training.trainer import Trainer, TrainingData
 
 logger = logging.getLogger("benchmark")
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One attempt at a run by this process. folder: of the run's records; meeting: with the other ranks."""
+@dataclass
+class RunAttempt:
+    """One attempt at a run, by one of its processes.
+
+    folder: of the run's records; rank 0 alone writes into it.
+    meeting: with the other ranks.
+    heartbeat: rank 0's, None on the other ranks.
+    """
 
     config: Config
     folder: RunFolder
@@ -53,149 +57,127 @@ class Attempt:
     infrastructure: Infrastructure
     stop: StopRequest
     meeting: Meeting
+    heartbeat: Heartbeat | None = None
 
+    @property
+    def is_main(self) -> bool:
+        """Whether this is rank 0, which writes the records."""
+        return self.heartbeat is not None
 
-class Work:
-    """The work of one attempt. held: the right to write into the run folder; it and the heartbeat are rank 0's."""
-
-    def __init__(
-        self,
-        attempt: Attempt,
-        dataset: Dataset,
-        fingerprint: str,
-        held: lock.Claim | None = None,
-        beating: Heartbeat | None = None,
-    ) -> None:
-        self.config, self.folder, self.places = attempt.config, attempt.folder, attempt.places
-        self.infrastructure, self.stop, self.meeting = attempt.infrastructure, attempt.stop, attempt.meeting
-        self.dataset, self.fingerprint, self.held, self.beating = dataset, fingerprint, held, beating
-        self.world = self.meeting.world
-        self.task = TASKS[self.config.cell.task]
-        self.coverage, self.workers = _coverage(dataset), self.infrastructure.workers
-        self.trackers = Trackers(self.folder, self.infrastructure.trackers if held else ())
-
-    def to_the_end(self) -> dict | None:
-        """Returns the result, on rank 0."""
-        settings = self.config.settings
-        started = self._provenance() if self.held else {}
+    def run(self, dataset: Dataset, fingerprint: str) -> dict | None:
+        """Train from the newest checkpoint, or the pretrained weights, to the result, which rank 0 returns."""
+        infrastructure, world = self.infrastructure, self.meeting.world
+        self.dataset, self.fingerprint, self.coverage = dataset, fingerprint, _coverage(dataset)
+        self.provenance = self._provenance() if self.is_main else {}
         profile = load_profile(self.config.profile)
-        chosen = device.choose(self.infrastructure.device, profile.name, profile.device)
-        compute = device.prepare(chosen, settings.train.precision, self.infrastructure.threads, self.world)
+        device_type = device.choose(infrastructure.device, profile.name, profile.device)
+        self.compute = device.prepare(
+            device_type, self.config.settings.train.precision, infrastructure.threads, world
+        )
         logger.info(
-            "%s on %s%s, %s%s; %s %s", self.config.run_id, f"{self.world.size} × " if self.world.size > 1 else "",
-            compute.name, compute.precision, f", {tuning}" if (tuning := str(self.infrastructure.tuning)) else "",
-            self.dataset.root, self.coverage.text,
+            "%s on %s%s, %s%s; %s %s", self.config.run_id, f"{world.size} × " if world.size > 1 else "",
+            self.compute.name, self.compute.precision, f", {tuning}" if (tuning := str(infrastructure.tuning)) else "",
+            dataset.root, self.coverage.text,
         )  # fmt: skip
-        with self.meeting.group(compute.device) as peers:
+        with self.meeting.group(self.compute.device) as peers:
             self._require_same(peers)
-            return self._work(compute, peers, started)
+            return self._load_and_train(peers)
 
-    def _require_same(self, peers: Alone) -> None:
+    def _require_same(self, peers: SingleProcess) -> None:
         """A folder of the same name may hold something else on another machine."""
-        for rank, found in enumerate(peers.collect((self.config.hash, self.fingerprint))):
-            if found != (self.config.hash, self.fingerprint):
+        mine = (self.config.hash, self.fingerprint)
+        for rank, digests in enumerate(peers.collect(mine)):
+            if digests != mine:
                 raise RunError(
                     f"rank {rank} has other data or settings than rank {peers.rank}: {self.dataset.root} and this "
                     "checkout must be the same on all machines of a run"
                 )
 
-    def _work(self, compute: Compute, peers: Alone, started: dict) -> dict | None:
-        settings = self.config.settings
-        torch.manual_seed(self.config.seed)
-        weights = self.places.weights or "hub"
-        model = build_model(self.config, len(self.dataset.classes), weights=weights).to(compute.device)
+    def _load_and_train(self, peers: SingleProcess) -> dict | None:
+        config, dataset, world = self.config, self.dataset, self.meeting.world
+        data, train, seed = config.settings.data, config.settings.train, config.seed
+        torch.manual_seed(seed)
+        model = build_model(config, len(dataset.classes), weights=self.places.weights or "hub")
+        model.to(self.compute.device)
         logger.info("%s", model.pretrained)
-        data, seed = settings.data, self.config.seed
-        room_for = batch_bytes(self.config, self.world.size)
-        self.workers = fitting_workers(self.infrastructure.workers, room_for, self.world.local_size)
+        task, labels = TASKS[config.cell.task], dataset.train.labels
+        sampler = task.sampler(dataset, train, seed)
+        partners = partner_batches(config.pwca, labels, sampler, seed)
+        require_other_classes(config, labels, sampler, world.size, self.infrastructure.tuning.accumulate)
+        batch_size = batch_bytes(config, world.size)
+        self.workers = fitting_workers(self.infrastructure.workers, batch_size, world.local_size)
         decoding = {"workers": self.workers, "stopping": lambda: self.stop.reason}
-        sampler, labels = self.task.sampler(self.dataset, settings.train, seed), self.dataset.train.labels
-        partners = partner_batches(self.config.pwca, labels, sampler, seed)
-        require_other_classes(
-            self.config, labels, sampler, self.world.size, self.infrastructure.tuning.accumulate
-        )
-        shares, sections = training_shares(self.config, self.world), Shares(self.world.rank, self.world.size)
+        test_shares = Shares(world.rank, world.size)
         with (
-            self.trackers,
+            Trackers(self.folder, self.infrastructure.trackers if self.is_main else ()) as trackers,
             loader_session(
-                TestLoader(self.dataset, data, settings.train.batch_size, shares=sections, **decoding)
+                TestLoader(dataset, data, train.batch_size, shares=test_shares, **decoding)
             ) as tests,
             loader_session(
-                TrainLoader(self.dataset, data, sampler, seed, partners=partners, shares=shares, **decoding)
+                TrainLoader(
+                    dataset,
+                    data,
+                    sampler,
+                    seed,
+                    partners=partners,
+                    shares=training_shares(config, world),
+                    **decoding,
+                )
             ) as batches,
         ):
-            return self._train(model, batches, tests, compute, peers, started)
+            prepare = normalise(model, self.compute.device, data.normalise)
+            trainer = Trainer(
+                config,
+                model,
+                TrainingData(batches, prepare),
+                Evaluator(task, model, dataset, tests, prepare, self.compute, peers),
+                Checkpointer(
+                    self.folder if self.is_main else None, self.infrastructure.checkpoint_seconds, trackers
+                ),
+                compute=self.compute,
+                peers=peers,
+                stop=self.stop,
+                step_log=StepLog(
+                    model.branch_names,
+                    every=self.infrastructure.log_interval if self.is_main else 0,
+                    bar=self.is_main and not self.infrastructure.quiet and sys.stderr.isatty(),
+                ),
+                tuning=self.infrastructure.tuning,
+            )
+            return self._train(trainer, peers, trackers)
 
-    def _provenance(self) -> dict[str, object]:
-        started, submitted = provenance.collect(), self.infrastructure.submitted
-        if changed := provenance.difference(submitted, started):
-            logger.warning("other code than at submission: %s", changed)
-        return {**started, "submitted": dict(submitted)} if submitted else started
-
-    def _train(
-        self,
-        model: DCAL,
-        batches: TrainLoader,
-        tests: TestLoader,
-        compute: Compute,
-        peers: Alone,
-        started: dict,
-    ) -> dict | None:
-        prepare = normalise(model, compute.device, self.config.settings.data.normalise)
-        trainer = Trainer(
-            self.config,
-            model,
-            batches,
-            compute,
-            task=self.task,
-            peers=peers,
-            prepare=prepare,
-            evaluate=lambda watched: self._evaluated(model, tests, watched, prepare, compute, peers),
-            save=self._save,
-            record=self._record,
-            stop=self.stop,
-            checkpoint_seconds=self.infrastructure.checkpoint_seconds,
-            show_progress=bool(self.held) and not self.infrastructure.quiet and sys.stderr.isatty(),
-            log_interval=self.infrastructure.log_interval if self.held else 0,
-            tuning=self.infrastructure.tuning,
-        )
+    def _train(self, trainer: Trainer, peers: SingleProcess, trackers: Trackers) -> dict | None:
         state = None
-        if self.held:
-            self._write_start(started, compute)
+        if self.is_main:
+            self._write_start()
             state = checkpoint.resume(self.folder, self.config.hash)
         state = peers.share(state)
         if state is not None:
             trainer.load_state(state)
-            logger.info("going on from epoch %d, step %d", trainer.book.epoch + 1, trainer.book.step)
-        trainer.book.attempts += 1
-        self.trackers.start(trainer.book.history)
-        if self.beating:
-            self.beating.progress = trainer.progress
-        forecast = self._forecast(compute) if self.held else None
+            logger.info("going on from epoch %d, step %d", trainer.progress.epoch + 1, trainer.progress.step)
+        trainer.progress.attempts += 1
+        trackers.start(trainer.progress.history)
+        if self.heartbeat:
+            self.heartbeat.progress = trainer.heartbeat_entry
+        forecast = self._forecast() if self.is_main else None
         predictions = trainer.fit()
-        memory = max(peers.collect(device.peak_memory_bytes(compute.device)))
-        return self._finished(trainer, predictions, memory, started, forecast) if self.held else None
+        memory = max(peers.collect(device.peak_memory_bytes(self.compute.device)))
+        return self._finish(trainer, predictions, memory, forecast) if self.is_main else None
 
-    def _forecast(self, compute: Compute) -> float | None:
+    def _forecast(self) -> float | None:
         """Seconds that a forecast of this machine gives the run, if there is one."""
+        compute = self.compute
         return estimate.of_run(
             self.config,
             self.dataset,
             self.places.runs,
             Machine.of(compute.device.type, compute.name, compute.threads),
             workers=self.workers,
-            ranks=self.world.size,
+            ranks=self.meeting.world.size,
             tuning=str(self.infrastructure.tuning),
         )
 
-    def _finished(
-        self,
-        trainer: Trainer,
-        predictions: Evaluation,
-        memory: int,
-        started: dict,
-        forecast: float | None,
-    ) -> dict:
+    def _finish(self, trainer: Trainer, predictions: Evaluation, memory: int, forecast: float | None) -> dict:
         write_file(
             self.folder.predictions,
             lambda stream: np.savez_compressed(stream, **predictions.arrays()),
@@ -210,7 +192,7 @@ class Work:
             fingerprint=self.fingerprint,
             predictions_sha256=file_sha256(self.folder.predictions),
             peak_memory_bytes=memory,
-            provenance={**started, "finished": provenance.now()},
+            provenance={**self.provenance, "finished": provenance.now()},
             forecast_seconds=forecast,
         )
         # The result last: from then on nobody works here again, and a run without it finishes from a slim checkpoint.
@@ -220,8 +202,14 @@ class Work:
         logger.info("done: %s", " ".join(f"{name} {value:.2f}" for name, value in result["metrics"].items()))
         return result
 
-    def _write_start(self, started: dict, compute: Compute) -> None:
-        way = Way(compute.device.type, str(self.infrastructure.tuning))
+    def _provenance(self) -> dict[str, object]:
+        started, submitted = provenance.collect(), self.infrastructure.submitted
+        if changed := provenance.difference(submitted, started):
+            logger.warning("other code than at submission: %s", changed)
+        return {**started, "submitted": dict(submitted)} if submitted else started
+
+    def _write_start(self) -> None:
+        way = Way(self.compute.device.type, str(self.infrastructure.tuning))
         write_json(
             self.folder.config,
             {
@@ -235,31 +223,7 @@ class Work:
             },
             verify=self.folder.verify,
         )
-        write_json(self.folder.provenance, started, verify=self.folder.verify)
-
-    def _evaluated(
-        self,
-        model: DCAL,
-        tests: TestLoader,
-        watched: Watched,
-        prepare: Prepare,
-        compute: Compute,
-        peers: Alone,
-    ) -> Evaluation:
-        def whole(rows: Tensor) -> Tensor:
-            peers.meet()
-            return peers.gather(rows, tests.counts)
-
-        batches = watched(tests, tests.rounds)
-        return evaluated(self.task, model, self.dataset, batches, prepare, compute, whole)
-
-    def _record(self, history: list[dict]) -> None:
-        if self.held:
-            write_history(self.folder, history)
-            self.trackers.show(history)
-
-    def _save(self, state: dict) -> None:
-        checkpoint.save(self.folder, state)
+        write_json(self.folder.provenance, self.provenance, verify=self.folder.verify)
 
 
 def _coverage(dataset: Dataset) -> locate.Coverage:

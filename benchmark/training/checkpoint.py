@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,9 @@ from torch import Tensor
 from benchmark.atomic import explained, write_file
 from benchmark.errors import RunError
 from benchmark.reading import explanation, is_refusal
+from benchmark.records.logs import write_history
 from benchmark.records.run_folder import RunFolder, set_aside
+from benchmark.training.trackers import Trackers
 from dcal import tensors
 from dcal.model import DCAL
 from dcal.weights.integrity import IS_FOLDER
@@ -45,6 +48,36 @@ def save(folder: RunFolder, state: Mapping[str, object]) -> None:
             folder.previous_checkpoint.unlink(missing_ok=True)
     content = {"format": FORMAT, **state}
     write_file(folder.checkpoint, lambda stream: torch.save(content, stream), verify=keep_previous)
+
+
+class Checkpointer:
+    """Writes the checkpoints and the history of a run while it trains.
+
+    folder: of the run; None where another rank writes, or nobody: then nothing is written and no checkpoint is due.
+    seconds: least time between two checkpoints.
+    trackers: what shows the history elsewhere, or None.
+    """
+
+    def __init__(self, folder: RunFolder | None, seconds: float, trackers: Trackers | None = None) -> None:
+        self._folder, self._seconds, self._trackers = folder, seconds, trackers
+        self._saved_at = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether the last checkpoint is old enough for the next one."""
+        return self._folder is not None and time.monotonic() - self._saved_at >= self._seconds
+
+    def save(self, state: Mapping[str, object]) -> None:
+        """Write a checkpoint, as ``save``."""
+        if self._folder is not None:
+            save(self._folder, state)
+        self._saved_at = time.monotonic()
+
+    def write_history(self, history: Sequence[dict]) -> None:
+        """Write one line an epoch."""
+        if self._folder is not None:
+            write_history(self._folder, history)
+        if self._trackers is not None:
+            self._trackers.show(history)
 
 
 def save_slim(folder: RunFolder, state: Mapping[str, object]) -> None:

@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 T = TypeVar("T")
 
 
-class Alone:
+class SingleProcess:
     """The only rank of a run: what it has is all there is."""
 
     rank = 0
@@ -54,7 +54,7 @@ class Alone:
         """Wait until every rank is here."""
 
 
-class Peers(Alone):
+class ProcessGroup(SingleProcess):
     """One of several ranks, in torch's default process group.
 
     Agreements and everything on the CPU go through gloo, which fails at once when a rank is gone; what is on a GPU goes

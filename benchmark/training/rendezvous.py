@@ -17,7 +17,7 @@ from benchmark.errors import RunError, SuiteError
 from benchmark.records import lock_files
 from benchmark.records.heartbeat import Stopped, StopRequest
 from benchmark.records.run_folder import RunFolder, read_json
-from benchmark.training.distributed import Alone, Peers
+from benchmark.training.distributed import ProcessGroup, SingleProcess
 
 # Longer than a cold start of Python on a busy network file system takes, or rank 0 waits for its predecessor's end.
 WAIT_SECONDS = 1800
@@ -89,16 +89,16 @@ class Meeting:
         self._add("here")
 
     @contextlib.contextmanager
-    def group(self, device: torch.device) -> Iterator[Alone]:
+    def group(self, device: torch.device) -> Iterator[SingleProcess]:
         """All ranks together, once each has come here. Raises Stopped or RunError if that does not happen, Over."""
         if self.world.size == 1:
-            yield Alone()
+            yield SingleProcess()
             return
         self._wait_for_all()
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=self._store, rank=self.world.rank, world_size=self.world.size)
         self._met = True
-        peers, together = Peers(device), False
+        peers, together = ProcessGroup(device), False
         try:
             yield peers
             peers.meet()  # nobody's connections close while another still needs them

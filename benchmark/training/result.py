@@ -33,9 +33,9 @@ def make_result(
     peak_memory_bytes: the largest of the ranks. forecast_seconds: of training and evaluations, if there was a forecast.
     """
     metric = trainer.task.metric
-    evaluated = [entry for entry in trainer.book.history if "metrics" in entry]
+    evaluated = [entry for entry in trainer.progress.history if "metrics" in entry]
     best = max(evaluated, key=lambda entry: entry["metrics"][metric])
-    seconds = trainer.book.train_seconds + trainer.book.evaluate_seconds
+    seconds = trainer.progress.train_seconds + trainer.progress.evaluate_seconds
     notes = predictions.notes()
     return {
         "schema": SCHEMA,
@@ -59,11 +59,11 @@ def make_result(
         "cost": {
             "epochs": trainer.train.epochs,
             "steps": trainer.steps,
-            "train_seconds": round(trainer.book.train_seconds, 2),
+            "train_seconds": round(trainer.progress.train_seconds, 2),
             **({"seconds": round(seconds, 2)} if math.isfinite(seconds) else {}),
             **({"forecast_seconds": forecast_seconds} if forecast_seconds else {}),
             "peak_memory_bytes": peak_memory_bytes,
-            "attempts": trainer.book.attempts,
+            "attempts": trainer.progress.attempts,
         },
         "final_weights_sha256": checkpoint.weights_sha256(trainer.model.state_dict()),
         "predictions_sha256": predictions_sha256,

@@ -27,7 +27,7 @@ from benchmark.records.run_folder import RunFolder, folder_of, read_result, set_
 from benchmark.records.status import stale_reason
 from benchmark.records.submission import is_free_for, write_outcome
 from benchmark.training import leftovers
-from benchmark.training.attempt import Attempt, Work
+from benchmark.training.attempt import RunAttempt
 from benchmark.training.rendezvous import Meeting, Over
 from benchmark.training.request import Infrastructure
 from benchmark.training.tasks import Dataset
@@ -63,7 +63,7 @@ def run_cell(
     folder.make()
     damage.require_readable(folder)
     with Meeting(folder, world, stop) as meeting:
-        attempt = Attempt(config, folder, places, infrastructure, stop, meeting)
+        attempt = RunAttempt(config, folder, places, infrastructure, stop, meeting)
         if world.rank:
             return _follow(attempt)
         mended = damage.set_claims_aside(folder)
@@ -73,11 +73,11 @@ def run_cell(
             mended += damage.set_files_aside(folder)
             with (
                 logged(folder, quiet=infrastructure.quiet),
-                Heartbeat(folder, stop, parent=infrastructure.parent) as beating,
+                Heartbeat(folder, stop, parent=infrastructure.parent) as heartbeat,
             ):
                 for text in mended:
                     logger.warning("%s", text)
-                return _lead(replace(attempt, folder=folder), held, beating)
+                return _lead(replace(attempt, folder=folder, heartbeat=heartbeat))
         finally:
             _give_back(folder, held)
 
@@ -101,7 +101,7 @@ def _give_back(folder: RunFolder, held: lock.Claim) -> None:
         held.let_go()
 
 
-def _follow(attempt: Attempt) -> None:
+def _follow(attempt: RunAttempt) -> None:
     """What a rank other than 0 does: its part of the work, and no files."""
     logger.setLevel(logging.ERROR)  # what every rank would say, rank 0 says
     with (
@@ -111,10 +111,10 @@ def _follow(attempt: Attempt) -> None:
         attempt.meeting.connect()  # first of all: from here on rank 0 hears of an error
         dataset = _load_data(attempt.config, attempt.places)
         fingerprint = locate.fingerprint(dataset.root, dataset.key)
-        Work(attempt, dataset, fingerprint).to_the_end()
+        attempt.run(dataset, fingerprint)
 
 
-def _lead(attempt: Attempt, held: lock.Claim, beating: Heartbeat) -> dict:
+def _lead(attempt: RunAttempt) -> dict:
     """What rank 0, or the only one, does."""
     config, folder = attempt.config, attempt.folder
     with recorded(folder, attempt.infrastructure.owner, attempt.meeting):
@@ -135,7 +135,7 @@ def _lead(attempt: Attempt, held: lock.Claim, beating: Heartbeat) -> dict:
         if is_own(dataset.key) and not folder.has_checkpoint:
             _look_at(dataset, attempt)
         attempt.meeting.connect()
-        return Work(attempt, dataset, fingerprint, held, beating).to_the_end()
+        return attempt.run(dataset, fingerprint)
 
 
 def _load_data(config: Config, places: Places) -> Dataset:
@@ -151,7 +151,7 @@ def _load_data(config: Config, places: Places) -> Dataset:
     return dataset
 
 
-def _look_at(dataset: Dataset, attempt: Attempt) -> None:
+def _look_at(dataset: Dataset, attempt: RunAttempt) -> None:
     """A user's own pictures, which no list describes, before the hours: what is left out, and whether all decode."""
     for note in dataset.notes:
         logger.warning("%s", note)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from benchmark.config.compute_setup import Shares
 from benchmark.training.checkpoint import Randomness
 from benchmark.training.device import Compute
-from benchmark.training.distributed import Alone
+from benchmark.training.distributed import SingleProcess
 from benchmark.training.tasks import Task
 from dcal.heads import Features
 from dcal.losses import UncertaintyWeighting
@@ -22,13 +22,13 @@ from dcal.pwca import noisy_labels
 class StepLoss(nn.Module):
     """The model under autocast, each branch's loss, and their weighted sum.
 
-    With several ranks the features of all are put together in front of the heads. So BNNeck's statistics, the
-    classifier, cross-entropy and batch-hard triplets are those of the whole batch, the same on every rank; only the
-    backbone, GLCA and PWCA work on the rank's share. Labels that are wrong on purpose each rank draws for its share.
+    With several ranks the features of all are gathered in front of the heads. So BNNeck's statistics, the classifier,
+    cross-entropy and batch-hard triplets are those of the whole batch, the same on every rank; only the backbone, GLCA
+    and PWCA work on the rank's share. Labels that are wrong on purpose each rank draws for its share.
     """
 
     def __init__(
-        self, model: DCAL, weighting: UncertaintyWeighting, task: Task, compute: Compute, peers: Alone
+        self, model: DCAL, weighting: UncertaintyWeighting, task: Task, compute: Compute, peers: SingleProcess
     ) -> None:
         super().__init__()
         self.model, self.weighting = model, weighting
@@ -36,10 +36,6 @@ class StepLoss(nn.Module):
         pwca = model.pwca
         self._by_features = bool(pwca and pwca.pairs_by_features)
         self._wrong_labels = pwca.noise if pwca and pwca.regulariser == "label_noise" else 0.0
-        self._counts: Sequence[int] = ()
-        if peers.size > 1:
-            for head in filter(None, (model.sa_head, model.glca_head)):
-                head.register_forward_pre_hook(self._whole_batch)
 
     def forward(
         self, images: Tensor, partner_images: Tensor | None, labels: Tensor, counts: Sequence[int]
@@ -66,10 +62,12 @@ class StepLoss(nn.Module):
             return self.model.features(images, partner_images=partner_images, labels=own)
 
     def loss(self, features: Features, labels: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """What ``forward`` returns, from the features of all of this rank's pictures."""
-        self._counts = counts
+        """What ``forward`` returns, from the features of all of this rank's images."""
+        batch = Features(
+            **{name: self.peers.gather(rows, counts) for name, rows in _by_name(features).items()}
+        )
         with self._autocast():
-            outputs = self.model.classify(features)
+            outputs = self.model.classify(batch)
         losses = {
             name: self.task.loss(branch, self._with_wrong(labels, counts), noisy=True)
             if name == "pwca" and self._wrong_labels
@@ -91,9 +89,6 @@ class StepLoss(nn.Module):
         amp = self.compute.amp
         return torch.autocast(self.compute.device.type, amp, enabled=amp is not None)
 
-    def _whole_batch(self, head: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor] | None:
-        return (self.peers.gather(arguments[0], self._counts),) if head.training else None
-
 
 # --- A training step's gradients: of a rank's share at once, or part by part where a card is too small for it ---
 
@@ -102,10 +97,10 @@ class StepLoss(nn.Module):
 Gradients = Callable[[Tensor, Tensor | None, Tensor, Sequence[int]], Tensor]
 
 
-class AtOnce:
+class FullBatch:
     """One forward and one backward pass for a rank's share. scale: the loss's, where the precision needs it."""
 
-    def __init__(self, step_loss: StepLoss, peers: Alone, scale: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, step_loss: StepLoss, peers: SingleProcess, scale: Callable[[Tensor], Tensor]) -> None:
         self._step_loss, self._scale = peers.parallel(step_loss), scale
 
     def __call__(
@@ -116,7 +111,7 @@ class AtOnce:
         return losses
 
 
-class InParts:
+class AccumulatedGradients:
     """The same gradients, to rounding, with the activations of one part at a time.
 
     cut: how a share is cut into parts. Each draws its partners and paths for itself, the same in both passes.
@@ -125,7 +120,7 @@ class InParts:
     def __init__(
         self,
         step_loss: StepLoss,
-        peers: Alone,
+        peers: SingleProcess,
         scale: Callable[[Tensor], Tensor],
         *,
         cut: Shares,

@@ -62,12 +62,14 @@ class StepLog:
                 logger.info("evaluation: %d of %d batches", number, rounds)
             yield number
 
-    def epoch(self, items: Iterable[Item], book: Book, *, steps: int, epochs: int) -> Iterator[Item]:
+    def epoch(
+        self, items: Iterable[Item], progress: TrainingProgress, *, steps: int, epochs: int
+    ) -> Iterator[Item]:
         """The batches that are left of an epoch, with a bar; what happens between two epochs is not timed."""
         if not self._every:
             self._forget()
-        self._began, self._title = time.monotonic(), f"epoch {book.epoch + 1}/{epochs}"
-        yield from self._with_bar(items, self._title, total=steps, initial=book.step)
+        self._began, self._title = time.monotonic(), f"epoch {progress.epoch + 1}/{epochs}"
+        yield from self._with_bar(items, self._title, total=steps, initial=progress.step)
         self._seconds += time.monotonic() - self._began
 
     def add(self, losses: Tensor, images: int) -> None:
@@ -103,7 +105,7 @@ class StepLog:
 
 
 @dataclass
-class Book:
+class TrainingProgress:
     """Where training stands and what was seen so far, by all ranks together; part of every checkpoint.
 
     epoch, step: the next step to take, both from 0. sums: branch → sum of its loss over this epoch's images.
@@ -131,7 +133,7 @@ class Book:
         return (self.train_seconds + self.epoch_seconds + evaluations) * (steps - taken) / taken
 
 
-def line(entry: dict, epochs: int) -> str:
+def format_epoch(entry: dict, epochs: int) -> str:
     """An entry of the history for the log."""
     losses = " ".join(f"{name} {value:.4f}" for name, value in entry["loss"].items())
     parts = [f"epoch {entry['epoch']}/{epochs}", f"loss {losses}"]

@@ -105,10 +105,7 @@ TASKS = {
 }
 
 
-# --- The evaluation of a model on a test split: the same code in training, at its end, and of a finished run ---
-
-
-def evaluated(
+def evaluate_model(
     task: Task,
     model: DCAL,
     dataset: Dataset,
@@ -117,6 +114,9 @@ def evaluated(
     compute: Compute,
     whole: Whole = own,
 ) -> Evaluation:
-    """What the test split says about a model, in the precision of ``compute``; arguments as ``Task.evaluate``."""
+    """Evaluate a model on a test split, in the precision of ``compute``; arguments as ``Task.evaluate``.
+
+    The same code in training, at its end, and for a finished run.
+    """
     with torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None):
         return task.evaluate(model, dataset, batches, prepare, whole)

@@ -6,7 +6,8 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NoReturn
 
 import torch
@@ -15,100 +16,100 @@ from torch import Tensor
 from benchmark.config.compute_setup import Tuning, share_parts
 from benchmark.config.resolve import Config
 from benchmark.data.decoding import StopWhileWaiting, next_batch
-from benchmark.data.loader import Batch, Prepare, TrainLoader
+from benchmark.data.loader import Prepare, TrainLoader
 from benchmark.data.prefetcher import Ready, Transfer
 from benchmark.errors import RunError
 from benchmark.records.heartbeat import Stopped, StopRequest
-from benchmark.training.checkpoint import Randomness
+from benchmark.training.checkpoint import Checkpointer, Randomness
 from benchmark.training.device import Compute
-from benchmark.training.distributed import Alone
+from benchmark.training.distributed import SingleProcess
+from benchmark.training.evaluator import Evaluator
 from benchmark.training.models import tune
 from benchmark.training.optim import Schedule, load_optimizer, make_optimizer
-from benchmark.training.step import AtOnce, InParts, StepLoss
-from benchmark.training.step_log import Book, StepLog, line
-from benchmark.training.tasks import Evaluation, Task
+from benchmark.training.step import AccumulatedGradients, FullBatch, StepLoss
+from benchmark.training.step_log import StepLog, TrainingProgress, format_epoch
+from benchmark.training.tasks import TASKS, Evaluation
 from dcal.losses import UncertaintyWeighting
 from dcal.model import DCAL
 
 logger = logging.getLogger("benchmark")
 
-# Batches of an evaluation, and how many the rank with the most has, to the same batches, ended by a stop.
-Watched = Callable[[Iterable[Batch], int], Iterator[Batch]]
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Batches of a run. loader: this rank's share of them. prepare: uint8 images to normalised ones on the device."""
+
+    loader: TrainLoader
+    prepare: Prepare
 
 
 class Trainer:
     """Trains a model by a run's settings; with several ranks each of them has one, and they move in step.
 
-    loader: this rank's share of the batches. peers: the other ranks.
-    save: called with the state to write a checkpoint; checkpoint_seconds: least time between two, by rank 0's clock.
-    record: called with the history after each epoch. show_progress, log_interval: of ``StepLog``.
-    task: its loss is each branch's own.
-    evaluate: called at the epochs the settings name; its predictions go into the history only. It reads its batches
-        through what it is given, so that a stop need not wait for its end.
+    data: the training batches.
+    evaluator: evaluates the model at the epochs that the settings name; the metrics go into the history only.
+    checkpointer: writes the state and the history.
+    compute: device and precision. peers: the ranks of the run. stop: a request to save and end.
+    step_log: shows the progress of an epoch.
+    tuning: how a step is computed.
     """
 
     def __init__(
         self,
         config: Config,
         model: DCAL,
-        loader: TrainLoader,
-        compute: Compute,
+        data: TrainingData,
+        evaluator: Evaluator,
+        checkpointer: Checkpointer,
         *,
-        task: Task,
-        peers: Alone,
-        prepare: Prepare,
-        evaluate: Callable[[Watched], Evaluation],
-        save: Callable[[dict], None],
-        record: Callable[[list[dict]], None],
+        compute: Compute,
+        peers: SingleProcess,
         stop: StopRequest,
-        checkpoint_seconds: float,
-        show_progress: bool,
-        log_interval: int = 0,
+        step_log: StepLog,
         tuning: Tuning = Tuning(),  # noqa: B008 - it cannot be changed
     ) -> None:
-        self.config, self.model, self.loader, self.compute = config, model, loader, compute
-        self.train, self.task, self.peers = config.settings.train, task, peers
-        self.transfer = Transfer(prepare, compute.device)
-        self.evaluate, self.save, self.record, self.stop = evaluate, save, record, stop
-        self.checkpoint_seconds = checkpoint_seconds
-        self.step_log = StepLog(model.branch_names, every=log_interval, bar=show_progress)
+        self.config, self.model, self.loader, self.compute = config, model, data.loader, compute
+        self.evaluator, self.checkpointer = evaluator, checkpointer
+        self.train, self.task, self.peers = config.settings.train, TASKS[config.cell.task], peers
+        self.stop, self.step_log, self.tuning = stop, step_log, tuning
+        self.transfer = Transfer(data.prepare, compute.device)
         self.weighting = UncertaintyWeighting(model.branch_names, initial=config.settings.model.w_init)
         self.weighting.to(compute.device)
         self.randomness = Randomness(model, compute.device)
         self.scaler = torch.amp.GradScaler(enabled=compute.scales_loss)
-        self.tuning = tuning
         self.gradients = self._gradients()
         self.optimizer = make_optimizer(model, self.weighting, self.train)
-        self.epoch_steps = [loader.length(epoch) for epoch in range(self.train.epochs)]
+        self.epoch_steps = [self.loader.length(epoch) for epoch in range(self.train.epochs)]
         self.schedule = Schedule(self.optimizer, self.train, self.epoch_steps)
-        self.book = Book()
+        self.progress = TrainingProgress()
         self._sums = torch.zeros(len(model.branch_names), dtype=torch.float64, device=compute.device)
-        # What each rank's random selection drew its evaluation from.
+        # State of each rank's random selection before the last evaluation.
         self.selections: list[Tensor | None] = []
-        self._saved_at = time.monotonic()
         if peers.rank:  # rank 0 goes on with the stream of a run that is alone
             self._seed_afresh()
 
-    def _gradients(self) -> AtOnce | InParts:
+    def _gradients(self) -> FullBatch | AccumulatedGradients:
         tune(self.model, self.tuning)
         step_loss = StepLoss(self.model, self.weighting, self.task, self.compute, self.peers)
         if self.tuning.accumulate == 1:
-            return AtOnce(step_loss, self.peers, self.scaler.scale)
+            return FullBatch(step_loss, self.peers, self.scaler.scale)
         cut = share_parts(self.config, self.tuning.accumulate)
-        return InParts(step_loss, self.peers, self.scaler.scale, cut=cut, randomness=self.randomness)
+        return AccumulatedGradients(
+            step_loss, self.peers, self.scaler.scale, cut=cut, randomness=self.randomness
+        )
 
     @property
     def steps(self) -> int:
         """Optimizer steps of the whole run."""
         return sum(self.epoch_steps)
 
-    def progress(self) -> dict[str, int]:
-        """For the heartbeat and the live view."""
+    def heartbeat_entry(self) -> dict[str, int]:
+        """Progress for the heartbeat and the live view."""
         return {
-            "epoch": self.book.epoch,
+            "epoch": self.progress.epoch,
             "epochs": self.train.epochs,
-            "step": self.book.step,
-            "steps": self.epoch_steps[min(self.book.epoch, self.train.epochs - 1)],
+            "step": self.progress.step,
+            "steps": self.epoch_steps[min(self.progress.epoch, self.train.epochs - 1)],
         }
 
     def fit(self) -> Evaluation:
@@ -118,41 +119,45 @@ class Trainer:
         """
         self.model.train()
         predictions = None
-        while self.book.epoch < self.train.epochs:
+        while self.progress.epoch < self.train.epochs:
             self._train_epoch()
             predictions = self._finish_epoch()
-        return predictions or self.evaluate(self._watched)
+        return predictions or self._evaluate()
 
     def _train_epoch(self) -> None:
-        book, steps, batches = self.book, self.epoch_steps[self.book.epoch], self._training_batches()
-        taken = sum(self.epoch_steps[: book.epoch])
-        before, started = book.epoch_seconds, time.monotonic()
-        for batch in self.step_log.epoch(batches, book, steps=steps, epochs=self.train.epochs):
+        progress, steps, batches = (
+            self.progress,
+            self.epoch_steps[self.progress.epoch],
+            self._training_batches(),
+        )
+        taken = sum(self.epoch_steps[: progress.epoch])
+        before, started = progress.epoch_seconds, time.monotonic()
+        for batch in self.step_log.epoch(batches, progress, steps=steps, epochs=self.train.epochs):
             self._step(batch)
-            book.step += 1
-            where = f"epoch {book.epoch + 1}/{self.train.epochs}, step {book.step}/{steps}"
-            book.epoch_seconds = before + time.monotonic() - started
-            left = book.remaining_seconds(taken + book.step, self.steps)
-            self.step_log.tell(taken + book.step, where, self.optimizer.param_groups[0]["lr"], left)
-            stopping, due = self.peers.any(bool(self.stop.reason), self._save_is_due())
+            progress.step += 1
+            where = f"epoch {progress.epoch + 1}/{self.train.epochs}, step {progress.step}/{steps}"
+            progress.epoch_seconds = before + time.monotonic() - started
+            left = progress.remaining_seconds(taken + progress.step, self.steps)
+            self.step_log.tell(taken + progress.step, where, self.optimizer.param_groups[0]["lr"], left)
+            stopping, due = self.peers.any(bool(self.stop.reason), self.checkpointer.is_due())
             if stopping:
-                self._save_and_stop(f"in epoch {book.epoch + 1}, step {book.step}")
-            if due and book.step < steps:
+                self._save_and_stop(f"in epoch {progress.epoch + 1}, step {progress.step}")
+            if due and progress.step < steps:
                 self._save()
 
     def _training_batches(self) -> Iterator[Ready]:
         """What is left of this epoch, ready for the model."""
-        book = self.book
-        left = self.transfer(self.loader.epoch(book.epoch, book.step))
+        progress = self.progress
+        left = self.transfer(self.loader.epoch(progress.epoch, progress.step))
         try:
             while (batch := next_batch(left, self.peers)) is not None:
                 yield batch
         except StopWhileWaiting:
-            self._save_and_stop(f"in epoch {book.epoch + 1}, step {book.step}, waiting for a batch")
+            self._save_and_stop(f"in epoch {progress.epoch + 1}, step {progress.step}, waiting for a batch")
 
     def _step(self, batch: Ready) -> None:
-        book = self.book
-        self.schedule.set(book.epoch, book.step)
+        progress = self.progress
+        self.schedule.set(progress.epoch, progress.step)
         labels = self.peers.gather(batch.labels, batch.counts).to(self.compute.device, non_blocking=True)
         self.optimizer.zero_grad(set_to_none=True)
         losses = self.gradients(batch.images, batch.partner_images, labels, batch.counts)
@@ -160,69 +165,64 @@ class Trainer:
         self.scaler.update()
         self._sums += losses * len(labels)
         self.step_log.add(losses, len(labels))
-        book.images += len(labels)
+        progress.images += len(labels)
 
     def _finish_epoch(self) -> Evaluation | None:
-        book = self.book
+        progress = self.progress
         means = {
-            name: value / book.images
+            name: value / progress.images
             for name, value in zip(self.model.branch_names, self._sums.tolist(), strict=True)
         }
         if not all(math.isfinite(value) for value in means.values()):
             raise RunError(
-                f"the loss became {means} in epoch {book.epoch + 1}: training diverged. The last checkpoint is whole; "
-                "lower train.lr, or use train.precision=float32"
+                f"the loss became {means} in epoch {progress.epoch + 1}: training diverged. The last checkpoint is "
+                "whole; lower train.lr, or use train.precision=float32"
             )
         entry: dict[str, object] = {
-            "epoch": book.epoch + 1,
+            "epoch": progress.epoch + 1,
             "loss": means,
             "w": self.weighting.weights(),
             "lr": self.optimizer.param_groups[0]["lr"],
-            "seconds": round(book.epoch_seconds, 3),
-            "images_per_second": round(book.images / max(book.epoch_seconds, 1e-9), 2),
+            "seconds": round(progress.epoch_seconds, 3),
+            "images_per_second": round(progress.images / max(progress.epoch_seconds, 1e-9), 2),
         }
-        last = book.epoch + 1 == self.train.epochs
+        last = progress.epoch + 1 == self.train.epochs
         if last:
             self._save()  # a run that is stopped in its final evaluation repeats that alone
         predictions = None
-        if last or (book.epoch + 1) % self.config.settings.evaluate.every == 0:
+        if last or (progress.epoch + 1) % self.config.settings.evaluate.every == 0:
             began = time.monotonic()
-            predictions = self.evaluate(self._watched)
+            predictions = self._evaluate()
             entry["metrics"] = predictions.metrics()
-            book.evaluate_seconds += time.monotonic() - began
-        book.history.append(entry)
-        book.train_seconds += book.epoch_seconds
-        book.epoch, book.step, book.images, book.epoch_seconds = book.epoch + 1, 0, 0, 0.0
+            progress.evaluate_seconds += time.monotonic() - began
+        progress.history.append(entry)
+        progress.train_seconds += progress.epoch_seconds
+        progress.epoch, progress.step, progress.images, progress.epoch_seconds = progress.epoch + 1, 0, 0, 0.0
         self._sums.zero_()
-        self.record(book.history)
-        logger.info("%s", line(entry, self.train.epochs))
-        (due,) = self.peers.any(self._save_is_due())
+        self.checkpointer.write_history(progress.history)
+        logger.info("%s", format_epoch(entry, self.train.epochs))
+        (due,) = self.peers.any(self.checkpointer.is_due())
         if due and not last:
             self._save()
         return predictions
 
-    def _watched(self, batches: Iterable[Batch], rounds: int) -> Iterator[Batch]:
-        """The batches of an evaluation, which may take longer than a cluster's notice before it kills.
-
-        Stopped, it is repeated as a whole: what it found so far is in no checkpoint, and a random selection draws anew
-        what it drew. All ranks look together, also those that have fewer batches.
-        """
-        left, before = iter(batches), self.randomness.state()
+    def _evaluate(self) -> Evaluation:
+        """Evaluate, or save and stop: a stopped evaluation is repeated as a whole, with the same random selection."""
+        before = self.randomness.state()
         self.selections = self.peers.collect(before.get("selection"))
         try:
-            for _ in self.step_log.evaluation(rounds):
-                if self.peers.any(bool(self.stop.reason))[0]:
-                    raise StopWhileWaiting
-                if (batch := next_batch(left, self.peers)) is not None:
-                    yield batch
+            return self.evaluator.evaluate(self._should_stop, self.step_log)
         except StopWhileWaiting:
             self.randomness.restore(before)
-            epoch = min(self.book.epoch + 1, self.train.epochs)
+            epoch = min(self.progress.epoch + 1, self.train.epochs)
             self._save_and_stop(f"while epoch {epoch} was being evaluated")
+
+    def _should_stop(self) -> bool:
+        return self.peers.any(bool(self.stop.reason))[0]
 
     def state(self) -> dict:
         """Everything a resumed run of one rank needs to end with the same weights; with more, _save adds theirs."""
-        self.book.sums = dict(zip(self.model.branch_names, self._sums.tolist(), strict=True))
+        self.progress.sums = dict(zip(self.model.branch_names, self._sums.tolist(), strict=True))
         return {
             "hash": self.config.hash,
             "model": self.model.state_dict(),
@@ -231,25 +231,25 @@ class Trainer:
             "scaler": self.scaler.state_dict(),
             "rng": self.randomness.state(),
             "tuning": str(self.tuning),
-            "book": json.dumps(vars(self.book)),
+            "book": json.dumps(vars(self.progress)),
         }
 
     def load_state(self, state: dict) -> None:
-        """Go on from a checkpoint's state. A finished run's slim one restores the weights, the book and
+        """Go on from a checkpoint's state. A finished run's slim one restores the weights, the progress and
         what its evaluation drew from.
 
         It may be of another number of ranks: one that it knows nothing of draws from a fresh stream.
         """
         self.model.load_state_dict(state["model"])
         self.weighting.load_state_dict(state["weighting"])
-        # A book from before evaluations were timed does not say how long they took.
-        self.book = Book(**({"evaluate_seconds": math.nan} | json.loads(state["book"])))
+        # A state from before evaluations were timed does not say how long they took.
+        self.progress = TrainingProgress(**({"evaluate_seconds": math.nan} | json.loads(state["book"])))
         if "optimizer" not in state:
             self.randomness.select_from(state.get("selections", []), self.peers.rank)
             return
         load_optimizer(self.optimizer, state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
-        sums = [self.book.sums[name] for name in self.model.branch_names]
+        sums = [self.progress.sums[name] for name in self.model.branch_names]
         self._sums.copy_(torch.tensor(sums, dtype=torch.float64))
         if (before := state.get("tuning", str(self.tuning))) != str(self.tuning):
             logger.warning(
@@ -269,28 +269,23 @@ class Trainer:
 
     def _seed_afresh(self) -> None:
         """A random stream that no other rank has: stochastic depth and PWCA's partners are each rank's own."""
-        self.randomness.begin(self.config.seed, self.peers.rank, self.book.epoch, self.book.step)
-
-    def _told_to_stop(self) -> str:
-        """Why; every rank returns once rank 0 has saved, with the signals that came to any, which are meant for all."""
-        told = self.peers.collect((self.stop.reason, self.stop.signals))
-        self.stop.signals = [number for _, signals in told for number in signals]
-        return next(reason for reason, _ in told if reason)
+        self.randomness.begin(self.config.seed, self.peers.rank, self.progress.epoch, self.progress.step)
 
     def _save_and_stop(self, where: str) -> NoReturn:
+        """Save, then end on every rank, with the signals that came to any of them, which are meant for all."""
         self._save()
-        raise Stopped(f"{self._told_to_stop()} {where}; saved")
-
-    def _save_is_due(self) -> bool:
-        return self.peers.rank == 0 and time.monotonic() - self._saved_at >= self.checkpoint_seconds
+        requests = self.peers.collect((self.stop.reason, self.stop.signals))
+        self.stop.signals = [number for _, signals in requests for number in signals]
+        reason = next(reason for reason, _ in requests if reason)
+        raise Stopped(f"{reason} {where}; saved")
 
     def _save(self) -> None:
         if not torch.isfinite(self._sums).all():
             raise RunError(
-                f"the loss is not finite in epoch {self.book.epoch + 1}: training diverged and is not saved. "
+                f"the loss is not finite in epoch {self.progress.epoch + 1}: training diverged and is not saved. "
                 "The last checkpoint is whole; lower train.lr, or use train.precision=float32"
             )
-        of_others = self.peers.collect(self.randomness.state())[1:]
-        if self.peers.rank == 0:
-            self.save({**self.state(), "rng_of_other_ranks": of_others})
-        self._saved_at = time.monotonic()
+        other_ranks = self.peers.collect(self.randomness.state())[1:]
+        self.checkpointer.save(
+            {**self.state(), "rng_of_other_ranks": other_ranks} if self.peers.rank == 0 else {}
+        )

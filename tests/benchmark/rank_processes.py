@@ -25,10 +25,10 @@ from benchmark.records.run_folder import RunFolder, folder_of
 from benchmark.training import checkpoint, run
 from benchmark.training.checkpoint import Randomness
 from benchmark.training.device import Compute
-from benchmark.training.distributed import Alone
+from benchmark.training.distributed import SingleProcess
 from benchmark.training.rendezvous import Meeting
 from benchmark.training.request import Infrastructure
-from benchmark.training.step import AtOnce, InParts, StepLoss
+from benchmark.training.step import AccumulatedGradients, FullBatch, StepLoss
 from benchmark.training.tasks import TASKS
 from dcal.builder import build
 from dcal.losses import UncertaintyWeighting
@@ -206,15 +206,17 @@ def _model(step):
     ).double()  # fmt: skip
 
 
-def _gradients(step: Step, peers: Alone):
+def _gradients(step: Step, peers: SingleProcess):
     torch.manual_seed(peers.rank)  # all begin with the first one's parameters
     model = _model(step)
     weighting = UncertaintyWeighting(model.branch_names, initial=0.3).double()
     loss = StepLoss(model, weighting, _in_float64(step.head), Compute(CPU, "", "float64", None, 1), peers)
     if step.parts == 1:
-        backward = AtOnce(loss, peers, _unscaled)
+        backward = FullBatch(loss, peers, _unscaled)
     else:
-        backward = InParts(loss, peers, _unscaled, cut=_cut(step), randomness=Randomness(model, CPU))
+        backward = AccumulatedGradients(
+            loss, peers, _unscaled, cut=_cut(step), randomness=Randomness(model, CPU)
+        )
     images, labels = step.batch()
     counts = step.counts if peers.size > 1 else (len(images),)
     start, count = sum(counts[: peers.rank]), counts[peers.rank]

@@ -6,9 +6,9 @@ import benchmark.data.mini.backbones  # noqa: F401 - registers them with timm
 from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.training.device import prepare
-from benchmark.training.distributed import Alone
+from benchmark.training.distributed import SingleProcess
 from benchmark.training.optim import make_optimizer
-from benchmark.training.step import AtOnce, StepLoss
+from benchmark.training.step import FullBatch, StepLoss
 from benchmark.training.tasks import TASKS
 from dcal.builder import build
 from dcal.losses import UncertaintyWeighting
@@ -39,8 +39,8 @@ class Harness:
         self.weighting = UncertaintyWeighting(self.model.branch_names, initial=settings.model.w_init)
         self.optimizer = make_optimizer(self.model, self.weighting, settings.train)
         compute = prepare("cpu", precision, 1)
-        step_loss = StepLoss(self.model, self.weighting, TASKS["fgvc"], compute, Alone())
-        self.gradients = AtOnce(step_loss, Alone(), lambda total: total)
+        step_loss = StepLoss(self.model, self.weighting, TASKS["fgvc"], compute, SingleProcess())
+        self.gradients = FullBatch(step_loss, SingleProcess(), lambda total: total)
 
     def backward(self, images):
         """Each branch's loss; the gradients are in the parameters."""

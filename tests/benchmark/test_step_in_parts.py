@@ -14,9 +14,9 @@ from benchmark.records.heartbeat import Stopped
 from benchmark.records.run_folder import read_result
 from benchmark.training.checkpoint import Randomness
 from benchmark.training.device import Compute
-from benchmark.training.distributed import Alone
+from benchmark.training.distributed import SingleProcess
 from benchmark.training.models import tune
-from benchmark.training.step import InParts, StepLoss
+from benchmark.training.step import AccumulatedGradients, StepLoss
 from benchmark.training.tasks import TASKS
 from dcal.builder import build
 from dcal.losses import UncertaintyWeighting
@@ -81,10 +81,16 @@ def test_the_second_pass_draws_what_the_first_drew(pwca, tuning):
     ours = drawing_model(pwca)
     tune(ours, tuning)
     weighting = UncertaintyWeighting(ours.branch_names).double()
-    step_loss = StepLoss(ours, weighting, TASKS["fgvc"], Compute(CPU, "", "float64", None, 1), Alone())
-    backward = InParts(
-        step_loss, Alone(), lambda total: 8 * total, cut=Shares(ranks=3, least=2), randomness=Randomness(ours, CPU)
-    )  # fmt: skip
+    step_loss = StepLoss(
+        ours, weighting, TASKS["fgvc"], Compute(CPU, "", "float64", None, 1), SingleProcess()
+    )
+    backward = AccumulatedGradients(
+        step_loss,
+        SingleProcess(),
+        lambda total: 8 * total,
+        cut=Shares(ranks=3, least=2),
+        randomness=Randomness(ours, CPU),
+    )
     seeded(ours)
     losses = backward(images, None, labels, (7,))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmark.training import step_log
-from benchmark.training.step_log import Book, StepLog
+from benchmark.training.step_log import StepLog, TrainingProgress
 
 
 class OnDevice:
@@ -39,7 +39,7 @@ def follow(log, losses, *, epochs=2, images=4):
     taken = 0
     for epoch in range(epochs):
         for step, loss in log.epoch(
-            enumerate(losses, 1), Book(epoch=epoch), steps=len(losses), epochs=epochs
+            enumerate(losses, 1), TrainingProgress(epoch=epoch), steps=len(losses), epochs=epochs
         ):
             taken += 1
             log.add(loss, images)
@@ -69,7 +69,7 @@ def test_a_line_every_few_steps_of_the_run_with_the_means_since_the_last(lines):
 
 def test_pictures_count_alike_whatever_the_batch(lines):
     log = StepLog(["sa"], every=2, bar=False)
-    for _ in log.epoch(range(1), Book(), steps=1, epochs=1):
+    for _ in log.epoch(range(1), TrainingProgress(), steps=1, epochs=1):
         log.add(torch.tensor([1.0], dtype=torch.float64), 16)
         log.add(torch.tensor([3.0], dtype=torch.float64), 4)
         log.tell(2, "here", 0.125)
@@ -108,7 +108,7 @@ def test_without_a_bar_a_line_a_minute_shows_that_the_run_goes_on(monkeypatch, c
     caplog.set_level(logging.INFO, "benchmark")
     minute_later(monkeypatch)
     log = StepLog(["sa"], every=0, bar=False)
-    for _ in log.epoch(range(1), Book(epoch=2), steps=4, epochs=9):
+    for _ in log.epoch(range(1), TrainingProgress(epoch=2), steps=4, epochs=9):
         log.add(torch.tensor([1.25], dtype=torch.float64), 16)
         log.tell(9, "epoch 3/9, step 1/4", 0.125, 7200.0)
     (line,) = [record.getMessage() for record in caplog.records]
@@ -128,7 +128,7 @@ def test_an_evaluation_says_a_line_a_minute_too(monkeypatch, caplog):
 def test_the_bar_shows_the_time_that_the_run_has_left(monkeypatch, capsys):
     monkeypatch.setattr(step_log, "BAR_SECONDS", 0)
     log = StepLog(["sa"], every=0, bar=True)
-    for left in log.epoch([None, 720.0], Book(), steps=2, epochs=3):
+    for left in log.epoch([None, 720.0], TrainingProgress(), steps=2, epochs=3):
         log.add(torch.tensor([1.0], dtype=torch.float64), 16)
         log.tell(1, "", 0.125, left)
     shown = capsys.readouterr().err
@@ -137,7 +137,7 @@ def test_the_bar_shows_the_time_that_the_run_has_left(monkeypatch, capsys):
 
 
 def test_the_time_left_follows_the_pace_of_the_run_so_far():
-    book = Book(train_seconds=90.0, epoch_seconds=20.0, evaluate_seconds=10.0)
+    book = TrainingProgress(train_seconds=90.0, epoch_seconds=20.0, evaluate_seconds=10.0)
     assert book.remaining_seconds(30, 120) == pytest.approx(360)
     assert book.remaining_seconds(0, 120) is None
     book.evaluate_seconds = float("nan")  # a book from before evaluations were timed

@@ -15,7 +15,7 @@ from benchmark.config.grid import all_cells
 from benchmark.config.resolve import Config, load_profile, resolve
 from benchmark.config.settings import TrainSettings
 from benchmark.training.device import Compute
-from benchmark.training.distributed import Alone
+from benchmark.training.distributed import SingleProcess
 from benchmark.training.models import build_model
 from benchmark.training.optim import make_optimizer, scaled_lr
 from benchmark.training.step import StepLoss
@@ -65,7 +65,7 @@ class Ours:
         model = build_model(config, classes_of(config), weights="random", drop_path=drop_path)
         self.model = model.to(compute.device)
         self.weighting = dcal.UncertaintyWeighting(self.model.branch_names).to(compute.device)
-        self.loss = StepLoss(self.model, self.weighting, self.task, compute, Alone())
+        self.loss = StepLoss(self.model, self.weighting, self.task, compute, SingleProcess())
         self.optimizer = make_optimizer(self.model, self.weighting, settings.train)
 
     def train(self) -> None:
