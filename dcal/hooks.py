@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from dcal.attention_rollout import HeadFusion, Layers, QueriesKeys, Rollout, rollout_layers, rollout_row
-from dcal.known_vits import Layout, Reader, call_values, find_layout, listen_to_input
+from dcal.known_vits import AttentionLayout, Reader, call_values, find_layout, listen_to_input
 
 
 class RolloutHooks:
@@ -32,7 +32,7 @@ class RolloutHooks:
     inside another of the same hooks.
     """
 
-    def __init__(self, model: nn.Module, *, layout: Layout | None = None) -> None:
+    def __init__(self, model: nn.Module, *, layout: AttentionLayout | None = None) -> None:
         self._name, self._layout = type(model).__name__, layout or find_layout(model)
         self._handles: list[RemovableHandle] = []
         self._queries_keys: dict[int, QueriesKeys] = {}
@@ -59,7 +59,7 @@ class RolloutHooks:
                 f"{len(attentions)}"
             )
         listen = partial(listen_to_input, read)
-        return cls(model, layout=Layout(attentions, listen, entry=model, prefix=prefix, grid=None))
+        return cls(model, layout=AttentionLayout(attentions, listen, entry=model, prefix=prefix, grid=None))
 
     def __enter__(self) -> Self:
         if self._handles:

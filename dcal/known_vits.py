@@ -36,7 +36,7 @@ _TRANSFORMERS = ("vit", "deit", "dinov2", "dinov2_with_registers")
 
 
 @dataclass(frozen=True)
-class Layout:
+class AttentionLayout:
     """Parts of a vision transformer that hooks need.
 
     attentions: the attention modules of blocks 1 … L. listen: function of one of them that sets hooks on it, which
@@ -52,7 +52,7 @@ class Layout:
     grid: Callable[[tuple[int, int]], tuple[int, int]] | None
 
 
-def find_layout(model: nn.Module) -> Layout:
+def find_layout(model: nn.Module) -> AttentionLayout:
     """Layout of the vision transformer in a model. Raises ValueError for none, several, and a model of dcal."""
     name = type(model).__name__
     if any(isinstance(module, ClassTokenBackbone | Swin) for module in model.modules()):
@@ -73,7 +73,7 @@ def find_layout(model: nn.Module) -> Layout:
     return layouts[0]
 
 
-def _layout(module: nn.Module) -> Layout | None:
+def _layout(module: nn.Module) -> AttentionLayout | None:
     """Layout of a vision transformer; None for other modules, and for unknown attention."""
     if isinstance(module, VisionTransformer):
         return _timm(module)
@@ -87,7 +87,7 @@ def _layout(module: nn.Module) -> Layout | None:
     return None
 
 
-def _timm(vit: VisionTransformer) -> Layout | None:
+def _timm(vit: VisionTransformer) -> AttentionLayout | None:
     if not vit.has_class_token:
         raise ValueError(f"{type(vit).__name__} has no class token, where a rollout would start")
     attentions = [getattr(block, "attn", None) for block in vit.blocks]
@@ -95,23 +95,23 @@ def _timm(vit: VisionTransformer) -> Layout | None:
         return None
     grid = getattr(vit.patch_embed, "dynamic_feat_size", None)
     listen = partial(listen_to_outputs, "q_norm", "k_norm", lambda _, heads: heads)
-    return Layout(attentions, listen, vit.patch_embed, vit.num_prefix_tokens, grid)
+    return AttentionLayout(attentions, listen, vit.patch_embed, vit.num_prefix_tokens, grid)
 
 
-def _torchvision(vit: nn.Module) -> Layout:
+def _torchvision(vit: nn.Module) -> AttentionLayout:
     attentions = [block.self_attention for block in vit.encoder.layers]
     grid = partial(_patches, (vit.patch_size, vit.patch_size))
-    return Layout(attentions, listen_to_multihead, vit.conv_proj, 1, grid)
+    return AttentionLayout(attentions, listen_to_multihead, vit.conv_proj, 1, grid)
 
 
-def _transformers(vit: nn.Module, origin: str) -> Layout | None:
+def _transformers(vit: nn.Module, origin: str) -> AttentionLayout | None:
     parts = [module for module in vit.modules() if type(module).__module__ == origin]
     for names in (("q_proj", "k_proj"), ("query", "key")):  # the second pair in transformers 5.0
         attentions = [module for module in parts if all(hasattr(module, name) for name in names)]
         if attentions:
             listen = partial(listen_to_outputs, *names, split_heads)
             grid = partial(_patches, vit.embeddings.patch_embeddings.projection.kernel_size)
-            return Layout(attentions, listen, vit.embeddings, _prefix(vit.embeddings), grid)
+            return AttentionLayout(attentions, listen, vit.embeddings, _prefix(vit.embeddings), grid)
     return None
 
 

@@ -14,7 +14,7 @@ from benchmark.atomic import explained
 from benchmark.commands.command_line import COMPLETE, INCOMPLETE, Parser, exit_status, status_of
 from benchmark.errors import SuiteError
 from benchmark.timing.bench import results
-from benchmark.timing.bench.results import Disagreement, Row, table
+from benchmark.timing.bench.results import BenchRow, Disagreement, table
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Benchmark:
     module: str
     on: Literal["device", "gpu", "host"]
 
-    def run(self, device: str) -> list[Row]:
+    def run(self, device: str) -> list[BenchRow]:
         """Its rows. Raises Disagreement and SuiteError."""
         module = importlib.import_module(self.module)
         return module.run() if self.on == "host" else module.run(device)
@@ -76,7 +76,7 @@ def _run(names: Sequence[str], device: str, out: Path) -> int:
     with explained(path):  # before minutes are spent
         out.mkdir(parents=True, exist_ok=True)
     machine = results.machine(device)
-    rows: list[Row] = []
+    rows: list[BenchRow] = []
     failed: list[str] = []
     for number, name in enumerate(names, start=1):
         began = time.monotonic()

@@ -23,7 +23,7 @@ class FetchError(SuiteError):
 
 
 @dataclass(frozen=True)
-class Part:
+class PartialFile:
     """A whole file that is not in its place yet. name: of its place in the folder of weights."""
 
     path: Path
@@ -32,7 +32,7 @@ class Part:
     source: str
 
 
-def from_hub(tag: str, folder: Path) -> Part:
+def from_hub(tag: str, folder: Path) -> PartialFile:
     """The tag's file from the hub (HF_ENDPOINT names another), as large and with the digest that the hub states.
 
     huggingface_hub itself drops what an interrupted process had received, so the part file is kept here, by the hub's
@@ -68,7 +68,7 @@ def from_hub(tag: str, folder: Path) -> Part:
                 f"{url}: the file received has sha256 {sha256[:12]}…, the hub says {stated[:12]}…: it was changed on "
                 "the way or put together from different parts, and is deleted; call `make weights` again"
             )
-        return Part(part, target, sha256, f"{url}@{remote.commit_hash}")
+        return PartialFile(part, target, sha256, f"{url}@{remote.commit_hash}")
     raise FetchError(f"{repository} has none of {', '.join(manifest.HUB_FILES)}")
 
 
@@ -91,7 +91,7 @@ def into_hub_cache(tag: str, *, again: bool) -> Path:
     raise FetchError(f"{repository} has none of {', '.join(manifest.HUB_FILES)}")
 
 
-def from_mirror(tag: str, mirror: Path, folder: Path) -> Part:
+def from_mirror(tag: str, mirror: Path, folder: Path) -> PartialFile:
     """A copy of the tag's file in another folder of weights, whole and as that folder's weights.json has it.
 
     Raises FetchError.
@@ -113,7 +113,7 @@ def from_mirror(tag: str, mirror: Path, folder: Path) -> Part:
     if sha256 != expected:
         part.unlink()
         raise FetchError(f"the copy of {found} has sha256 {sha256[:12]}…, expected {expected[:12]}…")
-    return Part(part, target, sha256, str(found))
+    return PartialFile(part, target, sha256, str(found))
 
 
 def in_order(tag: str, file: Path, folder: Path) -> str:

@@ -16,16 +16,23 @@ from pathlib import Path
 from benchmark.atomic import explained, file_sha256, write_json
 from benchmark.commands import options
 from benchmark.commands.command_line import COMPLETE, INCOMPLETE, Command
-from benchmark.commands.download import FetchError, Part, from_hub, from_mirror, in_order, into_hub_cache
+from benchmark.commands.download import (
+    FetchError,
+    PartialFile,
+    from_hub,
+    from_mirror,
+    in_order,
+    into_hub_cache,
+)
 from benchmark.config import resolve
 from benchmark.config.places import require_readable
 from benchmark.errors import SettingsError, SuiteError
 from dcal.weights import integrity, manifest
-from dcal.weights.manifest import Entry
+from dcal.weights.manifest import WeightsEntry
 
 
 @dataclass(frozen=True)
-class Got:
+class WeightsFile:
     """A tag's file that is whole and, where anything is recorded of it, the recorded one. how: ``fetched``, ``copied``
     or ``there already``."""
 
@@ -50,7 +57,7 @@ def fetch(arguments: argparse.Namespace) -> int:
     if profile.backbones == "mini":
         if mirror:
             raise SettingsError(_STAND_INS.format(profile.name))
-        one: Callable[[str], Got] = partial(stand_in, folder=places.weights)
+        one: Callable[[str], WeightsFile] = partial(stand_in, folder=places.weights)
     elif places.weights is None:
         if mirror:
             raise SettingsError("MIRROR is copied into a folder of weights: WEIGHTS=folder is needed with it")
@@ -82,7 +89,7 @@ _STAND_INS = (
 )
 
 
-def into_folder(tag: str, folder: Path, mirror: Path | None) -> Got:
+def into_folder(tag: str, folder: Path, mirror: Path | None) -> WeightsFile:
     """The tag's file in a folder of weights: as it is if it is whole, else copied from the mirror, else fetched from
     the hub. Its entry is in weights.json then; a damaged file of the tag is set aside as ``NAME.damaged``.
 
@@ -103,31 +110,31 @@ def into_folder(tag: str, folder: Path, mirror: Path | None) -> Got:
     )
 
 
-def into_cache(tag: str) -> Got:
+def into_cache(tag: str) -> WeightsFile:
     """The same in the hub's cache, which names its files by their digests and needs no weights.json."""
     found = manifest.find_in_hub_cache(tag)
     damaged = bool(found and (integrity.defect(found, thorough=True) or _other_digest(found)))
     if found and not damaged:
-        return Got(found, found.stat().st_size, file_sha256(found), "there already")
+        return WeightsFile(found, found.stat().st_size, file_sha256(found), "there already")
     file = into_hub_cache(tag, again=damaged)
     if damage := integrity.defect(file, thorough=True) or _other_digest(file):
         raise FetchError(f"{file}, just fetched, is {damage}")
     if problem := _unusable(file):
         raise FetchError(f"{file}, just fetched, {problem}")
-    return Got(file, file.stat().st_size, file_sha256(file), "fetched")
+    return WeightsFile(file, file.stat().st_size, file_sha256(file), "fetched")
 
 
-def stand_in(tag: str, folder: Path) -> Got:
+def stand_in(tag: str, folder: Path) -> WeightsFile:
     """A committed mini backbone: only looked at. Raises FetchError."""
     found = manifest.find_in_folder(tag, folder)
     if found is None:
         raise FetchError(f"not in {folder}: `git checkout` it, or train it with make mini-weights")
     if damage := integrity.defect(found, thorough=True):
         raise FetchError(f"{found} is {damage}: `git checkout` it, or train it with make mini-weights")
-    return Got(found, found.stat().st_size, file_sha256(found), "there already")
+    return WeightsFile(found, found.stat().st_size, file_sha256(found), "there already")
 
 
-def _there_already(tag: str, found: Path, folder: Path) -> Got:
+def _there_already(tag: str, found: Path, folder: Path) -> WeightsFile:
     recorded, sha256 = in_order(tag, found, folder), file_sha256(found)
     if recorded and recorded != sha256:
         raise FetchError(
@@ -142,11 +149,11 @@ def _there_already(tag: str, found: Path, folder: Path) -> Got:
             "it to have it fetched again, or give it another name"
         )
     if recorded:
-        return Got(found, found.stat().st_size, sha256, "there already")
+        return WeightsFile(found, found.stat().st_size, sha256, "there already")
     return _recorded(tag, found, folder, sha256, "found", "there already")
 
 
-def _verify(part: Part, known: Entry | None, folder: Path) -> None:
+def _verify(part: PartialFile, known: WeightsEntry | None, folder: Path) -> None:
     """What was got must be whole, and what the folder's record says. Else it is deleted and FetchError raised."""
     problem = ""
     if damage := integrity.defect(part.path, thorough=True):
@@ -176,16 +183,16 @@ def _unusable(file: Path) -> str:
     return f"holds values that are no numbers: {problem}" if problem else ""
 
 
-def _recorded(tag: str, file: Path, folder: Path, sha256: str, source: str, how: str) -> Got:
+def _recorded(tag: str, file: Path, folder: Path, sha256: str, source: str, how: str) -> WeightsFile:
     """The file, with its entry written into the folder's weights.json. Entries of other tags stay."""
     size = file.stat().st_size
-    entry = Entry(tag, file.relative_to(folder).as_posix(), size, sha256, source)
+    entry = WeightsEntry(tag, file.relative_to(folder).as_posix(), size, sha256, source)
     entries = _entries(folder) | {tag: entry}
     write_json(folder / manifest.NAME, manifest.manifest_json(entries))
-    return Got(file, size, sha256, how)
+    return WeightsFile(file, size, sha256, how)
 
 
-def _entries(folder: Path) -> dict[str, Entry]:
+def _entries(folder: Path) -> dict[str, WeightsEntry]:
     try:
         return manifest.read(folder)
     except ValueError as error:

@@ -55,7 +55,7 @@ Result = dict[str, float | list[float]]
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """seconds: of each span; memory_bytes: most memory above what was there at start(); result: what it returned."""
 
     seconds: dict[str, float]
@@ -101,7 +101,7 @@ Work = Callable[..., Result]
 GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536"}
 
 
-def measure(work: Work, **arguments: object) -> Measured:
+def measure(work: Work, **arguments: object) -> Measurement:
     """work(meter, **arguments) in a new process. work: a module's function; arguments: what JSON can carry.
 
     Raises RunError, with what the process said last, if it fails.
@@ -114,7 +114,7 @@ def memory_of(work: Work, **arguments: object) -> int:
     return _measure(work, arguments, GIVE_BACK).memory_bytes
 
 
-def _measure(work: Work, arguments: Mapping[str, object], variables: Mapping[str, str]) -> Measured:
+def _measure(work: Work, arguments: Mapping[str, object], variables: Mapping[str, str]) -> Measurement:
     task = json.dumps([work.__module__, work.__name__, arguments])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} | variables
     command = [sys.executable, "-m", "benchmark.timing.measure"]
@@ -124,7 +124,7 @@ def _measure(work: Work, arguments: Mapping[str, object], variables: Mapping[str
         raise RunError(
             f"measuring {work.__name__} ended with {done.returncode} where 0 was expected; it said: {said}"
         )
-    return Measured(**json.loads(done.stdout.splitlines()[-1]))
+    return Measurement(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def available_bytes() -> int:
@@ -208,7 +208,7 @@ def _serve() -> None:
     work = getattr(importlib.import_module(module), name)
     meter = Meter()
     result = work(meter, **arguments)
-    print(json.dumps(asdict(Measured(meter.seconds, meter.memory_bytes(), result))))
+    print(json.dumps(asdict(Measurement(meter.seconds, meter.memory_bytes(), result))))
 
 
 if __name__ == "__main__":

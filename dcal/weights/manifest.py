@@ -18,7 +18,7 @@ _LIMIT = 10 * 2**20  # bytes
 
 
 @dataclass(frozen=True)
-class Entry:
+class WeightsEntry:
     """A tag's file. file: name relative to the folder. size: bytes. source: its address or original file; ``found`` for
     one already in the folder."""
 
@@ -29,7 +29,7 @@ class Entry:
     source: str
 
 
-def read(folder: Path) -> dict[str, Entry]:
+def read(folder: Path) -> dict[str, WeightsEntry]:
     """Entries by tag; {} for a folder without manifest. Raises ValueError for a damaged manifest."""
     path = folder / NAME
     try:
@@ -45,7 +45,7 @@ def read(folder: Path) -> dict[str, Entry]:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     try:
         rows = json.loads(text)["files"]
-        entries = [Entry(tag, **{name: row[name] for name in _ROW}) for tag, row in rows.items()]
+        entries = [WeightsEntry(tag, **{name: row[name] for name in _ROW}) for tag, row in rows.items()]
         for entry, name in ((entry, name) for entry in entries for name in _ROW):
             if type(getattr(entry, name)) is not (int if name == "size" else str):
                 raise ValueError(f"{name} of {entry.tag} is {getattr(entry, name)!r}")
@@ -57,10 +57,10 @@ def read(folder: Path) -> dict[str, Entry]:
     return {entry.tag: entry for entry in entries}
 
 
-_ROW = tuple(field.name for field in fields(Entry) if field.name != "tag")
+_ROW = tuple(field.name for field in fields(WeightsEntry) if field.name != "tag")
 
 
-def manifest_json(entries: dict[str, Entry]) -> dict[str, object]:
+def manifest_json(entries: dict[str, WeightsEntry]) -> dict[str, object]:
     """Content of the manifest, sorted by tag."""
     rows = {tag: asdict(entries[tag]) for tag in sorted(entries)}
     for row in rows.values():

@@ -15,8 +15,8 @@ from benchmark.timing.bench import commands, ranking, results
 from benchmark.timing.bench import ranking as ranking_bench
 from benchmark.timing.bench.results import Disagreement, check_agreement
 
-TINY = ranking_bench.Case(
-    "tiny", 60, 500, 20, 80, 5, 2, ranking_bench.Bars(1e-9, 1e9, times_faster=1e9), dimensions=16
+TINY = ranking_bench.RankingCase(
+    "tiny", 60, 500, 20, 80, 5, 2, ranking_bench.RankingBars(1e-9, 1e9, times_faster=1e9), dimensions=16
 )
 SIZE = {
     "queries": 60,
@@ -124,7 +124,7 @@ def test_a_full_sort_without_the_memory_is_left_out_and_the_rows_say_why(monkeyp
     ],
 )
 def test_bars_are_held_against_the_medians(bars, met):
-    row = results.Row("ranking", "case", "total", "s", [100, 3, 2], [12, 1, 13], "other", **bars)
+    row = results.BenchRow("ranking", "case", "total", "s", [100, 3, 2], [12, 1, 13], "other", **bars)
     assert row.ratio == 4
     assert row.met is met
 
@@ -133,7 +133,9 @@ def test_bars_are_held_against_the_medians(bars, met):
     ("bar", "met"), [(None, None), (2.5, True), (2.4, False)], ids=["no bar", "reached", "missed"]
 )
 def test_a_cost_is_ours_over_the_others_and_its_bar_an_upper_one(bar, met):
-    row = results.Row("training", "case", "step", "s", [9, 5, 4], [1, 2, 3], "timm", times=bar, cost=True)
+    row = results.BenchRow(
+        "training", "case", "step", "s", [9, 5, 4], [1, 2, 3], "timm", times=bar, cost=True
+    )
     assert row.ratio == 2.5
     assert row.met is met
     assert row.record()["ratio_of"] == "ours/other"
@@ -141,7 +143,7 @@ def test_a_cost_is_ours_over_the_others_and_its_bar_an_upper_one(bar, met):
 
 
 def test_a_ratio_to_nothing_is_none():
-    assert results.Row("rollout", "case", "memory", "MB", [0.0], [3.0], "product", times=2).ratio is None
+    assert results.BenchRow("rollout", "case", "memory", "MB", [0.0], [3.0], "product", times=2).ratio is None
 
 
 def test_every_benchmark_takes_the_device_unless_it_is_the_same_on_all():

@@ -19,7 +19,7 @@ class Fake:
     def run(self, device):
         if self.error:
             raise self.error
-        return [results.Row(self.name, "case", "time", "s", [self.seconds])]
+        return [results.BenchRow(self.name, "case", "time", "s", [self.seconds])]
 
 
 def install(monkeypatch, *fakes):

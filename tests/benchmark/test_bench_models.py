@@ -10,7 +10,7 @@ import benchmark.data.mini.backbones  # noqa: F401 - registers them with timm
 from benchmark.errors import RunError
 from benchmark.timing.bench import steps, training, unfused
 from benchmark.timing.bench.results import Disagreement, table
-from benchmark.timing.bench.training import Bars
+from benchmark.timing.bench.training import TrainingBars
 from benchmark.timing.measure import Measured, Meter
 from benchmark.training.device import prepare
 
@@ -101,7 +101,7 @@ def test_an_optimizers_state_is_made_without_gradients_left():
 
 
 def test_training_has_time_and_memory_of_both_phases_with_bars_that_are_upper_ones():
-    case = training.Case("mini", CUB, 2, 2, repeats=2, bars=Bars(1e9, 1e9, 1e-9))
+    case = training.TrainingCase("mini", CUB, 2, 2, repeats=2, bars=TrainingBars(1e9, 1e9, 1e-9))
     rows = training.run("cpu", [case])
     assert [row.quantity for row in rows] == [
         "training step", "training step, memory growth", "inference", "inference, memory growth",
@@ -122,7 +122,7 @@ def test_memory_of_training_counts_what_the_backward_pass_keeps():
 
 
 def test_our_step_is_held_against_both_literal_ones_with_a_bar_on_the_second(monkeypatch):
-    case = unfused.Case("mini", CUB, 2, repeats=2, times=(("pairs", 1e9),))
+    case = unfused.UnfusedCase("mini", CUB, 2, repeats=2, times=(("pairs", 1e9),))
     rows = unfused.run("cpu", [case])
     assert [(row.quantity, row.other_name, row.met) for row in rows] == [
         ("training step", "literal, batch's tokens", None),
@@ -187,7 +187,7 @@ def test_a_literal_step_that_comes_to_something_else_is_a_disagreement(wrong, na
     functions = {"forward": written.forward, "loss": written.loss} | wrong(written)
     monkeypatch.setattr(unfused, "literal", lambda: SimpleNamespace(**functions))
     with pytest.raises(Disagreement, match=rf"mini.*{named}"):
-        unfused.run("cpu", [unfused.Case("mini", CUB, 2, repeats=1)])
+        unfused.run("cpu", [unfused.UnfusedCase("mini", CUB, 2, repeats=1)])
 
 
 def test_the_same_patches_in_another_order_agree(monkeypatch):
@@ -237,7 +237,7 @@ def test_shapes_are_table_1s_at_448_and_table_2s_at_both_sizes(monkeypatch):
 def test_a_shapes_rates_are_pictures_by_seconds(monkeypatch):
     found = {f"{phase} {side}": [2.0, 4.0] for phase in ("train", "infer") for side in ("ours", "timm")}
     monkeypatch.setattr(training, "measure", lambda *_, **__: Measured({}, 0, found))
-    train, infer = training.run_shapes("cuda", [training.Shape("mini", CUB, 16)])
+    train, infer = training.run_shapes("cuda", [training.GridShape("mini", CUB, 16)])
     assert (train.unit, list(train.ours), list(infer.other)) == ("pictures/s", [8.0, 4.0], [8.0, 4.0])
 
 

@@ -10,8 +10,8 @@ from benchmark.timing.bench import input, rollout
 from benchmark.timing.bench.results import Disagreement
 from benchmark.timing.measure import Measured, Meter
 
-ROLLOUT = rollout.Case("tiny", batch=2, heads=3, tokens=17, blocks=4, repeats=2, times=1e9)
-INPUT = input.Case("tiny", (30, 40), (44, 44), (32, 32), count=3, repeats=2, times=1e9)
+ROLLOUT = rollout.RolloutCase("tiny", batch=2, heads=3, tokens=17, blocks=4, repeats=2, times=1e9)
+INPUT = input.InputCase("tiny", (30, 40), (44, 44), (32, 32), count=3, repeats=2, times=1e9)
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from benchmark.data.mini.sets import write_all
 from benchmark.errors import RunError
 from benchmark.records import provenance
 from benchmark.records.provenance import ROOT
-from benchmark.timing.bench.results import Row
+from benchmark.timing.bench.results import BenchRow
 
 REPEATS = 5
 # The sample's records are of the paper's profile; what is submitted needs data, which the mini profile has.
@@ -69,7 +69,7 @@ COMMANDS = (
 )
 
 
-def run(commands: Sequence[Command] = COMMANDS, repeats: int = REPEATS) -> list[Row]:
+def run(commands: Sequence[Command] = COMMANDS, repeats: int = REPEATS) -> list[BenchRow]:
     """Wall-clock seconds of each command, interpreter included. Raises RunError if one of them fails.
 
     SLURM is stood in for by scripts that answer at once, so its own time is not in these numbers.
@@ -85,7 +85,7 @@ def run(commands: Sequence[Command] = COMMANDS, repeats: int = REPEATS) -> list[
         for command in commands:
             print(f"starting: {command.title}", file=sys.stderr)
             seconds = [_time(command, root, environment, repeat) for repeat in range(repeats)]
-            rows.append(Row("starting", command.case, command.title, "s", seconds, most=command.most))
+            rows.append(BenchRow("starting", command.case, command.title, "s", seconds, most=command.most))
     return rows
 
 

@@ -20,7 +20,7 @@ from torchvision import transforms
 from benchmark.data.images import read_image
 from benchmark.data.loader import normalise
 from benchmark.data.transforms import ViewSettings, test_view, train_view, view_rng
-from benchmark.timing.bench.results import Row, check_agreement
+from benchmark.timing.bench.results import BenchRow, check_agreement
 from benchmark.timing.measure import Meter, Result, in_turns, measure
 from benchmark.training.device import prepare
 
@@ -31,7 +31,7 @@ MEAN_DIFFERENCE = 0.03
 
 
 @dataclass(frozen=True)
-class Case:
+class InputCase:
     """Files and what becomes of them; sizes are (height, width). times: bar, how much longer the usual way takes."""
 
     title: str
@@ -43,10 +43,10 @@ class Case:
     times: float | None = None
 
 
-CASES = (Case("JPEGs 500 × 375", (375, 500), (550, 550), (448, 448), count=16, repeats=15, times=2.5),)
+CASES = (InputCase("JPEGs 500 × 375", (375, 500), (550, 550), (448, 448), count=16, repeats=15, times=2.5),)
 
 
-def run(cases: Iterable[Case] = CASES) -> list[Row]:
+def run(cases: Iterable[InputCase] = CASES) -> list[BenchRow]:
     """Milliseconds a picture, one process and one thread, from the files to a normalised float32 batch.
 
     Two rows a view: our loading worker's share, which ends with uint8 pictures and is what has to keep up; and with the
@@ -64,9 +64,9 @@ def run(cases: Iterable[Case] = CASES) -> list[Row]:
         for view, words in VIEWS.items():
             usual = (each[f"{view} usual"], "PIL + torchvision")
             share = (f"{words}, worker's share", "ms", each[f"{view} worker"])
-            rows.append(Row("input", case.title, *share, *usual, times=case.times))
+            rows.append(BenchRow("input", case.title, *share, *usual, times=case.times))
             rows.append(
-                Row("input", case.title, f"{words}, normalised too", "ms", each[f"{view} ours"], *usual)
+                BenchRow("input", case.title, f"{words}, normalised too", "ms", each[f"{view} ours"], *usual)
             )
     return rows
 

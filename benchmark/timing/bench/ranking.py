@@ -13,14 +13,14 @@ from torch.nn import functional as F
 
 from benchmark.evaluation import ranking
 from benchmark.evaluation.ranking import Items
-from benchmark.timing.bench.results import MB, Row, check_agreement
-from benchmark.timing.measure import Measured, Meter, available_bytes, measure
+from benchmark.timing.bench.results import MB, BenchRow, check_agreement
+from benchmark.timing.measure import Measurement, Meter, available_bytes, measure
 
 SPANS = ("distances", "ranking", "total")
 
 
 @dataclass(frozen=True)
-class Bars:
+class RankingBars:
     """What ours must reach; None: no bar. Memory is that above the features."""
 
     total_seconds: float | None = None
@@ -30,7 +30,7 @@ class Bars:
 
 
 @dataclass(frozen=True)
-class Case:
+class RankingCase:
     """Sizes of a test split. distractors: gallery items of nobody that is asked for."""
 
     title: str
@@ -40,29 +40,29 @@ class Case:
     distractors: int
     cameras: int
     repeats: int
-    bars: Bars = Bars()
+    bars: RankingBars = RankingBars()
     dimensions: int = 768
 
 
 CASES = (
-    Case("Market-1501", 3_368, 15_913, 750, 2_798, 6, 7, Bars(times_faster=3, times_smaller=4)),
-    Case("MSMT17", 11_659, 82_161, 3_060, 0, 15, 1, Bars(total_seconds=60, megabytes=1_000)),
+    RankingCase("Market-1501", 3_368, 15_913, 750, 2_798, 6, 7, RankingBars(times_faster=3, times_smaller=4)),
+    RankingCase("MSMT17", 11_659, 82_161, 3_060, 0, 15, 1, RankingBars(total_seconds=60, megabytes=1_000)),
 )
 
 
-def run(cases: Iterable[Case] | None = None) -> list[Row]:
+def run(cases: Iterable[RankingCase] | None = None) -> list[BenchRow]:
     """Measure every case, the two pipelines in turns, each time in a process of its own. None: CASES.
 
     The full sort is left out, and its rows say why, where its matrices come too near to the memory that is free.
     Raises Disagreement if mAP, R1 or the number of valid queries differ.
     """
-    rows: list[Row] = []
+    rows: list[BenchRow] = []
     for case in CASES if cases is None else cases:
         size = {key: value for key, value in asdict(case).items() if key not in ("title", "repeats", "bars")}
         needed, free = BYTES_A_PAIR * case.queries * case.gallery, available_bytes()
         fits = 1.25 * needed < free  # the rest of the machine lives, too
-        ours: list[Measured] = []
-        full: list[Measured] = []
+        ours: list[Measurement] = []
+        full: list[Measurement] = []
         for repeat in range(case.repeats):
             print(f"ranking: {case.title}, repeat {repeat + 1} of {case.repeats}", file=sys.stderr)
             ours.append(measure(work_of_ours, **size))
@@ -78,12 +78,14 @@ def run(cases: Iterable[Case] | None = None) -> list[Row]:
     return rows
 
 
-def rows_of(case: Case, ours: Sequence[Measured], full: Sequence[Measured], note: str = "") -> list[Row]:
+def rows_of(
+    case: RankingCase, ours: Sequence[Measurement], full: Sequence[Measurement], note: str = ""
+) -> list[BenchRow]:
     """A row for each span, and one for memory. full: empty where it was not run, then note says why."""
     title = f"{case.title} ({case.queries:,} × {case.gallery:,})"
     bars = {"ranking": {"times": case.bars.times_faster}, "total": {"most": case.bars.total_seconds}}
     rows = [
-        Row(
+        BenchRow(
             "ranking",
             title,
             span,
@@ -96,7 +98,7 @@ def rows_of(case: Case, ours: Sequence[Measured], full: Sequence[Measured], note
         )
         for span in SPANS
     ]
-    memory = Row(
+    memory = BenchRow(
         "ranking",
         title,
         "memory above the features",

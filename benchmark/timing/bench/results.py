@@ -20,7 +20,7 @@ MB = 1e6
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchRow:
     """ours, other: one value a repeat; other is empty where there is nothing to compare with, or it was not run.
 
     most: bar that ours must stay below, in unit.
@@ -110,7 +110,7 @@ class Row:
         return ", ".join(bars)
 
 
-def table(rows: Iterable[Row]) -> str:
+def table(rows: Iterable[BenchRow]) -> str:
     """All rows as text, the notes below."""
     from tabulate import tabulate
 
@@ -175,7 +175,7 @@ def heading(machine: Mapping[str, object]) -> str:
     )
 
 
-def add(path: Path, machine: Mapping[str, object], rows: Iterable[Row]) -> Path | None:
+def add(path: Path, machine: Mapping[str, object], rows: Iterable[BenchRow]) -> Path | None:
     """Write the rows of a benchmark in place of its earlier ones; those of other benchmarks stay.
 
     A file of another machine, other versions or other code is set aside first, and a damaged one too: its new name is

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.timing.bench.results import MB, Row, check_agreement
+from benchmark.timing.bench.results import MB, BenchRow, check_agreement
 from benchmark.timing.measure import Meter, Result, in_turns, measure, memory_of, waiting_for
 from benchmark.training.device import prepare, usable_cores
 from dcal.attention_rollout import rollout_row
@@ -19,7 +19,7 @@ QueriesKeys = Sequence[tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
-class Case:
+class RolloutCase:
     """Sizes of one rollout. times: bar, how much longer the product takes at the least; None: no bar."""
 
     title: str
@@ -37,10 +37,10 @@ class Case:
         return self.batch * self.tokens**2 * 4
 
 
-CASES = (Case("DeiT-Tiny 448²", batch=8, heads=3, tokens=785, blocks=11, repeats=7, times=3),)
+CASES = (RolloutCase("DeiT-Tiny 448²", batch=8, heads=3, tokens=785, blocks=11, repeats=7, times=3),)
 
 
-def run(device: str, cases: Iterable[Case] = CASES) -> list[Row]:
+def run(device: str, cases: Iterable[RolloutCase] = CASES) -> list[BenchRow]:
     """Times of all three, in turns, and the memory of each. Raises Disagreement if their rows differ.
 
     The product is given every advantage: one block's maps at a time, float32, of a batch as one matrix product.
@@ -58,7 +58,7 @@ def run(device: str, cases: Iterable[Case] = CASES) -> list[Row]:
             check_agreement(f"{title}: {way}", {"row": 1.0}, {"row": 1.0 + difference}, tolerance=1e-5)
             is_product = way == "product"
             rows.append(
-                Row(
+                BenchRow(
                     "rollout",
                     title,
                     "time",
@@ -70,7 +70,7 @@ def run(device: str, cases: Iterable[Case] = CASES) -> list[Row]:
                 )
             )
             rows.append(
-                Row(
+                BenchRow(
                     "rollout",
                     title,
                     "memory growth",

@@ -25,7 +25,7 @@ PROFILE = "paper"
 
 
 @dataclass(frozen=True)
-class Batch:
+class StepBatch:
     """Pictures and labels as a training step gets them, made up. images: (B, 3, h, w) normalised; labels: (B,)."""
 
     images: Tensor
@@ -44,20 +44,20 @@ def classes_of(config: Config) -> int:
     return official["classes"] if config.cell.task == "fgvc" else official["train_ids"]
 
 
-def batch_of(config: Config, size: int, compute: Compute) -> Batch:
+def batch_of(config: Config, size: int, compute: Compute) -> StepBatch:
     """A batch of the recipe's input size; of Re-ID identities as many pictures each as the recipe takes."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(size, 3, *config.settings.data.crop, generator=generator)
     pictures_each = config.settings.train.instances if config.cell.task == "reid" else 1
     labels = torch.arange(size) // pictures_each % classes_of(config)
-    return Batch(images.to(compute.device), labels.to(compute.device))
+    return StepBatch(images.to(compute.device), labels.to(compute.device))
 
 
 class Ours:
     """The suite's own model and step of a cell, by its recipe. Weights are random: times do not depend on them."""
 
     def __init__(
-        self, config: Config, batch: Batch, compute: Compute, *, drop_path: float | None = None
+        self, config: Config, batch: StepBatch, compute: Compute, *, drop_path: float | None = None
     ) -> None:
         settings, self.batch, self.compute = config.settings, batch, compute
         self.task = TASKS[config.cell.task]
@@ -85,7 +85,7 @@ class Ours:
 class Plain:
     """The timm model of the same tag with a linear classifier, by timm's own forward, and the recipe's optimizer."""
 
-    def __init__(self, config: Config, batch: Batch, compute: Compute) -> None:
+    def __init__(self, config: Config, batch: StepBatch, compute: Compute) -> None:
         settings, self.batch, self.compute = config.settings, batch, compute
         torch.manual_seed(0)
         self.model = timm.create_model(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from benchmark.config.backbones import BACKBONES
 from benchmark.config.grid import TABLES
-from benchmark.timing.bench.results import MB, Row
+from benchmark.timing.bench.results import MB, BenchRow
 from benchmark.timing.bench.steps import SIDES, batch_of, fill_gradients, make_state, recipe_of
 from benchmark.timing.measure import Meter, Result, in_turns, measure, memory_of, waiting_for
 from benchmark.training.device import prepare, usable_cores
@@ -17,7 +17,7 @@ PHASES = {"train": "training step", "infer": "inference"}
 
 
 @dataclass(frozen=True)
-class Bars:
+class TrainingBars:
     """The most that DCAL may cost, as multiples of the plain model's. None: no bar."""
 
     train: float | None = None
@@ -26,7 +26,7 @@ class Bars:
 
 
 @dataclass(frozen=True)
-class Case:
+class TrainingCase:
     """A DCAL cell of the grid, whose recipe gives everything else. bars hold for the CPU.
 
     By multiply-adds (tests/dcal/test_published_cost.py) a step of DeiT-Tiny at 448² is 2.27 times timm's, an inference
@@ -39,20 +39,20 @@ class Case:
     batch: int
     gpu_batch: int
     repeats: int
-    bars: Bars = Bars()
+    bars: TrainingBars = TrainingBars()
 
 
 CASES = (
-    Case("DeiT-Tiny 448²", "cub/deit_tiny/dcal", 4, 16, 5, Bars(2.6, 2.2, 1.35)),
-    Case("ViT-Base 448²", "cub/vit_base/dcal", 2, 16, 3, Bars(train=2.4)),
-    Case("DeiT-Small 256×128", "market/deit_small/dcal", 16, 64, 5),
+    TrainingCase("DeiT-Tiny 448²", "cub/deit_tiny/dcal", 4, 16, 5, TrainingBars(2.6, 2.2, 1.35)),
+    TrainingCase("ViT-Base 448²", "cub/vit_base/dcal", 2, 16, 3, TrainingBars(train=2.4)),
+    TrainingCase("DeiT-Small 256×128", "market/deit_small/dcal", 16, 64, 5),
 )
 # On a GPU steps take milliseconds, and the aim is one for all.
 GPU_REPEATS = 30
-GPU_BARS = Bars(train=2.5)
+GPU_BARS = TrainingBars(train=2.5)
 
 
-def run(device: str, cases: Iterable[Case] = CASES) -> list[Row]:
+def run(device: str, cases: Iterable[TrainingCase] = CASES) -> list[BenchRow]:
     """Rows of every case. Times of the two come from one process, in turns; memory of each from a process of its own,
     above what it holds with model, optimizer and its state made: activations, gradients, what kernels need.
     """
@@ -74,7 +74,7 @@ def run(device: str, cases: Iterable[Case] = CASES) -> list[Row]:
     return rows
 
 
-def rows_of(title: str, bars: Bars, seconds: Result, memory: dict[str, int]) -> list[Row]:
+def rows_of(title: str, bars: TrainingBars, seconds: Result, memory: dict[str, int]) -> list[BenchRow]:
     """Time and memory of both phases. seconds, memory (bytes): by "phase side"."""
     rows = []
     for phase, words in PHASES.items():
@@ -96,8 +96,8 @@ def rows_of(title: str, bars: Bars, seconds: Result, memory: dict[str, int]) -> 
 
 def _row(
     title: str, quantity: str, unit: str, ours: Sequence[float], plain: Sequence[float], bar: float | None
-) -> Row:
-    return Row("training", title, quantity, unit, ours, plain, "timm", times=bar, cost=True)
+) -> BenchRow:
+    return BenchRow("training", title, quantity, unit, ours, plain, "timm", times=bar, cost=True)
 
 
 def work_of_times(meter: Meter, cell: str, batch: int, device: str, threads: int, repeats: int) -> Result:
@@ -140,7 +140,7 @@ TABLES_MEASURED = ("table1", "table2")
 
 
 @dataclass(frozen=True)
-class Shape:
+class GridShape:
     """One cell of those that cost the same. batch: the recipe's."""
 
     title: str
@@ -148,19 +148,19 @@ class Shape:
     batch: int
 
 
-def shapes() -> list[Shape]:
+def shapes() -> list[GridShape]:
     """Distinct backbones, input sizes and recipes of the tables' DCAL cells; class counts are left aside."""
-    found: dict[tuple, Shape] = {}
+    found: dict[tuple, GridShape] = {}
     for cell in (cell for table in TABLES_MEASURED for cell in TABLES[table].cells if cell.method == "dcal"):
         config = recipe_of(cell.id)
         height, width = config.settings.data.crop
         title = f"{BACKBONES[cell.backbone].title} {height}×{width}, batch {config.settings.train.batch_size}"
         key = (config.tag, cell.task, height, width)
-        found.setdefault(key, Shape(title, cell.id, config.settings.train.batch_size))
+        found.setdefault(key, GridShape(title, cell.id, config.settings.train.batch_size))
     return list(found.values())
 
 
-def run_shapes(device: str, measured: Iterable[Shape] | None = None) -> list[Row]:
+def run_shapes(device: str, measured: Iterable[GridShape] | None = None) -> list[BenchRow]:
     """Pictures per second in training and inference, the recipe's batch on one device: DCAL and plain timm."""
     rows = []
     for shape in shapes() if measured is None else measured:
@@ -169,7 +169,7 @@ def run_shapes(device: str, measured: Iterable[Shape] | None = None) -> list[Row
         seconds = measure(work_of_shape, **setting, repeats=REPEATS).result
         for phase, words in PHASES.items():
             rates = [[shape.batch / one for one in seconds[f"{phase} {side}"]] for side in SIDES]
-            rows.append(Row("shapes", shape.title, words, "pictures/s", *rates, "timm"))
+            rows.append(BenchRow("shapes", shape.title, words, "pictures/s", *rates, "timm"))
     return rows
 
 

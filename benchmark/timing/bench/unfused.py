@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmark.errors import RunError
 from benchmark.records.provenance import ROOT
-from benchmark.timing.bench.results import MB, Disagreement, Row
+from benchmark.timing.bench.results import MB, BenchRow, Disagreement
 from benchmark.timing.bench.steps import Ours, autocast, batch_of, descend, make_state, recipe_of
 from benchmark.timing.measure import Meter, Result, in_turns, measure, memory_of, waiting_for
 from benchmark.training.device import prepare, usable_cores
@@ -26,7 +26,7 @@ OURS = "ours"
 
 
 @dataclass(frozen=True)
-class Way:
+class LiteralStep:
     """A literal step. title: what its rows are called; note: what differs from the other one's."""
 
     title: str
@@ -36,14 +36,14 @@ class Way:
 
 
 WAYS = {
-    "batch": Way(
+    "batch": LiteralStep(
         "partners' tokens taken from the batch",
         "literal, batch's tokens",
         False,
         "the literal step lets a pair's second image stand for the tokens that the batch's own self-attention stream "
         "has of it; nothing else is shared",
     ),
-    "pairs": Way(
+    "pairs": LiteralStep(
         "pairs as the paper draws them, both images through the network",
         "literal, both images",
         True,
@@ -54,7 +54,7 @@ WAYS = {
 
 
 @dataclass(frozen=True)
-class Case:
+class UnfusedCase:
     """A cell with M = 1 and T = L. times: bar by way, how much longer the literal step takes at the least."""
 
     title: str
@@ -64,10 +64,10 @@ class Case:
     times: tuple[tuple[str, float], ...] = ()
 
 
-CASES = (Case("DeiT-Tiny 448²", "cub/deit_tiny/dcal", 4, 5, times=(("pairs", 1.8),)),)
+CASES = (UnfusedCase("DeiT-Tiny 448²", "cub/deit_tiny/dcal", 4, 5, times=(("pairs", 1.8),)),)
 
 
-def run(device: str, cases: Iterable[Case] = CASES) -> list[Row]:
+def run(device: str, cases: Iterable[UnfusedCase] = CASES) -> list[BenchRow]:
     """Time and memory growth of a training step, as ``training`` measures them, without stochastic depth.
 
     Raises Disagreement if a literal forward comes to other logits, another loss or other local queries than ours in
@@ -87,7 +87,7 @@ def run(device: str, cases: Iterable[Case] = CASES) -> list[Row]:
             named = f"{title}: {way.title}"
             bar = dict(case.times).get(name)
             rows += [
-                Row(
+                BenchRow(
                     "unfused",
                     named,
                     "training step",
@@ -98,7 +98,7 @@ def run(device: str, cases: Iterable[Case] = CASES) -> list[Row]:
                     times=bar,
                     note=way.note,
                 ),
-                Row(
+                BenchRow(
                     "unfused",
                     named,
                     "training step, memory growth",
@@ -223,7 +223,7 @@ class OurStep(Step):
 class LiteralStep(Step):
     """The literal forward and loss, on the parameters of the suite's model."""
 
-    def __init__(self, way: Way, *arguments: object, precision: str = "auto") -> None:
+    def __init__(self, way: LiteralStep, *arguments: object, precision: str = "auto") -> None:
         super().__init__(*arguments, precision=precision)
         vit = self.model.backbone.vit
         self.written, self.parameters = literal(), dict(self.model.named_parameters())
