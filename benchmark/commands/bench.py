@@ -61,9 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=Path("runs/bench"),
         help="folder of bench.json, bench-cuda.json on a GPU (default: %(default)s)",
     )
-    asked = parser.parse_args(arguments)
-    names = _names(asked.only, asked.device, parser)
-    return status_of(lambda: _run(names, asked.device, asked.out))
+    options = parser.parse_args(arguments)
+    names = _names(options.only, options.device, parser)
+    return status_of(lambda: _run(names, options.device, options.out))
 
 
 def _run(names: Sequence[str], device: str, out: Path) -> int:

@@ -96,24 +96,24 @@ def from_mirror(tag: str, mirror: Path, folder: Path) -> PartialFile:
 
     Raises FetchError.
     """
-    found = manifest.find_in_folder(tag, mirror)
-    if found is None:
+    mirrored = manifest.find_in_folder(tag, mirror)
+    if mirrored is None:
         raise FetchError(f"not in {mirror}: looked for {', '.join(manifest.file_names(tag))}")
-    recorded = in_order(tag, found, mirror)
-    is_nested = found.parent != mirror  # TAG/model.safetensors
-    target = tag + found.suffix if is_nested else found.name
+    recorded = in_order(tag, mirrored, mirror)
+    is_nested = mirrored.parent != mirror  # TAG/model.safetensors
+    target = tag + mirrored.suffix if is_nested else mirrored.name
     part = folder / f".copy.part.{target}"
     try:
-        with open(found, "rb") as source, _alone(part, "wb") as stream:
+        with open(mirrored, "rb") as source, _alone(part, "wb") as stream:
             shutil.copyfileobj(source, stream, 1 << 20)
     except OSError as error:
-        raise FetchError(f"{found} could not be copied to {folder}: {error.strerror or error}") from error
+        raise FetchError(f"{mirrored} could not be copied to {folder}: {error.strerror or error}") from error
     sha256 = file_sha256(part)
-    expected = recorded or file_sha256(found)
+    expected = recorded or file_sha256(mirrored)
     if sha256 != expected:
         part.unlink()
-        raise FetchError(f"the copy of {found} has sha256 {sha256[:12]}…, expected {expected[:12]}…")
-    return PartialFile(part, target, sha256, str(found))
+        raise FetchError(f"the copy of {mirrored} has sha256 {sha256[:12]}…, expected {expected[:12]}…")
+    return PartialFile(part, target, sha256, str(mirrored))
 
 
 def in_order(tag: str, file: Path, folder: Path) -> str:

@@ -59,12 +59,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
         from benchmark.commands import robustness
 
         return robustness.evaluate_corrupted(arguments, paths, corruptions, unfinished)
-    found, failed = _all(arguments, paths)
+    findings, failed = _all(arguments, paths)
     if arguments.json:
-        _write(options.absolute(arguments.json), found)
+        _write(options.absolute(arguments.json), findings)
     if len(paths) > 1:
-        print(_counted(found, failed, len(paths)))
-    different = [finding.run for finding in found if not finding.equal]
+        print(_summary(findings, failed, len(paths)))
+    different = [finding.run for finding in findings if not finding.equal]
     if not failed and not different and not unfinished:
         return COMPLETE
     sys.stdout.flush()
@@ -82,7 +82,7 @@ def _all(arguments: argparse.Namespace, paths: Sequence[Path]) -> tuple[list[Fin
 
     machine = Machine(arguments.device, arguments.threads, arguments.workers)
     data, runs = options.absolute(arguments.data), options.one_folder(arguments.runs)
-    found, failed = [], 0
+    findings, failed = [], 0
     for path in paths:
         try:
             finding = find(path, machine, data, runs)
@@ -92,14 +92,14 @@ def _all(arguments: argparse.Namespace, paths: Sequence[Path]) -> tuple[list[Fin
             failed += 1
             print(f"{path}: not evaluated: {error}", file=sys.stderr)
             continue
-        found.append(finding)
+        findings.append(finding)
         print("\n".join(_lines(finding, alone=len(paths) == 1)), flush=True)
-    return found, failed
+    return findings, failed
 
 
 def _lines(finding: Finding, *, alone: bool) -> list[str]:
-    said = finding.comparison.text if finding.comparison else finding.why_not
-    lines = [f"{finding.run}  {finding.headline}  {said}"]
+    comparison_text = finding.comparison.text if finding.comparison else finding.why_not
+    lines = [f"{finding.run}  {finding.headline}  {comparison_text}"]
     if alone:
         every = {**finding.metrics, **finding.notes}
         lines += [f"  {name} {value:g}" for name, value in every.items()]
@@ -108,23 +108,23 @@ def _lines(finding: Finding, *, alone: bool) -> list[str]:
     return lines
 
 
-def _counted(found: Sequence[Finding], failed: int, total: int) -> str:
-    verdicts = Counter(finding.comparison.verdict for finding in found if finding.comparison)
+def _summary(findings: Sequence[Finding], failed: int, total: int) -> str:
+    verdicts = Counter(finding.comparison.verdict for finding in findings if finding.comparison)
     words = {
         "equal": f"{verdicts['equal']} equal, bit for bit",
         "rounding": f"{verdicts['rounding']} equal to rounding",
         "different": f"{verdicts['different']} DIFFERENT",
-        "not compared": f"{len(found) - verdicts.total()} not compared",
+        "not compared": f"{len(findings) - verdicts.total()} not compared",
         "failed": f"{failed} not evaluated",
     }
-    shown = [text for text in words.values() if not text.startswith("0 ")]
-    return f"{total} models: {', '.join(shown)}"
+    counts = [text for text in words.values() if not text.startswith("0 ")]
+    return f"{total} models: {', '.join(counts)}"
 
 
-def _write(path: Path, found: Sequence[Finding]) -> None:
+def _write(path: Path, findings: Sequence[Finding]) -> None:
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"evaluated": [finding.as_json() for finding in found]})
+    write_json(path, {"evaluated": [finding.as_json() for finding in findings]})
 
 
 COMMANDS = {"evaluate": Command(evaluate, add_arguments)}

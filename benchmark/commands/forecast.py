@@ -46,16 +46,16 @@ def forecast(arguments: argparse.Namespace) -> int:
     require_meaning(overrides, cells)
     require_free(overrides, cells)
     places = options.places(arguments)
-    asked = [resolve.resolve(cell, seeds[0], profile, overrides) for cell in cells]
+    configs = [resolve.resolve(cell, seeds[0], profile, overrides) for cell in cells]
     setting = _setting(arguments, profile, places, len(cells) * len(seeds))
     if places.generated:
         from benchmark.data.mini.sets import write
 
         write(places.data, dict.fromkeys(cell.dataset for cell in cells))
-    for one in asked:
-        require_divisible(one, 1, parse(arguments.tune).accumulate)
-    counted = _count(asked, places)
-    runs = [(one, counted[counts_key(one)]) for one in asked]
+    for config in configs:
+        require_divisible(config, 1, parse(arguments.tune).accumulate)
+    counts_by_key = _count(configs, places)
+    runs = [(config, counts_by_key[counts_key(config)]) for config in configs]
     path = forecasts.path_of(places.runs, profile.name, setting.machine)
     _keep_counts(path, setting.machine, runs)
     try:
@@ -82,37 +82,41 @@ def _setting(arguments: argparse.Namespace, profile: Profile, places: Places, ru
     name = provenance.cpu_name()
     if chosen == "cuda":
         name = run("rehearse", "device_name", device_type=chosen, threads=threads)["name"]
-    found, tuning = Machine.of(chosen, name, threads), str(parse(arguments.tune))
-    return Setting(found, threads, workers, arguments.overrides, tuning, places.data)
+    machine, tuning = Machine.of(chosen, name, threads), str(parse(arguments.tune))
+    return Setting(machine, threads, workers, arguments.overrides, tuning, places.data)
 
 
-def _count(asked: Sequence[Config], places: Places) -> dict[str, Counts]:
+def _count(configs: Sequence[Config], places: Places) -> dict[str, Counts]:
     """By counts_key: of the data at hand, else the official ones. Raises SettingsError where DATA is no folder."""
     if places.data is not None and not places.data.is_dir():
         raise SettingsError(
             f"DATA={places.data} is no folder: expected the one that holds the datasets, or no DATA to go by official "
             "counts"
         )
-    found: dict[str, Counts] = {}
-    for one in asked:
-        key, dataset = counts_key(one), one.cell.dataset
-        if key in found:
+    counts_by_key: dict[str, Counts] = {}
+    for config in configs:
+        key, dataset = counts_key(config), config.cell.dataset
+        if key in counts_by_key:
             continue
         if places.data is None:
-            found[key] = official(one)
+            counts_by_key[key] = official(config)
             continue
         try:
-            found[key] = of_dataset(one, locate.load_for(dataset, places.data, one.settings.data))
+            counts_by_key[key] = of_dataset(
+                config, locate.load_for(dataset, places.data, config.settings.data)
+            )
         except DataError as error:
             print(f"WARNING: {dataset} cannot be read, official counts stand in: {error}", file=sys.stderr)
-            found[key] = official(one)
-    return found
+            counts_by_key[key] = official(config)
+    return counts_by_key
 
 
-def _keep_counts(path: Path, found: Machine, runs: Sequence[tuple[Config, Counts]]) -> None:
-    by = forecasts.measured_by()
-    entries = {counts_key(one): forecasts.entry(counts, one.cell.dataset, by) for one, counts in runs}
-    forecasts.add(path, found, counts=entries)
+def _keep_counts(path: Path, machine: Machine, runs: Sequence[tuple[Config, Counts]]) -> None:
+    origin = forecasts.measured_by()
+    entries = {
+        counts_key(config): forecasts.entry(counts, config.cell.dataset, origin) for config, counts in runs
+    }
+    forecasts.add(path, machine, counts=entries)
 
 
 def _print(
@@ -124,17 +128,17 @@ def _print(
     *,
     seeds: int,
 ) -> None:
-    found: dict[forecast_table.Pair, dict[str, Estimate]] = {}
-    lacking: dict[str, list[str]] = {}
-    for one, counts in runs:
-        of_pair = found.setdefault((one.cell.dataset, one.cell.backbone), {})
-        if why := [problems[key] for key in keys_of(one, counts, setting) if key in problems]:
-            lacking.setdefault(why[0], []).append(one.cell.id)
+    estimates: dict[forecast_table.Pair, dict[str, Estimate]] = {}
+    unmeasured: dict[str, list[str]] = {}
+    for config, counts in runs:
+        pair_estimates = estimates.setdefault((config.cell.dataset, config.cell.backbone), {})
+        if why := [problems[key] for key in keys_of(config, counts, setting) if key in problems]:
+            unmeasured.setdefault(why[0], []).append(config.cell.id)
         else:
-            of_pair[one.cell.method] = from_stored(
-                one, measured, counts, workers=setting.workers, tuning=setting.tuning
+            pair_estimates[config.cell.method] = from_stored(
+                config, measured, counts, workers=setting.workers, tuning=setting.tuning
             )
-    table = forecast_table.Told(setting.machine, found, seeds, _published(arguments, runs))
+    table = forecast_table.Told(setting.machine, estimates, seeds, _published(arguments, runs))
     print(
         _heading(arguments, setting, measured, runs),
         NOTES,
@@ -149,7 +153,7 @@ def _print(
         *forecast_table.rests_on(runs, measured, setting.workers),
         sep="\n",
     )
-    for why, cells in lacking.items():
+    for why, cells in unmeasured.items():
         print(f"not forecast: {', '.join(cells)}: {why}")
     for line in forecast_table.finished(options.collect(arguments)):
         print(line)
@@ -158,15 +162,15 @@ def _print(
 def _heading(
     arguments: argparse.Namespace, setting: Setting, measured: Forecast, runs: Sequence[tuple[Config, Counts]]
 ) -> str:
-    paces = (measured.pace(shape_of(one, counts.classes, setting.tuning)) for one, counts in runs)
+    paces = (measured.pace(shape_of(config, counts.classes, setting.tuning)) for config, counts in runs)
     precisions = dict.fromkeys(pace.precision for pace in paces if pace)
-    made = provenance.collect()
-    versions = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
+    origin = provenance.collect()
+    versions = ", ".join(f"{name} {number}" for name, number in origin["versions"].items())
     tuned = f", TUNE {setting.tuning}" if setting.tuning else ""
     return (
         f"forecast, {resolve.load_profile(arguments.profile).title}\n"
         f"{setting.machine}, {' and '.join(precisions) or 'nothing measured'}{tuned}; {versions}; "
-        f"commit {str(made['commit'])[:12]}{provenance.changes_text(made['dirty'])}"
+        f"commit {str(origin['commit'])[:12]}{provenance.changes_text(origin['dirty'])}"
     )
 
 
@@ -175,8 +179,8 @@ def _published(
 ) -> set[forecast_table.Pair]:
     if not resolve.is_comparable(arguments.profile, resolve.parse_overrides(arguments.overrides)):
         return set()
-    whole = ((one, counts) for one, counts in runs if counts.is_whole(official(one)))
-    return {(one.cell.dataset, one.cell.backbone) for one, _ in whole}
+    full_runs = ((config, counts) for config, counts in runs if counts.is_whole(official(config)))
+    return {(config.cell.dataset, config.cell.backbone) for config, _ in full_runs}
 
 
 def count_overhead(arguments: argparse.Namespace) -> int:

@@ -124,9 +124,9 @@ def _request(
     return RunRequest(view.cell.id, view.seed, view.config.profile, places, overrides, infrastructure)
 
 
-def _workers(given: int | None, profile: Profile, slots: pool.Slots, pending: Sequence[RunView]) -> int:
+def _workers(requested: int | None, profile: Profile, slots: pool.Slots, pending: Sequence[RunView]) -> int:
     """Decoding processes a run: WORKERS, else as the cores of a slot allow; no more than shared memory holds."""
-    workers = given
+    workers = requested
     if workers is None:
         workers = device.workers_of(profile, device.usable_cores() // slots.jobs, on_gpu=bool(slots.gpus))
     if not pending:

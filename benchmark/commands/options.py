@@ -140,14 +140,14 @@ def folders(text: str) -> tuple[Path, ...]:
     A folder whose name has spaces is taken as one if it exists; among several it is quoted. Raises SettingsError for an
     empty text and for one of several that does not exist.
     """
-    whole, parts = absolute(Path(text)), _parts(text)
+    single, parts = absolute(Path(text)), _parts(text)
     if not all(parts) or not parts:
         raise SettingsError("RUNS is empty: expected a folder of runs, or several separated by spaces")
     several = tuple(absolute(Path(part)) for part in parts)
     absent = [str(folder) for folder in several if not os.path.isdir(folder)]
     # A new folder's name may have spaces, too: several are meant where at least one of them is there.
-    if os.path.isdir(whole) or (len(parts) > 1 and len(absent) == len(parts)):
-        return (whole,)
+    if os.path.isdir(single) or (len(parts) > 1 and len(absent) == len(parts)):
+        return (single,)
     if absent and len(parts) > 1:
         raise SettingsError(
             f"RUNS={text!r} names {len(several)} folders, of which {', '.join(absent)} does not exist: expected "
@@ -160,10 +160,10 @@ def one_folder(path: Path) -> Path:
     """RUNS of a verb that runs, submits or asks for states, spaces included. Raises SettingsError for several folders
     that are all there, which only a verb that reads can mean.
     """
-    whole, parts = absolute(path), _parts(str(path))
+    single, parts = absolute(path), _parts(str(path))
     # Not Path.is_dir, which raises for a name that is too long or may not be looked at: that is explained later.
     if (
-        not os.path.isdir(whole)
+        not os.path.isdir(single)
         and len(parts) > 1
         and all(os.path.isdir(absolute(Path(part))) for part in parts)
     ):
@@ -171,7 +171,7 @@ def one_folder(path: Path) -> Path:
             f"RUNS={str(path)!r} names {len(parts)} folders: runs are written to one; make tables and make report "
             "read several"
         )
-    return whole
+    return single
 
 
 def _parts(text: str) -> list[str]:

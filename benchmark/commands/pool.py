@@ -172,7 +172,7 @@ def _ended(job: _Job) -> str:
     code = job.process.returncode
     with job.errors:
         job.errors.seek(0)
-        said = job.errors.read().decode(errors="replace").strip().splitlines()
+        output = job.errors.read().decode(errors="replace").strip().splitlines()
     if code == 0:
         return ""
     if code == command_line.BUSY:
@@ -182,7 +182,7 @@ def _ended(job: _Job) -> str:
         return str(outcome["message"])
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
     cure = "; if memory ran out: fewer runs at once (JOBS=1). The same command goes on"
-    return f"{how}; last words: {said[-1] if said else 'none'}{cure if code == -signal.SIGKILL else ''}"
+    return f"{how}; last words: {output[-1] if output else 'none'}{cure if code == -signal.SIGKILL else ''}"
 
 
 def _gpu_ids() -> list[str]:

@@ -59,10 +59,10 @@ def predict(arguments: argparse.Namespace) -> int:
     for image in images:
         pictures_of(trained)(image)  # an unreadable one is refused before anything is said of the others
     compute = compute_for(trained, Machine(arguments.device))
-    said = _nearest(arguments, trained, images, gallery, compute) if gallery else (
+    lines_by_image = _nearest(arguments, trained, images, gallery, compute) if gallery else (
         _classes(arguments, trained, image, compute) for image in images
     )  # fmt: skip
-    for image, lines in zip(images, said, strict=True):
+    for image, lines in zip(images, lines_by_image, strict=True):
         print(f"{image}: {trained.config.run_id}, {source}")
         print("\n".join(lines), flush=True)
     if not BACKBONES[trained.config.cell.backbone].glca:
@@ -112,8 +112,8 @@ def _nearest(
 
     head = f"  {'cosine':>7}  nearest of {gallery}"
     return [
-        [head, *(f"  {value:7.4f}  {name}" for name, value in found)]
-        for found in nearest(trained, images, gallery, arguments.top, compute)
+        [head, *(f"  {value:7.4f}  {name}" for name, value in matches)]
+        for matches in nearest(trained, images, gallery, arguments.top, compute)
     ]
 
 
@@ -121,9 +121,9 @@ def _classes(arguments: argparse.Namespace, trained: Trained, image: Path, compu
     """The most probable classes, a column a branch; of a baseline its prediction alone."""
     from benchmark.inference.predict import probabilities
 
-    found = probabilities(trained, image, compute)
-    titles = TITLES if len(found) > 1 else {"both": "prediction"}
-    columns = [_column(trained, title, found[branch], arguments.top) for branch, title in titles.items()]
+    scores = probabilities(trained, image, compute)
+    titles = TITLES if len(scores) > 1 else {"both": "prediction"}
+    columns = [_column(trained, title, scores[branch], arguments.top) for branch, title in titles.items()]
     return ["  " + "  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
 
 

@@ -38,26 +38,26 @@ def models(arguments: argparse.Namespace, named: Sequence[str]) -> tuple[list[Pa
     SettingsError for what is named twice and for a --set that contradicts a run.
     """
     if named:
-        meant = [path for text in named for path in _of(text, arguments)]
-        found = _finished(meant)
-        if twice := [path for path in found if found.count(path) > 1]:
+        selected = [path for text in named for path in _named_paths(text, arguments)]
+        finished = _finished(selected)
+        if twice := [path for path in finished if finished.count(path) > 1]:
             raise SettingsError(f"{twice[0]} is named twice")
     else:
-        meant = _of_grid(arguments)
-        found = _finished(meant)
+        selected = _grid_paths(arguments)
+        finished = _finished(selected)
     if arguments.overrides:
-        _require_agreement(arguments.overrides, found)
-    return found, len(meant) - len(found) if named or arguments.cells else 0
+        _require_agreement(arguments.overrides, finished)
+    return finished, len(selected) - len(finished) if named or arguments.cells else 0
 
 
 def one_model(arguments: argparse.Namespace, named: str) -> Path:
     """The same for a command that takes one. Raises SettingsError, too, where several are meant."""
-    found, _ = models(arguments, [named])
-    if len(found) > 1:
+    finished, _ = models(arguments, [named])
+    if len(finished) > 1:
         raise SettingsError(
-            f"{named!r} is {len(found)} models, first {found[0]} and {found[1]}: expected one, {RUN_OR_FILE}"
+            f"{named!r} is {len(finished)} models, first {finished[0]} and {finished[1]}: expected one, {RUN_OR_FILE}"
         )
-    return found[0]
+    return finished[0]
 
 
 def _require_agreement(overrides: str, paths: Sequence[Path]) -> None:
@@ -71,32 +71,34 @@ def _require_agreement(overrides: str, paths: Sequence[Path]) -> None:
         recorded.require_agreement(overrides, [(RunFolder(path), config)])
 
 
-def _of_grid(arguments: argparse.Namespace) -> list[Path]:
+def _grid_paths(arguments: argparse.Namespace) -> list[Path]:
     """Of --cells, --table and --seeds. Raises RunError for a pattern of which no run is there, or none is finished."""
     ids = {cell.id for cell in select((), arguments.table)} if arguments.table else None
-    found: dict[Path, None] = {}
+    paths: dict[Path, None] = {}
     for pattern in options.patterns(arguments.cells) or ("*",):
-        there = [path for path in _there(pattern, arguments) if ids is None or _id(path.parent) in ids]
-        if not there:
+        candidates = [
+            path for path in _candidates(pattern, arguments) if ids is None or _id(path.parent) in ids
+        ]
+        if not candidates:
             raise RunError(_nothing_finished(pattern, arguments))
-        found.update(dict.fromkeys(there))
-    return list(found)
+        paths.update(dict.fromkeys(candidates))
+    return list(paths)
 
 
 def _nothing_finished(pattern: str, arguments: argparse.Namespace) -> str:
     """That no run of a pattern has begun. Raises SettingsError where no cell of the grid is called so."""
     seeds = options.seeds(arguments.seeds)
     commands = _commands(pattern, select([pattern], arguments.table), seeds, arguments)
-    asked_for = f" of {arguments.table}" if arguments.table else ""
-    asked_for += f" of CELLS={shlex.quote(pattern)}" if pattern != "*" else ""
-    return f"no finished run{asked_for} with seed {' or '.join(map(str, seeds))} in {_root(arguments)}; {commands}"
+    selection = f" of {arguments.table}" if arguments.table else ""
+    selection += f" of CELLS={shlex.quote(pattern)}" if pattern != "*" else ""
+    return f"no finished run{selection} with seed {' or '.join(map(str, seeds))} in {_root(arguments)}; {commands}"
 
 
 def _commands(
     pattern: str, cells: Sequence[Cell], seeds: Iterable[int], arguments: argparse.Namespace
 ) -> str:
     """What makes the runs of these cells, in words."""
-    given = {
+    values = {
         "PROFILE": arguments.profile,
         "RUNS": str(arguments.runs),
         "CELLS": pattern,
@@ -104,7 +106,7 @@ def _commands(
     }
     usual = {"PROFILE": "mini", "RUNS": "runs", "CELLS": "*", "SEEDS": "0"}
     variables = "".join(
-        f" {name}={shlex.quote(value)}" for name, value in given.items() if value != usual[name]
+        f" {name}={shlex.quote(value)}" for name, value in values.items() if value != usual[name]
     )
     table = getattr(arguments, "table", None)  # predict and export have none
     verbs = [table] if table else list(dict.fromkeys(cell.table for cell in cells))
@@ -112,11 +114,11 @@ def _commands(
     return f"{commands} {'makes' if len(verbs) == 1 else 'make'} {'them' if len(cells) > 1 else 'it'}"
 
 
-def _of(text: str, arguments: argparse.Namespace) -> list[Path]:
+def _named_paths(text: str, arguments: argparse.Namespace) -> list[Path]:
     path = options.absolute(Path(text))
     with explained(path):
-        there = path.exists()
-    if there:
+        exists = path.exists()
+    if exists:
         return [_in_folder(path) if path.is_dir() else path]
     if path.suffix == ".safetensors" or text.startswith(("/", "~", ".")):
         raise RunError(f"{path}: no such run folder or file; expected {RUN_OR_FILE}")
@@ -145,8 +147,8 @@ def _in_folder(path: Path) -> Path:
 
 def _runs(text: str, arguments: argparse.Namespace) -> list[Path]:
     """The finished runs of a pattern like ``cub/deit_*/dcal``, or of an id, with or without its seed."""
-    found = _there(text, arguments)
-    if not found:
+    candidates = _candidates(text, arguments)
+    if not candidates:
         pattern, seeds = _parts(text, arguments)
         hint = nearest_cells(pattern, _all_runs(arguments).values())
         with contextlib.suppress(SettingsError):
@@ -155,7 +157,7 @@ def _runs(text: str, arguments: argparse.Namespace) -> list[Path]:
             f"{text!r} is no folder and no file, and {_root(arguments)} has no run of this name with seed "
             f"{' or '.join(map(str, sorted(seeds)))}{hint}; expected {RUN_OR_FILE}"
         )
-    return found
+    return candidates
 
 
 def _finished(paths: Sequence[Path]) -> list[Path]:
@@ -171,7 +173,7 @@ def _finished(paths: Sequence[Path]) -> list[Path]:
     return [path for path in paths if path not in unfinished]
 
 
-def _there(text: str, arguments: argparse.Namespace) -> list[Path]:
+def _candidates(text: str, arguments: argparse.Namespace) -> list[Path]:
     """Folders of runs that a pattern or an id means, in any state."""
     pattern, seeds = _parts(text, arguments)
     return [

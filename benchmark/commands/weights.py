@@ -57,19 +57,22 @@ def fetch(arguments: argparse.Namespace) -> int:
     if profile.backbones == "mini":
         if mirror:
             raise SettingsError(_STAND_INS.format(profile.name))
-        one: Callable[[str], WeightsFile] = partial(stand_in, folder=places.weights)
+        fetch_tag: Callable[[str], WeightsFile] = partial(stand_in, folder=places.weights)
     elif places.weights is None:
         if mirror:
             raise SettingsError("MIRROR is copied into a folder of weights: WEIGHTS=folder is needed with it")
-        one = into_cache
+        fetch_tag = into_cache
     else:
         _require_folders(places.weights, mirror)
-        one = partial(into_folder, folder=places.weights, mirror=mirror)
+        fetch_tag = partial(into_folder, folder=places.weights, mirror=mirror)
     failed = 0
     for tag in tags:
         try:
-            got = one(tag)
-            print(f"{tag}  {got.file.name}  {got.size:,} bytes  {got.sha256[:12]}  {got.how}", flush=True)
+            entry = fetch_tag(tag)
+            print(
+                f"{tag}  {entry.file.name}  {entry.size:,} bytes  {entry.sha256[:12]}  {entry.how}",
+                flush=True,
+            )
         except SuiteError as error:
             failed += 1
             print(f"{tag}  FAILED: {error}", flush=True)
@@ -95,15 +98,15 @@ def into_folder(tag: str, folder: Path, mirror: Path | None) -> WeightsFile:
 
     Raises FetchError; a file that is whole but not the recorded one is left alone.
     """
-    known = _entries(folder).get(tag)  # a damaged record is told before anything is fetched
-    found = manifest.find_in_folder(tag, folder)
-    if found and not integrity.defect(found, thorough=True):
-        return _there_already(tag, found, folder)
+    recorded = _entries(folder).get(tag)  # a damaged record is told before anything is fetched
+    present = manifest.find_in_folder(tag, folder)
+    if present and not integrity.defect(present, thorough=True):
+        return _there_already(tag, present, folder)
     part = from_mirror(tag, mirror, folder) if mirror else from_hub(tag, folder)
-    _verify(part, known, folder)
+    _verify(part, recorded, folder)
     with explained(folder / part.name):
-        if found:
-            os.replace(found, found.with_name(f"{found.name}.damaged"))
+        if present:
+            os.replace(present, present.with_name(f"{present.name}.damaged"))
         os.replace(part.path, folder / part.name)
     return _recorded(
         tag, folder / part.name, folder, part.sha256, part.source, "copied" if mirror else "fetched"
@@ -112,10 +115,10 @@ def into_folder(tag: str, folder: Path, mirror: Path | None) -> WeightsFile:
 
 def into_cache(tag: str) -> WeightsFile:
     """The same in the hub's cache, which names its files by their digests and needs no weights.json."""
-    found = manifest.find_in_hub_cache(tag)
-    damaged = bool(found and (integrity.defect(found, thorough=True) or _other_digest(found)))
-    if found and not damaged:
-        return WeightsFile(found, found.stat().st_size, file_sha256(found), "there already")
+    present = manifest.find_in_hub_cache(tag)
+    damaged = bool(present and (integrity.defect(present, thorough=True) or _other_digest(present)))
+    if present and not damaged:
+        return WeightsFile(present, present.stat().st_size, file_sha256(present), "there already")
     file = into_hub_cache(tag, again=damaged)
     if damage := integrity.defect(file, thorough=True) or _other_digest(file):
         raise FetchError(f"{file}, just fetched, is {damage}")
@@ -126,44 +129,44 @@ def into_cache(tag: str) -> WeightsFile:
 
 def stand_in(tag: str, folder: Path) -> WeightsFile:
     """A committed mini backbone: only looked at. Raises FetchError."""
-    found = manifest.find_in_folder(tag, folder)
-    if found is None:
+    present = manifest.find_in_folder(tag, folder)
+    if present is None:
         raise FetchError(f"not in {folder}: `git checkout` it, or train it with make mini-weights")
-    if damage := integrity.defect(found, thorough=True):
-        raise FetchError(f"{found} is {damage}: `git checkout` it, or train it with make mini-weights")
-    return WeightsFile(found, found.stat().st_size, file_sha256(found), "there already")
+    if damage := integrity.defect(present, thorough=True):
+        raise FetchError(f"{present} is {damage}: `git checkout` it, or train it with make mini-weights")
+    return WeightsFile(present, present.stat().st_size, file_sha256(present), "there already")
 
 
-def _there_already(tag: str, found: Path, folder: Path) -> WeightsFile:
-    recorded, sha256 = in_order(tag, found, folder), file_sha256(found)
+def _there_already(tag: str, present: Path, folder: Path) -> WeightsFile:
+    recorded, sha256 = in_order(tag, present, folder), file_sha256(present)
     if recorded and recorded != sha256:
         raise FetchError(
-            f"{found} has sha256 {sha256[:12]}…, weights.json beside it says {recorded[:12]}…: delete it to have it "
+            f"{present} has sha256 {sha256[:12]}…, weights.json beside it says {recorded[:12]}…: delete it to have it "
             "fetched again, or the tag's entry in weights.json to keep it"
         )
-    if not recorded and (problem := _unusable(found)):
-        raise FetchError(f"{found} {problem}: delete it to have it fetched again")
-    if digits := integrity.digest_contradiction(found, sha256):
+    if not recorded and (problem := _unusable(present)):
+        raise FetchError(f"{present} {problem}: delete it to have it fetched again")
+    if digits := integrity.digest_contradiction(present, sha256):
         raise FetchError(
-            f"{found} should have a sha256 that begins with {digits}, as its name says; it is {sha256[:12]}…: delete "
+            f"{present} should have a sha256 that begins with {digits}, as its name says; it is {sha256[:12]}…: delete "
             "it to have it fetched again, or give it another name"
         )
     if recorded:
-        return WeightsFile(found, found.stat().st_size, sha256, "there already")
-    return _recorded(tag, found, folder, sha256, "found", "there already")
+        return WeightsFile(present, present.stat().st_size, sha256, "there already")
+    return _recorded(tag, present, folder, sha256, "found", "there already")
 
 
-def _verify(part: PartialFile, known: WeightsEntry | None, folder: Path) -> None:
+def _verify(part: PartialFile, recorded: WeightsEntry | None, folder: Path) -> None:
     """What was got must be whole, and what the folder's record says. Else it is deleted and FetchError raised."""
     problem = ""
     if damage := integrity.defect(part.path, thorough=True):
         problem = f"{part.source} is {damage}"
     elif digits := integrity.digest_contradiction(Path(part.name), part.sha256):
         problem = f"{part.source} should have a sha256 that begins with {digits}; it is {part.sha256[:12]}…"
-    elif known and known.sha256 != part.sha256:
+    elif recorded and recorded.sha256 != part.sha256:
         problem = (
             f"{part.source} has sha256 {part.sha256[:12]}…, {folder / manifest.NAME} says "
-            f"{known.sha256[:12]}… ({known.file}): remove the tag's entry there if the new file is wanted"
+            f"{recorded.sha256[:12]}… ({recorded.file}): remove the tag's entry there if the new file is wanted"
         )
     elif values := _unusable(part.path):
         problem = f"{part.source} {values}"
