@@ -120,7 +120,7 @@ def _run(job: RunJob, place: World, owner: str, stop: StopRequest) -> None:
     from benchmark.training.run import run_cell
 
     (cell,) = select([job.cell])
-    profile, tracked = load_profile(job.profile), trackers.asked(job.trackers)
+    profile, tracked = load_profile(job.profile), trackers.parse_installed(job.trackers)
     places = _places(job)
     if job.scratch and places.data is not None:
         places = replace(places, data=staged(job.scratch, cell.dataset, places.data, stop))

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def launch(arguments: argparse.Namespace) -> int:
     """Run what is missing, in JOBS slots; the exit status is 1 if one of the selected runs has no result then."""
     profile, tuning = resolve.load_profile(arguments.profile), compute_setup.parse(arguments.tune)
-    tracker_names = trackers.asked(arguments.track)
+    tracker_names = trackers.parse_installed(arguments.track)
     options.require_startable(arguments)
     places = options.places(arguments)
     if places.generated:

@@ -96,7 +96,7 @@ def _from_options(arguments: argparse.Namespace) -> tuple[Cell, RunRequest]:
     overrides, profile = _overrides(arguments), resolve.load_profile(arguments.profile)
     require_meaning(overrides, [cell])
     require_free(overrides, [cell])
-    tracker_names, places = trackers.asked(arguments.track), options.places(arguments)
+    tracker_names, places = trackers.parse_installed(arguments.track), options.places(arguments)
     if arguments.rerun == "stale":
         config = resolve.resolve(cell, arguments.seed, profile, overrides)
         set_stale_aside([status.view(config, places, *status.data_fingerprint(cell.dataset, places))])

@@ -40,7 +40,7 @@ def nearest_hint(
     count: the most names. cutoff: the least likeness. shown: known name → what stands for it in the text.
     """
     near = difflib.get_close_matches(name, list(known), n=count, cutoff=cutoff)
-    return f"; nearest: {', '.join(shown[one] if shown else one for one in near)}" if near else ""
+    return f"; nearest: {', '.join(shown[name] if shown else name for name in near)}" if near else ""
 
 
 # --- Why a pattern of CELLS selects no cell, and what was probably meant ---

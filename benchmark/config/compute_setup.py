@@ -81,16 +81,16 @@ def require_divisible(config: Config, ranks: int, parts: int = 1) -> None:
     parts: into which each rank cuts its share; for each of them the same holds.
     """
     train = config.settings.train
-    whole, rows = train.batch_size, "pictures"
+    total, rows = train.batch_size, "pictures"
     if (
         config.cell.task == "reid"
     ):  # whole identities, so that every share is as good a batch for PWCA's partners
-        whole, rows = train.batch_size // train.instances, "identities"
+        total, rows = train.batch_size // train.instances, "identities"
     least = 2 if _pairs_in_batch(config) else 1
     pieces = ranks * parts
-    if pieces >= 1 and whole % pieces == 0 and whole // pieces >= least:
+    if pieces >= 1 and total % pieces == 0 and total // pieces >= least:
         return
-    fitting = [number for number in range(1, whole + 1) if whole % number == 0 and whole // number >= least]
+    fitting = [number for number in range(1, total + 1) if total % number == 0 and total // number >= least]
     pairing = (
         f" and at least {least} of them, to pair within the share (model.pwca_pairing={config.pwca.pairing})"
         if least > 1
@@ -98,7 +98,7 @@ def require_divisible(config: Config, ranks: int, parts: int = 1) -> None:
     )
     each = f", each in {parts} parts (TUNE accumulate), {pieces} in all" if parts > 1 else ""
     raise SettingsError(
-        f"{config.cell.id} by {ranks} processes, one a GPU{each}: a batch of {whole} {rows} (train.batch_size="
+        f"{config.cell.id} by {ranks} processes, one a GPU{each}: a batch of {total} {rows} (train.batch_size="
         f"{train.batch_size}) is shared out, and each needs the same number of {rows}{pairing}. Use {_or(fitting)} "
         f"of them{' in all' if each else ''}, or another train.batch_size"
     )
@@ -138,12 +138,12 @@ class Tuning:
 
     def __str__(self) -> str:
         """What ``parse`` reads as this; empty where nothing is tuned."""
-        asked = {
+        changed = {
             field.name: value
             for field in fields(self)
             if (value := getattr(self, field.name)) != field.default
         }
-        return " ".join(f"{name}={str(value).lower()}" for name, value in asked.items())
+        return " ".join(f"{name}={str(value).lower()}" for name, value in changed.items())
 
 
 def parse(text: str) -> Tuning:
@@ -151,14 +151,14 @@ def parse(text: str) -> Tuning:
 
     Raises SettingsError for unknown names (naming the nearest), wrong types, malformed entries and nonsense.
     """
-    known, values = typing.get_type_hints(Tuning), {}
+    types, values = typing.get_type_hints(Tuning), {}
     for name, value in entries(text, "TUNE", f"name=value, e.g. {_described()}"):
-        if name not in known:
+        if name not in types:
             raise SettingsError(
-                f"TUNE: unknown name {name!r}{nearest_hint(name, known)}. It takes {_described()}"
+                f"TUNE: unknown name {name!r}{nearest_hint(name, types)}. It takes {_described()}"
             )
         try:
-            values[name] = convert(value, known[name])
+            values[name] = convert(value, types[name])
         except (TypeError, ValueError) as error:
             raise SettingsError(f"TUNE: {name}={value!r} {error}") from error
     return Tuning(**values)

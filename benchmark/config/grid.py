@@ -146,9 +146,9 @@ def named(cell_id: str) -> Cell:
     dataset, _, rest = cell_id.partition("/")
     backbone, _, method = rest.partition("/")
     if dataset not in DATASETS or not DATASETS[dataset].own:
-        found = select([cell_id]) if "/" in rest else ()
-        if len(found) == 1:
-            return found[0]
+        cells = select([cell_id]) if "/" in rest else ()
+        if len(cells) == 1:
+            return cells[0]
     elif backbone in BACKBONES and method in (*METHODS, *VARIANTS):
         _require_branch(cell_id, backbone, method)
         return Cell("own", dataset, backbone, method)

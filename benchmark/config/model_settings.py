@@ -72,8 +72,8 @@ def setting_text(value: object) -> str:
 
 def descriptions(section: type) -> Iterator[tuple[str, SettingInfo]]:
     """Name and description of every setting of a section, a dataclass."""
-    for one in fields(section):
-        yield one.name, one.metadata[_KEY]
+    for entry in fields(section):
+        yield entry.name, entry.metadata[_KEY]
 
 
 @dataclass(frozen=True, kw_only=True)

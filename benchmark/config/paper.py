@@ -156,8 +156,8 @@ def published(dataset: str, backbone: str, method: str, metric: str) -> float | 
 
 def metrics(table: str, dataset: str) -> tuple[str, ...]:
     """The metrics the paper gives for a dataset in a table, in its order, e.g. ``("mAP", "R1")``."""
-    found = [number.metric for number in PUBLISHED if (number.table, number.dataset) == (table, dataset)]
-    return tuple(dict.fromkeys(found))
+    metrics = [number.metric for number in PUBLISHED if (number.table, number.dataset) == (table, dataset)]
+    return tuple(dict.fromkeys(metrics))
 
 
 # --- What the paper's text states about DCAL's parts: accuracies beside those of its tables, and GLCA's cost ---

@@ -14,7 +14,7 @@ from benchmark.errors import SettingsError
 
 
 @cache
-def known_settings() -> Mapping[str, object]:
+def setting_types() -> Mapping[str, object]:
     """Dotted name → type of every setting."""
     return {
         f"{section}.{name}": type_
@@ -25,13 +25,13 @@ def known_settings() -> Mapping[str, object]:
 
 def typed(name: str, value: object, where: str) -> object:
     """A setting's value in its own type. Raises SettingsError for an unknown name or a wrong type."""
-    known = known_settings()
-    if name not in known:
+    types = setting_types()
+    if name not in types:
         raise SettingsError(
-            f"{where}: unknown setting {name!r}{nearest_hint(name, known)}. `make settings` lists them all"
+            f"{where}: unknown setting {name!r}{nearest_hint(name, types)}. `make settings` lists them all"
         )
     try:
-        return convert(value, known[name])
+        return convert(value, types[name])
     except (TypeError, ValueError) as error:
         raise SettingsError(f"{where}: {name}={value!r} {error}") from error
 
@@ -67,13 +67,13 @@ def entries(text: str, option: str, example: str) -> list[tuple[str, object]]:
         parts = shlex.split(text)
     except ValueError as error:
         raise SettingsError(f"{option}={text!r}: {error}") from error
-    found = []
+    pairs = []
     for part in parts:
         name, equals, value = part.partition("=")
         if not equals:
             raise SettingsError(f"{option} entry {part!r} has no value: expected {example}")
-        found.append((name, literal(value)))
-    return found
+        pairs.append((name, literal(value)))
+    return pairs
 
 
 def literal(text: str) -> object:

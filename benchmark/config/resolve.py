@@ -82,11 +82,11 @@ class Config:
         """Dotted name → value of every setting that the numbers depend on: those of the identity, and those that were
         added later and stay out of it at their former value.
         """
-        found = dict(self.identity["settings"])
+        settings = dict(self.identity["settings"])
         for name, value in CAME_LATER.items():
             if (self.glca if name in GLCA_ONLY else self.pwca) is not None:
-                found.setdefault(name, value)
-        return found
+                settings.setdefault(name, value)
+        return settings
 
     @property
     def hash(self) -> str:
@@ -190,14 +190,14 @@ def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, obj
         sections.setdefault(section, {})[name] = value
     types_ = typing.get_type_hints(Settings)
     for section, type_ in types_.items():
-        lacking = [
+        absent = [
             field.name
             for field in fields(type_)
             if field.name not in sections.get(section, {})
             and not belongs_to_other(f"{section}.{field.name}", cell.task)
         ]
-        if lacking:
-            raise SettingsError(f"profile {profile.name} gives no value for {section}.{min(lacking)}")
+        if absent:
+            raise SettingsError(f"profile {profile.name} gives no value for {section}.{min(absent)}")
     settings = Settings(**{section: type_(**sections[section]) for section, type_ in types_.items()})
     check_values(settings, cell)
     backbone = BACKBONES[cell.backbone]

@@ -24,14 +24,14 @@ def lines(profile: resolve.Profile, overrides: Mapping[str, object]) -> Iterator
     for task in (task for task in TASK_NAMES if task in profile.tables):
         datasets = [key for key, row in DATASETS.items() if row.task == task]
         plain = next(key for key in datasets if key not in profile.tables)
-        common = _shown(plain, PLAIN, profile, overrides)
+        common = _lines(plain, PLAIN, profile, overrides)
         yield ""
         yield f"# {TASK_NAMES[task]} ({TABLES[task]})"
         yield from map(_explained, common)
         for key in datasets:
-            if own := [line for line in _shown(key, PLAIN, profile, overrides) if line not in common]:
+            if changes := [line for line in _lines(key, PLAIN, profile, overrides) if line not in common]:
                 yield f"# {key} differs"
-                yield from own
+                yield from changes
         yield from _backbone_lines(task, profile, overrides)
     yield ""
     yield "# open readings: where the paper is silent or reads two ways; the options, the default first"
@@ -48,11 +48,11 @@ def _backbone_lines(task: str, profile: resolve.Profile, overrides: Mapping[str,
     """Compared on a dataset that the backbone has in the grid."""
     first = {cell.backbone: cell.dataset for cell in reversed(all_cells()) if cell.task == task}
     for backbone in (key for key in BACKBONES if key in first):
-        usual = _shown(first[backbone], PLAIN, profile, overrides)
-        shown = _shown(first[backbone], backbone, profile, overrides)
-        if own := [line for line in shown if line not in usual]:
+        usual = _lines(first[backbone], PLAIN, profile, overrides)
+        lines_of_backbone = _lines(first[backbone], backbone, profile, overrides)
+        if changes := [line for line in lines_of_backbone if line not in usual]:
             yield f"# {backbone} differs"
-            yield from own
+            yield from changes
         if not BACKBONES[backbone].glca:
             yield f"# {backbone} has no GLCA: model.glca_* have no meaning there"
 
@@ -64,7 +64,7 @@ def _variant_lines(profile: resolve.Profile) -> Iterator[str]:
             yield f"# {cell.method}: {' '.join(f'{name}={chosen[name]}' for name in VARIANTS[cell.method].fixed)}"
 
 
-def _shown(
+def _lines(
     dataset: str, backbone: str, profile: resolve.Profile, overrides: Mapping[str, object]
 ) -> list[str]:
     """``name=value`` of every setting of a pair's DCAL runs."""

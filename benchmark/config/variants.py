@@ -94,5 +94,7 @@ def fixed_on(method: str, backbone: str) -> Mapping[str, object]:
     settings = fixed(method)
     if BACKBONES[backbone].glca:
         return settings
-    of_glca = GLCA_ALONE.items() <= settings.items()
-    return {} if of_glca else {name: value for name, value in settings.items() if name not in PWCA_ALONE}
+    is_glca_variant = GLCA_ALONE.items() <= settings.items()
+    return (
+        {} if is_glca_variant else {name: value for name, value in settings.items() if name not in PWCA_ALONE}
+    )

@@ -85,9 +85,9 @@ class RunAttempt:
 
     def _require_same(self, peers: SingleProcess) -> None:
         """A folder of the same name may hold something else on another machine."""
-        mine = (self.config.hash, self.fingerprint)
-        for rank, digests in enumerate(peers.collect(mine)):
-            if digests != mine:
+        own_digests = (self.config.hash, self.fingerprint)
+        for rank, digests in enumerate(peers.collect(own_digests)):
+            if digests != own_digests:
                 raise RunError(
                     f"rank {rank} has other data or settings than rank {peers.rank}: {self.dataset.root} and this "
                     "checkout must be the same on all machines of a run"

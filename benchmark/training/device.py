@@ -57,25 +57,25 @@ def count_gpus() -> int:
     )
 
 
-def wanted(asked: str | None, profile_device: str) -> str:
+def wanted(requested: str | None, profile_device: str) -> str:
     """``auto``, ``cpu`` or ``cuda``: what the user asks for, else what the profile says. Raises RunError for others."""
-    found = asked or profile_device
-    if found not in ("auto", "cpu", "cuda"):
-        raise RunError(f"DEVICE={found}: expected auto, cpu or cuda")
-    return found
+    device_type = requested or profile_device
+    if device_type not in ("auto", "cpu", "cuda"):
+        raise RunError(f"DEVICE={device_type}: expected auto, cpu or cuda")
+    return device_type
 
 
-def choose(asked: str | None, profile: str, profile_device: str) -> str:
+def choose(requested: str | None, profile: str, profile_device: str) -> str:
     """``cpu`` or ``cuda``: what the user asks for, else what the profile says (auto: a GPU where there is one).
 
     Raises RunError if a GPU is wanted and there is none.
     """
-    device = wanted(asked, profile_device)
+    device = wanted(requested, profile_device)
     if device == "cpu":
         return "cpu"
     gpus = count_gpus()
     if device == "cuda" and gpus == 0:
-        if asked:
+        if requested:
             raise RunError(
                 "DEVICE=cuda was asked for and no GPU is visible here: nvidia-smi -L or CUDA_VISIBLE_DEVICES has to "
                 "name one; DEVICE=cpu runs on the CPU"

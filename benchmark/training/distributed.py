@@ -71,7 +71,7 @@ class ProcessGroup(SingleProcess):
         if self._device.type == "cuda":
             return DistributedDataParallel(module, device_ids=[self._device])
         parallel = DistributedDataParallel(module)
-        parallel.register_comm_hook(None, lambda _, bucket: _done(_mean_in_order(bucket.buffer())))
+        parallel.register_comm_hook(None, lambda _, bucket: _completed(_mean_in_order(bucket.buffer())))
         return parallel
 
     def align(self, module: nn.Module) -> None:
@@ -89,14 +89,14 @@ class ProcessGroup(SingleProcess):
             gradient.copy_(part.view_as(gradient))
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
-        asked = torch.tensor(flags, dtype=torch.uint8)
-        dist.all_reduce(asked, dist.ReduceOp.MAX)
-        return tuple(map(bool, asked.tolist()))
+        local = torch.tensor(flags, dtype=torch.uint8)
+        dist.all_reduce(local, dist.ReduceOp.MAX)
+        return tuple(map(bool, local.tolist()))
 
     def collect(self, value: T) -> list[T]:
-        found: list[T] = [value] * self.size
-        dist.all_gather_object(found, value)
-        return found
+        values: list[T] = [value] * self.size
+        dist.all_gather_object(values, value)
+        return values
 
     def share(self, value: T) -> T:
         shared = [value]
@@ -107,21 +107,21 @@ class ProcessGroup(SingleProcess):
         self.any(False)
 
 
-def _mean_in_order(own: Tensor) -> Tensor:
+def _mean_in_order(gradients: Tensor) -> Tensor:
     """Gradients added up in the ranks' order.
 
     The usual sum begins with another rank for each stretch of a bucket, and what lies in a bucket changes after a
     process's first step: on a CPU a resumed run must end with the same bits.
     """
-    parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, own)
+    parts = [torch.empty_like(gradients) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, gradients)
     return sum(parts[1:], parts[0]) / len(parts)
 
 
-def _done(value: Tensor) -> torch.futures.Future[Tensor]:
-    done: torch.futures.Future[Tensor] = torch.futures.Future()
-    done.set_result(value)
-    return done
+def _completed(value: Tensor) -> torch.futures.Future[Tensor]:
+    future: torch.futures.Future[Tensor] = torch.futures.Future()
+    future.set_result(value)
+    return future
 
 
 class _Gather(torch.autograd.Function):
@@ -141,6 +141,6 @@ class _Gather(torch.autograd.Function):
         # All ranks compute the same from the same rows, so this is the same on each: the sum over the ranks, which
         # the averaging afterwards asks for, needs no message.
         start, count = sum(ctx.counts[: ctx.rank]), ctx.counts[ctx.rank]
-        own = gradient.new_zeros(ctx.shape)
-        own[:count] = gradient[start : start + count] * len(ctx.counts)
-        return own, None, None
+        share = gradient.new_zeros(ctx.shape)
+        share[:count] = gradient[start : start + count] * len(ctx.counts)
+        return share, None, None

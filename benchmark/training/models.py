@@ -118,8 +118,9 @@ def tune(model: DCAL, tuning: Tuning) -> None:
 
 
 def _require_compiler() -> None:
-    wanted = (os.environ["CXX"],) if os.environ.get("CXX") else ("g++", "clang++")
-    if not any(map(shutil.which, wanted)):
+    compilers = (os.environ["CXX"],) if os.environ.get("CXX") else ("g++", "clang++")
+    if not any(map(shutil.which, compilers)):
         raise RunError(
-            f"TUNE compile=true needs a C++ compiler and finds no {' or '.join(wanted)}: install one, or leave it out"
+            f"TUNE compile=true needs a C++ compiler and finds no {' or '.join(compilers)}: install one, "
+            "or leave it out"
         )

@@ -41,11 +41,11 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
     optimizer.load_state_dict(state)
     for group in optimizer.param_groups:
         group["fused"], group["foreach"] = True, None
-    for parameter, kept in optimizer.state.items():
-        for name, value in kept.items():
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
                 alike = torch.empty_like(parameter, memory_format=torch.preserve_format)
-                kept[name] = alike.to(value.dtype).copy_(value)
+                moments[name] = alike.to(value.dtype).copy_(value)
 
 
 def parameter_groups(model: DCAL, weighting: UncertaintyWeighting, train: TrainSettings) -> list[dict]:

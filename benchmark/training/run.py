@@ -200,12 +200,12 @@ def recorded(folder: RunFolder, owner: str, meeting: Meeting) -> Iterator[None]:
                 _write(folder, "failed", first, owner)
             raise RunError(first) from error
         logger.error("%s", traceback.format_exc())
-        said = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {error}"
         if (
-            meeting.world.size > 1 and "by peer" in said
+            meeting.world.size > 1 and "by peer" in text
         ):  # gloo's "Connection closed by peer" or "reset by peer"
-            said = "another rank ended without a word: it was killed, or its machine was lost"
-        _failed(folder, said, owner, meeting)
+            text = "another rank ended without a word: it was killed, or its machine was lost"
+        _failed(folder, text, owner, meeting)
         raise
 
 
@@ -228,11 +228,11 @@ def _lost_first(folder: RunFolder, meeting: Meeting) -> Iterator[None]:
 
 def _failed(folder: RunFolder, message: str, owner: str, meeting: Meeting) -> None:
     rank = meeting.world.rank
-    said = f"rank {rank}: {message}" if rank else message
-    meeting.report(said)
+    text = f"rank {rank}: {message}" if rank else message
+    meeting.report(text)
     # Rank 0 writes what is reported, unless it is gone or waits for a GPU that will never answer.
     if rank == 0 or (meeting.goes_on() and not folder.outcome.exists() and is_free_for(folder, owner)):
-        _write(folder, "failed", said, owner)
+        _write(folder, "failed", text, owner)
 
 
 def _write(folder: RunFolder, state: str, message: str, owner: str) -> None:

@@ -45,8 +45,8 @@ class StepLoss(nn.Module):
         images, partner_images: this rank's, (B, 3, h, w). labels: of the whole batch. counts: how many pictures each
         rank brings.
         """
-        own = self.labels_to_pair_by(labels, counts, len(images))
-        return self.loss(self.features(images, partner_images, own), labels, counts)
+        own_labels = self.labels_to_pair_by(labels, counts, len(images))
+        return self.loss(self.features(images, partner_images, own_labels), labels, counts)
 
     def labels_to_pair_by(self, labels: Tensor, counts: Sequence[int], rows: int) -> Tensor | None:
         """This rank's own labels, where the model finds partners by them: (rows,)."""
@@ -56,15 +56,15 @@ class StepLoss(nn.Module):
             return torch.arange(rows, device=labels.device)
         return self._own(labels, counts)
 
-    def features(self, images: Tensor, partner_images: Tensor | None, own: Tensor | None) -> Features:
+    def features(self, images: Tensor, partner_images: Tensor | None, own_labels: Tensor | None) -> Features:
         """Each branch's features of some of this rank's pictures. own: their labels, to pair them by."""
         with self._autocast():
-            return self.model.features(images, partner_images=partner_images, labels=own)
+            return self.model.features(images, partner_images=partner_images, labels=own_labels)
 
     def loss(self, features: Features, labels: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor]:
         """What ``forward`` returns, from the features of all of this rank's images."""
         batch = Features(
-            **{name: self.peers.gather(rows, counts) for name, rows in _by_name(features).items()}
+            **{name: self.peers.gather(rows, counts) for name, rows in _present_features(features).items()}
         )
         with self._autocast():
             outputs = self.model.classify(batch)
@@ -76,7 +76,7 @@ class StepLoss(nn.Module):
         }
         return self.weighting(losses), torch.stack([loss.detach().double() for loss in losses.values()])
 
-    def _own(self, labels: Tensor, counts: Sequence[int]) -> Tensor:
+    def _share(self, labels: Tensor, counts: Sequence[int]) -> Tensor:
         start, count = sum(counts[: self.peers.rank]), counts[self.peers.rank]
         return labels[start : start + count]
 
@@ -134,23 +134,23 @@ class AccumulatedGradients:
         self, images: Tensor, partner_images: Tensor | None, labels: Tensor, counts: Sequence[int]
     ) -> Tensor:
         sizes = [size for size in self._cut.counts(len(images)) if size]
-        own = self._step_loss.labels_to_pair_by(labels, counts, len(images))
-        given = (images, partner_images, own)
-        *parts, last = zip(*(_split(tensor, sizes) for tensor in given), strict=True)
-        drawn, leaves = [], []
+        own_labels = self._step_loss.labels_to_pair_by(labels, counts, len(images))
+        inputs = (images, partner_images, own_labels)
+        *parts, last = zip(*(_split(tensor, sizes) for tensor in inputs), strict=True)
+        states, leaves = [], []
         for part in parts:
-            drawn.append(self._randomness.state())
+            states.append(self._randomness.state())
             with torch.no_grad():
                 leaves.append(_leaves(self._step_loss.features(*part)))
         features = _joined([*leaves, self._step_loss.features(*last)])
         total, losses = self._step_loss.loss(features, labels, counts)
         self._scale(total).backward()
         after = self._randomness.state()
-        for part, before, found in zip(parts, drawn, leaves, strict=True):
+        for part, before, leaf_features in zip(parts, states, leaves, strict=True):
             self._randomness.restore(before)
-            again = _by_name(self._step_loss.features(*part))
-            of_loss = [leaf.grad for leaf in _by_name(found).values()]
-            torch.autograd.backward(list(again.values()), of_loss)
+            again = _present_features(self._step_loss.features(*part))
+            gradients = [leaf.grad for leaf in _present_features(leaf_features).values()]
+            torch.autograd.backward(list(again.values()), gradients)
         self._randomness.restore(after)
         self._peers.average(self._step_loss.parameters())
         return losses
@@ -160,16 +160,16 @@ def _split(tensor: Tensor | None, sizes: Sequence[int]) -> Sequence[Tensor | Non
     return (None,) * len(sizes) if tensor is None else tensor.split(sizes)
 
 
-def _by_name(features: Features) -> dict[str, Tensor]:
+def _present_features(features: Features) -> dict[str, Tensor]:
     """The branches' features that are there."""
     values = {field.name: getattr(features, field.name) for field in fields(features)}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def _leaves(features: Features) -> Features:
-    return Features(**{name: value.requires_grad_() for name, value in _by_name(features).items()})
+    return Features(**{name: value.requires_grad_() for name, value in _present_features(features).items()})
 
 
 def _joined(parts: Sequence[Features]) -> Features:
-    rows = [_by_name(part) for part in parts]
+    rows = [_present_features(part) for part in parts]
     return Features(**{name: torch.cat([part[name] for part in rows]) for name in rows[0]})

@@ -55,10 +55,10 @@ class StepLog:
 
     def evaluation(self, rounds: int) -> Iterator[int]:
         """The numbers of an evaluation's batches, with a bar or a line a minute beside them."""
-        told = time.monotonic()
+        logged_at = time.monotonic()
         for number in self._with_bar(range(rounds), "evaluation", total=rounds):
-            if not self._shown and time.monotonic() - told >= LINE_SECONDS:
-                told = time.monotonic()
+            if not self._shown and time.monotonic() - logged_at >= LINE_SECONDS:
+                logged_at = time.monotonic()
                 logger.info("evaluation: %d of %d batches", number, rounds)
             yield number
 
@@ -77,27 +77,29 @@ class StepLog:
         self._sums = self._sums + losses * images
         self._images += images
 
-    def tell(self, taken: int, where: str, lr: float, left: float | None = None) -> None:
+    def tell(self, step: int, where: str, lr: float, seconds_left: float | None = None) -> None:
         """After a step: show what was added, if it is time to.
 
-        taken: steps of the run so far. where: this one. left: seconds to the end of the run; None: not known yet.
+        step: steps of the run so far. where: this one. seconds_left: to the end of the run; None: not known yet.
         """
-        if not self._is_due(taken):
+        if not self._is_due(step):
             return
         means = zip(self._names, (self._sums / self._images).tolist(), strict=True)
         losses = " ".join(f"{name} {mean:.4f}" for name, mean in means)
         seconds = self._seconds + time.monotonic() - self._began
-        self._bar.set_description(f"{self._title}, {time_left(left)}", refresh=False)
+        self._bar.set_description(f"{self._title}, {time_left(seconds_left)}", refresh=False)
         self._bar.set_postfix_str(losses)
         if self._every or not self._shown:
             self._bar.clear()  # the line takes its place on the terminal
             speed = self._images / max(seconds, 1e-9)
-            logger.info("%s; loss %s; lr %.4g; %.1f images/s, %s", where, losses, lr, speed, time_left(left))
+            logger.info(
+                "%s; loss %s; lr %.4g; %.1f images/s, %s", where, losses, lr, speed, time_left(seconds_left)
+            )
         self._forget()
 
-    def _is_due(self, taken: int) -> bool:
+    def _is_due(self, step: int) -> bool:
         if self._every:
-            return taken % self._every == 0
+            return step % self._every == 0
         return time.monotonic() - self._began >= (BAR_SECONDS if self._shown else LINE_SECONDS)
 
 
@@ -122,15 +124,15 @@ class TrainingProgress:
     attempts: int = 0
     history: list[dict] = field(default_factory=list)
 
-    def remaining_seconds(self, taken: int, steps: int) -> float | None:
+    def remaining_seconds(self, step: int, steps: int) -> float | None:
         """To the end of the run at its pace so far, evaluations included; None before the first step.
 
-        taken: steps so far, of ``steps`` in all.
+        step: steps so far, of ``steps`` in all.
         """
-        if not taken:
+        if not step:
             return None
         evaluations = self.evaluate_seconds if math.isfinite(self.evaluate_seconds) else 0.0
-        return (self.train_seconds + self.epoch_seconds + evaluations) * (steps - taken) / taken
+        return (self.train_seconds + self.epoch_seconds + evaluations) * (steps - step) / step
 
 
 def format_epoch(entry: dict, epochs: int) -> str:

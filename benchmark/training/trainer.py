@@ -130,15 +130,17 @@ class Trainer:
             self.epoch_steps[self.progress.epoch],
             self._training_batches(),
         )
-        taken = sum(self.epoch_steps[: progress.epoch])
+        steps_before = sum(self.epoch_steps[: progress.epoch])
         before, started = progress.epoch_seconds, time.monotonic()
         for batch in self.step_log.epoch(batches, progress, steps=steps, epochs=self.train.epochs):
             self._step(batch)
             progress.step += 1
             where = f"epoch {progress.epoch + 1}/{self.train.epochs}, step {progress.step}/{steps}"
             progress.epoch_seconds = before + time.monotonic() - started
-            left = progress.remaining_seconds(taken + progress.step, self.steps)
-            self.step_log.tell(taken + progress.step, where, self.optimizer.param_groups[0]["lr"], left)
+            seconds_left = progress.remaining_seconds(steps_before + progress.step, self.steps)
+            self.step_log.tell(
+                steps_before + progress.step, where, self.optimizer.param_groups[0]["lr"], seconds_left
+            )
             stopping, due = self.peers.any(bool(self.stop.reason), self.checkpointer.is_due())
             if stopping:
                 self._save_and_stop(f"in epoch {progress.epoch + 1}, step {progress.step}")
@@ -148,9 +150,9 @@ class Trainer:
     def _training_batches(self) -> Iterator[Ready]:
         """What is left of this epoch, ready for the model."""
         progress = self.progress
-        left = self.transfer(self.loader.epoch(progress.epoch, progress.step))
+        batches = self.transfer(self.loader.epoch(progress.epoch, progress.step))
         try:
-            while (batch := next_batch(left, self.peers)) is not None:
+            while (batch := next_batch(batches, self.peers)) is not None:
                 yield batch
         except StopWhileWaiting:
             self._save_and_stop(f"in epoch {progress.epoch + 1}, step {progress.step}, waiting for a batch")

@@ -5,7 +5,7 @@ import pytest
 from benchmark.config import resolve as config
 from benchmark.config.applicability import require_meaning
 from benchmark.config.grid import all_cells, select
-from benchmark.config.parse import known_settings
+from benchmark.config.parse import setting_types
 from benchmark.config.settings import CAME_LATER, ONE_TASK
 from benchmark.errors import SettingsError
 
@@ -155,7 +155,7 @@ def test_settings_of_the_cross_attentions_leave_a_baseline_alone():
 
 def test_every_setting_of_a_task_stands_in_the_identity():
     fgvc, reid = set(resolve().identity["settings"]), set(resolve(cell=REID).identity["settings"])
-    assert fgvc | reid == set(known_settings()) - CAME_LATER.keys()
+    assert fgvc | reid == set(setting_types()) - CAME_LATER.keys()
     assert fgvc - reid == set(ONE_TASK["fgvc"])
     assert reid - fgvc == set(ONE_TASK["reid"])
 

@@ -5,7 +5,7 @@ import torch
 from quick_runs import QUICK
 
 from benchmark.config.grid import select
-from benchmark.config.parse import known_settings
+from benchmark.config.parse import setting_types
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.config.settings import ONE_TASK
 from benchmark.records.run_folder import folder_of
@@ -66,7 +66,7 @@ ELSEWHERE = {"data.skip_unparsable"}
 
 
 def test_the_list_is_complete():
-    assert OTHER.keys() | REID.keys() | ELSEWHERE == known_settings().keys()
+    assert OTHER.keys() | REID.keys() | ELSEWHERE == setting_types().keys()
     assert REID.keys() | ELSEWHERE == set(ONE_TASK["reid"])
 
 

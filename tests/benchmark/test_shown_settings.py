@@ -1,18 +1,18 @@
 """`make settings`: every setting with its value and explanation, what differs, and the open readings."""
 
 from benchmark.config import resolve, show
-from benchmark.config.parse import known_settings
+from benchmark.config.parse import setting_types
 from benchmark.config.settings import READINGS, SETTINGS
 
 
 def test_the_settings_verb_lists_every_setting():
     shown = "\n".join(show.lines(resolve.load_profile("paper"), {}))
-    assert [name for name in known_settings() if f"\n{name}=" not in shown] == []
+    assert [name for name in setting_types() if f"\n{name}=" not in shown] == []
 
 
 def test_every_setting_says_what_it_is():
     assert [name for name, info in SETTINGS.items() if not info.explanation] == []
-    assert list(SETTINGS) == list(known_settings())
+    assert list(SETTINGS) == list(setting_types())
 
 
 def test_the_settings_verb_explains_settings_and_open_readings():

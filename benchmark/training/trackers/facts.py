@@ -66,7 +66,7 @@ def parse(text: str) -> tuple[str, ...]:
     return names
 
 
-def asked(text: str) -> tuple[str, ...]:
+def parse_installed(text: str) -> tuple[str, ...]:
     """As ``parse``, for who uses them here. Raises SettingsError also as ``require_installed``."""
     names = parse(text)
     require_installed(names)
@@ -76,9 +76,9 @@ def asked(text: str) -> tuple[str, ...]:
 def require_installed(names: Iterable[str]) -> None:
     """Raises SettingsError for a tracker whose package this Python has not."""
     for name in names:
-        found = importlib.util.find_spec(name)
+        spec = importlib.util.find_spec(name)
         # A folder that has the name, and no package in it, is found too, and has no origin.
-        if found is None or found.origin is None:
+        if spec is None or spec.origin is None:
             raise SettingsError(
                 f"TRACK={name}: the package {name}, which {TRACKERS[name]} needs, is not installed: `make optional` "
                 "installs it"

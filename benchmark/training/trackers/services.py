@@ -90,11 +90,11 @@ def _nested(named: dict[str, facts.Plain]) -> dict[str, object]:
 
 def _id(folder: RunFolder, identity: str) -> str:
     """The same for all attempts at a run, and of no other: another folder of runs may have the same cell and hash."""
-    kept = folder.path / "wandb" / "id.txt"
-    if not kept.exists():
+    id_file = folder.path / "wandb" / "id.txt"
+    if not id_file.exists():
         text = f"{identity[:12]}-{uuid.uuid4().hex[:8]}\n"
-        write_file(kept, lambda stream: stream.write(text.encode()))
-    return kept.read_text().strip()
+        write_file(id_file, lambda stream: stream.write(text.encode()))
+    return id_file.read_text().strip()
 
 
 # --- A run's history as a TensorBoard event file, in ``tensorboard/`` of the run folder ---
