@@ -19,26 +19,27 @@ from benchmark.timing.bench.results import BenchRow, Disagreement, table
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A module with a function ``run`` that returns rows.
+    """A function of a module that returns rows.
 
-    on: ``device``: it measures what --device names, and run takes that; ``gpu``: the same, and it has no meaning on a
+    on: ``device``: it measures what --device names, and the function takes that; ``gpu``: the same, and it has no meaning on a
     CPU; ``host``: it is the same whatever the device.
     """
 
     module: str
     on: Literal["device", "gpu", "host"]
+    function: str = "run"
 
     def run(self, device: str) -> list[BenchRow]:
         """Its rows. Raises Disagreement and SuiteError."""
-        module = importlib.import_module(self.module)
-        return module.run() if self.on == "host" else module.run(device)
+        run = getattr(importlib.import_module(self.module), self.function)
+        return run() if self.on == "host" else run(device)
 
 
 BENCHMARKS: dict[str, Benchmark] = {
     "training": Benchmark("benchmark.timing.bench.training", "device"),
     "unfused": Benchmark("benchmark.timing.bench.unfused", "device"),
     "rollout": Benchmark("benchmark.timing.bench.rollout", "device"),
-    "shapes": Benchmark("benchmark.timing.bench.training", "gpu"),
+    "shapes": Benchmark("benchmark.timing.bench.training", "gpu", "run_shapes"),
     "input": Benchmark("benchmark.timing.bench.input", "host"),
     "ranking": Benchmark("benchmark.timing.bench.ranking", "host"),
     "starting": Benchmark("benchmark.timing.bench.commands", "host"),

@@ -21,7 +21,7 @@ from benchmark.records.estimate import Estimate, from_stored
 from benchmark.records.forecasts import Forecast, Machine
 from benchmark.records.workload import Counts, counts_key, of_dataset, official, shape_of
 from benchmark.timing import forecast_table, glca_overhead
-from benchmark.timing.forecast import Setting, complete, keys_of, run, wants
+from benchmark.timing.forecast import Setting, complete, measurement_keys, measurement_requests, run
 from benchmark.training import device
 
 NOTES = """\
@@ -59,7 +59,9 @@ def forecast(arguments: argparse.Namespace) -> int:
     path = forecasts.path_of(places.runs, profile.name, setting.machine)
     _keep_counts(path, setting.machine, runs)
     try:
-        measured, problems = complete(path, setting.machine, wants(runs, setting), again=arguments.again)
+        measured, problems = complete(
+            path, setting.machine, measurement_requests(runs, setting), again=arguments.again
+        )
     except KeyboardInterrupt:
         print("interrupted: what was measured is kept; the same command goes on from there", file=sys.stderr)
         return STOPPED
@@ -132,13 +134,13 @@ def _print(
     unmeasured: dict[str, list[str]] = {}
     for config, counts in runs:
         pair_estimates = estimates.setdefault((config.cell.dataset, config.cell.backbone), {})
-        if why := [problems[key] for key in keys_of(config, counts, setting) if key in problems]:
+        if why := [problems[key] for key in measurement_keys(config, counts, setting) if key in problems]:
             unmeasured.setdefault(why[0], []).append(config.cell.id)
         else:
             pair_estimates[config.cell.method] = from_stored(
                 config, measured, counts, workers=setting.workers, tuning=setting.tuning
             )
-    table = forecast_table.Told(setting.machine, estimates, seeds, _published(arguments, runs))
+    table = forecast_table.ForecastTable(setting.machine, estimates, seeds, _published(arguments, runs))
     print(
         _heading(arguments, setting, measured, runs),
         NOTES,

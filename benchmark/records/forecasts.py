@@ -23,7 +23,7 @@ FOLDER = "forecast"
 # What is measured, and what runs are evaluated by: with everything that these import, the code that a measurement
 # depends on. Recipes are not in it: the settings that a pace depends on stand in each measurement's key.
 MEASURED = (
-    *(f"benchmark.timing.{part}" for part in ("rehearse", "reading", "ranking")),
+    *(f"benchmark.timing.{part}" for part in ("rehearse", "forecast_input")),
     "benchmark.training.tasks",
 )
 

@@ -48,7 +48,7 @@ def glca_cost(
     """
     baseline, model = on_meta(tag, classes, size, settings)
     heads = [model.glca_head] if classifier else []
-    whole = baseline if classifier else baseline.features
+    counted_model = baseline if classifier else baseline.features
     patches, width = model.glca.patches, model.backbone.width
     tokens = torch.empty(1, patches + 1, width, device="meta")
     local = torch.empty(1, 1 + model.glca.count, width, device="meta")
@@ -60,12 +60,12 @@ def glca_cost(
             head(feature)
 
     attention = model.backbone.vit.blocks[0].attn
-    one_block = torch.zeros(1, attention.num_heads, patches + 1, attention.head_dim)
-    rolled = [(one_block, one_block)] * (model.backbone.depth - settings.blocks)
+    block = torch.zeros(1, attention.num_heads, patches + 1, attention.head_dim)
+    rolled = [(block, block)] * (model.backbone.depth - settings.blocks)
     return GLCACost(
         parameters=parameters(baseline if classifier else baseline.backbone),
         added_parameters=parameters(model.glca, *heads),
-        multiply_adds=multiply_adds(lambda: whole(images)),
+        multiply_adds=multiply_adds(lambda: counted_model(images)),
         added_multiply_adds=multiply_adds(glca),
         rollout_multiply_adds=multiply_adds(lambda: dcal.rollout_row(rolled)),
     )

@@ -18,7 +18,7 @@ from benchmark.timing.measure import measure
 
 
 @dataclass(frozen=True)
-class Want:
+class MeasurementRequest:
     """One measurement. table, key: its place in a Forecast. text: for the user; of: for readers of the file.
 
     kind: what comes out. work: module and function of the measured process; arguments: the function's.
@@ -52,16 +52,16 @@ class Setting:
     data: Path | None
 
 
-def keys_of(config: Config, counts: Counts, setting: Setting) -> tuple[str, ...]:
+def measurement_keys(config: Config, counts: Counts, setting: Setting) -> tuple[str, ...]:
     """Of everything that a run's forecast rests on."""
     read = pictures_key(config.cell.dataset, config.settings.data, in_process=not setting.workers)
     ranked = (ranking_key(counts),) if counts.gallery else ()
     return shape_of(config, counts.classes, setting.tuning).key, read, *ranked
 
 
-def wants(runs: Iterable[tuple[Config, Counts]], setting: Setting) -> list[Want]:
+def measurement_requests(runs: Iterable[tuple[Config, Counts]], setting: Setting) -> list[MeasurementRequest]:
     """Everything that these runs' forecasts rest on, each once, in the order of the runs."""
-    found: dict[str, Want] = {}
+    requests: dict[str, MeasurementRequest] = {}
     for config, counts in runs:
         for want in (
             _pace(config, counts, setting),
@@ -69,8 +69,8 @@ def wants(runs: Iterable[tuple[Config, Counts]], setting: Setting) -> list[Want]
             _ranking(counts, setting),
         ):
             if want is not None:
-                found.setdefault(want.key, want)
-    return list(found.values())
+                requests.setdefault(want.key, want)
+    return list(requests.values())
 
 
 def _run(config: Config, setting: Setting) -> dict[str, object]:
@@ -81,66 +81,70 @@ def _machine(setting: Setting) -> dict[str, object]:
     return {"device_type": setting.machine.type, "threads": setting.threads}
 
 
-def _pace(config: Config, counts: Counts, setting: Setting) -> Want:
+def _pace(config: Config, counts: Counts, setting: Setting) -> MeasurementRequest:
     shape = shape_of(config, counts.classes, setting.tuning)
     arguments = _run(config, setting) | _machine(setting)
     arguments |= {"tuning": setting.tuning, "classes": counts.classes}
-    return Want("paces", shape.key, str(shape), asdict(shape), Pace, ("rehearse", "rehearse"), arguments)
+    return MeasurementRequest(
+        "paces", shape.key, str(shape), asdict(shape), Pace, ("rehearse", "rehearse"), arguments
+    )
 
 
-def _pictures(config: Config, counts: Counts, setting: Setting) -> Want:
+def _pictures(config: Config, counts: Counts, setting: Setting) -> MeasurementRequest:
     data, in_process = config.settings.data, not setting.workers
     at_hand = str(setting.data) if counts.source == AT_HAND else ""
-    return Want(
+    return MeasurementRequest(
         "pictures",
         pictures_key(config.cell.dataset, data, in_process=in_process),
         f"reading {DATASETS[config.cell.dataset].title}{'' if at_hand else ', generated pictures'}",
         {"dataset": config.cell.dataset, "data": asdict(data), "in_process": in_process},
         Pictures,
-        ("reading", "read"),
+        ("forecast_input", "read"),
         _run(config, setting) | {"data": at_hand, "in_process": in_process},
     )
 
 
-def _ranking(counts: Counts, setting: Setting) -> Want | None:
+def _ranking(counts: Counts, setting: Setting) -> MeasurementRequest | None:
     if not counts.gallery:
         return None
     sizes = {name: getattr(counts, name) for name in ("queries", "gallery", "identities", "cameras")}
     text = f"ranking {counts.queries:,} × {counts.gallery:,}"
     arguments = sizes | _machine(setting)
-    return Want("rankings", ranking_key(counts), text, sizes, Ranking, ("ranking", "rank"), arguments)
+    return MeasurementRequest(
+        "rankings", ranking_key(counts), text, sizes, Ranking, ("forecast_input", "rank"), arguments
+    )
 
 
 # --- Measuring what a machine's forecast lacks, each in a fresh process, and keeping it at once ---
 
 
 def complete(
-    path: Path, machine: Machine, wanted: Sequence[Want], *, again: bool
+    path: Path, machine: Machine, requests: Sequence[MeasurementRequest], *, again: bool
 ) -> tuple[Forecast, dict[str, str]]:
     """A machine's forecast with everything wanted that can be measured, and of the rest by key why it cannot.
 
     path: the forecast's file, which has every measurement as soon as it is made. again: measure also what this code
     measured with this torch before. Raises RunError as store.add.
     """
-    by, forecast, problems = forecasts.measured_by(), forecasts.add(path, machine), {}
-    lacking = [want for want in wanted if again or not _has(forecast, want, by)]
-    for number, want in enumerate(lacking, start=1):
-        print(f"measuring {number} of {len(lacking)}: {want.text}", file=sys.stderr)
+    origin, forecast, problems = forecasts.measured_by(), forecasts.add(path, machine), {}
+    pending = [want for want in requests if again or not _is_stored(forecast, want, origin)]
+    for number, want in enumerate(pending, start=1):
+        print(f"measuring {number} of {len(pending)}: {want.text}", file=sys.stderr)
         try:
-            found = want.kind(**run(*want.work, **want.arguments))
+            measurement = want.kind(**run(*want.work, **want.arguments))
         except RunError as error:
             problems[want.key] = str(error)
             print(f"  cannot be measured: {error}", file=sys.stderr)
             continue
-        entries = {want.table: {want.key: forecasts.entry(found, want.of, by)}}
+        entries = {want.table: {want.key: forecasts.entry(measurement, want.of, origin)}}
         forecast = forecasts.add(path, machine, **entries)
     return forecast, problems
 
 
-def _has(forecast: Forecast, want: Want, by: dict[str, str]) -> bool:
+def _is_stored(forecast: Forecast, want: MeasurementRequest, origin: dict[str, str]) -> bool:
     stored = getattr(forecast, want.table).get(want.key)
     readable = forecasts.measurement(want.kind, stored) is not None
-    return readable and forecasts.is_fresh(stored, by) and want.is_met_by(stored)
+    return readable and forecasts.is_fresh(stored, origin) and want.is_met_by(stored)
 
 
 def run(module: str, function: str, **arguments: object) -> dict[str, object]:
@@ -152,11 +156,11 @@ def run(module: str, function: str, **arguments: object) -> dict[str, object]:
         raise RunError(_reason(str(error))) from error
 
 
-def _reason(said: str) -> str:
+def _reason(output: str) -> str:
     """The exception's own line out of a process's last words."""
-    if "ended with -9" in said:  # nobody else sends that
+    if "ended with -9" in output:  # nobody else sends that
         return "the system ended it, most likely for want of memory: use a machine with more, or TUNE=accumulate=2"
-    last = said.strip().splitlines()[-1]
+    last = output.strip().splitlines()[-1]
     name, _, message = last.partition(": ")
     is_exception = name.replace(".", "").replace("_", "").isalnum() and message
     return message if is_exception else last

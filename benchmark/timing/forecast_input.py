@@ -47,7 +47,7 @@ def read(
         else:
             dataset, (height, width) = (
                 _generated(config, Path(folder)),
-                size_of(asked.dataset),
+                picture_size(asked.dataset),
             )
             text = f"generated, {width}×{height}"
         train = config.settings.train
@@ -94,7 +94,7 @@ def rank(
     meter.start()
     compute = device.prepare(device_type, "float32", threads)
     rank_features(*warm_up())
-    found = {}
+    sizes = {}
     for name, width in (("narrow", NARROW), ("wide", WIDE)):
         asked, there, asked_items, there_items = draw(
             queries=queries, gallery=gallery, identities=min(identities, gallery), distractors=0,
@@ -109,8 +109,8 @@ def rank(
                 if compute.device.type == "cuda":
                     torch.cuda.synchronize(compute.device)
             seconds.append(meter.seconds[name] - before)
-        found |= {name: width, f"{name}_seconds": median(seconds)}
-    return found
+        sizes |= {name: width, f"{name}_seconds": median(seconds)}
+    return sizes
 
 
 # --- Generated pictures of a typical size, and datasets of as many of them as a measurement needs ---
@@ -121,7 +121,7 @@ FILES = 16  # different ones; a dataset lists them again and again
 QUALITY = 90
 
 
-def size_of(key: str) -> tuple[int, int]:
+def picture_size(key: str) -> tuple[int, int]:
     """Height and width of a dataset's made-up pictures."""
     return SIZES.get(key, SIZES[DATASETS[key].task])
 
@@ -132,7 +132,7 @@ def sample_dataset(
     """So many training and test pictures over so many classes, in turns; of a re-identification set test // 2 are
     queries, each of an identity that the gallery shows under another camera.
     """
-    files = _write(folder, size_of(key))
+    files = _write(folder, picture_size(key))
     listed = [files[index % FILES] for index in range(max(train, test))]
     if DATASETS[key].task == "fgvc":
         splits = (Split(tuple(listed[:count]), _turns(count, classes)) for count in (train, test))

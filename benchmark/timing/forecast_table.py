@@ -31,7 +31,7 @@ PAPER_HEADING = f"paper, {paper.COST_GPU} GPU-hours"
 
 
 @dataclass(frozen=True)
-class Told:
+class ForecastTable:
     """found: (dataset, backbone) → method → what one run takes, where that is known. seeds: of each run.
 
     published: pairs that the paper's costs may stand beside: on complete data, with its recipe.
@@ -51,37 +51,46 @@ class Told:
         return "core-hours" if self.machine.type == "cpu" else "GPU-hours"
 
 
-def table(told: Told) -> str:
+def table(told: ForecastTable) -> str:
     """All pairs."""
     from tabulate import tabulate
 
     headings = [heading.format(unit=told.unit) for heading in HEADINGS]
-    rows = [_row(told, pair, of, method) for pair, of in told.found.items() for method in _beside(of)]
+    rows = [
+        _row(told, pair, estimates_of_pair, method)
+        for pair, estimates_of_pair in told.found.items()
+        for method in _beside(estimates_of_pair)
+    ]
     if told.published:
         headings.append(PAPER_HEADING)
     align = ("left", *("right",) * 9, "left", *(("right",) if told.published else ()))
     return tabulate(rows, headers=headings, tablefmt="github", disable_numparse=True, colalign=align)
 
 
-def _beside(of: Mapping[str, Estimate]) -> list[str]:
+def _beside(estimates_of_pair: Mapping[str, Estimate]) -> list[str]:
     """The methods that have a row, with the baseline beside: DCAL, and the variants asked for."""
-    variants = [method for method in of if method not in METHODS]
-    return [*(["dcal"] if not of or of.keys() & set(METHODS) else []), *variants]
+    variants = [method for method in estimates_of_pair if method not in METHODS]
+    return [
+        *(["dcal"] if not estimates_of_pair or estimates_of_pair.keys() & set(METHODS) else []),
+        *variants,
+    ]
 
 
-def _row(told: Told, pair: Pair, of: Mapping[str, Estimate], method: str) -> list[str]:
+def _row(
+    told: ForecastTable, pair: Pair, estimates_of_pair: Mapping[str, Estimate], method: str
+) -> list[str]:
     variant = method in VARIANTS
-    both = [of.get("baseline"), of.get(method)]
-    epochs = [one.epoch_seconds if one else None for one in both]
+    both = [estimates_of_pair.get("baseline"), estimates_of_pair.get(method)]
+    epochs = [item.epoch_seconds if item else None for item in both]
     ratio = f"{epochs[1] / epochs[0]:.2f}" if all(epochs) else "–"
-    bounds = dict.fromkeys(one.bound for one in both if one)
+    bounds = dict.fromkeys(item.bound for item in both if item)
     row = [
         f"{DATASETS[pair[0]].title} · {BACKBONES[pair[1]].title}{': ' + VARIANTS[method].title if variant else ''}",
         *(duration(value) for value in epochs),
         ratio,
-        *(duration(one and one.run_seconds) for one in both),
-        *(memory(one.memory_bytes) if one else "–" for one in both),
-        *(hours(told.hours(one)) if one else "–" for one in both),
+        *(duration(item and item.run_seconds) for item in both),
+        *(memory(item.memory_bytes) if item else "–" for item in both),
+        *(hours(told.hours(item)) if item else "–" for item in both),
         ", ".join(bounds) or "–",
     ]
     return (
@@ -90,25 +99,27 @@ def _row(told: Told, pair: Pair, of: Mapping[str, Estimate], method: str) -> lis
 
 
 def _published(pair: Pair) -> str:
-    known = {cost.method: cost for cost in paper.COSTS if (cost.dataset, cost.backbone) == pair}
-    if not known:
+    published_costs = {cost.method: cost for cost in paper.COSTS if (cost.dataset, cost.backbone) == pair}
+    if not published_costs:
         return ""
-    return " / ".join(f"{known[method].gpu_hours:.1f}" if method in known else "–" for method in METHODS)
+    return " / ".join(
+        f"{published_costs[method].gpu_hours:.1f}" if method in published_costs else "–" for method in METHODS
+    )
 
 
-def totals(told: Told) -> list[str]:
+def totals(told: ForecastTable) -> list[str]:
     """Over all runs that can be forecast, times the seeds."""
-    of_method: dict[str, list[Estimate]] = {}
-    for of in told.found.values():
-        for method, estimate in of.items():
-            of_method.setdefault("variants" if method in VARIANTS else method, []).append(estimate)
-    runs = [estimate for found in of_method.values() for estimate in found]
+    by_method: dict[str, list[Estimate]] = {}
+    for estimates_of_pair in told.found.values():
+        for method, estimate in estimates_of_pair.items():
+            by_method.setdefault("variants" if method in VARIANTS else method, []).append(estimate)
+    runs = [estimate for estimates in by_method.values() for estimate in estimates]
     if not runs:
         return ["nothing can be forecast"]
     parts = [
-        f"{method} {hours(told.seeds * math.fsum(map(told.hours, found)))}"
-        for method, found in of_method.items()
-        if found
+        f"{method} {hours(told.seeds * math.fsum(map(told.hours, estimates)))}"
+        for method, estimates in by_method.items()
+        if estimates
     ]
     seconds = told.seeds * math.fsum(estimate.run_seconds for estimate in runs)
     total = told.seeds * math.fsum(map(told.hours, runs))

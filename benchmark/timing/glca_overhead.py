@@ -28,26 +28,26 @@ def complete(path: Path) -> Overheads:
 
     Loads torch where it counts. Raises RunError where the file cannot be written.
     """
-    by = measured_by(COUNTED)
-    found = read_glca_cost(path)
-    if found is not None and is_fresh(found.made, by):
-        return found
+    origin = measured_by(COUNTED)
+    stored = read_glca_cost(path)
+    if stored is not None and is_fresh(stored.made, origin):
+        return stored
     from benchmark.timing.counting import glca_cost
 
     entries = []
     for published in OVERHEADS:
-        asked = paper_config(published.dataset, published.backbone)
+        config = paper_config(published.dataset, published.backbone)
         cost = glca_cost(
-            asked.tag,
-            official_classes(asked),
-            asked.settings.data.crop,
-            asked.glca,
-            classifier=asked.cell.task == "fgvc",
+            config.tag,
+            official_classes(config),
+            config.settings.data.crop,
+            config.glca,
+            classifier=config.cell.task == "fgvc",
         )
         entries.append({"of": f"{published.dataset}/{published.backbone}", "cost": asdict(cost)})
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"costs": entries, "made": {**collect(), **by}})
+    write_json(path, {"costs": entries, "made": {**collect(), **origin}})
     return read_glca_cost(path)
 
 
@@ -57,17 +57,17 @@ def paper_config(dataset: str, backbone: str) -> Config:
     return resolve.resolve(cell, 0, resolve.load_profile(PROFILE), {})
 
 
-def official_classes(asked: Config) -> int:
+def official_classes(config: Config) -> int:
     """Of the classifier, with the complete dataset."""
-    official = DATASETS[asked.cell.dataset].official
-    return official["classes" if asked.cell.task == "fgvc" else "train_ids"]
+    official = DATASETS[config.cell.dataset].official
+    return official["classes" if config.cell.task == "fgvc" else "train_ids"]
 
 
-def text(found: Overheads) -> str:
+def text(overheads: Overheads) -> str:
     """A line a model, published and counted."""
     lines = []
     for published in OVERHEADS:
-        cost = found.costs[published.dataset, published.backbone]
+        cost = overheads.costs[published.dataset, published.backbone]
         height, width = paper_config(published.dataset, published.backbone).settings.data.crop
         lines.append(
             f"GLCA, {published.dataset}/{published.backbone} at {height}×{width}: "

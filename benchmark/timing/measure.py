@@ -20,7 +20,7 @@ from benchmark.errors import RunError
 from benchmark.records.provenance import ROOT
 
 
-def in_turns(
+def time_in_turns(
     works: Mapping[str, Callable[[], object]], repeats: int, finish: Callable[[], object] = lambda: None
 ) -> dict[str, list[float]]:
     """Seconds of every call of each work, after a first call that does not count.
@@ -42,7 +42,7 @@ def in_turns(
 
 
 def waiting_for(device: str) -> Callable[[], object]:
-    """What ``in_turns`` needs as finish: on a GPU a function returns before its work is done."""
+    """What ``time_in_turns`` needs as finish: on a GPU a function returns before its work is done."""
     if device != "cuda":
         return lambda: None
     import torch
@@ -109,7 +109,7 @@ def measure(work: Work, **arguments: object) -> Measurement:
     return _measure(work, arguments, {})
 
 
-def memory_of(work: Work, **arguments: object) -> int:
+def measure_memory(work: Work, **arguments: object) -> int:
     """Bytes that the same work has in memory at once, above what was there at start(). Its times mean nothing."""
     return _measure(work, arguments, GIVE_BACK).memory_bytes
 
@@ -118,13 +118,13 @@ def _measure(work: Work, arguments: Mapping[str, object], variables: Mapping[str
     task = json.dumps([work.__module__, work.__name__, arguments])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} | variables
     command = [sys.executable, "-m", "benchmark.timing.measure"]
-    done = subprocess.run(command, input=task, cwd=ROOT, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        said = done.stderr.strip()[-2000:] or "nothing; the system may have ended it for want of memory"
+    process = subprocess.run(command, input=task, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if process.returncode:
+        output = process.stderr.strip()[-2000:] or "nothing; the system may have ended it for want of memory"
         raise RunError(
-            f"measuring {work.__name__} ended with {done.returncode} where 0 was expected; it said: {said}"
+            f"measuring {work.__name__} ended with {process.returncode} where 0 was expected; it said: {output}"
         )
-    return Measurement(**json.loads(done.stdout.splitlines()[-1]))
+    return Measurement(**json.loads(process.stdout.splitlines()[-1]))
 
 
 def available_bytes() -> int:
@@ -138,8 +138,8 @@ def available_bytes() -> int:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     with contextlib.suppress(OSError, StopIteration):
         groups = Path("/proc/self/cgroup").read_text().splitlines()
-        own = next(line for line in groups if line.startswith("0::"))
-        folder = Path("/sys/fs/cgroup") / own[len("0::/") :]
+        group_line = next(line for line in groups if line.startswith("0::"))
+        folder = Path("/sys/fs/cgroup") / group_line[len("0::/") :]
         for group in (folder, *folder.parents):
             with contextlib.suppress(OSError, ValueError):  # no limit there, or the word max
                 limit = int((group / "memory.max").read_text())

@@ -84,9 +84,9 @@ def _go_first() -> None:
 def _batches(config: Config, folder: Path, classes: int) -> tuple[list[Batch], Batch]:
     """Training batches as the loader brings them, with erased boxes and partners, and one of a test split."""
     settings, size = config.settings, config.settings.train.batch_size
-    shown = classes if config.cell.task == "fgvc" else size // settings.train.instances
+    pictured_classes = classes if config.cell.task == "fgvc" else size // settings.train.instances
     pictures = forecast_input.sample_dataset(
-        config.cell.dataset, folder, classes=shown, train=2 * size, test=size
+        config.cell.dataset, folder, classes=pictured_classes, train=2 * size, test=size
     )
     sampler = TASKS[config.cell.task].sampler(pictures, settings.train, 0)
     # Of any class, whatever the pairing: it takes as long.

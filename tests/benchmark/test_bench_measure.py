@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.errors import RunError
-from benchmark.timing.measure import available_bytes, in_turns, measure, memory_of
+from benchmark.timing.measure import available_bytes, measure, measure_memory, time_in_turns
 
 MIB = 2**20
 
@@ -47,7 +47,7 @@ def gives_back_and_takes_again(meter, size):
 
 
 def test_memory_at_once_counts_every_block_whatever_was_free_before():
-    assert memory_of(gives_back_and_takes_again, size=8 * MIB) == pytest.approx(8 * MIB, rel=0.1)
+    assert measure_memory(gives_back_and_takes_again, size=8 * MIB) == pytest.approx(8 * MIB, rel=0.1)
 
 
 def test_a_function_that_fails_is_an_error_with_its_last_words():
@@ -64,7 +64,7 @@ def test_free_memory_is_a_number_of_bytes():
 def test_works_take_turns_every_other_round_backwards_and_the_first_calls_do_not_count():
     calls = []
     works = {name: lambda name=name: calls.append(name) for name in "ab"}
-    seconds = in_turns(works, 3, finish=lambda: calls.append("|"))
+    seconds = time_in_turns(works, 3, finish=lambda: calls.append("|"))
     assert "".join(calls).replace("|", "") == "ab" + "ab" + "ba" + "ab"
     assert "".join(calls[2:6]) == "|a||"  # waited for before and after
     assert {name: len(found) for name, found in seconds.items()} == {"a": 3, "b": 3}

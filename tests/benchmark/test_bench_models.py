@@ -34,7 +34,7 @@ def mini(monkeypatch):
         monkeypatch.setattr(module, "usable_cores", lambda: 1)
     for module in (training, unfused):
         monkeypatch.setattr(
-            module, "memory_of", lambda work, **arguments: measured_here(work, **arguments).memory_bytes
+            module, "measure_memory", lambda work, **arguments: measured_here(work, **arguments).memory_bytes
         )
     yield
     torch.set_num_threads(threads)
@@ -42,8 +42,8 @@ def mini(monkeypatch):
 
 
 def built(side, cell, batch=4):
-    config, compute = steps.recipe_of(cell), prepare("cpu", "auto", 1)
-    return side(config, steps.batch_of(config, batch, compute), compute)
+    config, compute = steps.load_recipe(cell), prepare("cpu", "auto", 1)
+    return side(config, steps.random_batch(config, batch, compute), compute)
 
 
 @pytest.mark.parametrize("side", [steps.Ours, steps.Plain])

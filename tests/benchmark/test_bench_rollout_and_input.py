@@ -28,7 +28,7 @@ def measured_here(monkeypatch):
     for module in (rollout, input):
         monkeypatch.setattr(module, "measure", measure)
     monkeypatch.setattr(
-        rollout, "memory_of", lambda work, **arguments: measure(work, **arguments).memory_bytes
+        rollout, "measure_memory", lambda work, **arguments: measure(work, **arguments).memory_bytes
     )
     monkeypatch.setattr(rollout, "usable_cores", lambda: 1)
     yield

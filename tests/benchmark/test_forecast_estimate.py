@@ -209,7 +209,7 @@ def told(type="cuda", threads=0, seeds=3, published=frozenset({("cub", "deit_tin
         "dcal": Estimate(25.0, 2.0, 9000.0, 3 * 2**30, "input"),
     }
     found = {("cub", "deit_tiny"): of, ("market", "vit_base"): {"baseline": of["baseline"]}}
-    return forecast_table.Told(Machine(type, "a device", threads), found, seeds, published)
+    return forecast_table.ForecastTable(Machine(type, "a device", threads), found, seeds, published)
 
 
 def test_the_table_has_baseline_and_dcal_side_by_side_and_the_published_cost_beside():
@@ -233,5 +233,7 @@ def test_totals_are_all_runs_times_the_seeds_in_hours_of_their_kind():
     assert line.endswith("13 h 30 min")
     (cores,) = forecast_table.totals(told("cpu", threads=2, seeds=1))
     assert cores.startswith("3 runs (1 seed): 9 core-hours (baseline 4, dcal 5)")
-    nothing = forecast_table.Told(Machine("cuda", "a GPU"), {("cub", "deit_tiny"): {}}, 1, frozenset())
+    nothing = forecast_table.ForecastTable(
+        Machine("cuda", "a GPU"), {("cub", "deit_tiny"): {}}, 1, frozenset()
+    )
     assert forecast_table.totals(nothing) == ["nothing can be forecast"]

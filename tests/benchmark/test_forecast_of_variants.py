@@ -18,7 +18,7 @@ PAIR = ("cub", "deit_tiny")
 
 def told(*methods, published=frozenset({PAIR})):
     of = {method: OF[method] for method in methods}
-    return forecast_table.Told(Machine("cuda", "a device", 0), {PAIR: of}, 1, published)
+    return forecast_table.ForecastTable(Machine("cuda", "a device", 0), {PAIR: of}, 1, published)
 
 
 def rows(one):

@@ -96,11 +96,11 @@ def _time(command: Command, root: Path, environment: dict[str, str], repeat: int
         places += ["--cluster", str(root / "site.toml")]
     line = [sys.executable, "-m", *command.arguments, *places]
     began = time.perf_counter()
-    done = subprocess.run(line, cwd=provenance.ROOT, env=environment, capture_output=True, text=True)
+    process = subprocess.run(line, cwd=provenance.ROOT, env=environment, capture_output=True, text=True)
     seconds = time.perf_counter() - began
-    if done.returncode or command.says not in done.stdout:
-        said = f"{done.stdout[-500:]}{done.stderr[-2000:]}"
-        raise RunError(f"{' '.join(command.arguments)} did not say {command.says!r}: {said}")
+    if process.returncode or command.says not in process.stdout:
+        output = f"{process.stdout[-500:]}{process.stderr[-2000:]}"
+        raise RunError(f"{' '.join(command.arguments)} did not say {command.says!r}: {output}")
     return seconds
 
 
@@ -133,7 +133,7 @@ def unpack(into: Path) -> Path:
         shutil.copytree(folder, into / run)
         profile, *cell, seed = run.parts
         config = resolve(select(["/".join(cell)])[0], int(seed.removeprefix("seed")), loaded[profile], {})
-        _fill_in(into / run, config)
+        _write_records(into / run, config)
     return into
 
 
@@ -142,7 +142,7 @@ def change(path: Path, **values: object) -> None:
     path.write_text(json.dumps(_read(path) | values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _fill_in(folder: Path, config: Config) -> None:
+def _write_records(folder: Path, config: Config) -> None:
     """Settings are today's, but for those that the record itself names as different; digests are the files'."""
     settings_hash = config.hash
     if (started := _read(folder / "config.json")) is not None:

@@ -21,7 +21,7 @@ from benchmark.data.images import read_image
 from benchmark.data.loader import normalise
 from benchmark.data.transforms import ViewSettings, test_view, train_view, view_rng
 from benchmark.timing.bench.results import BenchRow, check_agreement
-from benchmark.timing.measure import Meter, Result, in_turns, measure
+from benchmark.timing.measure import Meter, Result, measure, time_in_turns
 from benchmark.training.device import prepare
 
 IMAGENET = SimpleNamespace(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -57,10 +57,10 @@ def run(cases: Iterable[InputCase] = CASES) -> list[BenchRow]:
     for case in cases:
         print(f"input: {case.title}", file=sys.stderr)
         setting = {name: getattr(case, name) for name in ("size", "resize", "crop", "count", "repeats")}
-        found = measure(work_of_times, **setting).result
-        difference = found.pop("mean difference")
+        times = measure(work_of_times, **setting).result
+        difference = times.pop("mean difference")
         check_agreement(case.title, {"view": 1}, {"view": 1 + difference}, tolerance=MEAN_DIFFERENCE)
-        each = {name: [1000 * one / case.count for one in seconds] for name, seconds in found.items()}
+        each = {name: [1000 * one / case.count for one in seconds] for name, seconds in times.items()}
         for view, words in VIEWS.items():
             usual = (each[f"{view} usual"], "PIL + torchvision")
             share = (f"{words}, worker's share", "ms", each[f"{view} worker"])
@@ -89,7 +89,7 @@ def work_of_times(
             works[f"{kind} usual"] = partial(usual_batch, files, usual_transform(view, kind))
         meter.start()
         difference = (works["test ours"]() - works["test usual"]()).abs().mean().item()
-        return {"mean difference": difference} | in_turns(works, repeats)
+        return {"mean difference": difference} | time_in_turns(works, repeats)
 
 
 def uint8_batch(files: Sequence[Path], view: ViewSettings, kind: str) -> Tensor:

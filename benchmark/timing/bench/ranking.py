@@ -74,11 +74,11 @@ def run(cases: Iterable[RankingCase] | None = None) -> list[BenchRow]:
             if fits
             else f"full sort not run: its matrices take {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free"
         )
-        rows += rows_of(case, ours, full, note)
+        rows += result_rows(case, ours, full, note)
     return rows
 
 
-def rows_of(
+def result_rows(
     case: RankingCase, ours: Sequence[Measurement], full: Sequence[Measurement], note: str = ""
 ) -> list[BenchRow]:
     """A row for each span, and one for memory. full: empty where it was not run, then note says why."""
@@ -90,8 +90,8 @@ def rows_of(
             title,
             span,
             "s",
-            [one.seconds[span] for one in ours],
-            [one.seconds[span] for one in full],
+            [measurement.seconds[span] for measurement in ours],
+            [measurement.seconds[span] for measurement in full],
             "full sort",
             note=note,
             **bars.get(span, {}),
@@ -103,8 +103,8 @@ def rows_of(
         title,
         "memory above the features",
         "MB",
-        [one.memory_bytes / MB for one in ours],
-        [one.memory_bytes / MB for one in full],
+        [measurement.memory_bytes / MB for measurement in ours],
+        [measurement.memory_bytes / MB for measurement in full],
         "full sort",
         most=case.bars.megabytes,
         times=case.bars.times_smaller,
@@ -164,13 +164,13 @@ def draw(
     """
     rng = np.random.default_rng(0)
     weights = rng.gamma(2.0, size=identities)
-    known = np.arange(identities).repeat(
+    identity_of = np.arange(identities).repeat(
         rng.multinomial(gallery - distractors - identities, weights / weights.sum()) + 1
     )
-    gallery_ids = rng.permutation(np.concatenate([known, np.full(distractors, -1)]))
-    seen_by = rng.permuted(np.tile(np.arange(cameras), (identities, 1)), axis=1)
+    gallery_ids = rng.permutation(np.concatenate([identity_of, np.full(distractors, -1)]))
+    camera_order = rng.permuted(np.tile(np.arange(cameras), (identities, 1)), axis=1)
     how_many = rng.integers(min(4, cameras), min(6, cameras), size=identities, endpoint=True)
-    gallery_cameras = seen_by[gallery_ids, rng.integers(0, how_many[gallery_ids])]
+    gallery_cameras = camera_order[gallery_ids, rng.integers(0, how_many[gallery_ids])]
 
     pairs = np.unique(np.stack([gallery_ids, gallery_cameras])[:, gallery_ids >= 0], axis=1)
     chosen = pairs[:, rng.choice(pairs.shape[1], queries, replace=queries > pairs.shape[1])]
@@ -180,9 +180,9 @@ def draw(
     points[-1] = 0  # distractors have nothing in common
     features = []
     for ids in (chosen[0], gallery_ids):
-        drawn = rng.standard_normal((ids.size, dimensions), dtype=np.float32)
-        drawn += points[ids]
-        features.append(F.normalize(torch.from_numpy(drawn)))
+        noisy = rng.standard_normal((ids.size, dimensions), dtype=np.float32)
+        noisy += points[ids]
+        features.append(F.normalize(torch.from_numpy(noisy)))
     return features[0], features[1], query_items, gallery_items
 
 

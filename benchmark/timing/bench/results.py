@@ -157,21 +157,21 @@ def machine(device: str) -> dict[str, object]:
         raise RunError(
             "--device cuda needs an NVIDIA GPU and none is visible here: leave it out to measure the CPU"
         )
-    found = provenance.collect() | {"format": FORMAT, "device": device, "usable_cores": usable_cores()}
-    found["threads"] = usable_cores()  # of each measured process, but for the pictures' one
-    return found | ({"gpu": _gpu_name()} if device == "cuda" else {})
+    facts = provenance.collect() | {"format": FORMAT, "device": device, "usable_cores": usable_cores()}
+    facts["threads"] = usable_cores()  # of each measured process, but for the pictures' one
+    return facts | ({"gpu": _gpu_name()} if device == "cuda" else {})
 
 
 def heading(machine: Mapping[str, object]) -> str:
     """Two lines: the machine, then versions and code."""
     gpu = f"{machine['gpu']}; " if "gpu" in machine else ""
     versions = machine["versions"]
-    shown = ", ".join(f"{name} {versions[name]}" for name in SHOWN_VERSIONS if name in versions)
+    versions_text = ", ".join(f"{name} {versions[name]}" for name in SHOWN_VERSIONS if name in versions)
     changed = provenance.changes_text(machine["dirty"])
     return (
         f"{gpu}{machine['cpu']}, {machine['usable_cores']} of {machine['cores']} cores usable, "
         f"{machine['threads']} threads; {machine['platform']}\n"
-        f"{shown}, commit {str(machine['commit'])[:12]}{changed}, {machine['started']}"
+        f"{versions_text}, commit {str(machine['commit'])[:12]}{changed}, {machine['started']}"
     )
 
 
@@ -183,7 +183,7 @@ def add(path: Path, machine: Mapping[str, object], rows: Iterable[BenchRow]) -> 
     """
     records = [{**row.record(), "started": machine["started"]} for row in rows]
     measured = {record["benchmark"] for record in records}
-    kept, aside = [], None
+    kept_rows, aside = [], None
     if path.exists():
         earlier = _read(path)
         if earlier is None:
@@ -191,19 +191,21 @@ def add(path: Path, machine: Mapping[str, object], rows: Iterable[BenchRow]) -> 
         elif any(earlier.get(name) != machine.get(name) for name in (*MACHINE, *CODE)):
             aside = set_aside(path, "other")
         else:
-            kept = [row for row in earlier["rows"] if row["benchmark"] not in measured]
-    write_json(path, {**machine, "rows": kept + records})
+            kept_rows = [row for row in earlier["rows"] if row["benchmark"] not in measured]
+    write_json(path, {**machine, "rows": kept_rows + records})
     return aside
 
 
 def _read(path: Path) -> dict | None:
     """A bench's file, None if it is damaged or something else."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    is_bench = isinstance(found, dict) and found.get("format") == FORMAT and _are_rows(found.get("rows"))
-    return found if is_bench else None
+    is_bench = (
+        isinstance(document, dict) and document.get("format") == FORMAT and _are_rows(document.get("rows"))
+    )
+    return document if is_bench else None
 
 
 def _are_rows(rows: object) -> bool:
@@ -211,12 +213,12 @@ def _are_rows(rows: object) -> bool:
 
 
 def _gpu_name() -> str:
-    asked = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    command = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=ANSWER_SECONDS)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS)
     except subprocess.TimeoutExpired:
         raise RunError(f"nvidia-smi did not answer within {ANSWER_SECONDS} s") from None
-    return done.stdout.partition("\n")[0].strip() or "unknown GPU"
+    return process.stdout.partition("\n")[0].strip() or "unknown GPU"
 
 
 # --- Two ways to the same numbers must come to the same numbers, or their times mean nothing ---

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.timing.bench.results import MB, BenchRow, check_agreement
-from benchmark.timing.measure import Meter, Result, in_turns, measure, memory_of, waiting_for
+from benchmark.timing.measure import Meter, Result, measure, measure_memory, time_in_turns, waiting_for
 from benchmark.training.device import prepare, usable_cores
 from dcal.attention_rollout import rollout_row
 
@@ -51,10 +51,10 @@ def run(device: str, cases: Iterable[RolloutCase] = CASES) -> list[BenchRow]:
         print(f"rollout: {title}", file=sys.stderr)
         size = {name: getattr(case, name) for name in ("batch", "heads", "tokens", "blocks", "width")}
         setting = {**size, "device": device, "threads": usable_cores()}
-        found = measure(work_of_times, **setting, repeats=case.repeats).result
-        memory = {way: memory_of(work_of_memory, **setting, way=way) / MB for way in WAYS}
+        results = measure(work_of_times, **setting, repeats=case.repeats).result
+        memory = {way: measure_memory(work_of_memory, **setting, way=way) / MB for way in WAYS}
         for way in OTHERS:
-            difference = found[f"{way} difference"]
+            difference = results[f"{way} difference"]
             check_agreement(f"{title}: {way}", {"row": 1.0}, {"row": 1.0 + difference}, tolerance=1e-5)
             is_product = way == "product"
             rows.append(
@@ -63,8 +63,8 @@ def run(device: str, cases: Iterable[RolloutCase] = CASES) -> list[BenchRow]:
                     title,
                     "time",
                     "s",
-                    found["row"],
-                    found[way],
+                    results["row"],
+                    results[way],
                     OTHERS[way],
                     times=case.times if is_product else None,
                 )
@@ -119,8 +119,8 @@ def draw(batch: int, heads: int, tokens: int, blocks: int, width: int, where: to
     """Queries and keys, (B, H, N+1, d) each, that attend to few tokens, as trained ones do; always the same."""
     generator = torch.Generator().manual_seed(0)
     shape = (blocks, 2, batch, heads, tokens, width)
-    drawn = 1.3 * torch.randn(shape, generator=generator)
-    return [(q, k) for q, k in drawn.to(where)]
+    tensors = 1.3 * torch.randn(shape, generator=generator)
+    return [(q, k) for q, k in tensors.to(where)]
 
 
 @torch.no_grad()
@@ -135,7 +135,7 @@ def work_of_times(meter: Meter, *, device: str, threads: int, repeats: int, **si
     }
     works = {way: lambda function=function: function(queries_keys) for way, function in WAYS.items()}
     finish = waiting_for(device)
-    return differences | in_turns(works, repeats, finish)
+    return differences | time_in_turns(works, repeats, finish)
 
 
 @torch.no_grad()

@@ -32,24 +32,24 @@ class StepBatch:
     labels: Tensor
 
 
-def recipe_of(cell: str) -> Config:
+def load_recipe(cell: str) -> Config:
     """The paper's settings of a cell."""
-    (found,) = (one for one in all_cells() if one.id == cell)
-    return resolve(found, 0, load_profile(PROFILE), {})
+    (named_cell,) = (candidate for candidate in all_cells() if candidate.id == cell)
+    return resolve(named_cell, 0, load_profile(PROFILE), {})
 
 
-def classes_of(config: Config) -> int:
+def class_count(config: Config) -> int:
     """As many as the official training set has."""
     official = DATASETS[config.cell.dataset].official
     return official["classes"] if config.cell.task == "fgvc" else official["train_ids"]
 
 
-def batch_of(config: Config, size: int, compute: Compute) -> StepBatch:
+def random_batch(config: Config, size: int, compute: Compute) -> StepBatch:
     """A batch of the recipe's input size; of Re-ID identities as many pictures each as the recipe takes."""
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(size, 3, *config.settings.data.crop, generator=generator)
     pictures_each = config.settings.train.instances if config.cell.task == "reid" else 1
-    labels = torch.arange(size) // pictures_each % classes_of(config)
+    labels = torch.arange(size) // pictures_each % class_count(config)
     return StepBatch(images.to(compute.device), labels.to(compute.device))
 
 
@@ -62,7 +62,7 @@ class Ours:
         settings, self.batch, self.compute = config.settings, batch, compute
         self.task = TASKS[config.cell.task]
         torch.manual_seed(0)
-        model = build_model(config, classes_of(config), weights="random", drop_path=drop_path)
+        model = build_model(config, class_count(config), weights="random", drop_path=drop_path)
         self.model = model.to(compute.device)
         self.weighting = dcal.UncertaintyWeighting(self.model.branch_names).to(compute.device)
         self.loss = StepLoss(self.model, self.weighting, self.task, compute, SingleProcess())
@@ -91,7 +91,7 @@ class Plain:
         self.model = timm.create_model(
             config.tag,
             pretrained=False,
-            num_classes=classes_of(config),
+            num_classes=class_count(config),
             img_size=settings.data.crop,
             drop_path_rate=settings.model.drop_path,
         ).to(compute.device)

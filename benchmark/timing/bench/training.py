@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from benchmark.config.backbones import BACKBONES
 from benchmark.config.grid import TABLES
 from benchmark.timing.bench.results import MB, BenchRow
-from benchmark.timing.bench.steps import SIDES, batch_of, fill_gradients, make_state, recipe_of
-from benchmark.timing.measure import Meter, Result, in_turns, measure, memory_of, waiting_for
+from benchmark.timing.bench.steps import SIDES, fill_gradients, load_recipe, make_state, random_batch
+from benchmark.timing.measure import Meter, Result, measure, measure_memory, time_in_turns, waiting_for
 from benchmark.training.device import prepare, usable_cores
 
 PHASES = {"train": "training step", "infer": "inference"}
@@ -65,16 +65,16 @@ def run(device: str, cases: Iterable[TrainingCase] = CASES) -> list[BenchRow]:
         seconds = measure(work_of_times, **setting, repeats=repeats).result
         print(f"training: {case.title}, batch {batch}, memory", file=sys.stderr)
         memory = {
-            f"{phase} {side}": memory_of(work_of_memory, **setting, side=side, phase=phase)
+            f"{phase} {side}": measure_memory(work_of_memory, **setting, side=side, phase=phase)
             for phase in PHASES
             for side in SIDES
         }
         bars = GPU_BARS if device == "cuda" else case.bars
-        rows += rows_of(f"{case.title}, batch {batch}", bars, seconds, memory)
+        rows += result_rows(f"{case.title}, batch {batch}", bars, seconds, memory)
     return rows
 
 
-def rows_of(title: str, bars: TrainingBars, seconds: Result, memory: dict[str, int]) -> list[BenchRow]:
+def result_rows(title: str, bars: TrainingBars, seconds: Result, memory: dict[str, int]) -> list[BenchRow]:
     """Time and memory of both phases. seconds, memory (bytes): by "phase side"."""
     rows = []
     for phase, words in PHASES.items():
@@ -103,8 +103,8 @@ def _row(
 def work_of_times(meter: Meter, cell: str, batch: int, device: str, threads: int, repeats: int) -> Result:
     """Seconds of every step and every inference, by "phase side"."""
     compute = prepare(device, "auto", threads)
-    config = recipe_of(cell)
-    pictures = batch_of(config, batch, compute)
+    config = load_recipe(cell)
+    pictures = random_batch(config, batch, compute)
     sides = {name: side(config, pictures, compute) for name, side in SIDES.items()}
     finish = waiting_for(device)
     meter.start(device)
@@ -113,7 +113,7 @@ def work_of_times(meter: Meter, cell: str, batch: int, device: str, threads: int
         for side in sides.values():
             side.model.train(phase == "train")
         works = {f"{phase} {name}": getattr(side, phase) for name, side in sides.items()}
-        seconds |= in_turns(works, repeats, finish)
+        seconds |= time_in_turns(works, repeats, finish)
     return seconds
 
 
@@ -122,8 +122,8 @@ def work_of_memory(
 ) -> Result:
     """One step or inference of one side. A step finds the gradients of the one before, as all but the first do."""
     compute = prepare(device, "auto", threads)
-    config = recipe_of(cell)
-    measured = SIDES[side](config, batch_of(config, batch, compute), compute)
+    config = load_recipe(cell)
+    measured = SIDES[side](config, random_batch(config, batch, compute), compute)
     make_state(measured.optimizer)
     measured.model.train(phase == "train")
     meter.start(device)
@@ -150,14 +150,14 @@ class GridShape:
 
 def shapes() -> list[GridShape]:
     """Distinct backbones, input sizes and recipes of the tables' DCAL cells; class counts are left aside."""
-    found: dict[tuple, GridShape] = {}
+    by_key: dict[tuple, GridShape] = {}
     for cell in (cell for table in TABLES_MEASURED for cell in TABLES[table].cells if cell.method == "dcal"):
-        config = recipe_of(cell.id)
+        config = load_recipe(cell.id)
         height, width = config.settings.data.crop
         title = f"{BACKBONES[cell.backbone].title} {height}×{width}, batch {config.settings.train.batch_size}"
         key = (config.tag, cell.task, height, width)
-        found.setdefault(key, GridShape(title, cell.id, config.settings.train.batch_size))
-    return list(found.values())
+        by_key.setdefault(key, GridShape(title, cell.id, config.settings.train.batch_size))
+    return list(by_key.values())
 
 
 def run_shapes(device: str, measured: Iterable[GridShape] | None = None) -> list[BenchRow]:
@@ -168,7 +168,9 @@ def run_shapes(device: str, measured: Iterable[GridShape] | None = None) -> list
         setting = {"cell": shape.cell, "batch": shape.batch, "device": device, "threads": usable_cores()}
         seconds = measure(work_of_shape, **setting, repeats=REPEATS).result
         for phase, words in PHASES.items():
-            rates = [[shape.batch / one for one in seconds[f"{phase} {side}"]] for side in SIDES]
+            rates = [
+                [shape.batch / seconds_each for seconds_each in seconds[f"{phase} {side}"]] for side in SIDES
+            ]
             rows.append(BenchRow("shapes", shape.title, words, "pictures/s", *rates, "timm"))
     return rows
 
@@ -176,13 +178,15 @@ def run_shapes(device: str, measured: Iterable[GridShape] | None = None) -> list
 def work_of_shape(meter: Meter, cell: str, batch: int, device: str, threads: int, repeats: int) -> Result:
     """Seconds of every step and inference by "phase side", of one model after the other: both need not fit at once."""
     compute = prepare(device, "auto", threads)
-    config = recipe_of(cell)
-    pictures = batch_of(config, batch, compute)
+    config = load_recipe(cell)
+    pictures = random_batch(config, batch, compute)
     meter.start(device)
     seconds: Result = {}
     for name, side in SIDES.items():
         measured = side(config, pictures, compute)
         for phase in PHASES:
             measured.model.train(phase == "train")
-            seconds |= in_turns({f"{phase} {name}": getattr(measured, phase)}, repeats, waiting_for(device))
+            seconds |= time_in_turns(
+                {f"{phase} {name}": getattr(measured, phase)}, repeats, waiting_for(device)
+            )
     return seconds

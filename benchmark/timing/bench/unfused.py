@@ -15,8 +15,8 @@ from torch import Tensor
 from benchmark.errors import RunError
 from benchmark.records.provenance import ROOT
 from benchmark.timing.bench.results import MB, BenchRow, Disagreement
-from benchmark.timing.bench.steps import Ours, autocast, batch_of, descend, make_state, recipe_of
-from benchmark.timing.measure import Meter, Result, in_turns, measure, memory_of, waiting_for
+from benchmark.timing.bench.steps import Ours, autocast, descend, load_recipe, make_state, random_batch
+from benchmark.timing.measure import Meter, Result, measure, measure_memory, time_in_turns, waiting_for
 from benchmark.training.device import prepare, usable_cores
 from dcal.heads import Branch
 
@@ -82,7 +82,7 @@ def run(device: str, cases: Iterable[UnfusedCase] = CASES) -> list[BenchRow]:
         check(title, measure(work_of_agreement, **setting).result)
         print(f"unfused: {title}, times and memory", file=sys.stderr)
         seconds = measure(work_of_times, **setting, repeats=case.repeats).result
-        memory = {side: memory_of(work_of_memory, **setting, side=side) / MB for side in (OURS, *WAYS)}
+        memory = {side: measure_memory(work_of_memory, **setting, side=side) / MB for side in (OURS, *WAYS)}
         for name, way in WAYS.items():
             named = f"{title}: {way.title}"
             bar = dict(case.times).get(name)
@@ -111,9 +111,9 @@ def run(device: str, cases: Iterable[UnfusedCase] = CASES) -> list[BenchRow]:
     return rows
 
 
-def check(title: str, found: Result) -> None:
+def check(title: str, differences: Result) -> None:
     """Raises Disagreement unless all that ``work_of_agreement`` found differs by rounding alone."""
-    wrong = {name: value for name, value in found.items() if not value <= TOLERANCE}
+    wrong = {name: value for name, value in differences.items() if not value <= TOLERANCE}
     if wrong:
         raise Disagreement(
             f"{title}: the literal step differs from ours in float32: {wrong}, at most {TOLERANCE:g} is allowed of "
@@ -138,8 +138,8 @@ def work_of_agreement(meter: Meter, cell: str, batch: int, device: str, threads:
                 differences[f"{way}: {name} logits"] = _difference(their_logits[name], one)
             differences[f"{way}: loss"] = _difference(their_loss, loss)
             # Sorted rows are equal where the sets are.
-            others = (chosen.sort(dim=1).values != selected.sort(dim=1).values).any(dim=1)
-            differences[f"{way}: images with other local queries"] = float(others.sum())
+            different = (chosen.sort(dim=1).values != selected.sort(dim=1).values).any(dim=1)
+            differences[f"{way}: images with other local queries"] = float(different.sum())
     return differences
 
 
@@ -147,7 +147,7 @@ def work_of_times(meter: Meter, cell: str, batch: int, device: str, threads: int
     """Seconds of every step by side."""
     steps = {side: _step(side, cell, batch, device, threads) for side in (OURS, *WAYS)}
     meter.start(device)
-    return in_turns(steps, repeats, waiting_for(device))
+    return time_in_turns(steps, repeats, waiting_for(device))
 
 
 def work_of_memory(meter: Meter, cell: str, batch: int, device: str, threads: int, side: str) -> Result:
@@ -180,8 +180,8 @@ class Step:
     """
 
     def __init__(self, cell: str, batch: int, device: str, threads: int, *, precision: str = "auto") -> None:
-        self.compute, self.config = prepare(device, precision, threads), recipe_of(cell)
-        pictures = batch_of(self.config, batch, self.compute)
+        self.compute, self.config = prepare(device, precision, threads), load_recipe(cell)
+        pictures = random_batch(self.config, batch, self.compute)
         self.suite = Ours(self.config, pictures, self.compute, drop_path=0.0)
         self.model = self.suite.model.train()
         self.images, self.labels = pictures.images, pictures.labels
@@ -254,6 +254,6 @@ def _step(side: str, *arguments: object, precision: str = "auto") -> OurStep | L
     return LiteralStep(WAYS[side], *arguments, precision=precision)
 
 
-def _difference(found: Tensor, expected: Tensor) -> float:
+def _difference(ours: Tensor, expected: Tensor) -> float:
     """The largest, relative to the largest that is expected."""
-    return ((found - expected).abs().max() / expected.abs().max()).item()
+    return ((ours - expected).abs().max() / expected.abs().max()).item()
