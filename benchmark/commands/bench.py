@@ -21,8 +21,8 @@ from benchmark.timing.bench.results import BenchRow, Disagreement, table
 class Benchmark:
     """A function of a module that returns rows.
 
-    on: ``device``: it measures what --device names, and the function takes that; ``gpu``: the same, and it has no meaning on a
-    CPU; ``host``: it is the same whatever the device.
+    on: ``device``: it measures what --device names, and the function takes that; ``gpu``: the same, and it has no
+    meaning on a CPU; ``host``: it is the same whatever the device.
     """
 
     module: str
