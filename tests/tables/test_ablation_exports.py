@@ -48,7 +48,7 @@ def built(profile):
 GOLDEN_FILES = {
     ("mini", "md"): lambda made: markdown.render_markdown(made.layout),
     ("mini", "tex"): lambda made: latex.render(made.layout),
-    ("paper", "csv"): lambda made: layout.render(made.found, made.overheads),
+    ("paper", "csv"): lambda made: layout.render(made.ablations, made.overheads),
     ("paper", "txt"): lambda made: markdown.render_text(made.layout),
 }
 
@@ -79,7 +79,7 @@ def test_every_export_warns_first_and_marks_the_paper_s_columns(render):
 
 def test_the_html_has_every_group_once():
     shown = unescape(html.render(built("paper").layout))
-    for title in built("paper").found.groups:
+    for title in built("paper").ablations.groups:
         assert shown.count(f"<h2>{title}</h2>") == 1
 
 
@@ -94,7 +94,7 @@ def test_a_column_that_the_paper_leaves_empty_is_left_out():
 
 
 def test_the_csv_has_a_line_a_number_and_a_line_a_gain():
-    lines = list(csv.DictReader(io.StringIO(layout.render(built("paper").found, COUNTED))))
+    lines = list(csv.DictReader(io.StringIO(layout.render(built("paper").ablations, COUNTED))))
     own = [line for line in lines if line["row"] == "random local queries"]
     assert [line["compared_with"] for line in own] == ["", "cub/deit_tiny/baseline", "cub/deit_tiny/glca"]
     assert [float(line["published"]) for line in own] == [82.6, 0.5, -0.5]
@@ -105,7 +105,7 @@ def test_the_csv_has_a_line_a_number_and_a_line_a_gain():
 
 
 def test_the_csv_has_the_paper_s_number_in_the_row_alone_that_it_is_given_for():
-    lines = list(csv.DictReader(io.StringIO(layout.render(built("paper").found, COUNTED))))
+    lines = list(csv.DictReader(io.StringIO(layout.render(built("paper").ablations, COUNTED))))
     own = [line for line in lines if line["row"] in ("GLCA only", "R = 10 %")]
     assert {line["method"] for line in own} == {"glca"}
     told = [tuple(line[name] for name in ("published", "difference", "reached")) for line in own]

@@ -6,7 +6,7 @@ from ablation_runs import IMAGES, ablation, answers, grid, missing, some_of_each
 
 from benchmark.config.ablations import ROWS
 from tables import states
-from tables.ablations.rows import summarize, was_started
+from tables.ablations.rows import has_ablation_runs, summarize
 
 
 def row(found, title, group=""):
@@ -37,7 +37,7 @@ def test_a_gain_is_the_mean_difference_of_the_seeds_with_the_literal_interval(pa
     before = [answers(300 + seed, seed)["both_correct"] for seed in (0, 1)]
     after = [answers(318 + seed, seed)["both_correct"] for seed in (0, 1)]
     gain = row(paper, "GLCA only").gain
-    assert gain.measured.by_seed == pytest.approx({0: 100 * 18 / IMAGES, 1: 100 * 18 / IMAGES})
+    assert gain.measured.seed_values == pytest.approx({0: 100 * 18 / IMAGES, 1: 100 * 18 / IMAGES})
     (low, high), error = literal_interval(before, after)
     assert (gain.interval.low, gain.interval.high) == pytest.approx((low, high), abs=0.25 * error)
     assert gain.verdict.text == "yes"
@@ -80,21 +80,21 @@ def test_sa_alone_ranks_with_its_own_average_precision(paper):
 
 def test_an_alternative_is_compared_with_what_it_replaces(paper):
     random = row(paper, "random local queries")
-    assert (random.against_title, random.against.published, random.against.measured.mean) == (
+    assert (random.reference_title, random.reference_gain.published, random.reference_gain.measured.mean) == (
         "GLCA",
         -0.5,
         0.0,
     )
-    assert random.against.verdict.text == "no difference shown"
+    assert random.reference_gain.verdict.text == "no difference shown"
     (hardest,) = [one for one in paper.rows if one.row.cell == "cub/deit_tiny/pwca_hardest"]
     assert hardest.row.reference == "cub/deit_tiny/pwca"
-    assert hardest.against.measured.mean == pytest.approx(100 * (270 - 302.5) / IMAGES)
-    assert hardest.against.verdict.helps == "hurts"
+    assert hardest.reference_gain.measured.mean == pytest.approx(100 * (270 - 302.5) / IMAGES)
+    assert hardest.reference_gain.verdict.outcome == "hurts"
 
 
 def test_a_baseline_gains_over_nothing(paper):
     assert row(paper, "baseline", "Components: CUB").gain is None
-    assert row(paper, "GLCA only").against is None
+    assert row(paper, "GLCA only").reference_gain is None
 
 
 def test_the_paper_s_number_is_compared_on_its_data_in_its_recipe_only(paper):
@@ -121,10 +121,10 @@ def test_what_is_not_done_has_a_state_and_no_gain(paper):
 def test_unequal_seeds_are_open_and_named(paper):
     found = row(paper, "GLCA alone, mean read-out")
     assert found.gain.verdict.text == "open: unequal seeds"
-    assert found.against.note == "gain over seed 0 only; only 'GLCA only' has seed 1"
+    assert found.reference_gain.note == "gain over seed 0 only; only 'GLCA only' has seed 1"
 
 
 def test_the_tables_own_runs_are_no_ablation():
-    assert not was_started(grid(ablation("baseline", 300), ablation("dcal", 320)))
-    assert not was_started([missing("cub/deit_tiny/glca", state="no-data")])
-    assert was_started([missing("cub/deit_tiny/glca", state="failed")])
+    assert not has_ablation_runs(grid(ablation("baseline", 300), ablation("dcal", 320)))
+    assert not has_ablation_runs([missing("cub/deit_tiny/glca", state="no-data")])
+    assert has_ablation_runs([missing("cub/deit_tiny/glca", state="failed")])

@@ -4,7 +4,7 @@ import pytest
 from synthetic_runs import done, other, with_answers, with_ranking
 
 from benchmark.config.grid import TABLES
-from tables.headline import Counts, headline
+from tables.headline import VerdictCounts, headline
 from tables.states import summarize
 
 
@@ -30,8 +30,8 @@ def count(*runs, profile="paper", overrides=(), tables=tuple(TABLES)):
 def test_the_paper_makes_34_comparisons():
     found = count()
     assert found.comparisons == 34
-    assert found.claim == Counts(yes=0, no_difference=0, hurts=0, open=34)
-    assert found.why_open == {"neither method is done": 34}
+    assert found.claim == VerdictCounts(yes=0, no_difference=0, hurts=0, open=34)
+    assert found.open_reasons == {"neither method is done": 34}
     assert found.these_runs is None
 
 
@@ -45,7 +45,7 @@ def test_each_verdict_is_counted_once_whatever_the_metric():
         *pair("cub/swin_tiny", 20.0),
     ]
     found = count(*runs)
-    assert found.claim == Counts(yes=4, no_difference=1, hurts=1, open=28)
+    assert found.claim == VerdictCounts(yes=4, no_difference=1, hurts=1, open=28)
     assert found.claim.total == found.comparisons == 34
     assert found.these_runs is None
 
@@ -55,16 +55,17 @@ def test_of_retrieval_the_mean_average_precision_decides():
     before = with_ranking(done("market/vit_base/baseline", 0, None, R1=50.0, **kind))
     after = with_ranking(done("market/vit_base/dcal", 0, None, R1=99.0, **kind), first=300)
     assert (
-        summarize("table2", "paper", [before, after]).gains["market", "vit_base", "R1"].verdict.helps == "yes"
+        summarize("table2", "paper", [before, after]).gains["market", "vit_base", "R1"].verdict.outcome
+        == "yes"
     )
-    assert count(before, after).claim == Counts(yes=0, no_difference=1, hurts=0, open=33)
+    assert count(before, after).claim == VerdictCounts(yes=0, no_difference=1, hurts=0, open=33)
 
 
 def test_open_comparisons_are_counted_by_reason():
     lone, _ = pair("cub/deit_small", 1.0)
     runs = [*pair("cub/deit_tiny", 20.0), *pair("cub/deit_tiny", 20.0, seed=1)[:1], lone]
     found = count(*runs)
-    assert found.why_open == {
+    assert found.open_reasons == {
         "neither method is done": 32,
         "unequal seeds": 1,
         "only the baseline is done": 1,
@@ -76,9 +77,9 @@ def test_open_comparisons_are_counted_by_reason():
 def test_other_profiles_decide_nothing(profile):
     runs = [*pair("cub/deit_tiny", 20.0), *pair("veri/deit_tiny", -15.0)]
     found = count(*runs, profile=profile)
-    assert found.claim == Counts(yes=0, no_difference=0, hurts=0, open=34)
-    assert found.why_open == {"not comparable": 34}
-    assert found.these_runs == Counts(yes=1, no_difference=0, hurts=1, open=32)
+    assert found.claim == VerdictCounts(yes=0, no_difference=0, hurts=0, open=34)
+    assert found.open_reasons == {"not comparable": 34}
+    assert found.these_runs == VerdictCounts(yes=1, no_difference=0, hurts=1, open=32)
 
 
 def test_a_changed_recipe_decides_nothing():
@@ -91,9 +92,9 @@ def test_a_changed_recipe_decides_nothing():
 def test_in_the_papers_profile_other_data_are_counted_apart(coverage):
     runs = [*pair("cub/deit_tiny", 20.0), *pair("cars/deit_tiny", 20.0, coverage=coverage)]
     found = count(*runs)
-    assert found.claim == Counts(yes=1, no_difference=0, hurts=0, open=33)
-    assert found.why_open == {"neither method is done": 32, "not comparable": 1}
-    assert found.these_runs == Counts(yes=1, no_difference=0, hurts=0, open=0)
+    assert found.claim == VerdictCounts(yes=1, no_difference=0, hurts=0, open=33)
+    assert found.open_reasons == {"neither method is done": 32, "not comparable": 1}
+    assert found.these_runs == VerdictCounts(yes=1, no_difference=0, hurts=0, open=0)
 
 
 def test_the_line_says_the_counts():
@@ -114,4 +115,4 @@ def test_the_line_of_other_profiles_keeps_their_counts_apart():
 
 def test_an_unknown_verdict_is_not_lost():
     with pytest.raises(KeyError):
-        Counts.of(["yes", "perhaps"])
+        VerdictCounts.from_outcomes(["yes", "perhaps"])

@@ -7,8 +7,8 @@ import pytest
 from synthetic_runs import done, with_answers, with_ranking
 
 from benchmark.errors import RunError
-from tables.paired import PairError, evidence, outcomes, paired
-from tables.statistics import exact_p
+from tables.outcomes import PairError, evidence, outcomes, paired_outcomes
+from tables.statistics import mcnemar_p
 
 BEFORE, AFTER = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
 
@@ -30,21 +30,21 @@ def queries():
 
 
 def test_answers_come_image_by_image(pair):
-    before, after = paired(*pair, "top1")
+    before, after = paired_outcomes(*pair, "top1")
     assert np.flatnonzero(~before).tolist() == list(range(820, 1000))
     assert np.flatnonzero(~after).tolist() == [*range(20), *range(865, 1000)]
 
 
 @pytest.mark.parametrize("metric", ["mAP", "R1"])
 def test_queries_with_nothing_to_find_are_left_out(queries, metric):
-    before, after = paired(*queries, metric)
+    before, after = paired_outcomes(*queries, metric)
     assert before.shape == after.shape == (1000,)
     assert 100 * np.mean(after.astype(float) - before) == pytest.approx({"mAP": 2.5, "R1": 1.5}[metric])
 
 
 def test_each_metric_has_its_own_outcomes(queries):
-    assert paired(*queries, "R1")[0].dtype == bool
-    assert paired(*queries, "mAP")[0].dtype == np.float64
+    assert paired_outcomes(*queries, "R1")[0].dtype == bool
+    assert paired_outcomes(*queries, "mAP")[0].dtype == np.float64
 
 
 # Refused
@@ -52,7 +52,7 @@ def test_each_metric_has_its_own_outcomes(queries):
 
 def refused(before, after, metric="top1"):
     with pytest.raises(PairError) as caught:
-        paired(before, after, metric)
+        paired_outcomes(before, after, metric)
     return caught.value.reason, str(caught.value)
 
 
@@ -109,7 +109,7 @@ def test_predictions_that_do_not_give_the_records_metric_are_refused(pair, off):
 
 def test_rounding_in_the_last_digits_is_no_difference(pair):
     pair[1].result["metrics"]["top1"] += 1e-9
-    assert paired(*pair, "top1")[1].sum() == 845
+    assert paired_outcomes(*pair, "top1")[1].sum() == 845
 
 
 def test_a_precision_that_is_no_number_is_refused(queries):
@@ -180,7 +180,10 @@ def three_pairs():
 def test_with_several_seeds_the_images_are_drawn_not_the_runs():
     pairs = three_pairs()
     found = evidence("cub/deit_tiny/top1", "top1", pairs)
-    gains = [after.astype(float) - before for before, after in (paired(*p, "top1") for p in pairs.values())]
+    gains = [
+        after.astype(float) - before
+        for before, after in (paired_outcomes(*p, "top1") for p in pairs.values())
+    ]
     by_image = 100 * np.mean(gains, axis=0)
     assert (found.interval.low + found.interval.high) / 2 == pytest.approx(by_image.mean(), abs=0.2)
     width = 2 * 1.96 * by_image.std() / by_image.size**0.5
@@ -190,7 +193,7 @@ def test_with_several_seeds_the_images_are_drawn_not_the_runs():
 def test_p_is_one_a_seed_and_never_pooled():
     pairs = three_pairs()
     found = evidence("cub/deit_tiny/top1", "top1", pairs).p_values
-    assert found == {seed: exact_p(*paired(*pair, "top1")) for seed, pair in pairs.items()}
+    assert found == {seed: mcnemar_p(*paired_outcomes(*pair, "top1")) for seed, pair in pairs.items()}
 
 
 def test_precision_has_an_interval_and_no_p(queries):

@@ -7,7 +7,7 @@ import pytest
 from ablation_runs import ablation, missing, same_as
 
 from benchmark.errors import RunError
-from tables.ablations.selection import identities
+from tables.ablations.selection import compare_selections
 from tables.ablations.selection_table import digests, selection_table, sentences
 
 
@@ -17,7 +17,7 @@ def glca():
 
 
 def only(*runs):
-    (found,) = identities(runs)
+    (found,) = compare_selections(runs)
     return found
 
 
@@ -31,9 +31,9 @@ def test_runs_that_differ_in_the_selection_alone_are_compared_with_the_rollout_s
         ablation(method, 300)
         for method in ("baseline", "dcal", "pwca", "glca_m2", "glca_local", "glca_init_random")
     ]
-    found = identities([glca, *unlike, *others, ablation("glca", 310, seed=1)])
+    found = compare_selections([glca, *unlike, *others, ablation("glca", 310, seed=1)])
     assert [one.run for one in found] == others
-    assert {one.beside.id for one in found} == {glca.id}
+    assert {one.reference.id for one in found} == {glca.id}
 
 
 def test_the_mean_read_out_is_told_apart(glca):
@@ -41,13 +41,13 @@ def test_the_mean_read_out_is_told_apart(glca):
     found = only(mean, drawn, glca)
     assert found.can_matter
     assert "as expected of this read-out" in sentences([found])[0]
-    assert selection_table([found]).rows[0][0] == "random, R = 10 %, mean read-out"
+    assert selection_table([found]).texts[0][0] == "random, R = 10 %, mean read-out"
 
 
 def test_the_same_bits_are_called_so(glca):
     found = only(glca, same_as(glca, "glca_random"))
     assert found.identical
-    assert (found.weights, found.outputs, found.largest, found.changed) == (
+    assert (found.same_weights, found.same_outputs, found.largest, found.changed) == (
         True,
         {"sa": True, "glca": True},
         0.0,
@@ -56,7 +56,7 @@ def test_the_same_bits_are_called_so(glca):
     assert sentences([found]) == [
         "random, R = 10 % (seed 0): the rollout's run again, bit for bit: final weights, logits, every probability"
     ]
-    assert selection_table([found]).rows == (
+    assert selection_table([found]).texts == (
         ("random, R = 10 %", "0", "same bits", "same bits", "same bits", "0", "0 of 400"),
     )
     assert digests([found]) == f"seed 0: SA {'5' * 64}, GLCA {'6' * 64}"
@@ -68,7 +68,7 @@ def test_records_without_digests_say_so(glca):
     found = only(replace(glca, result=old), twin)
     assert found.identical
     assert "logits not recorded" in sentences([found])[0]
-    assert selection_table([found]).rows[0][3:5] == ("not recorded", "not recorded")
+    assert selection_table([found]).texts[0][3:5] == ("not recorded", "not recorded")
     assert digests([found]) == ""
 
 
@@ -91,7 +91,7 @@ def test_other_logits_are_not_the_same_bits_even_where_probabilities_are(glca):
     twin = changed(same_as(glca, "glca_random"), {"outputs_sha256": {"sa": "5" * 64, "glca": "7" * 64}})
     found = only(glca, twin)
     assert not found.identical
-    assert selection_table([found]).rows[0][3:5] == ("same bits", "other bits")
+    assert selection_table([found]).texts[0][3:5] == ("same bits", "other bits")
     assert digests([found]) == ""
 
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_compared_says_why(glca, spoil, why):
     assert sentences([found])[0].startswith(
         "random, R = 10 % (seed 0): not compared with the rollout's run: "
     )
-    assert selection_table([found]).rows[0][3:] == ("", "", "", "")
+    assert selection_table([found]).texts[0][3:] == ("", "", "", "")
 
 
 def test_what_is_alike_is_told_once_with_the_largest_difference_and_what_is_not_done_last(glca):
@@ -162,7 +162,7 @@ def test_what_is_alike_is_told_once_with_the_largest_difference_and_what_is_not_
         values = glca.predictions["sa_probability"].astype(np.float64) + gap
         return changed(same_as(glca, method), both_predicted=predicted, sa_probability=values)
 
-    found = identities(
+    found = compare_selections(
         [glca, missing("cub/deit_tiny/glca_r1"), near("glca_r5", 2e-6, 0), near("glca_r50", 3e-5, 2)]
     )
     assert sentences(found) == [
@@ -174,6 +174,6 @@ def test_what_is_alike_is_told_once_with_the_largest_difference_and_what_is_not_
 
 def test_seeds_are_compared_each_with_its_own(glca):
     second = ablation("glca", 318, seed=1, drawn=1, weights="e")
-    found = identities([glca, second, same_as(glca, "glca_random"), same_as(second, "glca_random")])
-    assert [one.beside.seed for one in found] == [0, 1]
+    found = compare_selections([glca, second, same_as(glca, "glca_random"), same_as(second, "glca_random")])
+    assert [one.reference.seed for one in found] == [0, 1]
     assert sentences(found)[0].startswith("random, R = 10 % (seeds 0, 1): the rollout's run again")

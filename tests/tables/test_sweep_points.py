@@ -20,7 +20,11 @@ def of(name, *runs, profile="mini", seeds=(0,)):
 def test_a_point_is_the_mean_with_an_interval_close_to_the_exact_binomial_one():
     curve = of("R", ablation("glca", 318), ablation("baseline", 300))
     (point,) = curve.points
-    assert (point.x, point.mean, dict(point.by_seed)) == (10.0, 100 * 318 / IMAGES, {0: 100 * 318 / IMAGES})
+    assert (point.x, point.mean, dict(point.seed_values)) == (
+        10.0,
+        100 * 318 / IMAGES,
+        {0: 100 * 318 / IMAGES},
+    )
     exact = scipy.stats.binomtest(318, IMAGES).proportion_ci(0.95)
     # Clopper and Pearson's limits are a little wider than the percentiles: by less than a point here.
     assert point.interval.low == pytest.approx(100 * exact.low, abs=0.8)

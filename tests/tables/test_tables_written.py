@@ -64,5 +64,5 @@ def test_rendering_never_imports_torch(tmp_path):
 
 
 def test_the_command_line_starts_without_heavy_imports():
-    loaded = loaded_after("import tables.__main__ as m; m.parser()")
+    loaded = loaded_after("import tables.__main__ as m; m.build_parser()")
     assert loaded.isdisjoint({"torch", "pandas", "numpy", "jinja2", "tabulate"})

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from synthetic_runs import SyntheticRun, cell
 
-from tables.paired import evidence
-from tables.verdicts import HURTS, YES, helps
+from tables.outcomes import evidence
+from tables.verdicts import HURTS, YES, gain_verdict
 
 REPEATS = 1000
 IMAGES = 5794  # CUB's test images
@@ -20,7 +20,12 @@ def classified(method, seed, correct):
 def ranked(method, seed, precision):
     result = {"metrics": {"mAP": 100 * float(np.mean(precision))}, "data": {}}
     same = np.zeros(precision.size, dtype=np.int32)
-    predictions = {"identities": same, "cameras": same, "both_ap": precision, "both_first_hit": same + 1}
+    predictions = {
+        "identities": same,
+        "cameras": same,
+        "both_ap": precision,
+        "both_first_hit": same + 1,
+    }
     return SyntheticRun(cell(f"veri/deit_tiny/{method}", "table2"), seed, "done", "", result, predictions)
 
 
@@ -58,7 +63,7 @@ def verdicts(made, metric, seeds, gain=0.0, repeats=REPEATS):
     for repeat in range(repeats):
         evident = evidence(f"repeat {repeat}", metric, made(random, seeds, gain))
         assert evident.interval is not None, evident.detail
-        found.append(helps(evident.interval, evident.differing, [0.0]).helps)
+        found.append(gain_verdict(evident.interval, evident.differing, [0.0]).outcome)
     return found
 
 
