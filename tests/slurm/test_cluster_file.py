@@ -35,18 +35,18 @@ def test_the_least_that_a_file_can_say(tmp_path):
 
 def test_a_class_takes_its_cells_and_what_it_does_not_say_holds_from_above(tmp_path):
     cluster = loaded(tmp_path, LEAST + 'partition = "p"\n' + CLASS + "gpus = 4\nminutes = 90\n")
-    base = cluster.class_of(cell("cub/vit_base/dcal"))
+    base = cluster.resource_class(cell("cub/vit_base/dcal"))
     assert base.name == "base"
     assert base.resources == Resources(partition="p", cpus=2, memory="6G", minutes=90, gpus=4)
     assert base.resources.ranks == 4
-    assert cluster.class_of(cell("cub/deit_tiny/dcal")).name == "default"
+    assert cluster.resource_class(cell("cub/deit_tiny/dcal")).name == "default"
 
 
 def test_the_first_class_that_matches_counts(tmp_path):
     second = '[[class]]\nname = "all-cub"\ncells = ["cub"]\n'
     cluster = loaded(tmp_path, LEAST + CLASS + second)
-    assert cluster.class_of(cell("cub/vit_base/dcal")).name == "base"
-    assert cluster.class_of(cell("cub/deit_tiny/dcal")).name == "all-cub"
+    assert cluster.resource_class(cell("cub/vit_base/dcal")).name == "base"
+    assert cluster.resource_class(cell("cub/deit_tiny/dcal")).name == "all-cub"
 
 
 @pytest.mark.parametrize(

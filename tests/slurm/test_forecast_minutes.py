@@ -13,7 +13,7 @@ from benchmark.records import forecasts, workload
 from benchmark.records.estimate import from_stored
 from benchmark.records.forecasts import Machine, Pace, Pictures, entry
 from benchmark.records.workload import pictures_key, shape_of
-from slurm.arrays import Limits
+from slurm.arrays import TimeLimits
 from slurm.cluster import Cluster, Resources
 
 CPU, GPU = Machine("cpu", "a CPU", 1), Machine("cuda", "a GPU")
@@ -65,7 +65,7 @@ def ran(tmp_path, seconds, **way):
 
 def limit(site, runs, *, profile="mini", tuning=Tuning(), workers=None, **resources):  # noqa: B008
     resources = Resources(**{"cpus": 1, "gpus": 0, "minutes": "auto"} | resources)
-    return Limits(site, runs, "auto", tuning, workers).of(resources, asked(profile))
+    return TimeLimits(site, runs, "auto", tuning, workers).minutes(resources, asked(profile))
 
 
 def test_a_forecast_is_the_limit_with_the_margin_and_the_notice(site, runs):

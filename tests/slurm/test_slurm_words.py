@@ -3,7 +3,7 @@
 import pytest
 
 from slurm import queue
-from slurm.queue import ask
+from slurm.queue import query_jobs
 
 UNREACHABLE = (
     "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"
@@ -66,7 +66,7 @@ def test_what_submitit_says_of_a_submission_that_works_is_not_lost(launch, slurm
 
 def test_where_there_is_no_slurm_another_machine_is_advised(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert queue.advice(ask(["9"]).problem) == "run it on a machine that belongs to the cluster"
+    assert queue.advice(query_jobs(["9"]).problem) == "run it on a machine that belongs to the cluster"
 
 
 @pytest.mark.parametrize(
@@ -77,4 +77,4 @@ def test_where_there_is_no_slurm_another_machine_is_advised(tmp_path, monkeypatc
     ],
 )
 def test_a_line_that_repeats_one_before_it_is_left_out(text, said):
-    assert queue.said_by("squeue", text) == said
+    assert queue.command_message("squeue", text) == said

@@ -12,7 +12,7 @@ from benchmark.config.places import MINI_WEIGHTS, Places
 from benchmark.records import lock, status
 from benchmark.records.run_folder import folder_of
 from benchmark.records.submission import Submission, stored
-from slurm.queue import ENDED, WAITS, WORKS
+from slurm.queue import END_MESSAGES, RUNNING_STATES, WAITING_STATES
 from slurm.tracking import track
 
 NAME = "dcal-mini-default-0a1b2c3d"
@@ -66,7 +66,7 @@ def test_the_folder_alone_says_queued(asked, places, handed):
     assert (view.state, view.reason) == ("queued", "submitted as job 9_0 on 2026-01-01T10:00")
 
 
-@pytest.mark.parametrize("state", WAITS)
+@pytest.mark.parametrize("state", WAITING_STATES)
 def test_waiting(asked, places, handed, slurm_says, state):
     slurm_says.says("squeue", f"9_0|{NAME}|{state}||Priority\n")
     found, reason = seen(asked, places)
@@ -74,7 +74,7 @@ def test_waiting(asked, places, handed, slurm_says, state):
     assert "(Priority)" in reason
 
 
-@pytest.mark.parametrize("state", WORKS)
+@pytest.mark.parametrize("state", RUNNING_STATES)
 def test_working_without_a_sign_yet(asked, places, handed, slurm_says, state):
     slurm_says.says("squeue", f"9_0|{NAME}|{state}|n7|None\n")
     found, reason = seen(asked, places)
@@ -82,7 +82,7 @@ def test_working_without_a_sign_yet(asked, places, handed, slurm_says, state):
     assert "n7" in reason
 
 
-@pytest.mark.parametrize("state", ENDED)
+@pytest.mark.parametrize("state", END_MESSAGES)
 @pytest.mark.parametrize("command", ["squeue", "sacct"])
 def test_ended_without_a_result_is_failed_with_slurms_word(asked, places, handed, slurm_says, state, command):
     line = f"9_0|{NAME}|{state}|n1" + ("|None" if command == "squeue" else "")
