@@ -61,9 +61,9 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
         recover_handovers(settings.folder)
         grid = require_answer(track(_collect(arguments, places)))
         grid = _check_weights(grid, places, states)
-        selected, arrays = _plan(grid, cluster, settings, states)
+        to_submit, arrays = _plan(grid, cluster, settings, states)
         tidy_done(run.view for run in grid.runs)
-        for view in selected:
+        for view in to_submit:
             if view.state == "stale":
                 print(f"set aside: {set_aside(view.folder.path, 'stale')}", file=sys.stderr)
             if view.state == "damaged":
@@ -80,7 +80,7 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
                 f"submitted: job {ids}, {len(submissions)} runs, class {array.class_name}, {array.minutes} minutes "
                 f"({array.source}), at most {array.parallel} at once"
             )
-    _print_summary(grid, f"{len(selected)} runs submitted", states)
+    _print_summary(grid, f"{len(to_submit)} runs submitted", states)
     return _report_missing(grid, states)
 
 
@@ -103,7 +103,9 @@ def _report_missing(grid: GridState, states: tuple[str, ...]) -> int:
     """
     selected = [run for run in grid.runs if "missing" in states or run.view.state in RETRY_STATES]
     left = [
-        run.view for run in selected if not _is_selected(run, states) and run.view.state not in ACTIVE_OR_DONE
+        run.view
+        for run in selected
+        if not _should_submit(run, states) and run.view.state not in ACTIVE_OR_DONE
     ]
     if not left:
         return COMPLETE
@@ -123,7 +125,7 @@ def _collect(arguments: argparse.Namespace, places: Places) -> list[status.RunVi
     return views
 
 
-def _is_selected(run: TrackedRun, states: tuple[str, ...]) -> bool:
+def _should_submit(run: TrackedRun, states: tuple[str, ...]) -> bool:
     """Whether a run is to be submitted.
 
     A stale run only if no job works, or may work, on it, because its folder is set aside; a damaged one only if its
@@ -141,9 +143,9 @@ def _is_selected(run: TrackedRun, states: tuple[str, ...]) -> bool:
 def _plan(
     grid: GridState, cluster: Cluster, settings: LaunchSettings, states: tuple[str, ...]
 ) -> tuple[list[status.RunView], list[Array]]:
-    selected = [run.view for run in grid.runs if _is_selected(run, states)]
-    return selected, plan_arrays(
-        cluster, selected, settings.runs, settings.device, settings.tuning, settings.workers
+    to_submit = [run.view for run in grid.runs if _should_submit(run, states)]
+    return to_submit, plan_arrays(
+        cluster, to_submit, settings.runs, settings.device, settings.tuning, settings.workers
     )
 
 
@@ -155,19 +157,19 @@ def _print_scripts(
     states: tuple[str, ...],
 ) -> None:
     grid = _check_weights(track(_collect(arguments, places)), places, states)
-    selected, arrays = _plan(grid, cluster, settings, states)
+    to_submit, arrays = _plan(grid, cluster, settings, states)
     for number, array in enumerate(arrays, start=1):
         print(f"# array {number} of {len(arrays)}: {len(array.runs)} runs; minutes: {array.source}")
         print("\n".join(f"#   {index}: {view.id}" for index, view in enumerate(array.runs)))
         print(batch_script(cluster, array, settings))
-    _print_summary(grid, f"{len(selected)} runs would be submitted", states)
+    _print_summary(grid, f"{len(to_submit)} runs would be submitted", states)
 
 
 def _print_summary(grid: GridState, submitted: str, states: tuple[str, ...]) -> None:
     """Print what was submitted (``submitted``, in words), what was not, and why."""
     left: dict[str, list[TrackedRun]] = {}
     for run in grid.runs:
-        if not _is_selected(run, states):
+        if not _should_submit(run, states):
             left.setdefault(run.view.state, []).append(run)
     counts = status.state_counts(run.view.state for runs in left.values() for run in runs)
     print(submitted + (f"; left alone: {counts}" if left else ""))
@@ -195,8 +197,9 @@ def _check_weights(grid: GridState, places: Places, states: tuple[str, ...]) -> 
     """Set the state of runs to ``no-weights`` whose weights a compute node would have to download."""
     runs = []
     for run in grid.runs:
-        selected = _is_selected(run, states)
-        if selected and (lacking := status.lacking_weights(run.view.config, places, download=False)):
+        if _should_submit(run, states) and (
+            lacking := status.lacking_weights(run.view.config, places, download=False)
+        ):
             run = replace(run, view=replace(run.view, state="no-weights", reason=lacking))
         runs.append(run)
     return replace(grid, runs=tuple(runs))
