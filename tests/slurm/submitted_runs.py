@@ -12,8 +12,8 @@ SITE = 'gpus = 0\ncpus = 1\nmemory = "2G"\nminutes = 60\n'
 
 
 def folder(tmp_path, id="cub/deit_tiny/dcal", seed=0):
-    asked = resolve.resolve(select([id])[0], seed, resolve.load_profile("mini"), {})
-    return folder_of(asked, tmp_path / "runs")
+    config = resolve.resolve(select([id])[0], seed, resolve.load_profile("mini"), {})
+    return folder_of(config, tmp_path / "runs")
 
 
 def submitted_jobs(tmp_path):

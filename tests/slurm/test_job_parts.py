@@ -94,9 +94,9 @@ def test_jobs_of_one_node_copy_once_between_them(tmp_path, mini_pictures):
         subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
-    said = [process.communicate(timeout=120)[0] for process in running]
+    outputs = [process.communicate(timeout=120)[0] for process in running]
     assert [process.returncode for process in running] == [0] * 4
-    assert sum("copied" in text for text in said) == 1
+    assert sum("copied" in text for text in outputs) == 1
 
 
 def test_a_stop_ends_the_wait_for_another_jobs_copy(tmp_path, mini_pictures):
@@ -157,7 +157,7 @@ def test_a_full_scratch_disk_leaves_no_half_copy(tmp_path, mini_pictures):
         subprocess.run(["umount", str(disk)], check=True)
 
 
-SHOWN = (
+JOB_TEXT = (
     "JobId=17 JobState={state} Reason=None\n   PreemptEligibleTime=2026-01-01T00:00:00 PreemptTime={time}\n"
 )
 
@@ -173,7 +173,7 @@ SHOWN = (
 )
 def test_only_a_preempted_job_queues_itself_again_on_sigterm(slurm_says, monkeypatch, state, time, expected):
     monkeypatch.setenv("SLURM_JOB_ID", "17")
-    slurm_says.says("scontrol", SHOWN.format(state=state, time=time))
+    slurm_says.says("scontrol", JOB_TEXT.format(state=state, time=time))
     assert job._is_preempted() is expected
 
 

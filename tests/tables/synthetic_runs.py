@@ -93,8 +93,8 @@ def everything(coverage="full", seeds=(0, 1, 2)):
     kind = {"coverage": coverage, "text": words[coverage]}
     runs = {}
 
-    def put(*made):
-        runs.update({(run.cell.id, run.seed): run for run in made})
+    def put(*records):
+        runs.update({(run.cell.id, run.seed): run for run in records})
 
     for seed, (before, after) in enumerate([(81.8, 84.3), (82.1, 84.9), (82.3, 84.6)]):
         put(with_answers(done("cub/deit_tiny/baseline", seed, before, top5=95.0 + seed, **kind)))

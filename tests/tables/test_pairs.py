@@ -179,41 +179,41 @@ def three_pairs():
 
 def test_with_several_seeds_the_images_are_drawn_not_the_runs():
     pairs = three_pairs()
-    found = evidence("cub/deit_tiny/top1", "top1", pairs)
+    result = evidence("cub/deit_tiny/top1", "top1", pairs)
     gains = [
         after.astype(float) - before
         for before, after in (paired_outcomes(*p, "top1") for p in pairs.values())
     ]
     by_image = 100 * np.mean(gains, axis=0)
-    assert (found.interval.low + found.interval.high) / 2 == pytest.approx(by_image.mean(), abs=0.2)
+    assert (result.interval.low + result.interval.high) / 2 == pytest.approx(by_image.mean(), abs=0.2)
     width = 2 * 1.96 * by_image.std() / by_image.size**0.5
-    assert found.interval.high - found.interval.low == pytest.approx(width, rel=0.1)
+    assert result.interval.high - result.interval.low == pytest.approx(width, rel=0.1)
 
 
 def test_p_is_one_a_seed_and_never_pooled():
     pairs = three_pairs()
-    found = evidence("cub/deit_tiny/top1", "top1", pairs).p_values
-    assert found == {seed: mcnemar_p(*paired_outcomes(*pair, "top1")) for seed, pair in pairs.items()}
+    result = evidence("cub/deit_tiny/top1", "top1", pairs).p_values
+    assert result == {seed: mcnemar_p(*paired_outcomes(*pair, "top1")) for seed, pair in pairs.items()}
 
 
 def test_precision_has_an_interval_and_no_p(queries):
-    found = evidence("veri/deit_tiny/mAP", "mAP", {0: queries})
-    assert found.interval.low < 2.5 < found.interval.high
-    assert found.p_values == {}
+    result = evidence("veri/deit_tiny/mAP", "mAP", {0: queries})
+    assert result.interval.low < 2.5 < result.interval.high
+    assert result.p_values == {}
 
 
 def test_rank_1_has_both(queries):
-    found = evidence("veri/deit_tiny/R1", "R1", {0: queries})
-    assert found.interval.low < 1.5 < found.interval.high
-    assert set(found.p_values) == {0}
+    result = evidence("veri/deit_tiny/R1", "R1", {0: queries})
+    assert result.interval.low < 1.5 < result.interval.high
+    assert set(result.p_values) == {0}
 
 
 def test_one_unusable_pair_takes_the_interval_of_all():
     pairs = three_pairs()
     pairs[1] = (pairs[1][0], dataclasses.replace(pairs[1][1], predictions=None))
-    found = evidence("cub/deit_tiny/top1", "top1", pairs)
-    assert (found.interval, found.p_values, found.reason) == (None, {}, "predictions lacking")
-    assert found.detail == "dcal seed 1: it has none"
+    result = evidence("cub/deit_tiny/top1", "top1", pairs)
+    assert (result.interval, result.p_values, result.reason) == (None, {}, "predictions lacking")
+    assert result.detail == "dcal seed 1: it has none"
 
 
 def test_seeds_tested_on_different_data_have_no_interval():
@@ -224,8 +224,8 @@ def test_seeds_tested_on_different_data_have_no_interval():
 
 
 def test_nothing_to_pair_is_no_evidence_and_no_complaint():
-    found = evidence("cub/deit_tiny/top1", "top1", {})
-    assert (found.interval, found.reason, found.detail) == (None, "", "")
+    result = evidence("cub/deit_tiny/top1", "top1", {})
+    assert (result.interval, result.reason, result.detail) == (None, "", "")
 
 
 def test_outcomes_of_one_run_can_be_had_alone(pair):

@@ -84,8 +84,8 @@ def test_the_remark_on_cub_stands_where_photographs_were_measured():
     remark = "ImageNet, on which"
     assert build("table1", "paper", [done(BEFORE, 0, 82.0)]).notes[-1].startswith(remark)
     assert remark in build("table1", "quick", [done(BEFORE, 0, 82.0)]).warning
-    drawn = build("table1", "mini", [done(BEFORE, 0, 82.0, coverage="generated")])
-    assert remark not in drawn.warning + " ".join(drawn.notes)
+    generated = build("table1", "mini", [done(BEFORE, 0, 82.0, coverage="generated")])
+    assert remark not in generated.warning + " ".join(generated.notes)
     assert remark not in " ".join(build("table1", "paper", []).notes)
 
 
@@ -110,7 +110,7 @@ def test_changed_settings_are_named_first_and_in_the_header():
 def test_of_a_changed_setting_that_decides_an_open_reading_the_header_says_which():
     layout = build("table1", "paper", [], overrides=["model.glca_readout=mean", "train.epochs=3"])
     reading = READINGS["model.glca_readout"]
-    assert [found for found in layout.header if found[0].startswith("open reading")] == [
+    assert [lines for lines in layout.header if lines[0].startswith("open reading")] == [
         ("open reading model.glca_readout", f"{reading.question} {reading.options}")
     ]
 
@@ -129,11 +129,11 @@ def test_code_changed_after_submission_is_told_on_top():
             "changes": "",
             "submitted": {"commit": commit, "dirty": False, "changes": ""},
         }
-    told = dict(build("table1", "paper", runs).header)["WARNING, other code than at submission"]
-    assert told == f"{AFTER}/seed1 submitted with cccccccccc, started with aaaaaaaaaa"
+    text = dict(build("table1", "paper", runs).header)["WARNING, other code than at submission"]
+    assert text == f"{AFTER}/seed1 submitted with cccccccccc, started with aaaaaaaaaa"
     runs[1].result["provenance"] |= {"dirty": True, "changes": "0123456789"}
-    told = dict(build("table1", "paper", runs[:2]).header)["WARNING, other code than at submission"]
-    assert "started with aaaaaaaaaa and changes 01234567" in told
+    text = dict(build("table1", "paper", runs[:2]).header)["WARNING, other code than at submission"]
+    assert "started with aaaaaaaaaa and changes 01234567" in text
     labels = dict(build("table1", "paper", runs[:1]).header)
     assert not [label for label in labels if "WARNING" in label]
 
@@ -209,12 +209,12 @@ def test_table_2_names_the_metric_in_every_group():
 
 def test_below_table_2_stand_protocol_versions_unanswered_queries_and_ties():
     layout = build("table2", "paper", retrieval_runs())
-    found = "\n".join(layout.notes)
-    assert "evaluation: single query; cosine distance" in found
-    assert "MSMT17: version V1 and V2; numbers of several versions must not be compared" in found
-    assert "VeRi-776: 3 of 1,003 queries have no right picture under another camera and are left out" in found
-    assert "VeRi-776: up to 12 right pictures a run at exactly the distance of a wrong one" in found
-    assert "top-1" not in found
+    lines = "\n".join(layout.notes)
+    assert "evaluation: single query; cosine distance" in lines
+    assert "MSMT17: version V1 and V2; numbers of several versions must not be compared" in lines
+    assert "VeRi-776: 3 of 1,003 queries have no right picture under another camera and are left out" in lines
+    assert "VeRi-776: up to 12 right pictures a run at exactly the distance of a wrong one" in lines
+    assert "top-1" not in lines
 
 
 def test_the_branches_of_retrieval_are_told_apart_by_metric():

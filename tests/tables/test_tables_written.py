@@ -42,14 +42,14 @@ def test_a_folder_that_cannot_be_made_is_a_plain_error(tmp_path):
 
 
 def loaded_after(code):
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code + "; import sys; print(*sorted(sys.modules))"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    return set(found.stdout.split())
+    return set(process.stdout.split())
 
 
 def test_rendering_never_imports_torch(tmp_path):

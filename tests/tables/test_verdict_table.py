@@ -123,8 +123,8 @@ def test_a_gain_without_an_interval_is_noted_with_its_reason():
 
 
 def test_gains_that_lack_the_same_share_a_note():
-    found = [note for note in build("table2", "paper", retrieval_runs()).notes if note.startswith("no int")]
-    assert found == ["no interval for msmt17/deit_tiny: predictions lacking: baseline seed 0: it has none"]
+    lines = [note for note in build("table2", "paper", retrieval_runs()).notes if note.startswith("no int")]
+    assert lines == ["no interval for msmt17/deit_tiny: predictions lacking: baseline seed 0: it has none"]
 
 
 # Exports
@@ -143,8 +143,11 @@ def test_every_export_has_the_verdicts(render):
     "render", [markdown.render_markdown, latex.render, html.render, markdown.render_text]
 )
 def test_every_export_lists_conflicts_as_text(render):
-    said = ["cub/deit_tiny/dcal/seed0: two valid records differ", "<script>alert(1)</script>\nsecond line"]
-    rendered = render(build("table1", "paper", [], conflicts=said))
+    conflicts = [
+        "cub/deit_tiny/dcal/seed0: two valid records differ",
+        "<script>alert(1)</script>\nsecond line",
+    ]
+    rendered = render(build("table1", "paper", [], conflicts=conflicts))
     assert "Conflicts between records" in rendered
     assert "two valid records differ" in rendered
     assert "Conflicts between records" not in render(build("table1", "paper", []))
@@ -207,8 +210,8 @@ def printed(table):
 
 
 @given(TABLES, st.integers(62, 120))  # 62: four columns of the widest words
-def test_parts_have_all_columns_once_the_names_each_time_and_fit(made, width):
-    headings, rows = made
+def test_parts_have_all_columns_once_the_names_each_time_and_fit(texts, width):
+    headings, rows = texts
     table = Table.from_texts("t", headings, rows, "l" * 3 + "r" * (len(headings) - 3), labels=3)
     parts = table.split_by_width(width)
     assert [heading for part in parts for heading in part.headings[3:]] == headings[3:]
