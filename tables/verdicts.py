@@ -18,16 +18,16 @@ MIN_DIFFERING = 6
 
 INTERVAL_RULE = (
     f"{LEVEL} % interval of a gain: paired bootstrap over the test images or queries (percentiles), the difference of "
-    "an image first averaged over the paired seeds. It covers the choice of test images, not that of seeds, which the "
-    "± covers"
+    "an image first averaged over the paired seeds. It covers the choice of test images, not that of seeds; the ± "
+    "covers the seeds"
 )
 P_RULE = (
-    "McNemar p: exact, two-sided, where an image or query is either right or wrong; one a seed in the order of the "
-    "seeds, never pooled, because the seeds share their test images"
+    "McNemar p: exact, two-sided, for metrics in which an image or query is either right or wrong; one for each seed, "
+    "in the order of the seeds, never pooled, because the seeds share their test images"
 )
 HELPS_WHEN = (
     f"yes if the whole {LEVEL} % interval of the gain, unrounded, lies above 0, hurts if below, no "
-    f"difference shown if it contains 0 or fewer than {MIN_DIFFERING} images or queries tell the methods apart, open "
+    f"difference shown if it contains 0 or the methods differ on fewer than {MIN_DIFFERING} images or queries, open "
     "where there is no interval or the two methods are done with different seeds; seeds disagree: the gains of single "
     "seeds differ in sign. Where there is no difference, one verdict in twenty still says yes or hurts, by chance"
 )

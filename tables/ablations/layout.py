@@ -42,7 +42,8 @@ TERMS = (
     ),
 )
 SWEEP_NOTE = (
-    "sweeps: R and M with GLCA alone, T with PWCA alone; the paper does not say what else was on in its own"
+    "sweeps: R and M with GLCA alone, T with PWCA alone; the paper does not say which other parts were on in its "
+    "sweeps"
 )
 # Beginning of the title of the group that the table on the selection follows: the last group that it is about.
 _SELECTION_GROUP = "Sweep: local queries"

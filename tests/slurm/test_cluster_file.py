@@ -1,4 +1,4 @@
-"""Cluster files: what is read, what is refused, and that the example tells the truth."""
+"""Cluster files: reading, refusals, and agreement of the example with the code."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""minutes = "auto": a forecast's, where no run of the cell has told yet."""
+"""minutes = "auto" from forecasts, for cells of which no run has measured the time."""
 
 import dataclasses
 import json
@@ -34,8 +34,10 @@ def config_of(profile="mini"):
 
 
 def write(runs, machine, run_seconds, *, batch_size=None, workers=0, reading=0.0, by=None):
-    """A forecast by which a run of the cell takes so long: its steps alone take time, and with ``reading`` one worker's
-    reading of them that many times as much."""
+    """Write a forecast of a run of the cell.
+
+    run_seconds: of all training steps. reading: time of one worker for reading the images, in multiples of run_seconds.
+    """
     config, by = config_of("mini" if machine.type == "cpu" else "paper"), by or forecasts.measured_by()
     counted = workload.Counts(classes=12, train=240, steps=15, test=240, source=workload.AT_HAND)
     pace = Pace(run_seconds / config.settings.train.epochs / 15, 0.0, 1, 192, "float32")
@@ -54,7 +56,7 @@ def write(runs, machine, run_seconds, *, batch_size=None, workers=0, reading=0.0
 
 
 def write_progress(tmp_path, seconds, **way):
-    """Another seed's run, half done, whose whole takes so long. way: as its start records it, none: it does not."""
+    """Write a half-done run of another seed. seconds: of the whole run. way: as recorded at its start, if given."""
     measured = folder(tmp_path, seed=1)
     measured.make()
     started = {"identity": dict(config_of().identity)} | ({"way": way} if way else {})

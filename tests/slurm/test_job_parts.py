@@ -1,4 +1,4 @@
-"""Ranks from SLURM's variables, staging, and the decision whether a stopped job queues again."""
+"""Ranks from SLURM's variables, staging of data, and the decision whether a stopped job is queued again."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""squeue and sacct: what they print becomes jobs, and every state of theirs has a meaning that is never "done"."""
+"""Output of squeue and sacct as jobs; every state of SLURM has a phase, which is never "done"."""
 
 import pytest
 
@@ -134,7 +134,7 @@ def test_an_array_cancelled_before_it_began_is_one_line_for_all_its_elements(slu
 
 @pytest.mark.parametrize("state", ["PENDING", "RUNNING", "COMPLETING", "REQUEUED"])
 def test_accounts_alone_never_keep_a_job_alive(slurm_says, state):
-    """As lines of accounts say that squeue, which answers, has no job of: of a controller that lost its state."""
+    """Accounts may list living jobs that squeue does not have, after a controller lost its state."""
     slurm_says.says("squeue", "9_0|x|PENDING||Priority\n")
     slurm_says.says(
         "sacct", f"9_0|x|PENDING|None assigned\n9_1|x|{state}|n1\n9_[2-3]|x|SPARKLING|None assigned\n"

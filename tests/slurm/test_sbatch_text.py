@@ -1,4 +1,4 @@
-"""What is sent: three cluster files' batch scripts to the letter, and what must hold of any."""
+"""Batch scripts: exact text for three cluster files, and rules for all cluster files."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def arrays_of(name, runs, *, seeds=(0,), cells=CELLS, device="cuda", profile="pa
 
 
 def script(cluster, array, settings):
-    """The text with this machine's own paths taken out."""
+    """Batch script with placeholders for the paths of this machine."""
     text = batch_script(cluster, array, settings)
     for path, placeholder in (
         (shlex.quote(sys.executable), "PYTHON"),

@@ -1,4 +1,4 @@
-"""submit and retry, against stand-ins of SLURM's commands that write down how they are called."""
+"""submit and retry, with fake SLURM commands that record how they are called."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What SLURM says is said once, with what to do."""
+"""Error messages of SLURM are printed once, with what to do."""
 
 import pytest
 

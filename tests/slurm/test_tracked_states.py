@@ -1,4 +1,4 @@
-"""A run's state from its folder and its job together: the folder's result first, and unknown never becomes done."""
+"""State of a run from its folder and its job: a result in the folder comes first, and unknown never becomes done."""
 
 import getpass
 import json
@@ -31,7 +31,7 @@ def places(tmp_path):
 
 @pytest.fixture
 def submitted(config, places):
-    """A run's folder after submission as job 9_0."""
+    """Folder of a run that was submitted as job 9_0."""
     folder = folder_of(config, places.runs)
     folder.make()
     submission = Submission(

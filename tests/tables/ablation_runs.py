@@ -1,4 +1,4 @@
-"""Made-up runs of the ablations, with the settings that each cell really has."""
+"""Synthetic runs of the ablations, with the real settings of each cell."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -73,7 +73,7 @@ def ablation(
 
 
 def vehicles(method, mean_ap, seed=0, *, profile="mini", first=0, coverage="generated"):
-    """A done run on VeRi-776; of DCAL, SA alone ranks two points worse."""
+    """A done run on VeRi-776; SA alone of DCAL has an mAP two points lower."""
     cell_id = f"veri/vit_base/{method}"
     branches = {"sa_mAP": mean_ap - 2.0, "sa_R1": 80.0} if method == "dcal" else {}
     unranked = done(cell_id, seed, None, table="table2", coverage=coverage, mAP=mean_ap, R1=90.0, **branches)
@@ -90,14 +90,14 @@ def missing(cell_id, seed=0, profile="mini", state="missing", reason="not run"):
 
 
 def grid(*runs, seeds=(0,), profile="mini"):
-    """The runs, and every other one of the ablations as missing."""
+    """These runs, and all other runs of the ablations as missing."""
     known = {(run.cell.id, run.seed): run for run in runs}
     every = [(grid_cell.id, seed) for grid_cell in ablation_cells() for seed in seeds]
     return [known.get(key) or missing(*key, profile) for key in every]
 
 
 def same_as(run, method):
-    """A run of another method that found what ``run`` found, bit for bit."""
+    """A run of another method with the same results as ``run``, bit for bit."""
     twin = ablation(method, 300, run.seed, profile=run.config.profile)
     same = ("metrics", "data", "final_weights_sha256", "outputs_sha256")
     result = twin.result | {name: run.result[name] for name in same}
@@ -105,7 +105,7 @@ def same_as(run, method):
 
 
 def some_of_each(profile="mini", coverage="generated"):
-    """Two seeds: a gain, none, a loss, the selection's twins, other R to rounding, states, and rows not run."""
+    """Two seeds: gain, no gain, loss, identical runs of other selections, R up to rounding, states, missing runs."""
     kind = {"profile": profile, "coverage": coverage}
     runs = []
     for seed in (0, 1):

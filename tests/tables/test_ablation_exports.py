@@ -1,4 +1,4 @@
-"""The ablations' files: their exact text, what LaTeX makes of them, the command that writes them.
+"""Files of the ablations: exact text, LaTeX compilation, the command that writes them.
 
 After an intended change: ``TABLES_WRITE_GOLDEN=1 python -m pytest tests/tables/test_ablation_exports.py``, then read
 the difference before committing it. Whether the numbers are right is tested in test_ablation_rows.py.
@@ -118,7 +118,7 @@ def test_the_csv_has_the_paper_s_number_in_the_row_alone_that_it_is_given_for():
 
 @pytest.fixture
 def merged_runs(monkeypatch):
-    """What merge.collect gives: set by the test."""
+    """Result of merge.collect, which the test may change."""
     merged = {"runs": tuple(some_of_each())}
     monkeypatch.setattr(
         merge,

@@ -1,4 +1,4 @@
-"""The ablations in numbers: gains over the baseline and over the reference against literal sums and resampling."""
+"""Numbers of the ablations: gains over baseline and reference, against literal sums and resampling."""
 
 import numpy as np
 import pytest

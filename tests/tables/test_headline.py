@@ -1,4 +1,4 @@
-"""The counts over the paper's 34 comparisons: what is decided, what is open, and what must not be counted."""
+"""Counts over the paper's 34 comparisons: decided, open, and not comparable."""
 
 import pytest
 from synthetic_runs import done, other, with_answers, with_ranking
@@ -9,7 +9,7 @@ from tables.states import summarize
 
 
 def pair(place, gain, *, base=60.0, seed=0, **kind):
-    """A finished pair of a dataset and backbone with a gain of its own, in whatever metric its table has."""
+    """Two done runs of a dataset and backbone with this gain, in the metric of their table."""
     table = next(key for key, grid in TABLES.items() if tuple(place.split("/")) in grid.pairs)
     result = []
     for method, top, first in (("baseline", base, 0), ("dcal", base + gain, 300)):

@@ -24,7 +24,7 @@ TOLERANCE = 1.0  # points of 1/72 inch that a line may stick out
 
 @pytest.fixture
 def log(tmp_path):
-    """Compiles a table; returns what TeX says."""
+    """Function that compiles a table and returns TeX's output."""
     engine = shutil.which("pdflatex")
     if engine is None:
         pytest.skip("needs pdflatex with booktabs, e.g. apt-get install texlive-latex-recommended")

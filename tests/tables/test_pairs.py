@@ -1,4 +1,4 @@
-"""Two runs' predictions side by side: what is paired, what is refused, and what a refusal costs."""
+"""Paired predictions of two runs: which are paired, which are refused, and the evidence that is then left."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What the records say of the selection of local queries, worded by what came out."""
+"""Comparison of runs that differ only in the selection of local queries, and its result in words."""
 
 from dataclasses import replace
 

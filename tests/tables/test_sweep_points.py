@@ -1,4 +1,4 @@
-"""The sweeps' points: their places, means and intervals, against scipy's exact binomial limits and a literal mean."""
+"""Points of the sweeps: position, mean and interval, against scipy's exact binomial limits and a literal mean."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Each export on its own terms: pipe table, LaTeX balance, RFC 4180, safe HTML, width of the text."""
+"""Format of each export: pipe table, LaTeX balance, RFC 4180, safe HTML, width of the text."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The written files: all or none, and what is imported to make them."""
+"""Written files: all or none; modules that are imported to write them."""
 
 import subprocess
 import sys

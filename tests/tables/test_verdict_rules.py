@@ -1,4 +1,4 @@
-"""The verdicts: their rules, and what a table makes of missing, unequal and unusable seeds."""
+"""Rules of the verdicts, and verdicts with missing, unequal and unusable seeds."""
 
 import dataclasses
 from math import comb
@@ -21,7 +21,7 @@ def gain_of(*runs, profile="paper", overrides=(), metric="top1"):
 
 
 def pairs(*tops, first=20, **kind):
-    """Runs of both methods with predictions: one ``(baseline, DCAL)`` a seed."""
+    """Runs of both methods with predictions. tops: one ``(baseline, DCAL)`` for each seed."""
     return [
         with_answers(done(cell_id, seed, top, **kind), first=start)
         for seed, numbers in enumerate(tops)
@@ -49,7 +49,7 @@ def test_the_verdict_is_where_the_interval_lies(low, high, verdict):
 
 
 def errors_without_a_gain(differing):
-    """How often a verdict says yes or hurts where each image that tells the methods apart is a fair coin."""
+    """Probability of the verdict yes or hurts where each image on which the methods differ is a fair coin."""
     wrong = 0.0
     for gained in range(differing + 1):
         total = np.zeros(300, np.int16)

@@ -1,4 +1,4 @@
-"""The table of verdicts: its rows and columns for every profile, its parts, and its place in every export."""
+"""Table of verdicts: rows and columns in every profile, splitting by width, and every export."""
 
 import csv
 import dataclasses

@@ -1,4 +1,4 @@
-"""The tag and digest of the pretrained weights stand in every export; other files under one tag are marked."""
+"""Tag and digest of the pretrained weights in every export; different files with one tag are marked."""
 
 import copy
 import csv
