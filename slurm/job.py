@@ -90,9 +90,8 @@ def attempt_run(job: RunJob) -> None:
     queue_again = signal.getsignal(NOTICE)
     stop = StopRequest()
     stop.listen((signal.SIGINT, signal.SIGTERM, NOTICE), insist=False)
-    os.environ["HF_HUB_OFFLINE"] = (
-        "1"  # the weights were there at submission, and a compute node may have no network
-    )
+    # The weights were there at submission, and a compute node may have no network.
+    os.environ["HF_HUB_OFFLINE"] = "1"
     rank_world, owner = world(), owner_of(job_id(), job.name)
     folder = _run_folder(job)
     try:
@@ -119,7 +118,7 @@ def _run(job: RunJob, rank_world: World, owner: str, stop: StopRequest) -> None:
     from benchmark.training.run import Infrastructure, run_cell
 
     (cell,) = select([job.cell])
-    profile = load_profile(job.profile)
+    profile, tracker_names = load_profile(job.profile), trackers.asked(job.trackers)
     data, weights = (Path(path) if path else None for path in (job.data, job.weights))
     places = Places.of(job.profile, Path(job.runs), data, weights)
     if job.scratch and places.data is not None:
@@ -141,7 +140,7 @@ def _run(job: RunJob, rank_world: World, owner: str, stop: StopRequest) -> None:
             submitted=job.submitted,
             world=rank_world,
             tuning=compute_setup.parse(job.tuning),
-            trackers=trackers.asked(job.trackers),
+            trackers=tracker_names,
         ),
         stop=stop,
     )

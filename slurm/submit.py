@@ -169,9 +169,8 @@ def _executor(cluster: Cluster, array: Array, settings: LaunchSettings, name: st
         additional_parameters={
             **resources.extra,
             "chdir": str(ROOT),
-            (
-                "requeue" if cluster.requeues else "no-requeue"
-            ): True,  # a failed node's jobs return to the queue
+            # With requeue, the jobs of a failed node return to the queue.
+            ("requeue" if cluster.requeues else "no-requeue"): True,
         },
     )
     return executor
