@@ -53,15 +53,18 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
         arguments.overrides, target_device, arguments.workers, arguments.checkpoint_seconds, tuning, tracker_names,
     )  # fmt: skip
     if arguments.dry:
-        _print_scripts(arguments, cluster, settings, places, states)
+        grid, to_submit, arrays = _plan(arguments, cluster, settings, places, states)
+        for number, array in enumerate(arrays, start=1):
+            print(f"# array {number} of {len(arrays)}: {len(array.runs)} runs; minutes: {array.source}")
+            print("\n".join(f"#   {index}: {view.id}" for index, view in enumerate(array.runs)))
+            print(batch_script(cluster, array, settings))
+        _print_summary(grid, f"{len(to_submit)} runs would be submitted", states)
         return COMPLETE
     with launch_lock(settings.folder):
         if places.generated:
             write(places.data, dict.fromkeys(cell.dataset for cell in options.cells(arguments)))
         recover_handovers(settings.folder)
-        grid = require_answer(track(_collect(arguments, places)))
-        grid = _check_weights(grid, places, states)
-        to_submit, arrays = _plan(grid, cluster, settings, states)
+        grid, to_submit, arrays = _plan(arguments, cluster, settings, places, states)
         tidy_done(run.view for run in grid.runs)
         for view in to_submit:
             if view.state == "stale":
@@ -118,13 +121,6 @@ def _report_missing(grid: GridState, states: tuple[str, ...]) -> int:
     return INCOMPLETE
 
 
-def _collect(arguments: argparse.Namespace, places: Places) -> list[status.RunView]:
-    """The selected runs with their states. Raises SettingsError where none has its data."""
-    views = options.collect(arguments)
-    options.require_data(views, places)
-    return views
-
-
 def _should_submit(run: TrackedRun, states: tuple[str, ...]) -> bool:
     """Whether a run is to be submitted.
 
@@ -141,28 +137,27 @@ def _should_submit(run: TrackedRun, states: tuple[str, ...]) -> bool:
 
 
 def _plan(
-    grid: GridState, cluster: Cluster, settings: LaunchSettings, states: tuple[str, ...]
-) -> tuple[list[status.RunView], list[Array]]:
-    to_submit = [run.view for run in grid.runs if _should_submit(run, states)]
-    return to_submit, plan_arrays(
-        cluster, to_submit, settings.runs, settings.device, settings.tuning, settings.workers
-    )
-
-
-def _print_scripts(
     arguments: argparse.Namespace,
     cluster: Cluster,
     settings: LaunchSettings,
     places: Places,
     states: tuple[str, ...],
-) -> None:
-    grid = _check_weights(track(_collect(arguments, places)), places, states)
-    to_submit, arrays = _plan(grid, cluster, settings, states)
-    for number, array in enumerate(arrays, start=1):
-        print(f"# array {number} of {len(arrays)}: {len(array.runs)} runs; minutes: {array.source}")
-        print("\n".join(f"#   {index}: {view.id}" for index, view in enumerate(array.runs)))
-        print(batch_script(cluster, array, settings))
-    _print_summary(grid, f"{len(to_submit)} runs would be submitted", states)
+) -> tuple[GridState, list[status.RunView], list[Array]]:
+    """The selected runs, those to submit, and their arrays.
+
+    Raises SettingsError where no run has its data, RunError where SLURM does not answer (not with --dry).
+    """
+    views = options.collect(arguments)
+    options.require_data(views, places)
+    grid = track(views)
+    if not arguments.dry:
+        require_answer(grid)
+    grid = _check_weights(grid, places, states)
+    to_submit = [run.view for run in grid.runs if _should_submit(run, states)]
+    arrays = plan_arrays(
+        cluster, to_submit, settings.runs, settings.device, settings.tuning, settings.workers
+    )
+    return grid, to_submit, arrays
 
 
 def _print_summary(grid: GridState, submitted: str, states: tuple[str, ...]) -> None:
