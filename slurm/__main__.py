@@ -1,4 +1,4 @@
-"""`python -m slurm VERB`: submit, retry, status, cancel, logs. Nothing here loads torch."""
+"""`python -m slurm VERB`: submit, retry, status, cancel, logs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmark.commands import command_line, options
@@ -19,9 +19,9 @@ from benchmark.records.run_folder import last_lines
 from benchmark.records.submission import is_free_for, write_outcome
 from benchmark.records.visible import control
 from slurm import status_text
-from slurm.launch import RETRIED, SUBMITTED, answered, launch
-from slurm.queue import call, kind
-from slurm.submit import adopt, alone, folder_of
+from slurm.launch import RETRY_STATES, SUBMIT_STATES, launch, require_answer
+from slurm.queue import job_phase, run_command
+from slurm.submit import jobs_folder, launch_lock, recover_handovers
 from slurm.tracking import track
 
 
@@ -32,17 +32,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def submit(arguments: argparse.Namespace) -> int:
-    """Submit what is missing, and return at once."""
-    return launch(arguments, SUBMITTED)
+    """Submit the runs that are missing, and return at once."""
+    return launch(arguments, SUBMIT_STATES)
 
 
 def retry(arguments: argparse.Namespace) -> int:
-    """Submit failed, damaged and preempted runs again; they go on from their last checkpoint."""
-    return launch(arguments, RETRIED)
+    """Submit failed, damaged and preempted runs again; they continue from their last checkpoint."""
+    return launch(arguments, RETRY_STATES)
 
 
 def show_status(arguments: argparse.Namespace) -> int:
-    """Print every run's state, progress, place and reason."""
+    """Print the state, progress, node and reason of every run."""
     while True:
         grid = track(options.collect(arguments))
         text = status_text.status_text(grid, arguments.profile)
@@ -59,21 +59,21 @@ def show_status(arguments: argparse.Namespace) -> int:
 
 
 def cancel(arguments: argparse.Namespace) -> int:
-    """Take queued runs back and end running ones, which save first."""
-    handed = folder_of(options.places(arguments).runs / arguments.profile)
-    if handed.is_dir():
-        with alone(handed):
-            adopt(handed)
-    grid = answered(track(options.collect(arguments)))
-    jobs = [run for run in grid.runs if run.job and kind(run.job.state) in ("waits", "works")]
+    """Cancel the jobs of queued and running runs; running ones save first."""
+    folder = jobs_folder(options.places(arguments).runs / arguments.profile)
+    if folder.is_dir():
+        with launch_lock(folder):
+            recover_handovers(folder)
+    grid = require_answer(track(options.collect(arguments)))
+    jobs = [run for run in grid.runs if run.job and job_phase(run.job.state) in ("waiting", "running")]
     if not jobs:
         print("no job of these runs is queued or running")
         return 0
-    _, problem = call(["scancel", *(run.job.id for run in jobs)])
+    _, problem = run_command(["scancel", *(run.job.id for run in jobs)])
     for run in jobs:
         folder, owner = run.view.folder, run.submission.owner
         if problem or lock.holder(folder.path) or not is_free_for(folder, owner):
-            continue  # a run that lives records its end itself, and a result is one
+            continue  # a living run records its end itself; a run with a result has ended
         write_outcome(folder, "preempted", f"job {run.job.id} was taken back by make cancel", owner)
     if problem:
         raise RunError(f"{problem}. Jobs it could end are ended; make status shows which")
@@ -82,16 +82,18 @@ def cancel(arguments: argparse.Namespace) -> int:
 
 
 def logs(arguments: argparse.Namespace) -> int:
-    """Print the end of a run's log and of its job's output; status 1 for a run that has none."""
+    """Print the end of a run's log and of its job's output; exit status 1 for a run that has neither."""
     lacking = []
     for run in track(options.collect(arguments)).runs:
         print(f"== {run.view.id}: {run.view.state} {run.view.reason}".rstrip())
-        # Of a path that may not be looked at, there is no file.
-        there = [path for path in (run.view.folder.log, *status_text.job_output(run)) if os.path.isfile(path)]
-        for path in there:
+        # isfile is False for a path that may not be read.
+        files = [
+            path for path in (run.view.folder.log, *status_text.job_output_files(run)) if os.path.isfile(path)
+        ]
+        for path in files:
             print(f"-- {path}")
             print("\n".join(last_lines(path, arguments.lines)))
-        if not there:
+        if not files:
             lacking.append(run.view)
     if not lacking:
         return command_line.COMPLETE
@@ -108,31 +110,33 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="python -m slurm", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    def verb(name: str, function: object) -> argparse.ArgumentParser:
-        made = verbs.add_parser(name, help=function.__doc__, description=function.__doc__)
-        made.set_defaults(verb=function)
-        options.add_common(made)
-        options.add_grid(made)
-        return made
+    def verb(name: str, function: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        subparser = verbs.add_parser(name, help=function.__doc__, description=function.__doc__)
+        subparser.set_defaults(verb=function)
+        options.add_common(subparser)
+        options.add_grid(subparser)
+        return subparser
 
     for name, function in (("submit", submit), ("retry", retry)):
-        launching = verb(name, function)
-        options.add_machine(launching)
-        options.add_tracking(launching)
-        launching.add_argument(
+        submit_parser = verb(name, function)
+        options.add_machine(submit_parser)
+        options.add_tracking(submit_parser)
+        submit_parser.add_argument(
             "--cluster", type=Path, default=None, help="cluster file; none: slurm/cluster.toml"
         )
-        launching.add_argument(
+        submit_parser.add_argument(
             "--rerun", choices=("", "stale"), default="", help="set stale runs aside and run anew"
         )
-        launching.add_argument(
+        submit_parser.add_argument(
             "--dry", action="store_true", help="print what would be sent, and send nothing"
         )
-    watching = verb("status", show_status)
-    watching.add_argument("--watch", type=seconds, default=0.0, help="seconds between two looks; 0: one look")
+    status_parser = verb("status", show_status)
+    status_parser.add_argument(
+        "--watch", type=seconds, default=0.0, help="seconds between two looks; 0: one look"
+    )
     verb("cancel", cancel)
-    logging = verb("logs", logs)
-    logging.add_argument("--lines", type=whole_number(1), default=40, help="of each file")
+    logs_parser = verb("logs", logs)
+    logs_parser.add_argument("--lines", type=whole_number(1), default=40, help="of each file")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Runs into job arrays: one for each resource class and time limit, in pieces that the site takes (no torch)."""
+"""Job arrays: one for each resource class and time limit, cut to the size that the site accepts; time limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ from slurm.cluster import AUTO, Cluster, ResourceClass, Resources
 
 @dataclass(frozen=True)
 class Array:
-    """What one sbatch call sends. minutes: its jobs' limit, and where that is from; parallel: of it at once at most."""
+    """Job array of one sbatch call.
+
+    class_name: of the resource class. minutes: time limit of a job. source: of the limit, in words. parallel: largest
+    number of jobs at once. runs: one for each job.
+    """
 
     class_name: str
     resources: Resources
@@ -32,7 +36,7 @@ class Array:
     runs: tuple[RunView, ...]
 
 
-def plan(
+def plan_arrays(
     cluster: Cluster,
     views: Sequence[RunView],
     runs_dir: Path,
@@ -40,20 +44,24 @@ def plan(
     tuning: Tuning = Tuning(),  # noqa: B008 - it cannot be changed
     workers: int | None = None,
 ) -> list[Array]:
-    """The arrays that take these runs.
+    """Distribute runs over arrays.
 
-    device: auto, cpu or cuda, as the user or else the profile says. workers: decoding processes of a task; None: as its
-    cores allow. Raises SettingsError where a class cannot train its runs: GPUs that nobody asked for, or a number of
-    ranks, or of parts of their shares, that does not divide the batch.
+    views: the runs.
+    runs_dir: root of all run folders.
+    device: auto, cpu or cuda, from the user or else from the profile.
+    workers: decoding processes of a task; None: as its cores allow.
+
+    Raises SettingsError where a class cannot train its runs: the class has no GPUs and the runs need one, or the number
+    of ranks, or of accumulated parts, does not divide the batch.
     """
     groups: dict[tuple[str, int, str], list[RunView]] = {}
-    limits = Limits(cluster, runs_dir, device, tuning, workers)
+    limits = TimeLimits(cluster, runs_dir, device, tuning, workers)
     for view in views:
-        found = cluster.class_of(view.cell)
-        _require_fit(found, view, device, tuning.accumulate)
-        minutes, source = limits.of(found.resources, view.config)
-        groups.setdefault((found.name, minutes, source), []).append(view)
-    resources = {found.name: found.resources for found in cluster.classes}
+        resource_class = cluster.resource_class(view.cell)
+        _check_class(resource_class, view, device, tuning.accumulate)
+        minutes, source = limits.minutes(resource_class.resources, view.config)
+        groups.setdefault((resource_class.name, minutes, source), []).append(view)
+    resources = {resource_class.name: resource_class.resources for resource_class in cluster.classes}
     if device == "cpu":
         for name in sorted({name for name, *_ in groups if resources[name].gpus_per_node}):
             print(f"WARNING: class {name!r} asks for GPUs, and these runs train on CPUs", file=sys.stderr)
@@ -63,51 +71,53 @@ def plan(
         for key, runs in groups.items()
         for start in range(0, len(runs), size)
     ]
-    of_class = Counter(name for (name, *_), _ in pieces)
+    class_arrays = Counter(name for (name, *_), _ in pieces)
     return [
-        # The cap is the class's: arrays that it is cut into share it.
+        # The arrays of a class share its limit of parallel jobs.
         Array(
             name,
             resources[name],
             minutes,
             source,
-            max(1, resources[name].parallel // of_class[name]),
+            max(1, resources[name].parallel // class_arrays[name]),
             tuple(piece),
         )
         for (name, minutes, source), piece in pieces
     ]
 
 
-def _require_fit(found: ResourceClass, view: RunView, device: str, parts: int) -> None:
-    if device_of(found.resources, device) == "cuda" and not found.resources.gpus_per_node:
+def _check_class(resource_class: ResourceClass, view: RunView, device: str, parts: int) -> None:
+    resources = resource_class.resources
+    if training_device(resources, device) == "cuda" and not resources.gpus_per_node:
         raise SettingsError(
-            f"profile {view.config.profile} trains on GPUs, and class {found.name!r} of the cluster file asks for "
-            f"none: set gpus or gres there (first of all for {view.cell.id}), or DEVICE=cpu to train on CPUs all "
+            f"profile {view.config.profile} trains on GPUs, and class {resource_class.name!r} of the cluster file asks "
+            f"for none: set gpus or gres there (first of all for {view.cell.id}), or DEVICE=cpu to train on CPUs all "
             "the same"
         )
     try:
-        require_divisible(view.config, found.resources.ranks, parts)
+        require_divisible(view.config, resources.ranks, parts)
     except SuiteError as error:
         raise SettingsError(
-            f"class {found.name!r}, {found.resources.nodes} nodes × {found.resources.tasks_per_node} tasks, "
+            f"class {resource_class.name!r}, {resources.nodes} nodes × {resources.tasks_per_node} tasks, "
             f"{view.cell.id}: {error}"
         ) from error
 
 
-# --- The time limit of a job, and where it is from: the cluster file, earlier runs, or a forecast ---
+# --- Time limit of a job: from the cluster file, from earlier runs, or from a forecast ---
 
 
-def device_of(resources: Resources, device: str) -> str:
-    """``cpu`` or ``cuda``: what a job of these resources has to train on, so that no node falls back to another."""
+def training_device(resources: Resources, device: str) -> str:
+    """``cpu`` or ``cuda``, decided at submission, so that no node falls back to another device."""
     if device == "auto":
         return "cuda" if resources.gpus_per_node else "cpu"
     return device
 
 
-class Limits:
-    """Of one launch's jobs. runs: root of all run folders. device: auto, cpu or cuda.
+class TimeLimits:
+    """Time limits of the jobs of one launch.
 
-    workers: decoding processes of each job's task; None: as its cores allow.
+    runs: root of all run folders. device: auto, cpu or cuda. workers: decoding processes of a task; None: as its cores
+    allow.
     """
 
     def __init__(
@@ -115,32 +125,35 @@ class Limits:
     ) -> None:
         self.cluster, self.runs, self.device, self.tuning = cluster, runs, device, tuning
         self.workers = workers
-        self._known: dict[str, tuple[Profile, list[Forecast]]] = {}
+        self._forecasts: dict[str, tuple[Profile, list[Forecast]]] = {}
 
-    def of(self, resources: Resources, config: Config) -> tuple[int, str]:
-        """Minutes of a run with these resources, and the source of the number in words."""
+    def minutes(self, resources: Resources, config: Config) -> tuple[int, str]:
+        """Time limit of a run with these resources, in minutes, and its source in words."""
         if resources.minutes != AUTO:
             return resources.minutes, "cluster file"
         times = f"× {self.cluster.margin:g}, rounded up"
-        way = Way(device_of(resources, self.device), str(self.tuning))
+        way = Way(training_device(resources, self.device), str(self.tuning))
         if measured := measured_seconds(config, self.runs, resources.ranks, way):
             return self._rounded(measured), f"measured {times}"
         if forecast := self._forecast(resources, config):
-            return self._rounded(forecast.run_seconds), f"{_named(forecast)} {times}"
+            return self._rounded(forecast.run_seconds), f"{_source(forecast)} {times}"
         return self.cluster.longest, "longest: nothing measured of these cells yet, and no forecast"
 
     def _rounded(self, seconds: float) -> int:
-        wanted = seconds * self.cluster.margin / 60 + self.cluster.notice_seconds / 60
-        # To powers of two from a quarter of an hour on: a limit for each run would need an array for each.
-        steps = max(0, math.ceil(math.log2(max(wanted, 1) / 15)))
+        minutes = seconds * self.cluster.margin / 60 + self.cluster.notice_seconds / 60
+        # 15 minutes times a power of two: with a limit of its own, each run would need an array of its own.
+        steps = max(0, math.ceil(math.log2(max(minutes, 1) / 15)))
         return min(self.cluster.longest, 15 * 2**steps)
 
     def _forecast(self, resources: Resources, config: Config) -> Estimate | None:
-        """By the slowest machine of the job's kind that a forecast of this folder was made on."""
-        if config.profile not in self._known:
-            self._known[config.profile] = load_profile(config.profile), read_all(self.runs, config.profile)
-        profile, forecasts = self._known[config.profile]
-        kind, workers = device_of(resources, self.device), self.workers
+        """Forecast of the slowest machine of the job's kind, of all machines with a forecast in this folder."""
+        if config.profile not in self._forecasts:
+            self._forecasts[config.profile] = (
+                load_profile(config.profile),
+                read_all(self.runs, config.profile),
+            )
+        profile, forecasts = self._forecasts[config.profile]
+        kind, workers = training_device(resources, self.device), self.workers
         if workers is None:
             workers = workers_of(profile, resources.cpus, on_gpu=kind == "cuda")
         return estimate.of_job(
@@ -154,8 +167,8 @@ class Limits:
         )
 
 
-def _named(forecast: Estimate) -> str:
-    """A forecast and what keeps it from being this job's own."""
-    alone = "" if forecast.shared else "one process alone"
-    other = "" if forecast.fresh else "other code or torch"
-    return "forecast" + ",".join(f" of {doubt}" for doubt in (alone, other) if doubt)
+def _source(forecast: Estimate) -> str:
+    """``forecast``, with the differences between what it was measured on and the job."""
+    ranks = "" if forecast.shared else "one process alone"
+    code = "" if forecast.fresh else "other code or torch"
+    return "forecast" + ",".join(f" of {text}" for text in (ranks, code) if text)

@@ -1,4 +1,4 @@
-"""The cluster file: everything a site decides, read and checked before anything is sent (no torch)."""
+"""Cluster file: everything that a site decides, read and checked before anything is submitted."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import tomllib
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmark.config.cell_pattern import LIKELY, matches, nearest_hint
 from benchmark.config.grid import ABLATIONS, Cell, select
@@ -23,8 +24,8 @@ _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")  # all but th
 FILE_BYTES = 2**20
 # gpu, gpu:2, gpu:a100 and gpu:2080ti:2, alone or among others of a list.
 _GPU_GRES = re.compile(r"(?:^|,)gpu(?::(?P<type>[\w.-]+(?=:)|[A-Za-z][\w.-]*))?(?::(?P<count>\d+))?(?=,|$)")
-# Everybody's jobs have these from the class itself; a second value would contradict it.
-_OURS = (
+# The suite or an option of the class sets these; a second value would contradict it.
+_RESERVED_OPTIONS = (
     "array", "output", "error", "open-mode", "signal", "time", "job-name", "chdir", "requeue", "no-requeue", "nodes",
     "ntasks-per-node", "gpus-per-node", "gres", "cpus-per-task", "mem", "clusters", "partition", "account", "qos",
     "constraint",
@@ -33,7 +34,7 @@ _OURS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What one run asks for. The options of the cluster file, which documents them (cluster.example.toml)."""
+    """Resources of one run: the options of a class in the cluster file (documented in cluster.example.toml)."""
 
     partition: str = ""
     account: str = ""
@@ -53,14 +54,14 @@ class Resources:
 
     @property
     def gpus_per_node(self) -> int:
-        """GPUs a node, by either way of asking for them."""
+        """GPUs of a node, from either option (gres or gpus)."""
         if self.gres:
             return int(_GPU_GRES.search(self.gres)["count"] or 1)
         return self.gpus
 
     @property
     def tasks_per_node(self) -> int:
-        """One a GPU; on CPUs one."""
+        """One for each GPU; one on CPUs."""
         return max(1, self.gpus_per_node)
 
     @property
@@ -71,20 +72,23 @@ class Resources:
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceClass:
-    """A part of the grid with resources of its own. patterns: of its cells, as CELLS takes them."""
+    """Resources for a part of the grid. patterns: of its cells, as for CELLS."""
 
     name: str
     patterns: tuple[str, ...]
     resources: Resources
 
-    def holds(self, cell: Cell) -> bool:
-        """Whether a cell belongs to it."""
+    def contains(self, cell: Cell) -> bool:
+        """Whether a cell belongs to the class."""
         return any(matches(cell.id, pattern) for pattern in self.patterns)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """A site. Resource classes in the file's order, the first that holds a cell is the cell's; the last holds all."""
+    """Content of a cluster file.
+
+    classes: in the file's order; the first class that contains a cell is the cell's, and the last contains all cells.
+    """
 
     file: Path
     classes: tuple[ResourceClass, ...]
@@ -95,9 +99,9 @@ class Cluster:
     margin: float = 1.5
     python: str = ""
 
-    def class_of(self, cell: Cell) -> ResourceClass:
-        """The resource class of a cell."""
-        return next(found for found in self.classes if found.holds(cell))
+    def resource_class(self, cell: Cell) -> ResourceClass:
+        """Resource class of a cell."""
+        return next(candidate for candidate in self.classes if candidate.contains(cell))
 
 
 _SITE = tuple(f.name for f in dataclasses.fields(Cluster) if f.name not in ("file", "classes"))
@@ -109,7 +113,7 @@ def load_cluster(path: Path | None) -> Cluster:
     """Read and check a cluster file; None stands for ``slurm/cluster.toml``.
 
     Raises SettingsError for a missing file, TOML errors, unknown options (naming the nearest), wrong types, and values
-    that SLURM or the suite could not follow.
+    that SLURM or the suite cannot use.
     """
     path = path or DEFAULT_FILE
     try:
@@ -126,20 +130,22 @@ def load_cluster(path: Path | None) -> Cluster:
     sections = document.pop("class", [])
     if not isinstance(sections, list) or not all(isinstance(section, dict) for section in sections):
         raise SettingsError(f"{path}: resource classes are written as [[class]], with two brackets")
-    common = _typed(document, (*_SITE, *_RESOURCES), str(path))
+    common = _parse_options(document, (*_SITE, *_RESOURCES), str(path))
     site = {name: value for name, value in common.items() if name in _SITE}
     base = {name: value for name, value in common.items() if name in _RESOURCES}
-    classes = [_class(section, base, path) for section in sections]
+    classes = [_parse_class(section, base, path) for section in sections]
     classes.append(_resource_class("default", ("*",), base, str(path)))
-    names = [found.name for found in classes]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise SettingsError(f"{path}: two classes are named {min(twice)!r}; the last one of all is 'default'")
+    names = [resource_class.name for resource_class in classes]
+    if duplicates := {name for name in names if names.count(name) > 1}:
+        raise SettingsError(
+            f"{path}: two classes are named {min(duplicates)!r}; the last one of all is 'default'"
+        )
     cluster = Cluster(file=path, classes=tuple(classes), **site)
     _check_site(cluster)
     return cluster
 
 
-def _class(section: dict[str, object], base: dict[str, object], path: Path) -> ResourceClass:
+def _parse_class(section: dict[str, Any], base: dict[str, Any], path: Path) -> ResourceClass:
     name = section.pop("name", None)
     where = f"{path}, class {name!r}"
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,20}", name):
@@ -150,25 +156,25 @@ def _class(section: dict[str, object], base: dict[str, object], path: Path) -> R
     cells = section.pop("cells", None)
     if not isinstance(cells, list) or not cells or not all(isinstance(pattern, str) for pattern in cells):
         raise SettingsError(f"{where}: cells = {cells!r}, expected patterns like ['*/vit_base/*']")
-    if asked := [name for name in section if name in _SITE]:
+    if misplaced := [name for name in section if name in _SITE]:
         raise SettingsError(
-            f"{where}: {asked[0]} is the site's, not a class's: write it above the first [[class]]"
+            f"{where}: {misplaced[0]} is the site's, not a class's: write it above the first [[class]]"
         )
-    for pattern in cells:  # one that matches no cell at all is a slip of the pen
+    for pattern in cells:  # select raises for a pattern that matches no cell at all
         try:
             select([pattern], ABLATIONS)
         except SettingsError:
             select([pattern])
-    own = _typed(section, _RESOURCES, where)
-    if "gres" in own:
+    options = _parse_options(section, _RESOURCES, where)
+    if "gres" in options:
         base = {**base, "gpus": 0}
-    elif "gpus" in own:
+    elif "gpus" in options:
         base = {**base, "gres": ""}
-    return _resource_class(name, tuple(cells), {**base, **own}, where)
+    return _resource_class(name, tuple(cells), {**base, **options}, where)
 
 
 def _resource_class(
-    name: str, patterns: tuple[str, ...], values: dict[str, object], where: str
+    name: str, patterns: tuple[str, ...], values: dict[str, Any], where: str
 ) -> ResourceClass:
     if lacking := [option for option in _REQUIRED if option not in values]:
         raise SettingsError(f"{where}: no value for {', '.join(lacking)}")
@@ -179,20 +185,20 @@ def _resource_class(
     return ResourceClass(name=name, patterns=patterns, resources=resources)
 
 
-def _typed(values: dict[str, object], known: tuple[str, ...], where: str) -> dict[str, object]:
+def _parse_options(values: dict[str, Any], known: tuple[str, ...], where: str) -> dict[str, Any]:
     hints = {**typing.get_type_hints(Cluster), **typing.get_type_hints(Resources)}
-    found = {}
+    options = {}
     for name, value in values.items():
         if name not in known:
             hint = nearest_hint(name, known, cutoff=LIKELY)
             raise SettingsError(f"{where}: unknown option {name!r}{hint}. {EXAMPLE.name} lists them all")
-        found[name] = _value(name, value, hints[name], where)
-        _require_one_line(name, found[name], where)
-    return found
+        options[name] = _parse_value(name, value, hints[name], where)
+        _require_one_line(name, options[name], where)
+    return options
 
 
-def _value(name: str, value: object, kind: object, where: str) -> object:
-    words = {int: "a whole number", float: "a number", str: "text in quotes"}
+def _parse_value(name: str, value: Any, kind: Any, where: str) -> Any:
+    type_names = {int: "a whole number", float: "a number", str: "text in quotes"}
     if name == "minutes":
         if value != AUTO and type(value) is not int:
             raise SettingsError(f'{where}: minutes = {value!r}, expected a whole number of minutes or "auto"')
@@ -206,30 +212,30 @@ def _value(name: str, value: object, kind: object, where: str) -> object:
     elif kind is float and type(value) is int:
         return float(value)
     elif type(value) is not kind:
-        raise SettingsError(f"{where}: {name} = {value!r}, expected {words[kind]}")
+        raise SettingsError(f"{where}: {name} = {value!r}, expected {type_names[kind]}")
     return value
 
 
-def _require_one_line(name: str, value: object, where: str) -> None:
-    """Every text goes into a line of a batch script, which another line would change."""
+def _require_one_line(name: str, value: Any, where: str) -> None:
+    """Refuse texts of several lines: a text becomes a line of a batch script, and a second line would change that."""
     texts = (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ()
     if isinstance(value, dict):
-        if strange := [option for option in value if not _OPTION.fullmatch(option)]:
+        if unknown := [option for option in value if not _OPTION.fullmatch(option)]:
             raise SettingsError(
-                f"{where}: {name} has an option {strange[0]!r}, expected a name that sbatch knows, like 'mail-type'"
+                f"{where}: {name} has an option {unknown[0]!r}, expected a name that sbatch knows, like 'mail-type'"
             )
         texts = tuple(value.values())
-    if several := [text for text in texts if _CONTROL.search(text)]:
+    if refused := [text for text in texts if _CONTROL.search(text)]:
         raise SettingsError(
-            f"{where}: {name} has {several[0]!r}, which is more than one line or holds a control character; write one "
+            f"{where}: {name} has {refused[0]!r}, which is more than one line or holds a control character; write one "
             "text a line"
         )
 
 
 def _check_resources(resources: Resources, where: str) -> None:
-    for name, least in (("nodes", 1), ("gpus", 0), ("cpus", 1), ("parallel", 1)):
-        if getattr(resources, name) < least:
-            raise SettingsError(f"{where}: {name} = {getattr(resources, name)}, expected at least {least}")
+    for name, minimum in (("nodes", 1), ("gpus", 0), ("cpus", 1), ("parallel", 1)):
+        if getattr(resources, name) < minimum:
+            raise SettingsError(f"{where}: {name} = {getattr(resources, name)}, expected at least {minimum}")
     if resources.minutes != AUTO and resources.minutes < 1:
         raise SettingsError(f"{where}: minutes = {resources.minutes}, expected at least 1")
     if resources.memory and not _MEMORY.fullmatch(resources.memory):
@@ -249,26 +255,26 @@ def _check_resources(resources: Resources, where: str) -> None:
         raise SettingsError(
             f"{where}: scratch = {resources.scratch!r}, expected an absolute path, or one that begins with a variable"
         )
-    if taken := [name for name in resources.extra if name in _OURS]:
+    if reserved := [name for name in resources.extra if name in _RESERVED_OPTIONS]:
         raise SettingsError(
-            f"{where}: extra.{taken[0]} is set by the suite or by an option of its own; remove it"
+            f"{where}: extra.{reserved[0]} is set by the suite or by an option of its own; remove it"
         )
 
 
 def _check_site(cluster: Cluster) -> None:
     where = str(cluster.file)
-    for name, least in (("array_size", 1), ("requeues", 0), ("notice_seconds", 10), ("longest", 1)):
-        if getattr(cluster, name) < least:
-            raise SettingsError(f"{where}: {name} = {getattr(cluster, name)}, expected at least {least}")
+    for name, minimum in (("array_size", 1), ("requeues", 0), ("notice_seconds", 10), ("longest", 1)):
+        if getattr(cluster, name) < minimum:
+            raise SettingsError(f"{where}: {name} = {getattr(cluster, name)}, expected at least {minimum}")
     if cluster.margin < 1:
         raise SettingsError(
             f"{where}: margin = {cluster.margin}, expected at least 1: a forecast is no upper bound"
         )
-    for found in cluster.classes:
-        minutes = found.resources.minutes
+    for resource_class in cluster.classes:
+        minutes = resource_class.resources.minutes
         minutes = cluster.longest if minutes == AUTO else minutes
         if minutes * 60 <= cluster.notice_seconds:
             raise SettingsError(
-                f"{where}, class {found.name!r}: minutes = {minutes} leave no time before the notice, "
+                f"{where}, class {resource_class.name!r}: minutes = {minutes} leave no time before the notice, "
                 f"notice_seconds = {cluster.notice_seconds}"
             )

@@ -1,4 +1,4 @@
-"""What a job is: the arguments of one run, and nothing else (no torch)."""
+"""Job of one run: its arguments, which submitit pickles, and what it does on a compute node."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import UncompletedJobError
@@ -28,22 +27,23 @@ from benchmark.records.run_folder import RunFolder, folder_of, read_json
 from benchmark.records.submission import is_free_for, owner_of, write_outcome
 from benchmark.training import trackers
 from benchmark.training.device import threads_of, workers_of
-from slurm.queue import call
-from slurm.staging import staged
-
-if TYPE_CHECKING:
-    pass
+from slurm.queue import run_command
+from slurm.staging import stage_data
 
 
 @dataclass(frozen=True)
 class RunJob:
-    """One run as submitit pickles it. It is read again at every start of the job, so it holds no state: what the run
-    has reached lies in its folder, and whatever it needs is imported where it runs.
+    """Arguments of one run, as submitit pickles them.
 
-    data, weights: folders, "" where the profile has its own or the hub's cache serves. overrides: as SET has them;
-    tuning, trackers: as TUNE and TRACK have them.
-    device: cpu or cuda, decided at submission. scratch: a node's own disk, variables unexpanded, or "".
-    name: the job's own; submitted: the code at submission.
+    The pickle is read at every start of the job, so it has no state: the run's folder has it. Jobs that wait in a queue
+    are pickled under this class's name and these fields: neither may be renamed, and new fields need a default.
+
+    name: of the job. cell: id. runs: root of all run folders.
+    data, weights: folders, "" for the profile's own, or for the hub's cache.
+    overrides, tuning, trackers: as in SET, TUNE and TRACK.
+    device: cpu or cuda, decided at submission. cpus: of a task. workers: decoding processes, None: as the cores allow.
+    scratch: path on the node's own disk, variables not expanded, or "".
+    submitted: commit and changes of the code at submission, with the time.
     """
 
     name: str
@@ -66,64 +66,64 @@ class RunJob:
 
     def __call__(self) -> None:
         """Work on the run until it is done, or saved for the job's next start."""
-        pass
-
-        attempt(self)
+        attempt_run(self)
 
     def checkpoint(self) -> DelayedSubmission:
-        """What the job runs when it is queued again: the same; submitit asks for it before it does that."""
+        """The same job, which submitit queues again."""
         return DelayedSubmission(self)
 
 
-# --- One start of a job on a compute node: run the cell, and when told to go, save and queue again ---
+# --- One start of a job on a compute node: run the cell; at a stop signal, save and queue the job again ---
 
-# SLURM's notice before the time limit, as submitit asks for it.
+# Signal before the time limit, as submitit requests it from SLURM.
 NOTICE = signal.Signals[f"SIG{JobEnvironment.USR_SIG}"]
 
 
-def attempt(job: RunJob) -> None:
-    """Work on a job's run until it is done or told to stop.
+def attempt_run(job: RunJob) -> None:
+    """Work on a job's run until it is done or a signal stops it.
 
-    At the notice before the time limit, and where a preempting site gives time, the run saves at its next step and
-    the job is queued again, by submitit; it goes on from the newest complete checkpoint then. Other errors are
-    raised: the run folder has them on record, and the job ends as failed.
+    At the notice before the time limit, and at a preemption with a grace time, the run saves at its next step and
+    submitit queues the job again; the run then continues from the newest complete checkpoint. Other errors are written
+    to the run folder and raised, so that the job ends as failed.
     """
-    # submitit has put its own handlers in place, which would queue the job again in the middle of a step.
+    # submitit has installed its own signal handlers, which would queue the job again in the middle of a step.
     queue_again = signal.getsignal(NOTICE)
     stop = StopRequest()
     stop.listen((signal.SIGINT, signal.SIGTERM, NOTICE), insist=False)
-    os.environ["HF_HUB_OFFLINE"] = "1"  # weights were there at submission; a compute node may see no network
-    place, owner = world(), owner_of(job_id(), job.name)
-    folder = _folder(job)
+    # The weights were there at submission, and a compute node may have no network.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    rank_world, owner = world(), owner_of(job_id(), job.name)
+    folder = _run_folder(job)
     try:
-        _run(job, place, owner, stop)
+        _run(job, rank_world, owner, stop)
     except Busy as error:
         print(error, flush=True)
     except Stopped as error:
         print(error, flush=True)
-        if place.rank:
-            return  # a status of its own would end rank 0 before that has queued the job again
+        if rank_world.rank:
+            return  # a non-zero exit status would end rank 0 before it has queued the job again
         if NOTICE in stop.signals or _is_preempted():
             _queue_again(job, folder, queue_again)  # does not return where that works
             return
         raise SystemExit(1) from None
     except SuiteError as error:
         recorded = (read_json(folder.outcome) or {}).get("owner") == owner
-        if not recorded and is_free_for(folder, owner):  # it came before the run could record it
+        if not recorded and is_free_for(folder, owner):  # the error came before the run could record it
             folder.make()
             write_outcome(folder, "failed", str(error), owner)
         raise
 
 
-def _run(job: RunJob, place: World, owner: str, stop: StopRequest) -> None:
+def _run(job: RunJob, rank_world: World, owner: str, stop: StopRequest) -> None:
     from benchmark.training.request import Infrastructure
     from benchmark.training.run import run_cell
 
     (cell,) = select([job.cell])
-    profile, tracked = load_profile(job.profile), trackers.parse_installed(job.trackers)
-    places = _places(job)
+    profile, tracker_names = load_profile(job.profile), trackers.parse_installed(job.trackers)
+    data, weights = (Path(path) if path else None for path in (job.data, job.weights))
+    places = Places.of(job.profile, Path(job.runs), data, weights)
     if job.scratch and places.data is not None:
-        places = replace(places, data=staged(job.scratch, cell.dataset, places.data, stop))
+        places = replace(places, data=stage_data(job.scratch, cell.dataset, places.data, stop))
     run_cell(
         cell,
         job.seed,
@@ -139,43 +139,38 @@ def _run(job: RunJob, place: World, owner: str, stop: StopRequest) -> None:
             checkpoint_seconds=job.checkpoint_seconds,
             owner=owner,
             submitted=job.submitted,
-            world=place,
+            world=rank_world,
             tuning=compute_setup.parse(job.tuning),
-            trackers=tracked,
+            trackers=tracker_names,
         ),
         stop=stop,
     )
 
 
-def _folder(job: RunJob) -> RunFolder:
+def _run_folder(job: RunJob) -> RunFolder:
     (cell,) = select([job.cell])
     config = resolve(cell, job.seed, load_profile(job.profile), parse_overrides(job.overrides))
     return folder_of(config, Path(job.runs))
 
 
-def _places(job: RunJob) -> Places:
-    data, weights = (Path(path) if path else None for path in (job.data, job.weights))
-    return Places.of(job.profile, Path(job.runs), data, weights)
-
-
 def _queue_again(job: RunJob, folder: RunFolder, queue_again: Callable[[int, object], None]) -> None:
-    """By submitit, which counts the time limits met. Where it is not possible, the run's folder says why."""
+    """Queue the job again through submitit, which counts the time limits; where that is impossible, record why."""
     if job.requeues == 0:
-        _note(folder, "the cluster file says requeues = 0")
+        _record_reason(folder, "the cluster file says requeues = 0")
         return
     try:
         queue_again(NOTICE, None)
     except UncompletedJobError as error:
-        _note(folder, str(error))
-    except (
-        Exception
-    ) as error:  # whatever it is: the state is saved, and the reason belongs into the run's folder
-        _note(folder, f"SLURM refused to queue the job again ({type(error).__name__}: {error})")
+        _record_reason(folder, str(error))
+    except Exception as error:  # of any kind: the state is saved, and the run's folder gets the reason
+        _record_reason(folder, f"SLURM refused to queue the job again ({type(error).__name__}: {error})")
 
 
-def _note(folder: RunFolder, why: str) -> None:
+def _record_reason(folder: RunFolder, reason: str) -> None:
     outcome = read_json(folder.outcome) or {}
-    message = f"{outcome.get('message', 'stopped')}; not queued again: {why}. make retry goes on from there"
+    message = (
+        f"{outcome.get('message', 'stopped')}; not queued again: {reason}. make retry goes on from there"
+    )
     owner = str(outcome.get("owner", ""))
     if lock.holder(folder.path) is None and is_free_for(folder, owner):
         write_outcome(folder, str(outcome.get("state", "preempted")), message, owner)
@@ -183,31 +178,28 @@ def _note(folder: RunFolder, why: str) -> None:
 
 
 def _is_preempted() -> bool:
-    """Whether SLURM is taking the job's place away, rather than its user: then it may be queued again.
+    """Whether SLURM preempts the job, in contrast to a cancellation by the user: then it may be queued again.
 
-    With a grace time the site's scheduler tells the job with SIGTERM, as scancel does, and goes on calling it running;
-    one that ends by itself within that time is not queued again by the site. Without, the site has done so already.
+    With a grace time, SLURM sends SIGTERM, as scancel does, and the job's state stays RUNNING; the site does not queue
+    a job again that ends by itself within that time. Without a grace time, the site has queued it again already.
     """
-    shown, _ = call(["scontrol", "show", "job", job_id()])
-    state, preempted = (re.search(rf"\b{name}=(\S+)", shown) for name in ("JobState", "PreemptTime"))
+    output, _ = run_command(["scontrol", "show", "job", job_id()])
+    state, preempted = (re.search(rf"\b{name}=(\S+)", output) for name in ("JobState", "PreemptTime"))
     return bool(state and state[1] == "RUNNING" and preempted and preempted[1] not in ("None", "N/A"))
 
 
-# --- This task's place among the tasks of its job, from SLURM's variables ---
+# --- Rank of this task among the tasks of its job, from SLURM's variables ---
 
 
 def job_id(environment: Mapping[str, str] = os.environ) -> str:
-    """``12_3`` of an array's element, ``12`` of a job by itself. Raises RunError outside of a job."""
-    master = environment.get("SLURM_ARRAY_JOB_ID")
-    return (
-        f"{master}_{_number(environment, 'SLURM_ARRAY_TASK_ID')}"
-        if master
-        else str(_number(environment, "SLURM_JOB_ID"))
-    )
+    """Id of the job: ``12_3`` for an array's element, else ``12``. Raises RunError outside a job."""
+    if master := environment.get("SLURM_ARRAY_JOB_ID"):
+        return f"{master}_{_number(environment, 'SLURM_ARRAY_TASK_ID')}"
+    return str(_number(environment, "SLURM_JOB_ID"))
 
 
 def world(environment: Mapping[str, str] = os.environ) -> World:
-    """Rank and number of ranks of this task, in the job and on its node. Raises RunError outside of a job step."""
+    """Rank of this task and number of ranks, in the job and on its node. Raises RunError outside a job step."""
     size = _number(environment, "SLURM_NTASKS")
     nodes = _number(environment, "SLURM_NNODES")
     return World(
@@ -215,7 +207,7 @@ def world(environment: Mapping[str, str] = os.environ) -> World:
         size=size,
         local_rank=_number(environment, "SLURM_LOCALID"),
         local_size=size // nodes,
-        # A job that is queued again keeps its id: its tasks must not meet those of the attempt before.
+        # A job that is queued again keeps its id: its tasks must not connect to those of the attempt before.
         attempt=f"{job_id(environment)}.{environment.get('SLURM_RESTART_COUNT', '0')}",
     )
 

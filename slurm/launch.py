@@ -1,4 +1,4 @@
-"""One launch: which runs are sent, which are left alone, and what is said of both (no torch)."""
+"""One launch: which runs are submitted, which are not, and the messages about both."""
 
 from __future__ import annotations
 
@@ -19,51 +19,54 @@ from benchmark.records.run_folder import set_aside
 from benchmark.training import device, trackers
 from benchmark.training.leftovers import tidy_done
 from slurm import status_text
-from slurm.arrays import Array, plan
+from slurm.arrays import Array, plan_arrays
 from slurm.cluster import Cluster, load_cluster
-from slurm.queue import advice, kind
-from slurm.submit import Order, adopt, alone, rehearse, send
-from slurm.tracking import Grid, Tracked, track
+from slurm.queue import advice, job_phase
+from slurm.submit import LaunchSettings, batch_script, launch_lock, recover_handovers, submit_array
+from slurm.tracking import GridState, TrackedRun, track
 
-# A failed run would fail again for the same reason, and damage needs eyes first: both are for `retry` alone.
-SUBMITTED = ("missing", "preempted")
-RETRIED = ("failed", "preempted", "damaged")
-# What a launch may leave alone and still have done all that it was asked for.
-ON_THEIR_WAY = ("done", "queued", "running", "unknown")
+# Only `retry` submits failed and damaged runs: the first would fail again, and damage needs a look at the files.
+SUBMIT_STATES = ("missing", "preempted")
+RETRY_STATES = ("failed", "preempted", "damaged")
+# States of runs that need no submission.
+ACTIVE_OR_DONE = ("done", "queued", "running", "unknown")
 
 
 def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
-    """Send the runs asked for that are in one of these states; with --dry print what would be sent instead.
+    """Submit the selected runs that are in one of these states; with --dry print the batch scripts instead.
 
-    Returns 1 if a run is left alone that is neither done nor on its way, else 0. Raises SettingsError for a cluster
-    file or settings that cannot be followed and where no run has its data, RunError where SLURM does not answer or
-    refuses; arrays sent before a refusal stay sent, and their runs know it.
+    Returns 1 if a run is not submitted that is neither done, queued nor running, else 0. Raises SettingsError for a
+    cluster file or settings that cannot be used, and where no run has its data; RunError where SLURM does not answer or
+    refuses. Arrays submitted before a refusal stay submitted, and their run folders say so.
     """
     if arguments.rerun == "stale":
         states = (*states, "stale")
-    tuned, tracked = compute_setup.parse(arguments.tune), trackers.parse(arguments.track)
+    tuning, tracker_names = compute_setup.parse(arguments.tune), trackers.parse(arguments.track)
     options.require_startable(arguments)
     cluster = load_cluster(options.absolute(arguments.cluster))
-    if not cluster.python:  # another Python's packages its jobs look at themselves
-        trackers.require_installed(tracked)
+    if not cluster.python:  # packages of another Python are checked by the jobs themselves
+        trackers.require_installed(tracker_names)
     places = options.places(arguments)
-    wanted = device.wanted(arguments.device, resolve.load_profile(arguments.profile).device)
-    order = Order(
+    target_device = device.wanted(arguments.device, resolve.load_profile(arguments.profile).device)
+    settings = LaunchSettings(
         arguments.profile, places.runs, options.absolute(arguments.data), options.absolute(arguments.weights),
-        arguments.overrides, wanted, arguments.workers, arguments.checkpoint_seconds, tuned, tracked,
+        arguments.overrides, target_device, arguments.workers, arguments.checkpoint_seconds, tuning, tracker_names,
     )  # fmt: skip
     if arguments.dry:
-        _rehearse(arguments, cluster, order, places, states)
+        grid, to_submit, arrays = _plan(arguments, cluster, settings, places, states)
+        for number, array in enumerate(arrays, start=1):
+            print(f"# array {number} of {len(arrays)}: {len(array.runs)} runs; minutes: {array.source}")
+            print("\n".join(f"#   {index}: {view.id}" for index, view in enumerate(array.runs)))
+            print(batch_script(cluster, array, settings))
+        _print_summary(grid, f"{len(to_submit)} runs would be submitted", states)
         return COMPLETE
-    with alone(order.folder):
+    with launch_lock(settings.folder):
         if places.generated:
             write(places.data, dict.fromkeys(cell.dataset for cell in options.cells(arguments)))
-        adopt(order.folder)
-        grid = answered(track(_collect(arguments, places)))
-        grid = _with_weights(grid, places, states)
-        chosen, arrays = _planned(grid, cluster, order, states)
+        recover_handovers(settings.folder)
+        grid, to_submit, arrays = _plan(arguments, cluster, settings, places, states)
         tidy_done(run.view for run in grid.runs)
-        for view in chosen:
+        for view in to_submit:
             if view.state == "stale":
                 print(f"set aside: {set_aside(view.folder.path, 'stale')}", file=sys.stderr)
             if view.state == "damaged":
@@ -73,19 +76,19 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
         if code["dirty"] and arrays:
             print("WARNING: the checkout differs from its commit; the records will say so", file=sys.stderr)
         for array in arrays:
-            made = send(cluster, array, order, code)
-            first, last = made[0].job, made[-1].job
-            ids = first if len(made) == 1 else f"{first} to {last}"
+            submissions = submit_array(cluster, array, settings, code)
+            first, last = submissions[0].job, submissions[-1].job
+            ids = first if len(submissions) == 1 else f"{first} to {last}"
             print(
-                f"submitted: job {ids}, {len(made)} runs, class {array.class_name}, {array.minutes} minutes "
+                f"submitted: job {ids}, {len(submissions)} runs, class {array.class_name}, {array.minutes} minutes "
                 f"({array.source}), at most {array.parallel} at once"
             )
-    _say(grid, f"{len(chosen)} runs submitted", states)
-    return _complain(grid, states)
+    _print_summary(grid, f"{len(to_submit)} runs submitted", states)
+    return _report_missing(grid, states)
 
 
 def _set_files_aside(view: status.RunView) -> list[str]:
-    """Rename the damaged files of a run that no process works on; a job that works there has done it itself."""
+    """Rename the damaged files of a run; where a job works on the run, that job has done it already."""
     try:
         held = lock.acquire(view.folder.path)
     except lock.Busy:
@@ -96,101 +99,102 @@ def _set_files_aside(view: status.RunView) -> list[str]:
         held.release()
 
 
-def _complain(grid: Grid, states: tuple[str, ...]) -> int:
-    """Say last of all which runs asked for are neither done nor on their way; returns the exit status.
+def _report_missing(grid: GridState, states: tuple[str, ...]) -> int:
+    """Print which selected runs are neither done, queued nor running, after everything else; returns the exit status.
 
-    ``retry`` asks for those that have stopped alone.
+    For ``retry`` only runs that have stopped count as selected.
     """
-    asked = [run for run in grid.runs if "missing" in states or run.view.state in RETRIED]
-    left = [run.view for run in asked if not _is_sent(run, states) and run.view.state not in ON_THEIR_WAY]
+    selected = [run for run in grid.runs if "missing" in states or run.view.state in RETRY_STATES]
+    left = [
+        run.view
+        for run in selected
+        if not _should_submit(run, states) and run.view.state not in ACTIVE_OR_DONE
+    ]
     if not left:
         return COMPLETE
     counts = status.state_counts(view.state for view in left)
     print(
-        f"error: {len(left)} of the {len(asked)} runs asked for will have no number: {counts}; first "
+        f"error: {len(left)} of the {len(selected)} runs asked for will have no number: {counts}; first "
         f"{left[0].id}: {left[0].reason}",
         file=sys.stderr,
     )
     return INCOMPLETE
 
 
-def _collect(arguments: argparse.Namespace, places: Places) -> list[status.RunView]:
-    """The runs asked for with their states. Raises SettingsError where none has its data."""
-    views = options.collect(arguments)
-    options.require_data(views, places)
-    return views
+def _should_submit(run: TrackedRun, states: tuple[str, ...]) -> bool:
+    """Whether a run is to be submitted.
 
-
-def _is_sent(run: Tracked, states: tuple[str, ...]) -> bool:
-    """A stale run is sent, its folder set aside, only if no job is, or may be, at it; a damaged one, only if its files
-    can be set aside.
+    A stale run only if no job works, or may work, on it, because its folder is set aside; a damaged one only if its
+    files can be set aside.
     """
     if run.view.state == "stale" and "stale" in states:
-        if run.job is None:  # squeue shows one's own jobs for sure
+        if run.job is None:  # squeue shows all jobs of the user, perhaps not those of others
             return run.submission is None or run.submission.user == getpass.getuser()
-        return kind(run.job.state) == "ended"
+        return job_phase(run.job.state) == "ended"
     if run.view.state == "damaged" and not damage.is_mendable(run.view.folder):
         return False
     return run.view.state in states
 
 
-def _planned(
-    grid: Grid, cluster: Cluster, order: Order, states: tuple[str, ...]
-) -> tuple[list[status.RunView], list[Array]]:
-    chosen = [run.view for run in grid.runs if _is_sent(run, states)]
-    return chosen, plan(cluster, chosen, order.runs, order.device, order.tuning, order.workers)
+def _plan(
+    arguments: argparse.Namespace,
+    cluster: Cluster,
+    settings: LaunchSettings,
+    places: Places,
+    states: tuple[str, ...],
+) -> tuple[GridState, list[status.RunView], list[Array]]:
+    """The selected runs, those to submit, and their arrays.
+
+    Raises SettingsError where no run has its data, RunError where SLURM does not answer (not with --dry).
+    """
+    views = options.collect(arguments)
+    options.require_data(views, places)
+    grid = track(views)
+    if not arguments.dry:
+        require_answer(grid)
+    grid = _check_weights(grid, places, states)
+    to_submit = [run.view for run in grid.runs if _should_submit(run, states)]
+    arrays = plan_arrays(
+        cluster, to_submit, settings.runs, settings.device, settings.tuning, settings.workers
+    )
+    return grid, to_submit, arrays
 
 
-def _rehearse(
-    arguments: argparse.Namespace, cluster: Cluster, order: Order, places: Places, states: tuple[str, ...]
-) -> None:
-    grid = _with_weights(track(_collect(arguments, places)), places, states)
-    chosen, arrays = _planned(grid, cluster, order, states)
-    for number, array in enumerate(arrays, start=1):
-        print(f"# array {number} of {len(arrays)}: {len(array.runs)} runs; minutes: {array.source}")
-        print("\n".join(f"#   {index}: {view.id}" for index, view in enumerate(array.runs)))
-        print(rehearse(cluster, array, order))
-    _say(grid, f"{len(chosen)} runs would be submitted", states)
-
-
-def _say(grid: Grid, sent: str, states: tuple[str, ...]) -> None:
-    """What was sent, what was left alone, and why."""
-    left: dict[str, list[Tracked]] = {}
+def _print_summary(grid: GridState, submitted: str, states: tuple[str, ...]) -> None:
+    """Print what was submitted (``submitted``, in words), what was not, and why."""
+    left: dict[str, list[TrackedRun]] = {}
     for run in grid.runs:
-        if not _is_sent(run, states):
+        if not _should_submit(run, states):
             left.setdefault(run.view.state, []).append(run)
     counts = status.state_counts(run.view.state for runs in left.values() for run in runs)
-    print(sent + (f"; left alone: {counts}" if left else ""))
+    print(submitted + (f"; left alone: {counts}" if left else ""))
     for state in ("failed", "damaged", "stale", "unknown", "no-data", "no-weights"):
-        for reason, runs in _by_reason(left.get(state, [])).items():
+        reasons: dict[str, list[TrackedRun]] = {}
+        for run in left.get(state, []):
+            reasons.setdefault(run.view.reason, []).append(run)
+        for reason, runs in reasons.items():
             print(f"{state}: {abridged([run.view.id for run in runs])}: {reason}")
     if "failed" in left or "damaged" in left:
-        print(f"{status_text.retry(grid)} submits failed and damaged runs again")
+        print(f"{status_text.retry_command(grid)} submits failed and damaged runs again")
     for line in status_text.warnings(grid):
         print(line, file=sys.stderr)
 
 
-def _by_reason(runs: list[Tracked]) -> dict[str, list[Tracked]]:
-    groups: dict[str, list[Tracked]] = {}
-    for run in runs:
-        groups.setdefault(run.view.reason, []).append(run)
-    return groups
-
-
-def answered(grid: Grid) -> Grid:
-    """Raises RunError where SLURM does not answer: runs that it holds could be sent twice, or be left running."""
+def require_answer(grid: GridState) -> GridState:
+    """Raise RunError where SLURM does not answer: its jobs could be submitted twice, or not be cancelled."""
     if problem := grid.queue.problem:
-        what_to_do = f"; {advice(problem)}" if advice(problem) else ""
-        raise RunError(f"SLURM does not answer, so nothing is sent or cancelled: {problem}{what_to_do}")
+        hint = f"; {advice(problem)}" if advice(problem) else ""
+        raise RunError(f"SLURM does not answer, so nothing is sent or cancelled: {problem}{hint}")
     return grid
 
 
-def _with_weights(grid: Grid, places: Places, states: tuple[str, ...]) -> Grid:
-    """Runs whose weights would have to be downloaded on a compute node become ``no-weights``."""
+def _check_weights(grid: GridState, places: Places, states: tuple[str, ...]) -> GridState:
+    """Set the state of runs to ``no-weights`` whose weights a compute node would have to download."""
     runs = []
     for run in grid.runs:
-        sent = _is_sent(run, states)
-        if sent and (lacking := status.lacking_weights(run.view.config, places, download=False)):
+        if _should_submit(run, states) and (
+            lacking := status.lacking_weights(run.view.config, places, download=False)
+        ):
             run = replace(run, view=replace(run.view, state="no-weights", reason=lacking))
         runs.append(run)
     return replace(grid, runs=tuple(runs))

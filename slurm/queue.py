@@ -1,4 +1,4 @@
-"""What SLURM says of jobs: one squeue call, and one sacct call where the site keeps accounts (no torch)."""
+"""State of jobs in SLURM: one squeue call, and one sacct call where the site keeps accounts."""
 
 from __future__ import annotations
 
@@ -17,80 +17,83 @@ _SACCT = "JobID,JobName,State,NodeList"
 
 @dataclass(frozen=True)
 class Job:
-    """One job or array element. state: SLURM's word; where: its nodes; reason: why it waits or ended."""
+    """One job or array element. state: SLURM's word. nodes: as SLURM names them. reason: why it waits or ended."""
 
     id: str
     name: str
     state: str
-    where: str = ""
+    nodes: str = ""
     reason: str = ""
 
 
 @dataclass(frozen=True)
 class Queue:
-    """What could be learnt. jobs: by id, squeue's word before sacct's. problem: why squeue did not answer, or ""."""
+    """Answer of SLURM. jobs: id → job, squeue's state before sacct's. problem: why squeue did not answer, or ""."""
 
     jobs: dict[str, Job]
     problem: str = ""
 
     def job(self, id: str, name: str) -> Job | None:
-        """A job by its id, if it is the one of that name: ids start anew with a new controller.
+        """Job with this id and name, else None: a new controller gives the same ids again.
 
-        What is left of an array that ended before it began is one line without its elements.
+        For an array that was cancelled before it began, SLURM has one line without the elements.
         """
-        found = self.jobs.get(id) or self.jobs.get(id.partition("_")[0])
-        return found if found and found.name == name else None
+        job = self.jobs.get(id) or self.jobs.get(id.partition("_")[0])
+        return job if job and job.name == name else None
 
 
-def ask(ids: Iterable[str]) -> Queue:
-    """Ask SLURM about jobs and array elements, ``12`` or ``12_3``; no call at all if there are none."""
+def query_jobs(ids: Iterable[str]) -> Queue:
+    """Query SLURM about jobs and array elements, ``12`` or ``12_3``; makes no call for no ids."""
     masters = sorted({master for id in ids if (master := id.partition("_")[0]).isdigit()}, key=int)
     if not masters:
         return Queue({})
-    listed, problem = call(["squeue", "-h", "-t", "all", "-o", SQUEUE, "-j", ",".join(masters)])
-    if "Invalid job id" in problem:  # the answer to a single id that the controller has forgotten
+    listed, problem = run_command(["squeue", "-h", "-t", "all", "-o", SQUEUE, "-j", ",".join(masters)])
+    if "Invalid job id" in problem:  # the answer for a single id that the controller no longer has
         listed, problem = "", ""
     if problem:
         return Queue({}, problem)
-    # The site may keep no accounts: then result files, run folders and squeue have to do.
-    accounts, _ = call(["sacct", "-n", "-P", "-X", "-o", _SACCT, "-j", ",".join(masters)])
-    # Who lives squeue alone decides: accounts lag behind, and keep jobs that a controller has lost as running for ever.
+    # A site without accounts: run folders and squeue are the only sources.
+    accounts, _ = run_command(["sacct", "-n", "-P", "-X", "-o", _SACCT, "-j", ",".join(masters)])
+    # Only squeue decides which jobs are alive: accounts lag behind, and show jobs that a controller lost as running
+    # for ever.
     ended = {
-        id: job for id, job in parse_sacct(accounts).items() if kind(job.state) not in ("waits", "works")
+        id: job
+        for id, job in parse_sacct(accounts).items()
+        if job_phase(job.state) not in ("waiting", "running")
     }
     return Queue({**ended, **parse_squeue(listed)})
 
 
 def parse_squeue(text: str) -> dict[str, Job]:
-    """Jobs by id from squeue's lines."""
-    found = []
+    """Id → job, from the output of squeue."""
+    jobs = []
     for line in text.splitlines():
-        id, name, state, where, reason = (part.strip() for part in line.split("|", 4))
-        found.append(Job(id, name, state.upper(), where, "" if reason == "None" else reason))
-    return _by_element(found)
+        id, name, state, nodes, reason = (part.strip() for part in line.split("|", 4))
+        jobs.append(Job(id, name, state.upper(), nodes, "" if reason == "None" else reason))
+    return _expand_arrays(jobs)
 
 
 def parse_sacct(text: str) -> dict[str, Job]:
-    """Jobs by id, each in its last state, from sacct's lines."""
-    found = []
+    """Id → job in its last state, from the output of sacct."""
+    jobs = []
     for line in text.splitlines():
-        id, name, state, where = (part.strip() for part in line.split("|", 3))
-        word = state.split()[0].upper() if state else ""  # "CANCELLED by 1000"
-        found.append(Job(id, name, word, "" if where == "None assigned" else where))
-    return _by_element(found)
+        id, name, state, nodes = (part.strip() for part in line.split("|", 3))
+        state = state.split()[0].upper() if state else ""  # "CANCELLED by 1000"
+        jobs.append(Job(id, name, state, "" if nodes == "None assigned" else nodes))
+    return _expand_arrays(jobs)
 
 
-def _by_element(found: Iterable[Job]) -> dict[str, Job]:
-    """The line of many elements is for those that have none of their own: it is the older one."""
-    jobs = {job.id: job for job in found}
+def _expand_arrays(lines: Iterable[Job]) -> dict[str, Job]:
+    """Id → job. An element without a line of its own gets the line of its array, which is older than the others."""
+    jobs = {job.id: job for job in lines}
     for job in tuple(jobs.values()):
-        for one in expand(job.id):
-            jobs.setdefault(one, replace(job, id=one))
+        for element in expand_array_id(job.id):
+            jobs.setdefault(element, replace(job, id=element))
     return {id: job for id, job in jobs.items() if "[" not in id}
 
 
-def expand(id: str) -> list[str]:
-    """``12_[1,4-6%3]`` and ``12_[0-8:2]`` to their elements; any other id is its own."""
+def expand_array_id(id: str) -> list[str]:
+    """Ids of the elements of ``12_[1,4-6%3]`` or ``12_[0-8:2]``; any other id alone."""
     match = re.fullmatch(r"(\d+)_\[([\d,:-]+)(?:%\d+)?\]", id)
     if not match:
         return [id]
@@ -104,35 +107,34 @@ def expand(id: str) -> list[str]:
     return elements
 
 
-def call(command: list[str]) -> tuple[str, str]:
-    """Output and "", or "" and what went wrong."""
+def run_command(command: list[str]) -> tuple[str, str]:
+    """Run one of SLURM's commands; returns (output, "") or ("", error message)."""
     if shutil.which(command[0]) is None:
         return "", f"no {command[0]} on this machine"
-    # The whole list of an array's waiting elements, of which SLURM shows 64 characters otherwise. squeue -r, which
-    # would write each on a line, loses the last one of some lists (22.05).
-    environment = {**own_environment(), "SLURM_BITSTR_LEN": "0"}
+    # 0: the whole list of an array's waiting elements, of which SLURM shows only 64 characters by default. squeue -r
+    # would write one line for each, but loses the last one of some lists (22.05).
+    environment = {**slurm_environment(), "SLURM_BITSTR_LEN": "0"}
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
         )
     except subprocess.TimeoutExpired:
         return "", f"{command[0]} did not answer within {TIMEOUT_SECONDS} s"
-    if done.returncode:
-        return "", said_by(command[0], done.stderr or f"exit status {done.returncode}")
-    return done.stdout, ""
+    if process.returncode:
+        return "", command_message(command[0], process.stderr or f"exit status {process.returncode}")
+    return process.stdout, ""
 
 
-# --- SLURM's job states by what they mean for a run ---
+# --- Job states of SLURM (all of the manual pages of squeue and sacct), by their meaning for a run ---
 
-# Every job state of SLURM's squeue and sacct pages, by what it means for a run. The first two are alive.
-WAITS = (
+WAITING_STATES = (
     "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT",
     "POWER_UP_NODE",
 )  # fmt: skip
-WORKS = (
+RUNNING_STATES = (
     "RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "STOPPED", "SUSPENDED", "RESIZING", "UPDATE_DB", "EXPEDITING",
 )  # fmt: skip
-ENDED = {
+END_MESSAGES = {
     "COMPLETED": "ended without a result",
     "BOOT_FAIL": "its node failed to boot",
     "CANCELLED": "cancelled",
@@ -148,45 +150,45 @@ ENDED = {
 }
 
 
-def kind(state: str) -> str:
-    """``waits``, ``works``, ``ended``, or ``unknown`` for a word that this list does not have."""
-    if state in WAITS:
-        return "waits"
-    if state in WORKS:
-        return "works"
-    return "ended" if state in ENDED else "unknown"
+def job_phase(state: str) -> str:
+    """``waiting``, ``running``, ``ended``, or ``unknown`` for a word that is not in these lists."""
+    if state in WAITING_STATES:
+        return "waiting"
+    if state in RUNNING_STATES:
+        return "running"
+    return "ended" if state in END_MESSAGES else "unknown"
 
 
-# --- The environment for SLURM's commands: what a job or a user's defaults put there would steer them ---
+# --- Environment of SLURM's commands, without variables that would change what they do ---
 
-# Of a job from which somebody launches (its ids and memory would become the new jobs'), and defaults for options,
-# which would override the cluster file or hide jobs from squeue.
+# Variables of a job from which somebody launches (its ids and memory would pass to the new jobs), and defaults for
+# options, which would override the cluster file or hide jobs from squeue.
 _FOREIGN = ("SLURM_", "SBATCH_", "SRUN_", "SQUEUE_", "SACCT_", "SCANCEL_", "SUBMITIT_")
-_NEEDED = ("SLURM_CONF",)
+_REQUIRED = ("SLURM_CONF",)
 
 
-def own_environment() -> dict[str, str]:
-    """os.environ without them."""
+def slurm_environment() -> dict[str, str]:
+    """os.environ without the foreign variables."""
     return {name: value for name, value in os.environ.items() if not _is_foreign(name)}
 
 
 @contextmanager
-def without_foreign() -> Iterator[None]:
-    """The same for what reads os.environ itself."""
-    kept = {name: os.environ.pop(name) for name in tuple(os.environ) if _is_foreign(name)}
+def foreign_variables_removed() -> Iterator[None]:
+    """Remove the foreign variables from os.environ for the duration of the context."""
+    removed = {name: os.environ.pop(name) for name in tuple(os.environ) if _is_foreign(name)}
     try:
         yield
     finally:
-        os.environ.update(kept)
+        os.environ.update(removed)
 
 
 def _is_foreign(name: str) -> bool:
-    return name.startswith(_FOREIGN) and name not in _NEEDED
+    return name.startswith(_FOREIGN) and name not in _REQUIRED
 
 
-# --- What SLURM's commands say, each line once, and what to do where its controller does not answer ---
+# --- Error messages of SLURM's commands, and what to do where its controller does not answer ---
 
-# As SLURM 20 to 25 say it in protocol errors, and ``slurm.queue`` of a command that hangs.
+# From protocol errors of SLURM 20 to 25; the last one is ``run_command``'s, for a command that hangs.
 _UNREACHABLE = (
     "unable to contact",
     "connection refused",
@@ -200,18 +202,18 @@ UNREACHABLE_ADVICE = "the same command does the rest once `squeue` answers"
 ELSEWHERE_ADVICE = "run it on a machine that belongs to the cluster"
 
 
-def said_by(command: str, text: str) -> str:
-    """``squeue: error: …``: what a command wrote to stderr, on one line, without lines that repeat one before them."""
+def command_message(command: str, text: str) -> str:
+    """Error output of a command on one line, ``squeue: error: …``, without repeated lines."""
     lines = dict.fromkeys(line.strip() for line in text.splitlines() if line.strip())
-    whole = "; ".join(lines)
-    return whole if whole.startswith(f"{command}:") else f"{command}: {whole}"
+    message = "; ".join(lines)
+    return message if message.startswith(f"{command}:") else f"{command}: {message}"
 
 
 def is_unreachable(text: str) -> bool:
-    """Whether this says that the controller did not answer, and not that it refused."""
+    """Whether the message says that the controller did not answer, in contrast to a refusal."""
     return any(word in text.lower() for word in _UNREACHABLE)
 
 
 def advice(text: str) -> str:
-    """What to do about a problem in asking SLURM."""
+    """What to do about a failed query of SLURM; "" where nothing is known."""
     return UNREACHABLE_ADVICE if is_unreachable(text) else ELSEWHERE_ADVICE if text.startswith("no ") else ""

@@ -1,4 +1,4 @@
-"""A dataset copied to a node's own disk, once a node, whoever comes first (no torch)."""
+"""Copy of a dataset on a node's own disk; the first job on a node makes it."""
 
 from __future__ import annotations
 
@@ -20,16 +20,20 @@ from benchmark.records.run_folder import read_json
 
 logger = logging.getLogger("benchmark")
 POLL_SECONDS = 0.5
-_COMPLETE = ".copied.json"  # hidden: what lies beside generated sets is otherwise taken for somebody's data
+_COMPLETE = ".copied.json"  # hidden, because other files beside generated sets are taken for a user's data
 
 
-def staged(scratch: str, dataset: str, data: Path, stop: StopRequest | None = None) -> Path:
-    """The data folder to read a dataset from: a copy below ``scratch``, made now if this node has none.
+def stage_data(scratch: str, dataset: str, data: Path, stop: StopRequest | None = None) -> Path:
+    """Data folder below ``scratch`` with a copy of a dataset, which is made if this node has none.
 
-    The copy's name holds the data's fingerprint, so changed data are copied anew; runs on the same node share it,
-    and one waits while another copies. It stays for the next job: emptying scratch is the site's business.
-    Raises DataError if the dataset is not in ``data``, RunError if scratch names an unknown variable, cannot be
-    written or is full, Stopped if a stop is requested meanwhile; the half copy is removed then.
+    scratch: path on the node's disk, variables not expanded. dataset: key. data: folder that has the dataset.
+    stop: request that ends the copying.
+
+    The name of the copy contains the fingerprint of the data, so changed data are copied again. Runs on the same node
+    share the copy; one waits while another copies. The copy stays for the next job: the site empties scratch.
+
+    Raises DataError if the dataset is not in ``data``; RunError if scratch names an unknown variable, cannot be written
+    or is full; Stopped at a stop request. The incomplete copy is removed then.
     """
     stop = stop or StopRequest()
     source = locate.locate(dataset, data)
@@ -37,12 +41,12 @@ def staged(scratch: str, dataset: str, data: Path, stop: StopRequest | None = No
         raise DataError(
             f"no {dataset} in {data} on this node: is DATA on a file system that compute nodes see?"
         )
-    where = _expanded(scratch) / f"dcal-{os.getuid()}"
+    folder = _expand(scratch) / f"dcal-{os.getuid()}"
     fingerprint = locate.fingerprint(source, dataset)
-    target = where / f"{source.name}-{fingerprint[:16]}"
+    target = folder / f"{source.name}-{fingerprint[:16]}"
     with explained(target):
-        where.mkdir(parents=True, exist_ok=True)
-        with open(where / f".{target.name}.lock", "w") as lock:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / f".{target.name}.lock", "w") as lock:
             _lock(lock, stop)
             if read_json(target / _COMPLETE) != folder_content(target, _COMPLETE):
                 shutil.rmtree(target, ignore_errors=True)
@@ -51,47 +55,48 @@ def staged(scratch: str, dataset: str, data: Path, stop: StopRequest | None = No
 
 
 def _lock(lock: IO[str], stop: StopRequest) -> None:
-    """Wait while another job copies; the kernel frees the lock, however its holder ends."""
+    """Wait while another job copies; the kernel frees the lock however that job ends."""
     while True:
         try:
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _heed(stop, "while another job copied its data to scratch")
+            _check_stop(stop, "while another job copied its data to scratch")
             time.sleep(POLL_SECONDS)
 
 
-def _heed(stop: StopRequest, where: str) -> None:
+def _check_stop(stop: StopRequest, step: str) -> None:
+    """Raise Stopped at a stop request. step: what was going on, in words."""
     if stop.reason:
-        raise Stopped(f"{stop.reason} {where}; nothing was computed yet")
+        raise Stopped(f"{stop.reason} {step}; nothing was computed yet")
 
 
 def _copy(source: Path, target: Path, name: str, stop: StopRequest) -> None:
-    began = time.monotonic()
-    half = target.with_name(f".{target.name}.half")
-    shutil.rmtree(half, ignore_errors=True)  # of a job that was killed while copying
+    start = time.monotonic()
+    partial = target.with_name(f".{target.name}.half")
+    shutil.rmtree(partial, ignore_errors=True)  # of a job that was killed while copying
 
-    def copy_one(file: str, copy: str) -> None:
-        _heed(stop, "while its data were copied to scratch")
+    def copy_file(file: str, copy: str) -> None:
+        _check_stop(stop, "while its data were copied to scratch")
         shutil.copy2(file, copy)
 
     try:
-        shutil.copytree(source, half / name, copy_function=copy_one)
-    except shutil.Error as error:  # its list of files, of which the first says enough
-        shutil.rmtree(half, ignore_errors=True)
+        shutil.copytree(source, partial / name, copy_function=copy_file)
+    except shutil.Error as error:  # it has a list of files; the first one is enough
+        shutil.rmtree(partial, ignore_errors=True)
         first = error.args[0][0]
         raise RunError(
             f"copying {source} to scratch failed at {first[0]}: {first[2]}. Make room there, or leave scratch out of "
             "the cluster file to read the data where they are"
         ) from error
     except (OSError, Stopped):
-        shutil.rmtree(half, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
         raise
-    write_json(half / _COMPLETE, folder_content(half, _COMPLETE))
-    os.rename(half, target)
-    logger.info("%s copied to %s in %.0f s", source, target, time.monotonic() - began)
+    write_json(partial / _COMPLETE, folder_content(partial, _COMPLETE))
+    os.rename(partial, target)
+    logger.info("%s copied to %s in %.0f s", source, target, time.monotonic() - start)
 
 
-def _expanded(scratch: str) -> Path:
+def _expand(scratch: str) -> Path:
     path = os.path.expandvars(scratch)
     if unknown := re.search(r"\$\{?\w+", path):
         raise RunError(

@@ -1,4 +1,4 @@
-"""The grid's status as text: counts, a line a run, reasons, warnings (no torch)."""
+"""Status of the grid as text: counts, one line for each run, reasons, warnings."""
 
 from __future__ import annotations
 
@@ -12,43 +12,44 @@ from benchmark.records.progress import Progress, read_progress
 from benchmark.records.run_folder import last_lines, last_log_lines, read_json
 from benchmark.records.status import STATES, began, state_counts
 from benchmark.records.visible import one_row
-from slurm.tracking import Grid, Tracked
+from slurm.tracking import GridState, TrackedRun
 
-# What needs eyes first; what is done comes last.
-FIRST = ("failed", "damaged", "unknown", "stale", "preempted", "running", "queued")
-ORDER = (*FIRST, *(state for state in STATES if state not in (*FIRST, "done")), "done")
+# States in the order of the output: those that need attention first, ``done`` last.
+_FIRST = ("failed", "damaged", "unknown", "stale", "preempted", "running", "queued")
+ORDER = (*_FIRST, *(state for state in STATES if state not in (*_FIRST, "done")), "done")
 LOG_LINES = 4
 
 
-def status_text(grid: Grid, profile: str) -> str:
-    """Everything ``make status`` prints."""
+def status_text(grid: GridState, profile: str) -> str:
+    """Output of ``make status``."""
     runs = sorted(grid.runs, key=lambda run: ORDER.index(run.view.state))
     states = [run.view.state for run in runs]
     width = max(len(run.view.id) for run in runs)
     lines = [f"profile {profile}, {len(runs)} runs: {state_counts(states)}"]
-    lines += spent(grid)
+    lines += usage_lines(grid)
     lines += warnings(grid)
     lines.append("")
     for run in runs:
         lines.append(f"{run.view.id:<{width}}  {run.view.state:<10}  {_note(run)}".rstrip())
         if run.view.state in ("failed", "damaged"):
-            lines += [f"    | {line}" for line in tail(run, LOG_LINES)]
+            lines += [f"    | {line}" for line in log_tail(run, LOG_LINES)]
     if {"failed", "damaged", "preempted"} & {*states}:
         lines += [
             "",
-            f"{retry(grid)} submits failed, damaged and preempted runs again; make logs CELL=… shows a run's log",
+            f"{retry_command(grid)} submits failed, damaged and preempted runs again; make logs CELL=… shows a run's "
+            "log",
         ]
     return "\n".join(lines)
 
 
-def retry(grid: Grid) -> str:
-    """The command for these runs: without a table, patterns mean the tables' cells and no variant."""
+def retry_command(grid: GridState) -> str:
+    """Command that submits these runs again; ablations need TABLE, because without it patterns match no variant."""
     variants = any(run.view.cell.table == ABLATIONS for run in grid.runs)
     return f"make retry TABLE={ABLATIONS}" if variants else "make retry"
 
 
-def spent(grid: Grid) -> list[str]:
-    """GPU-hours so far, from the runs' own heartbeats, which need no accounting; hours of CPU runs likewise."""
+def usage_lines(grid: GridState) -> list[str]:
+    """GPU-hours and hours on CPUs so far, from the runs' heartbeats, which need no accounting."""
     gpu = cpu = 0.0
     for run in grid.runs:
         progress = read_progress(run.view.folder)
@@ -65,18 +66,18 @@ def spent(grid: Grid) -> list[str]:
     return [f"used so far: {', '.join(parts)}"] if parts else []
 
 
-def warnings(grid: Grid) -> list[str]:
-    """What a reader of the states or of the numbers has to know."""
+def warnings(grid: GridState) -> list[str]:
+    """Warnings about the states and the numbers."""
     lines = []
     if grid.queue.problem:
         lines.append(
             f"WARNING: SLURM does not answer ({grid.queue.problem}): states are the run folders' alone"
         )
-    here = provenance.code()
+    code = provenance.code()
     waiting = [
         run.view.id
         for run in grid.runs
-        if run.view.state == "queued" and run.submission and provenance.difference(run.submission.code, here)
+        if run.view.state == "queued" and run.submission and provenance.difference(run.submission.code, code)
     ]
     if waiting:
         lines.append(
@@ -86,59 +87,60 @@ def warnings(grid: Grid) -> list[str]:
     changed = [
         f"{run.view.id} {text}"
         for run in grid.runs
-        if run.view.state in ("running", "done", "failed", "damaged", "preempted") and (text := _changed(run))
+        if run.view.state in ("running", "done", "failed", "damaged", "preempted")
+        and (text := _code_difference(run))
     ]
     if changed:
         lines.append(f"WARNING: other code than at submission: {abridged(changed, 3, '; ')}")
     return lines
 
 
-def tail(run: Tracked, count: int) -> list[str]:
-    """The end of a run's log; of its job's output, where the job never got as far as the run's log."""
+def log_tail(run: TrackedRun, count: int) -> list[str]:
+    """Last lines of a run's log, or of its job's output where the job ended before it opened the log."""
     outcome = read_json(run.view.folder.outcome)
     if run.submission is None or began(run.submission, run.view.folder, outcome):
         return last_log_lines(run.view.folder, count)
-    return [line for path in job_output(run) for line in last_lines(path, count)][-count:]
+    return [line for path in job_output_files(run) for line in last_lines(path, count)][-count:]
 
 
-def job_output(run: Tracked) -> list[Path]:
-    """The files that SLURM writes what the job's tasks print into, over all of its starts, by rank."""
+def job_output_files(run: TrackedRun) -> list[Path]:
+    """Output files of the job's tasks, over all of its starts, in the order of ranks."""
     if run.submission is None:
         return []
     files: dict[Path, int] = {}
-    with contextlib.suppress(OSError):  # another user's folder: nothing to show
+    with contextlib.suppress(OSError):  # another user's folder cannot be read
         for path in Path(run.submission.logs).glob(f"{run.submission.job}_*_log.out"):
             rank = path.name.removeprefix(f"{run.submission.job}_").split("_")[0]
             files |= {path: int(rank)} if rank.isdecimal() else {}
     return sorted(files, key=files.get)
 
 
-def _note(run: Tracked) -> str:
+def _note(run: TrackedRun) -> str:
     view = run.view
     if view.state == "done":
         return "  ".join(f"{name} {value:.1f}" for name, value in list(view.result["metrics"].items())[:2])
     holder = lock.holder(view.folder.path) if view.state == "running" else None
     progress = read_progress(view.folder)
-    if holder is None or progress is None:  # not at work, or only SLURM says so
+    if holder is None or progress is None:  # not running, or only SLURM says so
         return "" if view.state == "missing" else view.reason
-    where = f"on {run.job.where} (job {run.job.id})" if run.job and run.job.where else str(holder)
-    return f"{_pace(progress)}, {where}"
+    where = f"on {run.job.nodes} (job {run.job.id})" if run.job and run.job.nodes else str(holder)
+    return f"{_progress_text(progress)}, {where}"
 
 
-def _pace(progress: Progress) -> str:
+def _progress_text(progress: Progress) -> str:
     left = progress.remaining_seconds
     text = f"epoch {min(progress.epoch + 1, progress.epochs)}/{progress.epochs}, {100 * progress.share:.0f} %"
     text += f", about {duration(round(left))} left" if left is not None else ""
     return text + progress.silence
 
 
-def _gpus(run: Tracked) -> int:
+def _gpus(run: TrackedRun) -> int:
     if run.view.result is not None:
         device = run.view.result["device"]
         return device["world_size"] if device["type"] == "cuda" else 0
     return run.submission.gpus if run.submission else 0
 
 
-def _changed(run: Tracked) -> str:
+def _code_difference(run: TrackedRun) -> str:
     started = read_json(run.view.folder.provenance) or {}
     return one_row(provenance.difference(started.get("submitted"), started))

@@ -1,4 +1,4 @@
-"""Arrays to SLURM, through submitit (no torch)."""
+"""Submission of job arrays to SLURM, through submitit."""
 
 from __future__ import annotations
 
@@ -24,17 +24,24 @@ from benchmark.records import provenance
 from benchmark.records.run_folder import RunFolder, read_json, set_aside
 from benchmark.records.status import RunView
 from benchmark.records.submission import Submission, stored
-from slurm.arrays import Array, device_of
+from slurm.arrays import Array, training_device
 from slurm.cluster import Cluster
 from slurm.job import RunJob
-from slurm.queue import SQUEUE, call, is_unreachable, parse_squeue, said_by, without_foreign
+from slurm.queue import (
+    SQUEUE,
+    command_message,
+    foreign_variables_removed,
+    is_unreachable,
+    parse_squeue,
+    run_command,
+)
 
 ROOT = provenance.ROOT
 
 
 @dataclass(frozen=True)
-class Order:
-    """What all jobs of a launch have in common, as RunJob has it. device: auto, cpu or cuda."""
+class LaunchSettings:
+    """Settings that all jobs of a launch have in common; fields as in RunJob. device: auto, cpu or cuda."""
 
     profile: str
     runs: Path
@@ -49,19 +56,19 @@ class Order:
 
     @property
     def folder(self) -> Path:
-        """Where jobs' pickles, batch scripts and output go."""
-        return folder_of(self.runs / self.profile)
+        """Folder of the jobs' pickles, batch scripts and output."""
+        return jobs_folder(self.runs / self.profile)
 
 
 class _Executor(submitit.SlurmExecutor):
-    """submitit's own, which can also be asked what it would send where there is no SLURM."""
+    """submitit's executor, which can also give the batch script without SLURM."""
 
     @classmethod
     def affinity(cls) -> int:
         return 2
 
     def batch_script(self, runs: int) -> str:
-        """The text that sbatch gets for so many runs."""
+        """Text that sbatch gets. runs: number of jobs of the array."""
         if runs > 1:
             self.parameters["map_count"] = runs
         try:
@@ -70,45 +77,50 @@ class _Executor(submitit.SlurmExecutor):
             self.parameters.pop("map_count", None)
 
 
-def job_name(order: Order, array: Array, token: str) -> str:
-    """Says whose it is in squeue, and is like no other."""
-    return f"dcal-{order.profile}-{array.class_name}-{token}"
+def job_name(settings: LaunchSettings, array: Array, token: str) -> str:
+    """Name of the array in squeue. token: makes it unique."""
+    return f"dcal-{settings.profile}-{array.class_name}-{token}"
 
 
-def rehearse(cluster: Cluster, array: Array, order: Order) -> str:
-    """Exactly what ``send`` would hand to sbatch, but for the submission's own token, which is zeros here."""
-    return _executor(cluster, array, order, job_name(order, array, "0" * 8)).batch_script(len(array.runs))
+def batch_script(cluster: Cluster, array: Array, settings: LaunchSettings) -> str:
+    """Batch script that ``submit_array`` would give to sbatch, with zeros for the token in the job's name."""
+    return _executor(cluster, array, settings, job_name(settings, array, "0" * 8)).batch_script(
+        len(array.runs)
+    )
 
 
-def send(cluster: Cluster, array: Array, order: Order, code: dict[str, object]) -> list[Submission]:
-    """One sbatch call; every run's folder says afterwards which job it belongs to.
+def submit_array(
+    cluster: Cluster, array: Array, settings: LaunchSettings, code: dict[str, object]
+) -> list[Submission]:
+    """Submit an array with one sbatch call and write each job's id into its run folder.
 
-    Raises RunError with sbatch's own words if the site refuses.
+    code: of ``provenance.code``. Raises RunError with sbatch's message if the site refuses.
     """
     if lacking := [name for name in ("sbatch", "srun") if shutil.which(name) is None]:
         raise RunError(
             f"no {lacking[0]} on this machine: submit from one that belongs to the cluster; DRY=1 works anywhere"
         )
-    name = job_name(order, array, uuid.uuid4().hex[:8])
-    executor = _executor(cluster, array, order, name)
+    name = job_name(settings, array, uuid.uuid4().hex[:8])
+    executor = _executor(cluster, array, settings, name)
     submitted = {**code, "time": provenance.now()}
     folders = [view.folder for view in array.runs]
-    waiting = [
+    submissions = [
         Submission(
             job="", name=name, hash=view.config.hash, code=code, time=submitted["time"],
             user=getpass.getuser(),
             gpus=array.resources.nodes * array.resources.gpus_per_node, ranks=array.resources.ranks,
-            logs=str(order.folder),
+            logs=str(settings.folder),
         )
         for view in array.runs
     ]  # fmt: skip
-    handover = Handover(order.folder, folders, waiting)
+    handover = Handover(settings.folder, folders, submissions)
     printed = io.StringIO()
     try:
-        # submitit prints what sbatch says before it raises it.
-        with contextlib.redirect_stderr(printed), without_foreign(), executor.batch():
+        # submitit prints sbatch's message before it raises an error with it.
+        with contextlib.redirect_stderr(printed), foreign_variables_removed(), executor.batch():
             jobs = [
-                executor.submit(_run_job(cluster, array, order, name, submitted, view)) for view in array.runs
+                executor.submit(_run_job(cluster, array, settings, name, submitted, view))
+                for view in array.runs
             ]
     except (FailedJobError, FailedSubmissionError) as error:
         raise RunError(_refusal(array, cluster, f"{printed.getvalue()}\n{error}")) from error
@@ -116,98 +128,106 @@ def send(cluster: Cluster, array: Array, order: Order, code: dict[str, object]) 
         sys.stderr.write(printed.getvalue())
         raise
     sys.stderr.write(printed.getvalue())
-    made = [replace(submission, job=job.job_id) for submission, job in zip(waiting, jobs, strict=True)]
-    handover.complete(folders, made)
-    return made
+    submissions = [
+        replace(submission, job=job.job_id) for submission, job in zip(submissions, jobs, strict=True)
+    ]
+    handover.complete(folders, submissions)
+    return submissions
 
 
-def _executor(cluster: Cluster, array: Array, order: Order, name: str) -> _Executor:
-    if "%" in str(order.folder):
+def _executor(cluster: Cluster, array: Array, settings: LaunchSettings, name: str) -> _Executor:
+    if "%" in str(settings.folder):
         raise RunError(
-            f"{order.folder}: SLURM reads % in the path of a job's output as a placeholder; choose another RUNS"
+            f"{settings.folder}: SLURM reads % in the path of a job's output as a placeholder; choose another RUNS"
         )
-    asked = array.resources
+    resources = array.resources
     python = cluster.python or shlex.quote(sys.executable)
-    executor = _Executor(order.folder, max_num_timeout=cluster.requeues, python=python)
-    # srun does not take the batch script's number of CPUs over since SLURM 22.05.
-    arguments = [f"--cpus-per-task={asked.cpus}"]
-    if asked.ranks > 1:
-        arguments.append("--kill-on-bad-exit=1")  # ranks that wait for a dead one would hold their GPUs
+    executor = _Executor(settings.folder, max_num_timeout=cluster.requeues, python=python)
+    # Since SLURM 22.05, srun does not take the number of CPUs from the batch script.
+    arguments = [f"--cpus-per-task={resources.cpus}"]
+    if resources.ranks > 1:
+        arguments.append("--kill-on-bad-exit=1")  # else ranks that wait for a dead one would keep their GPUs
     executor.update_parameters(
         job_name=name,
-        partition=asked.partition or None,
-        account=asked.account or None,
-        qos=asked.qos or None,
-        constraint=asked.constraint or None,
-        nodes=asked.nodes,
-        ntasks_per_node=asked.tasks_per_node,
-        gpus_per_node=asked.gpus or None,
-        gres=asked.gres or None,
-        cpus_per_task=asked.cpus,
-        mem=asked.memory or None,
+        partition=resources.partition or None,
+        account=resources.account or None,
+        qos=resources.qos or None,
+        constraint=resources.constraint or None,
+        nodes=resources.nodes,
+        ntasks_per_node=resources.tasks_per_node,
+        gpus_per_node=resources.gpus or None,
+        gres=resources.gres or None,
+        cpus_per_task=resources.cpus,
+        mem=resources.memory or None,
         time=array.minutes,
         signal_delay_s=cluster.notice_seconds,
         array_parallelism=array.parallel,
-        setup=list(asked.setup) or None,
-        srun_args=[*arguments, *asked.srun],
+        setup=list(resources.setup) or None,
+        srun_args=[*arguments, *resources.srun],
         stderr_to_stdout=True,
-        wckey=None,  # submitit's own name for it means nothing to a site
+        wckey=None,  # the default is submitit's name, which sites do not know
         additional_parameters={
-            **asked.extra,
+            **resources.extra,
             "chdir": str(ROOT),
-            ("requeue" if cluster.requeues else "no-requeue"): True,  # a node that fails gives its jobs back
+            # With requeue, the jobs of a failed node return to the queue.
+            ("requeue" if cluster.requeues else "no-requeue"): True,
         },
     )
     return executor
 
 
 def _run_job(
-    cluster: Cluster, array: Array, order: Order, name: str, submitted: dict[str, object], view: RunView
+    cluster: Cluster,
+    array: Array,
+    settings: LaunchSettings,
+    name: str,
+    submitted: dict[str, object],
+    view: RunView,
 ) -> RunJob:
     return RunJob(
         name=name,
         cell=view.cell.id,
         seed=view.seed,
-        profile=order.profile,
-        runs=str(order.runs),
-        data=str(order.data or ""),
-        weights=str(order.weights or ""),
-        overrides=order.overrides,
-        device=device_of(array.resources, order.device),
+        profile=settings.profile,
+        runs=str(settings.runs),
+        data=str(settings.data or ""),
+        weights=str(settings.weights or ""),
+        overrides=settings.overrides,
+        device=training_device(array.resources, settings.device),
         cpus=array.resources.cpus,
-        workers=order.workers,
+        workers=settings.workers,
         scratch=array.resources.scratch,
         requeues=cluster.requeues,
-        checkpoint_seconds=order.checkpoint_seconds,
+        checkpoint_seconds=settings.checkpoint_seconds,
         submitted=submitted,
-        tuning=str(order.tuning),
-        trackers=" ".join(order.trackers),
+        tuning=str(settings.tuning),
+        trackers=" ".join(settings.trackers),
     )
 
 
-def _refusal(array: Array, cluster: Cluster, said: str) -> str:
-    """Why an array was not sent, and what to do. said: by sbatch."""
-    what = f"{len(array.runs)} runs of class {array.class_name!r}"
-    found = "should the jobs be queued all the same, the next launch finds them"
-    text = said_by("sbatch", said)
+def _refusal(array: Array, cluster: Cluster, output: str) -> str:
+    """Error message for an array that was not submitted. output: of sbatch."""
+    runs = f"{len(array.runs)} runs of class {array.class_name!r}"
+    next_launch = "should the jobs be queued all the same, the next launch finds them"
+    text = command_message("sbatch", output)
     if is_unreachable(text):
-        return (
-            f"SLURM does not answer, {what} are not sent: {text}. Submit again once `squeue` answers; {found}"
-        )
-    return f"sbatch refused {what}: {text}. Mend {cluster.file} and submit again; {found}"
+        return f"SLURM does not answer, {runs} are not sent: {text}. Submit again once `squeue` answers; {next_launch}"
+    return f"sbatch refused {runs}: {text}. Mend {cluster.file} and submit again; {next_launch}"
 
 
-# --- Which runs an sbatch call took, written down before it is made ---
+# --- Runs of an sbatch call, written to a file before the call: a launcher may die before it knows the jobs ---
 
 
-def folder_of(profile_runs: Path) -> Path:
-    """Where jobs' pickles, batch scripts and output go, what is being handed over, and the launchers' lock."""
+def jobs_folder(profile_runs: Path) -> Path:
+    """Folder of the jobs' pickles, batch scripts and output, of handover files and of the launchers' lock."""
     return profile_runs / "slurm"
 
 
 class Handover:
-    """The runs of one array on their way. folder: as folder_of gives it; submissions: the runs', in the array's order,
-    as yet without a job."""
+    """File with the runs of one array, from before the sbatch call until their folders have the job's id.
+
+    folder: from ``jobs_folder``. folders: of the runs. submissions: of the runs in the array's order, without job ids.
+    """
 
     def __init__(self, folder: Path, folders: Sequence[RunFolder], submissions: Sequence[Submission]) -> None:
         self._file = folder / f"{submissions[0].name}.handover.json"
@@ -218,7 +238,7 @@ class Handover:
         write_json(self._file, {"name": submissions[0].name, "runs": runs})
 
     def complete(self, folders: Sequence[RunFolder], submissions: Sequence[Submission]) -> None:
-        """Every run's folder knows its job from now on."""
+        """Write the submissions, now with job ids, into the run folders, and remove the file."""
         for folder, submission in zip(folders, submissions, strict=True):
             folder.make()
             write_json(folder.submission, stored(submission))
@@ -226,13 +246,13 @@ class Handover:
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Launchers over the same runs take turns, so that the second sees what the first has submitted."""
+def launch_lock(folder: Path) -> Iterator[None]:
+    """Lock between launchers over the same runs: the second one sees what the first has submitted."""
     with explained(folder / "lock"):
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / "lock", "a")
     with lock:
-        # Some network file systems have no locks: there the claims in the run folders keep a run from running twice.
+        # Some network file systems have no locks: there the locks in the run folders prevent that a run runs twice.
         with contextlib.suppress(OSError):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -242,25 +262,26 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def adopt(folder: Path) -> None:
-    """Give jobs of launchers that died, or were told that sbatch failed, back to their runs. To be called alone.
+def recover_handovers(folder: Path) -> None:
+    """Write the job ids of broken-off launches, and of sbatch calls that failed, into the run folders.
 
-    Raises RunError where SLURM does not answer: their runs could be sent twice.
+    folder: from ``jobs_folder``; the caller holds ``launch_lock``. Raises RunError where SLURM does not answer: the
+    runs could be submitted twice.
     """
     for file in sorted(folder.glob("*.handover.json")):
-        taken = read_json(file) or {}
+        handover = read_json(file) or {}
         try:
-            listed, problem = call(["squeue", "-h", "-o", SQUEUE, "--name", taken["name"]])
+            output, problem = run_command(["squeue", "-h", "-o", SQUEUE, "--name", handover["name"]])
             if problem:
                 raise RunError(
                     f"a launch that broke off left {file.name}, and its jobs cannot be asked for: {problem}"
                 )
-            for id in parse_squeue(listed):
+            for id in parse_squeue(output):
                 number = int(id.partition("_")[2] or 0)
-                run = RunFolder(Path(taken["runs"][number]["folder"]))
+                run = RunFolder(Path(handover["runs"][number]["folder"]))
                 run.make()
-                write_json(run.submission, {**taken["runs"][number]["submission"], "job": id})
+                write_json(run.submission, {**handover["runs"][number]["submission"], "job": id})
         except (LookupError, TypeError, ValueError):
-            aside = set_aside(file, "damaged").name
-            print(f"{file} is no handover of runs: set aside as {aside}", file=sys.stderr)
+            renamed = set_aside(file, "damaged").name
+            print(f"{file} is no handover of runs: set aside as {renamed}", file=sys.stderr)
         file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The state of every run: what its folder says, then what SLURM knows of its job (no torch)."""
+"""State of every run: from its folder, then from SLURM's information about its job."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from benchmark.records.run_folder import read_json
 from benchmark.records.status import RunView
 from benchmark.records.submission import Submission, read_submission
-from slurm.queue import ENDED, Job, Queue, ask, kind
+from slurm.queue import END_MESSAGES, Job, Queue, job_phase, query_jobs
 
 
 @dataclass(frozen=True)
-class Tracked:
-    """A run, the job it was last handed to, and what SLURM says of that job; either may be missing."""
+class TrackedRun:
+    """A run with its last submission and SLURM's information about that job; either may be missing."""
 
     view: RunView
     submission: Submission | None
@@ -22,37 +22,37 @@ class Tracked:
 
 
 @dataclass(frozen=True)
-class Grid:
-    """All runs asked for, and the answer of the queue."""
+class GridState:
+    """All selected runs, and the answer of SLURM's queue."""
 
-    runs: tuple[Tracked, ...]
+    runs: tuple[TrackedRun, ...]
     queue: Queue
 
 
-def track(views: Sequence[RunView]) -> Grid:
-    """Every run with its job: the folders first, then at most one squeue and one sacct call for all of them."""
+def track(views: Sequence[RunView]) -> GridState:
+    """Read the state of every run: from the folders, then with at most one squeue and one sacct call for all runs."""
     submissions = {
         view.id: read_submission(view.folder)
         for view in views
         if view.state not in ("missing", "no-data", "no-weights")
     }
-    asked = [
+    ids = [
         submission.job for view in views if (submission := submissions.get(view.id)) and view.state != "done"
     ]
-    queue = ask(asked)
-    return Grid(tuple(_tracked(view, submissions.get(view.id), queue) for view in views), queue)
+    queue = query_jobs(ids)
+    return GridState(tuple(_tracked(view, submissions.get(view.id), queue) for view in views), queue)
 
 
-def _tracked(view: RunView, submission: Submission | None, queue: Queue) -> Tracked:
+def _tracked(view: RunView, submission: Submission | None, queue: Queue) -> TrackedRun:
     job = queue.job(submission.job, submission.name) if submission else None
     if submission is None or view.state == "done":
-        return Tracked(view, submission, job)
+        return TrackedRun(view, submission, job)
     state, reason = _state(view, submission, job, queue)
-    return Tracked(replace(view, state=state, reason=reason), submission, job)
+    return TrackedRun(replace(view, state=state, reason=reason), submission, job)
 
 
 def _state(view: RunView, submission: Submission, job: Job | None, queue: Queue) -> tuple[str, str]:
-    """What is known of a run without a result; the folder's word stands where SLURM has nothing newer."""
+    """State and reason of a run without a result; those of the folder where SLURM has nothing newer."""
     if view.state in ("stale", "running"):
         return view.state, view.reason
     if queue.problem and view.state == "queued":
@@ -69,26 +69,26 @@ def _state(view: RunView, submission: Submission, job: Job | None, queue: Queue)
             "failed",
             f"job {submission.job} is not in the queue any more and left no sign: lost before it began",
         )
-    found = kind(job.state)
-    if found == "waits":
+    phase = job_phase(job.state)
+    if phase == "waiting":
         why = f" ({job.reason})" if job.reason else ""
         return "queued", f"job {job.id} {job.state.lower().replace('_', ' ')}{why}"
-    if found == "works":
+    if phase == "running":
         return (
             "running",
-            f"job {job.id} on {job.where or 'its node'}, {job.state.lower()}, no sign of the run yet",
+            f"job {job.id} on {job.nodes or 'its node'}, {job.state.lower()}, no sign of the run yet",
         )
-    if found == "unknown":
+    if phase == "unknown":
         return "unknown", f"job {job.id} is in a state this suite does not know: {job.state}"
-    if view.folder.result.exists():  # written since the folder was looked at
+    if view.folder.result.exists():  # written after the folder was read
         return "running", f"job {job.id} has just ended"
     outcome = read_json(view.folder.outcome) or {}
     if outcome.get("owner") == submission.owner:
         if view.state == "preempted" and job.state in ("FAILED", "OUT_OF_MEMORY") and submission.ranks > 1:
-            # srun ends all tasks with SIGTERM if one of them fails, perhaps before that could tell the others why.
+            # If one task fails, srun ends the others with SIGTERM, perhaps before the failed one has recorded why.
             return (
                 "failed",
                 f"{view.reason}; job {job.id} {job.state}: another of its tasks was, make logs shows them all",
             )
-        return view.state, view.reason  # the run itself knew why
-    return "failed", f"job {job.id} {job.state}: {ENDED[job.state]}"
+        return view.state, view.reason  # the run itself recorded the reason
+    return "failed", f"job {job.id} {job.state}: {END_MESSAGES[job.state]}"

@@ -1,1 +1,1 @@
-"""Run records into tables: what was measured beside what the paper says. Never imports torch."""
+"""Tables from run records: measured numbers beside the paper's."""

@@ -13,115 +13,114 @@ from benchmark.commands.command_line import COMPLETE, INCOMPLETE, Parser, exit_s
 from benchmark.config.grid import ABLATIONS, TABLES, select
 
 
-def parser() -> argparse.ArgumentParser:
-    made = Parser(
+def build_parser() -> argparse.ArgumentParser:
+    parser = Parser(
         prog="python -m tables",
         description="Print a table of the runs on disk beside the paper's numbers, and write it as Markdown, "
         "LaTeX, CSV and HTML. Starts no run. The exit status is 0 whatever the table lacks, unless --require is given.",
     )
-    made.add_argument("table", choices=[*TABLES, ABLATIONS])
-    options.add_common(made)
-    made.add_argument(
+    parser.add_argument("table", choices=[*TABLES, ABLATIONS])
+    options.add_common(parser)
+    parser.add_argument(
         "--out", type=Path, help="folder of the written files; none: <first runs folder>/<profile>/tables"
     )
-    made.add_argument(
+    parser.add_argument(
         "--cells",
         default="",
         help="patterns dataset/backbone/method: show these cells alone, and write files only where --out says so; "
         "none: the whole table",
     )
-    made.add_argument("--seeds", default="0", help="whole numbers separated by spaces or commas")
-    made.add_argument(
+    parser.add_argument("--seeds", default="0", help="whole numbers separated by spaces or commas")
+    parser.add_argument(
         "--require",
         choices=("done", "submitted"),
         help="status 1, and last of all the reasons, unless every run of --required-cells is done, or at least on its "
         "way on a cluster",
     )
-    made.add_argument("--required-cells", default="", help="as --cells, for --require; none: all")
-    return made
+    parser.add_argument("--required-cells", default="", help="as --cells, for --require; none: all")
+    return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    asked = parser().parse_args(arguments)
-    return status_of(lambda: show(asked))
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = build_parser().parse_args(argv)
+    return status_of(lambda: show(arguments))
 
 
-def show(asked: argparse.Namespace) -> int:
+def show(arguments: argparse.Namespace) -> int:
     """Print the table and write its files; returns the exit status."""
     # Late imports: --help and a mistyped option answer at once.
     from benchmark.config.resolve import parse_overrides
     from benchmark.records import merge
     from tables import cells
     from tables import exports as write
-    from tables.ablations import layout as ablation_csv
     from tables.ablations import layout as ablation_layout
-    from tables.ablations.rows import was_started
+    from tables.ablations.rows import has_ablation_runs
     from tables.exports import markdown
     from tables.layout import build
-    from tables.side_tables import counted_in
+    from tables.side_tables import read_overheads
 
-    shown = _ids(asked.cells, asked.table) if options.patterns(asked.cells) else None
-    needed = _ids(asked.required_cells, asked.table)
-    overrides = parse_overrides(asked.overrides)
-    folders = options.folders(str(asked.runs))
-    found = merge.collect(
+    selected = _cell_ids(arguments.cells, arguments.table) if options.patterns(arguments.cells) else None
+    required = _cell_ids(arguments.required_cells, arguments.table)
+    folders = options.folders(str(arguments.runs))
+    merged = merge.collect(
         folders,
-        table=asked.table,
-        profile=asked.profile,
-        seeds=options.seeds(asked.seeds),
-        overrides=overrides,
-        data_dir=options.absolute(asked.data),
-        weights_dir=options.absolute(asked.weights),
+        table=arguments.table,
+        profile=arguments.profile,
+        seeds=options.seeds(arguments.seeds),
+        overrides=parse_overrides(arguments.overrides),
+        data_dir=options.absolute(arguments.data),
+        weights_dir=options.absolute(arguments.weights),
     )
-    complaint = cells.complaint(found.runs, needed, asked.require) if asked.require else ""
-    if asked.require == "done" and not any(run.state == "done" for run in found.runs):
-        print(complaint, file=sys.stderr)  # an empty table would hide it
+    error = cells.unfinished_message(merged.runs, required, arguments.require) if arguments.require else ""
+    if arguments.require == "done" and not any(run.state == "done" for run in merged.runs):
+        print(error, file=sys.stderr)  # an empty table would hide it
         return INCOMPLETE
-    around = {
-        "conflicts": found.conflicts,
+    context = {
+        "conflicts": merged.conflicts,
         "folders": [str(folder) for folder in folders],
-        "refused": found.refused,
-        "cells": shown,
+        "refused": merged.refused,
+        "cells": selected,
     }
-    changed = shlex.split(asked.overrides)
+    overrides = shlex.split(arguments.overrides)
     exports = write.EXPORTS
-    if asked.table == ABLATIONS:
-        if not was_started(found.runs):
+    if arguments.table == ABLATIONS:
+        if not has_ablation_runs(merged.runs):
             print("no ablation is run there: make ablations runs them and prints their table")
-            return _last(complaint)
-        counted = counted_in(folders, asked.profile)
-        made = ablation_layout.build(asked.profile, found.runs, changed, overheads=counted, **around)
-        layout, exports = (
-            made.layout,
-            exports | {"csv": lambda _: ablation_csv.render(made.found, counted)},
+            return _finish(error)
+        overheads = read_overheads(folders, arguments.profile)
+        built = ablation_layout.build(
+            arguments.profile, merged.runs, overrides, overheads=overheads, **context
         )
+        layout = built.layout
+        exports = exports | {"csv": lambda _: ablation_layout.render(built.ablations, overheads)}
     else:
-        layout = build(asked.table, asked.profile, found.runs, changed, **around)
-    # Files first: a reader that closes the pipe early must not cost them.
+        layout = build(arguments.table, arguments.profile, merged.runs, overrides, **context)
+    # The files come first: a reader that closes the pipe early must not prevent them.
     paths = {}
-    if shown is None or asked.out:
-        paths = write.write_layout(layout, asked.out or folders[0] / asked.profile / "tables", exports)
+    if selected is None or arguments.out:
+        folder = arguments.out or folders[0] / arguments.profile / "tables"
+        paths = write.write_layout(layout, folder, exports)
     print(markdown.render_text(layout))
     if paths:
         print("written: " + ", ".join(str(path) for path in paths.values()))
     else:
         print("not written, as it is a part of the table: --out FOLDER writes it")
-    if asked.require and (waiting := cells.on_their_way(found.runs, needed)):
-        print(waiting, file=sys.stderr)
-    return _last(complaint)
+    if arguments.require and (queued := cells.queue_message(merged.runs, required)):
+        print(queued, file=sys.stderr)
+    return _finish(error)
 
 
-def _ids(patterns: str, table: str) -> frozenset[str]:
-    """Ids of the cells that patterns select. Raises SettingsError for a pattern that selects none."""
+def _cell_ids(patterns: str, table: str) -> frozenset[str]:
+    """Ids of the cells that the patterns select. Raises SettingsError for a pattern that selects none."""
     return frozenset(cell.id for cell in select(options.patterns(patterns), table))
 
 
-def _last(complaint: str) -> int:
-    """Say, last of all, what was asked for and is not there; returns the exit status."""
+def _finish(error: str) -> int:
+    """Print the error message, if any, after everything else; returns the exit status."""
     sys.stdout.flush()
-    if complaint:
-        print(complaint, file=sys.stderr)
-    return INCOMPLETE if complaint else COMPLETE
+    if error:
+        print(error, file=sys.stderr)
+    return INCOMPLETE if error else COMPLETE
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One cell's runs into a number: mean and spread over seeds, distance from the paper."""
+"""Numbers of one cell: mean and spread over its seeds, difference from the paper, and runs without a number."""
 
 from __future__ import annotations
 
@@ -11,50 +11,57 @@ from benchmark.config.datasets import DATASETS
 from benchmark.config.grid import Cell
 from benchmark.config.paper import REPORTED_METRICS
 from benchmark.config.parse import abridged
+from benchmark.records.status import RunView
 from tables import records
 from tables.formats import one_line
-from tables.records import RunView
-from tables.verdicts import reached
+from tables.verdicts import reproduction_verdict
 
-# A done run whose record lacks the metric: shown as a state, because it gives no number.
+# State of a done run whose record lacks the metric: shown as a state, because it gives no number.
 NO_NUMBER = "no-number"
-# A cell that the settings asked for (SET) make no sense for: it has no runs.
+# State of a cell that the changed settings (SET) are not applicable to: it has no runs.
 LEFT_OUT = "left-out"
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Mean and sample standard deviation (ddof = 1, from two values on) of one value a seed, in percent."""
+class SeedStatistics:
+    """Mean and sample standard deviation (ddof = 1, from two values on) over seeds, in percent or points.
+
+    seed_values: seed → value, by ascending seed.
+    """
 
     mean: float | None
     std: float | None
-    by_seed: Mapping[int, float]
+    seed_values: Mapping[int, float]
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        return tuple(self.by_seed)
+        return tuple(self.seed_values)
 
     @property
     def n(self) -> int:
-        return len(self.by_seed)
+        return len(self.seed_values)
 
 
 @dataclass(frozen=True)
 class CellSummary:
     """One cell in one metric.
 
-    states: how many seeds are in which state; coverage: that of the data behind the mean.
-    difference: measured minus published, or None where the two must not be compared.
-    left_out: why the settings asked for make no sense for the cell, which then has no runs; "" for every other cell.
-    reached: the verdict on the difference (``tables.verdicts``), "" where nothing was measured or published.
+    published: the paper's number in percent, None where it gives none.
+    measured: over the seeds that have a number.
+    difference: measured minus published in points, None where the two must not be compared.
+    reproduction: verdict on the difference (``tables.verdicts``), "" where nothing was measured or published.
+    states: state → number of seeds.
+    coverage: of the data behind the mean, each kind once.
+    runs: one for each seed.
+    left_out: why the changed settings are not applicable to the cell, which then has no runs; "" for other cells.
     """
 
     cell: Cell
     metric: str
     published: float | None
-    measured: Measured
+    measured: SeedStatistics
     difference: float | None
-    reached: str
+    reproduction: str
     states: Mapping[str, int]
     coverage: tuple[str, ...]
     runs: tuple[RunView, ...]
@@ -69,13 +76,13 @@ class CellSummary:
         return self.measured.n == len(self.runs)
 
 
-def measure(values: Mapping[int, float]) -> Measured:
+def measure(values: Mapping[int, float]) -> SeedStatistics:
     """Mean and spread of ``{seed: value}``."""
     numbers = list(values.values())
-    return Measured(
+    return SeedStatistics(
         mean=statistics.fmean(numbers) if numbers else None,
         std=statistics.stdev(numbers) if len(numbers) > 1 else None,
-        by_seed={seed: values[seed] for seed in sorted(values)},
+        seed_values={seed: values[seed] for seed in sorted(values)},
     )
 
 
@@ -92,26 +99,28 @@ def summarize_cell(
     cell: Cell,
     metric: str,
     runs: Iterable[RunView],
-    recipe: bool,
+    comparable: bool,
     published: float | None,
     left_out: str = "",
 ) -> CellSummary:
-    """The numbers of one cell. recipe: whether the runs' recipe may be compared with the paper's. left_out: as in
-    ``CellSummary``.
+    """Summarize the runs of one cell.
+
+    comparable: whether the recipe of the runs may be compared with the paper's.
+    published, left_out: as in ``CellSummary``.
     """
     runs = tuple(runs)
-    found = ((run.seed, records.metric(run, metric)) for run in runs)
-    measured = measure({seed: value for seed, value in found if value is not None})
-    with_number = [run for run in runs if run.seed in measured.by_seed]
+    values = ((run.seed, records.metric(run, metric)) for run in runs)
+    measured = measure({seed: value for seed, value in values if value is not None})
+    with_number = [run for run in runs if run.seed in measured.seed_values]
     coverage = tuple(records.distinct(records.coverage(run) for run in with_number))
-    difference = minus(measured.mean, published) if recipe and coverage == ("full",) else None
+    difference = minus(measured.mean, published) if comparable and coverage == ("full",) else None
     return CellSummary(
         cell=cell,
         metric=metric,
         published=published,
         measured=measured,
         difference=difference,
-        reached=reached(difference) if measured.n and published is not None else "",
+        reproduction=reproduction_verdict(difference) if measured.n and published is not None else "",
         states=Counter(run_state(run, metric) for run in runs)
         or Counter([LEFT_OUT if left_out else "missing"]),
         coverage=coverage,
@@ -120,15 +129,15 @@ def summarize_cell(
     )
 
 
-# --- What a command asked for and has no number of: the last lines that it prints, and its exit status ---
+# --- Requested runs without a number: the last lines that a command prints, and its exit status ---
 
-# What --require takes: the states of a run that are as good as asked for.
-# Whether a job of a run that stopped waits again, only SLURM knows: `slurm submit` has judged these states.
-ACCEPTED = {
+# Value of --require → states of a run that satisfy it. For ``submitted`` the state alone cannot tell whether the job of
+# a stopped run is in the queue again: ``slurm submit`` has checked that before.
+ACCEPTED_STATES = {
     "done": ("done",),
     "submitted": ("done", "queued", "running", "preempted", "failed", "damaged"),
 }
-REASONS = 5  # shown; the table and its files have all
+REASONS = 5  # printed; the table and its files list all
 _ADVICE = {
     "stale": "RERUN=stale sets stale runs aside and runs their cells anew",
     "queued": "make status shows whether their jobs still wait, make cancel takes them back",
@@ -136,44 +145,37 @@ _ADVICE = {
 }
 
 
-def complaint(runs: Iterable[RunView], cells: Container[str], required: str) -> str:
-    """Which runs of these cells are not in an accepted state, and why, grouped by reason; "" where all are.
+def unfinished_message(runs: Iterable[RunView], cells: Container[str], requirement: str) -> str:
+    """Error message on the runs of these cells that are not in an accepted state, grouped by reason; "" for none.
 
-    cells: ids; required: a key of ``ACCEPTED``.
+    cells: ids. requirement: key of ``ACCEPTED_STATES``.
     """
-    asked = [run for run in runs if run.cell.id in cells]
+    selected = [run for run in runs if run.cell.id in cells]
     groups: dict[tuple[str, str], list[RunView]] = {}
-    for run in asked:
-        state = _state(run)
-        if state not in ACCEPTED[required]:
+    for run in selected:
+        metrics = REPORTED_METRICS[DATASETS[run.cell.dataset].task]
+        # The state in the first metric without a number.
+        states = (run_state(run, metric) for metric in metrics)
+        state = next((state for state in states if state != "done"), "done")
+        if state not in ACCEPTED_STATES[requirement]:
             groups.setdefault((state, one_line(run.reason)), []).append(run)
     if not groups:
         return ""
-    lacking = sum(map(len, groups.values()))
-    lines = [f"error: {lacking} of the {len(asked)} runs asked for have no number"]
-    lines += [_line(state, reason, several) for (state, reason), several in list(groups.items())[:REASONS]]
+    lines = [f"error: {sum(map(len, groups.values()))} of the {len(selected)} runs asked for have no number"]
+    for (state, reason), members in list(groups.items())[:REASONS]:
+        why = f": {reason}" if reason else ""
+        advice = f"; {_ADVICE[state]}" if state in _ADVICE else ""
+        lines.append(f"  {state}: {abridged([run.id for run in members])}{why}{advice}")
     if len(groups) > REASONS:
         lines.append(f"  and {len(groups) - REASONS} more reasons, in the table's list")
     return "\n".join(lines)
 
 
-def on_their_way(runs: Sequence[RunView], cells: Container[str]) -> str:
-    """How many runs of these cells wait or run on a cluster, "" where none does."""
+def queue_message(runs: Sequence[RunView], cells: Container[str]) -> str:
+    """Number of runs of these cells (ids) that wait or run on a cluster, as a message; "" for none."""
     states = [run.state for run in runs if run.cell.id in cells]
     queued, running = states.count("queued"), states.count("running")
     if not queued and not running:
         return ""
     counts = f"{queued} queued, {running} running"
     return f"{queued + running} of the {len(states)} runs asked for have no number yet: {counts}"
-
-
-def _state(run: RunView) -> str:
-    """A run's state, of the first metric that it has no number of."""
-    states = [run_state(run, metric) for metric in REPORTED_METRICS[DATASETS[run.cell.dataset].task]]
-    return next((state for state in states if state != "done"), "done")
-
-
-def _line(state: str, reason: str, runs: Sequence[RunView]) -> str:
-    why = f": {reason}" if reason else ""
-    advice = f"; {_ADVICE[state]}" if state in _ADVICE else ""
-    return f"  {state}: {abridged([run.id for run in runs])}{why}{advice}"

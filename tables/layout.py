@@ -1,8 +1,7 @@
-"""The table in the paper's layout, as plain text cells: what every export renders."""
+"""Layout of a table as in the paper, as text cells: what every export renders."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,105 +10,66 @@ from benchmark.config import paper
 from benchmark.config.backbones import BACKBONES
 from benchmark.config.datasets import DATASETS
 from benchmark.config.grid import TABLES
+from benchmark.records.status import RunView
 from tables import notes, states
 from tables.cells import CellSummary
-from tables.formats import metric_word, one_line, percent, signed, with_spread
+from tables.formats import mean_and_std, metric_word, one_line, percent, signed
 from tables.gains import GainSummary
-from tables.records import RunView
-from tables.side_tables import SideTable, branch_table, verdict_table
-from tables.states import TableSummary, shown_metrics, summarize
+from tables.side_tables import branch_table, verdict_table
+from tables.states import TableSummary, summarize, table_metrics
+from tables.table import Table, TableCell, TableColumn, TableRow
 
 PAPER, FULL_PAPER, MEASURED, DIFFERENCE = "paper", "paper (full data, full recipe)", "measured", "difference"
 LABELS = {"baseline": "baseline", "dcal": "+ DCAL", "gain": "gain"}
+_EMPTY = TableCell("", "")
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of numbers; ``group`` heads the columns of one dataset and metric."""
+class TableLayout:
+    """A table with everything around it, in the order of rendering; ``warning`` comes first.
 
-    dataset: str
-    metric: str
-    group: str
-    heading: str
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A cell of the table; ``short`` is its text where room is scarce."""
-
-    text: str
-    short: str
-    is_state: bool = False
-
-
-@dataclass(frozen=True)
-class Row:
-    """kind: baseline, dcal or gain."""
-
-    backbone: str
-    label: str
-    kind: str
-    entries: tuple[Entry, ...]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A table to render. ``warning`` comes first, before anything else; the rest in this order.
-
-    columns, rows: of the main table; none where the side tables are all. states: cells without a number, ``cell —
-    state: reason``; partial: cells with only some seeds done. conflicts: where several folders of runs say different
-    things of a run. more: side tables besides verdicts and branches; findings: what stands before the notes, by title.
+    header: (label, text) pairs: profile, data, commit and so on.
+    main: table in the paper's layout, None for the ablations, which have side tables only.
+    verdicts, branches: side tables, None where they would be empty.
+    notes: how to read the numbers.
+    partial: cells of which only some seeds are done.
+    states: cells without a number, ``cell — state: reason``.
+    conflicts: runs whose records differ between the folders of runs.
+    summary: the numbers behind the text.
+    more: further side tables.
+    findings: lists that come before the notes, by title.
     """
 
     warning: str
     title: str
     header: tuple[tuple[str, str], ...]
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    verdicts: SideTable | None
-    branches: SideTable | None
+    main: Table | None
+    verdicts: Table | None
+    branches: Table | None
     notes: tuple[str, ...]
     partial: tuple[str, ...]
     states: tuple[str, ...]
     conflicts: tuple[str, ...]
     summary: TableSummary
-    more: tuple[SideTable, ...] = ()
+    more: tuple[Table, ...] = ()
     findings: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
-    def side_tables(self) -> tuple[SideTable, ...]:
+    def side_tables(self) -> tuple[Table, ...]:
         """The small tables below the main one."""
         return (*(table for table in (self.verdicts, self.branches) if table is not None), *self.more)
 
     @property
     def lists(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The lists at the end, by title; none is empty."""
-        every = (
+        candidates = (
             *self.findings,
             ("Notes", self.notes),
             ("Conflicts between records", self.conflicts),
             ("Cells with some seeds done", self.partial),
             ("Cells not done", self.states),
         )
-        return tuple((title, lines) for title, lines in every if lines)
-
-    def panels(self, count: int) -> list[Layout]:
-        """The columns in ``count`` tables, no dataset torn apart; each with the backbones it says something of."""
-        datasets = list(dict.fromkeys(column.dataset for column in self.columns))
-        size = -(-len(datasets) // count)
-        return [self._only(datasets[start : start + size]) for start in range(0, len(datasets), size)]
-
-    def _only(self, datasets: list[str]) -> Layout:
-        keep = [index for index, column in enumerate(self.columns) if column.dataset in datasets]
-        rows = tuple(
-            dataclasses.replace(row, entries=tuple(row.entries[index] for index in keep)) for row in self.rows
-        )
-        told = {row.backbone for row in rows if any(entry.text for entry in row.entries)}
-        return dataclasses.replace(
-            self,
-            columns=tuple(self.columns[index] for index in keep),
-            rows=tuple(row for row in rows if row.backbone in told),
-        )
+        return tuple((title, lines) for title, lines in candidates if lines)
 
 
 def build(
@@ -122,103 +82,127 @@ def build(
     folders: Iterable[str] = (),
     refused: Mapping[str, str] = MappingProxyType({}),
     cells: Container[str] | None = None,
-) -> Layout:
+) -> TableLayout:
     """Lay out a table of the grid.
 
-    table: a key of ``benchmark.config.grid.TABLES``; overrides: settings changed by hand, named in the header.
-    conflicts, folders: of the runs of several folders, as ``benchmark.records.merge`` finds them; refused: likewise,
-    cells that the overrides make no sense for. cells: ids of the cells that are shown; None for all.
+    table: key of ``benchmark.config.grid.TABLES``.
+    overrides: ``name=value`` of the settings changed by hand; the header names them.
+    conflicts: runs whose records differ between folders, from ``benchmark.records.merge``.
+    folders: the folders of runs; the header names them where there are several.
+    refused: cell id → why the overrides are not applicable to it, from ``benchmark.records.merge``.
+    cells: ids of the cells to show, None for all.
     """
     overrides = tuple(overrides)
     summary = summarize(table, profile, runs, overrides, refused)
     if cells is not None:
-        summary = summary.only(cells)
+        summary = summary.select(cells)
     columns = tuple(_columns(summary))
-    return Layout(
+    title = notes.title(table)
+    rows = (_row(summary, columns, backbone, kind) for backbone in TABLES[table].backbones for kind in LABELS)
+    return TableLayout(
         warning=notes.warning(summary, overrides),
-        title=notes.title(table),
+        title=title,
         header=(
             *notes.header(summary, overrides, folders),
-            *part_of_table(summary, len(TABLES[table].cells)),
+            *selection_header(summary, len(TABLES[table].cells)),
         ),
-        columns=columns,
-        rows=tuple(
-            row
-            for backbone in TABLES[table].backbones
-            for kind in LABELS
-            if (row := _row(summary, columns, backbone, kind)) is not None
+        main=Table(
+            title,
+            (TableColumn("Backbone"), TableColumn("Method")),
+            columns,
+            tuple(row for row in rows if row is not None),
         ),
         verdicts=verdict_table(summary),
         branches=branch_table(summary),
         notes=tuple(notes.notes(summary)),
-        partial=tuple(states.partial(summary)),
-        states=tuple(states.listed(summary)),
+        partial=tuple(states.partial_cells(summary)),
+        states=tuple(states.state_list(summary)),
         conflicts=tuple(one_line(text) for text in conflicts),
         summary=summary,
     )
 
 
-def _columns(summary: TableSummary) -> list[Column]:
+def _columns(summary: TableSummary) -> list[TableColumn]:
     columns = []
-    several = len({metric for *_, metric in summary.cells}) > 1
+    several_metrics = len({metric for *_, metric in summary.cells}) > 1
     for dataset in summary.datasets:
-        measured = [c for key, c in summary.cells.items() if key[0] == dataset and c.measured.n]
+        measured = [cell for key, cell in summary.cells.items() if key[0] == dataset and cell.measured.n]
         comparable = [cell.comparable_data for cell in measured]
         headings = [PAPER if summary.comparable and all(comparable) else FULL_PAPER, MEASURED]
-        # A column that must stay empty is left out: in every other profile, and on a subset.
+        # A difference column without a difference is left out: in all profiles but ``paper``, and on a subset.
         if summary.comparable and (any(comparable) or not measured):
             headings.append(DIFFERENCE)
-        for metric in shown_metrics(summary.key, dataset):
-            word = f" {metric_word(metric)}" if several else ""
-            group = DATASETS[dataset].column + word
-            own = headings if metric in paper.metrics(summary.key, dataset) else [MEASURED]
-            columns += [Column(dataset, metric, group, heading) for heading in own]
+        for metric in table_metrics(summary.key, dataset):
+            group = DATASETS[dataset].column + (f" {metric_word(metric)}" if several_metrics else "")
+            in_paper = metric in paper.metrics(summary.key, dataset)
+            columns += [
+                TableColumn(heading, "r", group, dataset, metric)
+                for heading in (headings if in_paper else [MEASURED])
+            ]
     return columns
 
 
-def part_of_table(summary: TableSummary, total: int) -> list[tuple[str, str]]:
-    """The header's line where not all of a table's cells are shown: a row left out could hide a failure."""
-    shown = len({cell.cell for cell in summary.cells.values()})
-    return [] if shown == total else [("cells", f"a part of the table, {shown} of its {total} cells")]
+def selection_header(summary: TableSummary, total: int) -> list[tuple[str, str]]:
+    """Header line for a table of which not all cells are shown: a cell left out could hide a failure.
+
+    total: number of cells of the whole table.
+    """
+    count = len({cell.cell for cell in summary.cells.values()})
+    return [] if count == total else [("cells", f"a part of the table, {count} of its {total} cells")]
 
 
-def _row(summary: TableSummary, columns: tuple[Column, ...], backbone: str, kind: str) -> Row | None:
-    """A row of numbers; None where none of its cells is shown."""
-    entries, known = [], False
-    for column in columns:
-        if kind == "gain":
-            found = summary.gains.get((column.dataset, backbone, column.metric))
-        else:
-            found = summary.cells.get((column.dataset, backbone, kind, column.metric))
-        known = known or found is not None
-        entries.append(Entry("", "") if found is None else _entry(found, column.heading, summary.comparable))
-    return Row(BACKBONES[backbone].title, LABELS[kind], kind, tuple(entries)) if known else None
+def _row(
+    summary: TableSummary, columns: tuple[TableColumn, ...], backbone: str, kind: str
+) -> TableRow | None:
+    """Row of numbers, None where the table has none of its cells."""
+    numbers: list[CellSummary | GainSummary | None] = [
+        summary.gains.get((column.dataset, backbone, column.metric))
+        if kind == "gain"
+        else summary.cells.get((column.dataset, backbone, kind, column.metric))
+        for column in columns
+    ]
+    if not any(numbers):
+        return None
+    cells = (
+        _EMPTY if number is None else _cell(number, column.heading, summary.comparable)
+        for number, column in zip(numbers, columns, strict=True)
+    )
+    return TableRow((BACKBONES[backbone].title, LABELS[kind]), tuple(cells), kind)
 
 
-def _entry(found: CellSummary | GainSummary, heading: str, recipe: bool) -> Entry:
-    is_gain = isinstance(found, GainSummary)
+def _cell(number: CellSummary | GainSummary, heading: str, comparable: bool) -> TableCell:
     if heading == MEASURED:
-        if found.measured.mean is not None:
-            return _same(measured_text(found, recipe, signed if is_gain else percent))
-        if is_gain:
-            return _same("")
-        text = states.in_table(found)
-        return Entry(text, text.split(":")[0], is_state=True)
-    number = found.difference if heading == DIFFERENCE else found.published
-    if number is None:
-        return _same("")
-    return _same(signed(number) if is_gain or heading == DIFFERENCE else percent(number))
+        return measured_cell(number, comparable)
+    value = number.difference if heading == DIFFERENCE else number.published
+    if value is None:
+        return _EMPTY
+    is_difference = isinstance(number, GainSummary) or heading == DIFFERENCE
+    text = signed(value) if is_difference else percent(value)
+    return TableCell(text, text)
 
 
-def measured_text(found: CellSummary | GainSummary, recipe: bool, show: Callable[[float], str]) -> str:
-    """``84.6 ± 0.2 (n = 2) [subset]`` of what has a mean, written by ``show``."""
-    text = with_spread(show(found.measured.mean), found.measured.std)
-    if not found.complete:
-        text += f" (n = {found.measured.n})"
-    if recipe and found.coverage != ("full",):
-        text += f" [{', '.join(found.coverage)}]"
+def measured_cell(number: CellSummary | GainSummary, comparable: bool) -> TableCell:
+    """Measured value as text, the state of a cell without one, nothing for a gain without one.
+
+    comparable: whether the recipe is the paper's; then data other than the full data are named.
+    """
+    is_gain = isinstance(number, GainSummary)
+    if number.measured.mean is not None:
+        text = measured_text(number, comparable, signed if is_gain else percent)
+        return TableCell(text, text)
+    if is_gain:
+        return _EMPTY
+    state = states.state_text(number)
+    return TableCell(state, state.split(":")[0], is_state=True)
+
+
+def measured_text(
+    number: CellSummary | GainSummary, comparable: bool, format_number: Callable[[float], str]
+) -> str:
+    """``84.6 ± 0.2 (n = 2) [subset]`` of a number with a mean. comparable: as in ``measured_cell``."""
+    text = mean_and_std(format_number(number.measured.mean), number.measured.std)
+    if not number.complete:
+        text += f" (n = {number.measured.n})"
+    if comparable and number.coverage != ("full",):
+        text += f" [{', '.join(number.coverage)}]"
     return text
-
-
-def _same(text: str) -> Entry:
-    return Entry(text, text)

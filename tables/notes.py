@@ -1,4 +1,4 @@
-"""The words around the numbers: the warning on top, the header block, the notes below."""
+"""Texts around the numbers of a table: warning, title, header and notes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from benchmark.config.datasets import DATASETS
 from benchmark.config.grid import TABLES
 from benchmark.config.parse import abridged
 from benchmark.config.settings import READINGS
+from benchmark.records.status import RunView
 from tables import records, verdicts
-from tables.formats import one_line
+from tables.formats import one_line, short_digest
 from tables.gains import GainSummary
 from tables.headline import headline
-from tables.paired import plain
-from tables.records import RunView
-from tables.states import TableSummary, shown_metrics
+from tables.outcomes import base_metric
+from tables.states import TableSummary, table_metrics
 
 NOT_COMPARABLE = {
     "mini": "profile mini trains small stand-in backbones on generated pictures; "
@@ -42,20 +42,19 @@ CUB_IN_IMAGENET = (
 
 
 def title(table: str) -> str:
-    """The table's title and what its numbers are, e.g. ``… — top-1 accuracy in %``."""
-    words = {"top1": "top-1 accuracy"}
+    """Title of the table with its metrics, e.g. ``… — top-1 accuracy in %``."""
     names = records.distinct(
-        words.get(metric, metric)
+        "top-1 accuracy" if metric == "top1" else metric
         for dataset in TABLES[table].datasets
-        for metric in shown_metrics(table, dataset)
+        for metric in table_metrics(table, dataset)
     )
     *first, last = names
     return f"{TABLES[table].title} — {' and '.join(filter(None, (', '.join(first), last)))} in %"
 
 
 def warning(summary: TableSummary, overrides: Iterable[str] = ()) -> str:
-    """Why the numbers, or some of them, must not be compared with the paper's; "" where they may be."""
-    last = f" {CUB_IN_IMAGENET}." if shows_real_cub(summary) else ""
+    """Reason why the numbers, or some of them, must not be compared with the paper's; "" where they may be."""
+    cub_remark = f" {CUB_IN_IMAGENET}." if has_cub_photographs(summary) else ""
     changed = one_line(", ".join(overrides))
     if not summary.comparable:
         why = NOT_COMPARABLE.get(
@@ -64,27 +63,26 @@ def warning(summary: TableSummary, overrides: Iterable[str] = ()) -> str:
             if changed
             else f"profile {one_line(summary.profile)} is not the paper's recipe",
         )
-        return f"These numbers are NOT comparable with the paper's: {why}.{last}"
+        return f"These numbers are NOT comparable with the paper's: {why}.{cub_remark}"
     parts = []
-    incomplete = _incomplete_datasets(summary)
-    if incomplete:
-        named = "; ".join(f"{DATASETS[key].column}: {', '.join(texts)}" for key, texts in incomplete.items())
+    if incomplete := _incomplete_datasets(summary):
+        data = "; ".join(f"{DATASETS[key].column}: {', '.join(texts)}" for key, texts in incomplete.items())
         parts.append(
             "Some of these numbers are NOT comparable with the paper's, because they were not measured "
-            f"on the full data ({named})."
+            f"on the full data ({data})."
         )
     if changed:
         parts.append(f"Another reading of the paper's recipe than the default: {changed}.")
-    return " ".join(parts) + (last if parts else "")
+    return " ".join(parts) + (cub_remark if parts else "")
 
 
 def header(
     summary: TableSummary, overrides: Iterable[str] = (), folders: Iterable[str] = ()
 ) -> list[tuple[str, str]]:
-    """What was measured with what: (label, text) pairs. Facts that no record states read "not recorded".
+    """Header lines, as (label, text) pairs: profile, data, seeds, commit and so on.
 
-    overrides: ``name=value`` of the settings changed; of one that decides an open reading of the paper, the reading.
-    folders: of the runs, named where there are several.
+    overrides: ``name=value`` of the changed settings; the header also explains the open readings of the paper that they
+    decide. folders: of the runs, named where there are several. Facts that no record has are "not recorded".
     """
     done = [run for run in summary.runs if records.is_done(run)]
     lines = [("profile", one_line(summary.profile))]
@@ -101,7 +99,9 @@ def header(
         texts = records.distinct(records.data_text(run) for run in done if run.cell.dataset == dataset)
         lines.append((f"data, {DATASETS[dataset].column}", "; ".join(texts) or "no finished run"))
     seeds = sorted({run.seed for run in summary.runs})
-    changed = [f"{run.cell.id}/seed{run.seed} {text}" for run in done if (text := records.changed_code(run))]
+    changed = [
+        f"{run.cell.id}/seed{run.seed} {text}" for run in done if (text := records.code_difference(run))
+    ]
     if changed:
         lines.append(("WARNING, other code than at submission", abridged(changed, 3, "; ")))
     lines += [
@@ -114,23 +114,27 @@ def header(
 
 
 def notes(summary: TableSummary) -> list[str]:
-    """How to read the numbers, and what is special about this table's."""
-    lines = [MEASURED, "gain: DCAL minus baseline, paired by seed", *of_metrics(summary)]
-    lines += _without_glca(summary.key)
-    lines += _unpublished(summary.key)
+    """Notes on how to read the numbers, and on the particularities of this table."""
+    lines = [MEASURED, "gain: DCAL minus baseline, paired by seed", *metric_notes(summary)]
+    lines += _backbones_without_glca(summary.key)
+    lines += _unpublished_metrics(summary.key)
     lines += weights_note(summary.runs)
     if any(cell.difference is not None for cell in summary.cells.values()):
         lines.append(DIFFERENCE)
-    lines += [f"{gain.dataset}/{gain.backbone}: {gain.note}" for gain in _unequal(summary)]
-    lines += _verdicts(summary)
-    if shows_real_cub(summary):
+    # Gains in several metrics of one cell have the same note.
+    gain_notes = (
+        f"{gain.dataset}/{gain.backbone}: {gain.note}" for gain in summary.gains.values() if gain.note
+    )
+    lines += dict.fromkeys(gain_notes)
+    lines += _verdict_notes(summary)
+    if has_cub_photographs(summary):
         lines.append(CUB_IN_IMAGENET)
     return lines
 
 
-def of_metrics(summary: TableSummary) -> list[str]:
-    """What the metrics of a table are, and how Re-ID was evaluated."""
-    metrics = {plain(metric) for *_, metric in summary.cells}
+def metric_notes(summary: TableSummary) -> list[str]:
+    """Notes on the metrics of a table, and on the evaluation of Re-ID."""
+    metrics = {base_metric(metric) for *_, metric in summary.cells}
     lines = []
     if "top1" in metrics:
         lines.append(
@@ -142,90 +146,91 @@ def of_metrics(summary: TableSummary) -> list[str]:
             "mAP and R1: mean average precision and Rank-1 over all queries; for DCAL the final class "
             "tokens of SA and GLCA are concatenated"
         )
-        lines += _retrieval(summary)
+        lines += _retrieval_notes(summary)
     return lines
 
 
-def _without_glca(table: str) -> list[str]:
+def _backbones_without_glca(table: str) -> list[str]:
     rows = [BACKBONES[key] for key in TABLES[table].backbones if not BACKBONES[key].glca]
     return [
         f"{row.title}: as in the paper, DCAL is PWCA alone there; inference is the baseline's" for row in rows
     ]
 
 
-def _unpublished(table: str) -> list[str]:
+def _unpublished_metrics(table: str) -> list[str]:
     lines = []
     for dataset in TABLES[table].datasets:
-        given = paper.metrics(table, dataset)
-        lacking = [metric for metric in shown_metrics(table, dataset) if metric not in given]
-        lines += [f"{DATASETS[dataset].column} {metric}: the paper gives none here" for metric in lacking]
+        published = paper.metrics(table, dataset)
+        lines += [
+            f"{DATASETS[dataset].column} {metric}: the paper gives none here"
+            for metric in table_metrics(table, dataset)
+            if metric not in published
+        ]
     return lines
 
 
-def _verdicts(summary: TableSummary) -> list[str]:
-    """The counts, and where a pair is done the rules and what they could not be applied to."""
+def _verdict_notes(summary: TableSummary) -> list[str]:
+    """The headline; where a pair of runs is done, also the rules and the gains without an interval."""
     lines = [headline([summary]).text] if summary.gains else []
     gains = [gain for gain in summary.gains.values() if gain.measured.n]
     if gains:
         lines += [verdicts.INTERVAL_RULE, verdicts.P_RULE]
-        apart = "" if summary.comparable else f"; {verdicts.HELPS_IN_THESE_RUNS}"
-        lines.append(verdicts.HELPS_RULE + apart)
+        scope = "" if summary.comparable else f"; {verdicts.HELPS_IN_THESE_RUNS}"
+        lines.append(verdicts.HELPS_RULE + scope)
     if any(cell.difference is not None for cell in summary.cells.values()):
         lines.append(verdicts.REACHED_RULE)
     lacking: dict[str, list[GainSummary]] = {}
     for gain in gains:
         if gain.no_interval:
             lacking.setdefault(gain.no_interval.partition(":")[0], []).append(gain)
-    for found in lacking.values():
-        names = records.distinct(f"{gain.dataset}/{gain.backbone}" for gain in found)
-        lines.append(f"no interval for {abridged(names)}: {one_line(found[0].no_interval)}")
+    for group in lacking.values():
+        names = records.distinct(f"{gain.dataset}/{gain.backbone}" for gain in group)
+        lines.append(f"no interval for {abridged(names)}: {one_line(group[0].no_interval)}")
     return lines
 
 
-def _retrieval(summary: TableSummary) -> list[str]:
-    """What the records say of the evaluation protocol, of dataset versions, and of queries that cannot count."""
+def _retrieval_notes(summary: TableSummary) -> list[str]:
+    """Notes from the records: evaluation protocol, dataset versions, queries that cannot count, ties."""
     done = [run for run in summary.runs if records.is_done(run)]
     protocols = records.distinct(records.protocol(run) for run in done)
     lines = [f"evaluation: {protocol}" for protocol in protocols]
     for dataset in summary.datasets:
-        own = [run for run in done if run.cell.dataset == dataset]
+        dataset_runs = [run for run in done if run.cell.dataset == dataset]
         column = DATASETS[dataset].column
-        versions = records.distinct(records.version(run) for run in own)
+        versions = records.distinct(records.version(run) for run in dataset_runs)
         if versions:
             more = "; numbers of several versions must not be compared" if len(versions) > 1 else ""
             lines.append(f"{column}: version {' and '.join(versions)}{more}. {MSMT17_VERSIONS}")
-        lines += [f"{column}: {text}" for text in records.distinct(map(records.unanswered, own))]
-        if tied := max(map(records.ties, own), default=0):
+        lines += [
+            f"{column}: {text}"
+            for text in records.distinct(map(records.unmatched_queries_text, dataset_runs))
+        ]
+        if ties := max(map(records.ties, dataset_runs), default=0):
             lines.append(
-                f"{column}: up to {tied:,} right pictures a run at exactly the distance of a wrong one; "
+                f"{column}: up to {ties:,} right pictures a run at exactly the distance of a wrong one; "
                 "gallery order decides there"
             )
     return lines
 
 
-def shows_real_cub(summary: TableSummary) -> bool:
-    """Whether the table holds a CUB number measured on photographs, not on generated pictures."""
+def has_cub_photographs(summary: TableSummary) -> bool:
+    """Whether the table has a CUB number measured on photographs, not on generated pictures."""
     return any(key[0] == "cub" and set(cell.coverage) - {"generated"} for key, cell in summary.cells.items())
 
 
 def _incomplete_datasets(summary: TableSummary) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    datasets: dict[str, list[str]] = {}
     for run in summary.runs:
         if records.is_done(run) and records.coverage(run) != "full":
-            found.setdefault(run.cell.dataset, []).append(records.data_text(run))
-    return {key: records.distinct(texts) for key, texts in found.items()}
-
-
-def _unequal(summary: TableSummary) -> list[GainSummary]:
-    seen = {(gain.dataset, gain.backbone, gain.note): gain for gain in summary.gains.values() if gain.note}
-    return list(seen.values())
+            datasets.setdefault(run.cell.dataset, []).append(records.data_text(run))
+    return {key: records.distinct(texts) for key, texts in datasets.items()}
 
 
 def _joined(texts: Iterable[str], any_done: bool) -> str:
     return "; ".join(records.distinct(texts)) or ("not recorded" if any_done else "no finished run")
 
 
-def _dates(runs: Iterable[records.RunView]) -> str:
+def _dates(runs: Iterable[RunView]) -> str:
     texts = [
         str(records.section(run, "provenance").get(end) or "")[:10]
         for run in runs
@@ -237,34 +242,32 @@ def _dates(runs: Iterable[records.RunView]) -> str:
     return days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
 
 
-# --- Which pretrained weights a table's numbers began with: tag and digest of the file, from the records ---
-
-DIGITS = 12  # of a SHA-256, enough to tell files apart by eye
+# --- Pretrained weights: tag and digest of the file, from the records ---
 
 
-def weights_of(run: RunView) -> tuple[str, str]:
-    """A done run's (tag, digest), the digest cut to 12 digits; empty where the record does not say."""
-    found = records.section(run, "weights")
-    return one_line(found.get("tag") or ""), one_line(found.get("sha256") or "")[:DIGITS]
+def weights_identity(run: RunView) -> tuple[str, str]:
+    """Tag and short digest of a done run's weights; "" for what the record does not say."""
+    weights = records.section(run, "weights")
+    return one_line(weights.get("tag") or ""), short_digest(weights.get("sha256") or "")
 
 
 def weights_note(runs: Iterable[RunView]) -> list[str]:
     """``pretrained weights: deit_tiny_patch16_224.fb_in1k (sha256 1a2b3c4d5e6f), …``; no line without a done run.
 
-    A tag that different runs loaded from different files is marked: their numbers differ by more than the method.
+    A tag that runs loaded from different files is marked: their numbers differ by more than the method.
     """
-    done = [weights_of(run) for run in runs if records.is_done(run)]
+    done = [weights_identity(run) for run in runs if records.is_done(run)]
     if not done:
         return []
     counts = Counter(pair for pair in done if all(pair))
     texts = []
     for tag in dict.fromkeys(tag for tag, _ in counts):
-        digests = {digest: number for (named, digest), number in counts.items() if named == tag}
+        digests = {digest: number for (other, digest), number in counts.items() if other == tag}
         if len(digests) == 1:
             texts.append(f"{tag} (sha256 {next(iter(digests))})")
             continue
-        told = ", ".join(f"{digest} in {number}" for digest, number in digests.items())
-        texts.append(f"{tag} (WARNING, different files in different runs: sha256 {told})")
+        files = ", ".join(f"{digest} in {number}" for digest, number in digests.items())
+        texts.append(f"{tag} (WARNING, different files in different runs: sha256 {files})")
     if lacking := len(done) - counts.total():
         texts.append(f"not recorded in {lacking} of {len(done)} runs")
     return [f"pretrained weights: {', '.join(texts)}"]

@@ -1,44 +1,14 @@
-"""What a table reads of a run. Every field of a record beyond its metrics may be absent."""
+"""Fields of a run's record that the tables show. Every field but the metrics may be absent."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-from benchmark.config.grid import Cell
 from benchmark.records.provenance import difference
+from benchmark.records.status import RunView
 from tables.formats import one_line
-
-if TYPE_CHECKING:
-    import numpy as np
-
-
-class RunView(Protocol):
-    """One run as the tables see it; ``benchmark.records.status.collect`` returns such objects.
-
-    state: missing, no-data, no-weights, queued, running, preempted, failed, damaged, stale or done.
-    result: the record of a done run, else None. predictions: what it found for each test image or query, read when an
-    array is asked for; then it raises RunError for a missing or torn file and KeyError for an array it lacks.
-    """
-
-    @property
-    def cell(self) -> Cell: ...
-
-    @property
-    def seed(self) -> int: ...
-
-    @property
-    def state(self) -> str: ...
-
-    @property
-    def reason(self) -> str: ...
-
-    @property
-    def result(self) -> dict[str, Any] | None: ...
-
-    @property
-    def predictions(self) -> Mapping[str, np.ndarray] | None: ...
 
 
 def is_done(run: RunView) -> bool:
@@ -61,40 +31,44 @@ def metric(run: RunView, name: str) -> float | None:
 
 def coverage(run: RunView) -> str:
     """``full``, ``subset`` or ``generated``; ``unknown`` in records that do not say."""
-    return one_line(section(run, "data").get("coverage") or "unknown")
+    return _data_field(run, "coverage") or "unknown"
 
 
 def data_text(run: RunView) -> str:
     """The data in words, e.g. ``subset: 25 of 200 classes``."""
-    found = coverage(run)
-    return one_line(section(run, "data").get("text") or ("not recorded" if found == "unknown" else found))
+    kind = coverage(run)
+    return _data_field(run, "text") or ("not recorded" if kind == "unknown" else kind)
 
 
 def fingerprint(run: RunView) -> str:
-    """What tells the data apart from other data; "" if not recorded."""
-    return one_line(section(run, "data").get("fingerprint") or "")
+    """Fingerprint of the data; "" if not recorded."""
+    return _data_field(run, "fingerprint")
 
 
 def protocol(run: RunView) -> str:
-    """How a Re-ID number was evaluated; "" if not recorded."""
-    return one_line(section(run, "data").get("protocol") or "")
+    """Evaluation protocol of a Re-ID run; "" if not recorded."""
+    return _data_field(run, "protocol")
 
 
 def version(run: RunView) -> str:
-    """The version of a dataset that has several, e.g. ``V2``; "" if it has one or none is recorded."""
-    return one_line(section(run, "data").get("version") or "")
+    """Version of a dataset that has several, e.g. ``V2``; "" if it has one or none is recorded."""
+    return _data_field(run, "version")
 
 
-def unanswered(run: RunView) -> str:
-    """``3 of 80 queries have …`` where a Re-ID run could not count all of its queries, else ""."""
-    left_out, queries = (_count(run, name) for name in ("queries_without_match", "queries"))
-    if not left_out:
+def _data_field(run: RunView, name: str) -> str:
+    return one_line(section(run, "data").get(name) or "")
+
+
+def unmatched_queries_text(run: RunView) -> str:
+    """``3 of 80 queries have …`` for a Re-ID run with queries that cannot count, else ""."""
+    unmatched, queries = (_count(run, name) for name in ("queries_without_match", "queries"))
+    if not unmatched:
         return ""
-    return f"{left_out:,} of {queries:,} queries have no right picture under another camera and are left out"
+    return f"{unmatched:,} of {queries:,} queries have no right picture under another camera and are left out"
 
 
 def ties(run: RunView) -> int:
-    """How many right pictures lie at exactly the distance of a wrong one, over all queries."""
+    """Number of right images at exactly the distance of a wrong one, over all queries."""
     return _count(run, "ties")
 
 
@@ -108,21 +82,21 @@ def config_hash(run: RunView) -> str:
 
 
 def commit(run: RunView, digits: int | None = None) -> str:
-    """The commit of the code, ``-dirty`` appended where the tree had changes, ``-changes-unknown`` where the record
-    says that it is not known; "" if not recorded.
+    """Commit of the code; "" if not recorded.
+
+    It ends with ``-dirty`` where the tree had changes, with ``-changes-unknown`` where the record says that this is not
+    known. digits: length of the hash, None for all of it.
     """
-    found = section(run, "provenance")
-    sha = one_line(found.get("commit") or "", 100)[:digits]
+    provenance = section(run, "provenance")
+    sha = one_line(provenance.get("commit") or "", 100)[:digits]
     if sha in ("", "unknown"):
         return sha
-    ending = (
-        "-changes-unknown" if found.get("dirty", False) is None else "-dirty" if found.get("dirty") else ""
-    )
-    return sha + ending
+    dirty = provenance.get("dirty", False)
+    return sha + ("-changes-unknown" if dirty is None else "-dirty" if dirty else "")
 
 
-def changed_code(run: RunView) -> str:
-    """How the code that ran differs from the code that was submitted to a cluster, or ""."""
+def code_difference(run: RunView) -> str:
+    """Difference between the code that ran and the code that was submitted to a cluster; "" for none."""
     started = section(run, "provenance")
     submitted = started.get("submitted")
     return one_line(difference(submitted, started)) if isinstance(submitted, Mapping) else ""
@@ -130,9 +104,9 @@ def changed_code(run: RunView) -> str:
 
 def device(run: RunView) -> str:
     """``NVIDIA A100, bfloat16, 4 processes``; "" if not recorded."""
-    found = section(run, "device")
-    parts = [found.get("name") or found.get("type"), found.get("precision")]
-    size = found.get("world_size")
+    fields = section(run, "device")
+    parts = [fields.get("name") or fields.get("type"), fields.get("precision")]
+    size = fields.get("world_size")
     if isinstance(size, int) and size > 1:
         parts.append(f"{size} processes")
     return one_line(", ".join(str(part) for part in parts if part))

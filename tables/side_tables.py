@@ -1,10 +1,8 @@
-"""A small table beside the main one: branches, verdicts. Text cells only; each export draws it its own way."""
+"""Side tables below the main one: inference branches, GLCA's overhead, verdicts."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark.config.backbones import BACKBONES
@@ -13,85 +11,33 @@ from benchmark.config.paper import OVERHEADS, PublishedOverhead
 from benchmark.records.forecasts import GLCACost, Overheads, glca_cost_path, read_glca_cost
 from tables import records
 from tables.cells import CellSummary, measure
-from tables.formats import metric_word, p_value, percent, signed, with_spread
+from tables.formats import mean_and_std, metric_word, p_value, percent, signed
 from tables.gains import GainSummary
 from tables.states import TableSummary
 from tables.statistics import LEVEL, Interval
+from tables.table import Table
 from tables.verdicts import NOT_COMPARED, Verdict
 
-
-@dataclass(frozen=True)
-class SideTable:
-    """align: ``l`` or ``r`` for each column; the first ``names`` columns say what a row is about."""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    align: str
-    names: int = 3
-
-    def only(self, columns: list[int]) -> SideTable:
-        """The table with these columns."""
-        return SideTable(
-            self.title,
-            tuple(self.headings[column] for column in columns),
-            tuple(tuple(row[column] for column in columns) for row in self.rows),
-            "".join(self.align[column] for column in columns),
-            self.names,
-        )
-
-    def panels(self, width: int, gap: int = 2) -> list[SideTable]:
-        """Tables at most ``width`` letters wide that together have all columns, each with the names in front.
-
-        gap: letters between two columns, and around a heading, which tabulate pads. A column that is too wide by
-        itself still comes, alone.
-        """
-        columns = zip(self.headings, *self.rows, strict=True)
-        widths = [max([len(heading) + gap, *map(_width, cells)]) + gap for heading, *cells in columns]
-        names = list(range(self.names))
-        room = width + gap - sum(widths[: self.names])
-        panels: list[list[int]] = [[]]
-        used = 0
-        for column in range(self.names, len(self.headings)):
-            if panels[-1] and used + widths[column] > room:
-                panels.append([])
-                used = 0
-            panels[-1].append(column)
-            used += widths[column]
-        return [self.only(names + columns) for columns in panels]
-
-    def wrapped(self, width: int) -> SideTable:
-        """The table with names at most ``width`` letters wide, on several lines where they need them."""
-        rows = tuple(
-            (
-                *(textwrap.fill(name, width, break_on_hyphens=False) for name in row[: self.names]),
-                *row[self.names :],
-            )
-            for row in self.rows
-        )
-        return replace(self, rows=rows)
-
-
-def _width(cell: str) -> int:
-    return max(map(len, cell.splitlines()), default=0)
-
-
-# --- The second, small table: what each inference branch of DCAL reaches alone ---
+# --- What each inference branch of DCAL reaches alone ---
 
 BRANCH_TITLE = "DCAL by inference branch, in %"
 BRANCH_HEADINGS = ("Dataset", "Backbone", "Metric", "SA", "GLCA", "both", "top-5 (both)")
 
 
-def branch_table(summary: TableSummary) -> SideTable | None:
-    """One row for each DCAL cell whose records tell the branches apart; None where none does."""
+def branch_table(summary: TableSummary) -> Table | None:
+    """One row for each DCAL cell whose records have the metric of single branches; None where no record has."""
     rows = [_branch_row(cell) for key, cell in summary.cells.items() if key[2] == "dcal"]
-    found = tuple(row for row in rows if any(row[3:5]))
-    if not found:
+    rows = [row for row in rows if any(row[3:5])]
+    if not rows:
         return None
-    # top-5 exists for classification only: no empty column for Re-ID.
-    width = len(BRANCH_HEADINGS) if any(row[6] for row in found) else 6
-    return SideTable(
-        BRANCH_TITLE, BRANCH_HEADINGS[:width], tuple(row[:width] for row in found), "lll" + "r" * (width - 3)
+    # Re-ID has no top-5: the column would be empty.
+    width = len(BRANCH_HEADINGS) if any(row[6] for row in rows) else 6
+    return Table.from_texts(
+        BRANCH_TITLE,
+        BRANCH_HEADINGS[:width],
+        [row[:width] for row in rows],
+        "lll" + "r" * (width - 3),
+        labels=3,
     )
 
 
@@ -109,12 +55,10 @@ def _branch_row(cell: CellSummary) -> tuple[str, ...]:
 def _branch_number(cell: CellSummary, key: str) -> str:
     values = ((run.seed, records.metric(run, key)) for run in cell.runs)
     measured = measure({seed: value for seed, value in values if value is not None})
-    if measured.mean is None:
-        return ""
-    return with_spread(percent(measured.mean), measured.std)
+    return "" if measured.mean is None else mean_and_std(percent(measured.mean), measured.std)
 
 
-# --- What GLCA costs, counted, beside the paper's percentages ---
+# --- GLCA's cost, counted, beside the paper's percentages ---
 
 OVERHEAD_TITLE = "What GLCA adds to a baseline, in % of it, counted at the paper's sizes"
 OVERHEAD_HEADINGS = ("Dataset and backbone", "of its", "paper", "counted", "rollout besides")
@@ -125,98 +69,106 @@ OVERHEAD_NOTE = (
 )
 
 
-def counted_in(folders: Iterable[Path], profile: str) -> Overheads | None:
-    """What the first of several folders of runs that has any holds; None where nothing was counted."""
+def read_overheads(folders: Iterable[Path], profile: str) -> Overheads | None:
+    """GLCA's overheads from the first folder of runs that has them; None where no folder has."""
     return next(filter(None, (read_glca_cost(glca_cost_path(folder, profile)) for folder in folders)), None)
 
 
-def overhead_table(found: Overheads | None) -> SideTable | None:
-    """Two rows a published model; None where nothing was counted."""
-    if found is None:
+def overhead_table(overheads: Overheads | None) -> Table | None:
+    """Two rows for each model of which the paper gives the overhead; None for None."""
+    if overheads is None:
         return None
     rows = [
-        row for told in OVERHEADS for row in _overhead_rows(told, found.costs[told.dataset, told.backbone])
+        row
+        for published in OVERHEADS
+        for row in _overhead_rows(published, overheads.costs[published.dataset, published.backbone])
     ]
-    return SideTable(OVERHEAD_TITLE, OVERHEAD_HEADINGS, tuple(rows), "llrrr", 2)
+    return Table.from_texts(OVERHEAD_TITLE, OVERHEAD_HEADINGS, rows, "llrrr", labels=2)
 
 
-def _overhead_rows(told: PublishedOverhead, cost: GLCACost) -> list[tuple[str, ...]]:
-    name = f"{DATASETS[told.dataset].column}, {BACKBONES[told.backbone].title}"
+def _overhead_rows(published: PublishedOverhead, cost: GLCACost) -> list[tuple[str, ...]]:
+    name = f"{DATASETS[published.dataset].column}, {BACKBONES[published.backbone].title}"
     return [
-        (name, "parameters", f"{told.parameters}", f"{cost.parameters_percent:.2f}", ""),
+        (name, "parameters", f"{published.parameters}", f"{cost.parameters_percent:.2f}", ""),
         (
             name,
             "multiply-adds",
-            f"{told.multiply_adds}",
+            f"{published.multiply_adds}",
             f"{cost.multiply_adds_percent:.2f}",
             f"{cost.rollout_percent:.1f}",
         ),
     ]
 
 
-# --- The verdicts, one row a gain: how large, how sure, does DCAL help, is the published number reached ---
+# --- Verdicts: one row for each gain ---
 
 VERDICT_TITLE = "Verdicts on DCAL's gain, in points"
-NAMES = ("Dataset", "Backbone", "Metric")
+VERDICT_LABELS = ("Dataset", "Backbone", "Metric")
 VERDICT_HEADINGS = ("measured", "n", f"{LEVEL} % interval", "McNemar p")
 
 
-def verdict_table(summary: TableSummary) -> SideTable | None:
-    """A row for each gain of which a run is done; None where no pair is.
+def verdict_table(summary: TableSummary) -> Table | None:
+    """One row for each gain of which a run is done; None where no pair of runs is done.
 
-    The paper's gain stands beside gains only that may be compared with it.
+    The paper's gain is shown only beside gains that may be compared with it.
     """
     if not any(gain.measured.n for gain in summary.gains.values()):
         return None
-    rows, compared = [], _any_compared(summary)
+    compared = any(cell.reproduction not in ("", NOT_COMPARED) for cell in summary.cells.values())
+    rows = []
     for (dataset, backbone, metric), gain in summary.gains.items():
-        before, after = (summary.cells[dataset, backbone, method, metric] for method in ("baseline", "dcal"))
-        if before.measured.n or after.measured.n:
-            rows.append(_verdict_row(summary, gain, before, after, compared))
+        baseline, dcal = (summary.cells[dataset, backbone, method, metric] for method in ("baseline", "dcal"))
+        if baseline.measured.n or dcal.measured.n:
+            rows.append(_verdict_row(summary, gain, baseline, dcal, compared))
     helps = "DCAL helps?" if summary.comparable else "DCAL helps in these runs?"
-    headings, align = (*NAMES, *VERDICT_HEADINGS, helps), "lllrrrrl"
+    headings, align = (*VERDICT_LABELS, *VERDICT_HEADINGS, helps), "lllrrrrl"
     if compared:
-        headings = (*NAMES, "paper", *VERDICT_HEADINGS, helps, "baseline reached?", "DCAL reached?")
+        headings = (
+            *VERDICT_LABELS,
+            "paper",
+            *VERDICT_HEADINGS,
+            helps,
+            "baseline reached?",
+            "DCAL reached?",
+        )
         align = "lllrrrrrlll"
-    return SideTable(VERDICT_TITLE, headings, tuple(rows), align, len(NAMES))
-
-
-def _any_compared(summary: TableSummary) -> bool:
-    return any(cell.reached not in ("", NOT_COMPARED) for cell in summary.cells.values())
+    return Table.from_texts(VERDICT_TITLE, headings, rows, align, len(VERDICT_LABELS))
 
 
 def _verdict_row(
-    summary: TableSummary, gain: GainSummary, before: CellSummary, after: CellSummary, compared: bool
+    summary: TableSummary, gain: GainSummary, baseline: CellSummary, dcal: CellSummary, compared: bool
 ) -> tuple[str, ...]:
-    names = (
+    labels = (
         DATASETS[gain.dataset].column,
         BACKBONES[gain.backbone].title,
         metric_word(gain.metric),
     )
     mean = gain.measured.mean
     numbers = (
-        "" if mean is None else with_spread(signed(mean), gain.measured.std),
+        "" if mean is None else mean_and_std(signed(mean), gain.measured.std),
         str(gain.measured.n),
         interval_text(gain.interval),
         ", ".join(map(p_value, gain.p_values.values())),
-        told(gain, gain.verdict, summary.comparable),
+        verdict_text(gain, gain.verdict, summary.comparable),
     )
     if not compared:
-        return (*names, *numbers)
-    # Beside a gain that may not be held against it, the paper's would be.
+        return (*labels, *numbers)
+    # The paper's gain beside a gain of other data would invite a comparison that is not valid.
     hidden = gain.published is None or (gain.measured.n and not gain.compared)
     published = "" if hidden else signed(gain.published)
-    return (*names, published, *numbers, before.reached, after.reached)
+    return (*labels, published, *numbers, baseline.reproduction, dcal.reproduction)
 
 
-def told(gain: GainSummary, verdict: Verdict, comparable: bool) -> str:
-    """A verdict on the gain. comparable: whether the recipe is the paper's: then the heading speaks of the method, and
-    the number of a subset does not.
+def verdict_text(gain: GainSummary, verdict: Verdict, comparable: bool) -> str:
+    """Text of a verdict on a gain.
+
+    comparable: whether the recipe is the paper's. The heading then speaks of the method in general, so the verdict on a
+    subset of the data says that it is about these runs.
     """
     subset = gain.measured.n and not gain.comparable_data
     return f"{verdict.text}, in these runs" if comparable and subset else verdict.text
 
 
 def interval_text(interval: Interval | None) -> str:
-    """``−0.1 to +3.2``, or "" for none."""
+    """``−0.1 to +3.2``, or "" for None."""
     return "" if interval is None else f"{signed(interval.low)} to {signed(interval.high)}"

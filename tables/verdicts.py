@@ -1,4 +1,4 @@
-"""Two verdicts and their rules: does DCAL help in these runs, and is the published number reached."""
+"""Two verdicts and their rules: whether DCAL helps in these runs, and whether the published number is reached."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from tables.statistics import LEVEL, Interval
 YES, NO_DIFFERENCE, HURTS, OPEN = "yes", "no difference shown", "hurts", "open"
 REPRODUCED, BELOW, ABOVE, NOT_COMPARED = "reproduced", "below", "above", "not compared"
 DISAGREE = "seeds disagree"
-NAMES = ("the baseline", "DCAL")  # of the two that a gain is between, where nothing else is said
+NAMES = ("the baseline", "DCAL")  # of the two cells of a gain, by default
 TOLERANCE = 1.0  # points
-# Of five images that differ all five fall on one side in 6 % of cases by chance, of six in 3 %. An interval of so few
-# excludes zero too often: with four in 12 % of cases.
-FEWEST = 6
+# Where five images differ, all five favour the same method in 6 % of cases by chance; where six differ, in 3 %. An
+# interval over so few excludes zero too often: over four in 12 % of cases.
+MIN_DIFFERING = 6
 
 INTERVAL_RULE = (
     f"{LEVEL} % interval of a gain: paired bootstrap over the test images or queries (percentiles), the difference of "
-    "an image first averaged over the paired seeds. It covers the choice of test images, not that of seeds, which the "
-    "± covers"
+    "an image first averaged over the paired seeds. It covers the choice of test images, not that of seeds; the ± "
+    "covers the seeds"
 )
 P_RULE = (
-    "McNemar p: exact, two-sided, where an image or query is either right or wrong; one a seed in the order of the "
-    "seeds, never pooled, because the seeds share their test images"
+    "McNemar p: exact, two-sided, for metrics in which an image or query is either right or wrong; one for each seed, "
+    "in the order of the seeds, never pooled, because the seeds share their test images"
 )
 HELPS_WHEN = (
     f"yes if the whole {LEVEL} % interval of the gain, unrounded, lies above 0, hurts if below, no "
-    f"difference shown if it contains 0 or fewer than {FEWEST} images or queries tell the methods apart, open where "
-    "there is no interval or the two methods are done with different seeds; seeds disagree: the gains of single seeds "
-    "differ in sign. Where there is no difference, one verdict in twenty still says yes or hurts, by chance"
+    f"difference shown if it contains 0 or the methods differ on fewer than {MIN_DIFFERING} images or queries, open "
+    "where there is no interval or the two methods are done with different seeds; seeds disagree: the gains of single "
+    "seeds differ in sign. Where there is no difference, one verdict in twenty still says yes or hurts, by chance"
 )
 HELPS_RULE = f"DCAL helps: {HELPS_WHEN}"
 HELPS_IN_THESE_RUNS = "this verdict is about these runs only and says nothing of the paper's claim"
@@ -43,59 +43,66 @@ REACHED_RULE = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """helps: ``yes``, ``no difference shown``, ``hurts`` or ``open``; reason: why it is open; flag: or "".
+    """Verdict on a gain.
 
-    ``text`` is what a table shows.
+    outcome: ``yes``, ``no difference shown``, ``hurts`` or ``open``. reason: why it is open, else "". flag: a warning
+    beside the outcome, or "".
     """
 
-    helps: str
+    outcome: str
     reason: str = ""
     flag: str = ""
 
     @property
     def text(self) -> str:
+        """The verdict as a table shows it."""
         if self.reason:
-            return f"{self.helps}: {self.reason}"
-        return f"{self.helps}; {self.flag}" if self.flag else self.helps
+            return f"{self.outcome}: {self.reason}"
+        return f"{self.outcome}; {self.flag}" if self.flag else self.outcome
 
 
-def helps(
-    interval: Interval | None, differing: int, gains: Collection[float], open_because: str = ""
+def gain_verdict(
+    interval: Interval | None, differing: int, gains: Collection[float], open_reason: str = ""
 ) -> Verdict:
-    """The verdict on a gain. interval: in points; differing: images or queries that tell the methods apart; gains: of
-    the single seeds; open_because: from ``why_open``.
+    """Decide whether DCAL helps.
+
+    interval: of the gain, in points. differing: number of images or queries on which the methods differ. gains: of the
+    single seeds. open_reason: from ``open_reason``.
     """
     flag = DISAGREE if gains and min(gains) < 0 < max(gains) else ""
-    if interval is None or open_because:
-        return Verdict(OPEN, open_because, flag)
-    if differing < FEWEST:
+    if interval is None or open_reason:
+        return Verdict(OPEN, open_reason, flag)
+    if differing < MIN_DIFFERING:
         return Verdict(NO_DIFFERENCE, flag=flag)
     if interval.low > 0:
         return Verdict(YES, flag=flag)
     return Verdict(HURTS if interval.high < 0 else NO_DIFFERENCE, flag=flag)
 
 
-def reached(difference: float | None) -> str:
-    """The verdict on measured minus published, in points; None where the two must not be compared."""
+def reproduction_verdict(difference: float | None) -> str:
+    """Decide whether the published number is reached.
+
+    difference: measured minus published in points, None where the two must not be compared.
+    """
     if difference is None:
         return NOT_COMPARED
-    # 83.1 − 82.1 is 0.9999…: a tenth of a point is what the paper gives, so a billionth is no difference.
+    # 83.1 − 82.1 is 0.9999…: the paper gives tenths of a point, so a billionth is no difference.
     if abs(difference) <= TOLERANCE + 1e-9:
         return REPRODUCED
     return BELOW if difference < 0 else ABOVE
 
 
-def why_open(
+def open_reason(
     before: Collection[int],
     after: Collection[int],
-    paired: Collection[int],
+    pairs: Collection[int],
     lacking: str,
     names: tuple[str, str] = NAMES,
 ) -> str:
-    """Why there is no verdict, or "".
+    """Reason why a verdict is open, "" where it is not.
 
-    before, after: seeds of which the baseline and DCAL, or the two that ``names`` calls them, have a number; paired:
-    those whose data agree too. lacking: why the predictions give no interval.
+    before, after: seeds of which the two cells have a number. pairs: seeds of which the data agree, too.
+    lacking: why the predictions give no interval. names: of the two cells.
     """
     if not before or not after:
         if before or after:
@@ -103,6 +110,6 @@ def why_open(
         return "neither method is done"
     if set(before) != set(after):
         return "unequal seeds"
-    if set(paired) != set(before):
+    if set(pairs) != set(before):
         return "different data"
     return lacking

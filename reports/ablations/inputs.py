@@ -14,8 +14,8 @@ from reports.page import costs
 from reports.page.inputs import Asked
 from tables.ablations import layout, tables
 from tables.ablations.layout import AblationLayout
-from tables.ablations.rows import was_started
-from tables.side_tables import counted_in
+from tables.ablations.rows import has_ablation_runs
+from tables.side_tables import read_overheads
 
 PLACE = (
     ABLATIONS,
@@ -35,11 +35,11 @@ class Gathered:
     @property
     def started(self) -> bool:
         """Whether there is anything of the ablations but the tables' own runs."""
-        return was_started(self.merged.runs)
+        return has_ablation_runs(self.merged.runs)
 
     @cached_property
     def curves(self) -> tuple[tables.Curve, ...]:
-        return tables.curves(self.laid_out.found)
+        return tables.curves(self.laid_out.ablations)
 
     @cached_property
     def costs(self) -> costs.Costs:
@@ -61,7 +61,7 @@ def gather(asked: Asked) -> Gathered:
         asked.profile,
         merged.runs,
         shlex.split(asked.overrides),
-        overheads=counted_in(asked.folders, asked.profile),
+        overheads=read_overheads(asked.folders, asked.profile),
         conflicts=merged.conflicts,
         folders=map(str, asked.folders),
         refused=merged.refused,

@@ -19,9 +19,10 @@ from tables.ablations import selection_table
 from tables.ablations.layout import TERMS
 from tables.ablations.tables import INTERVAL_RULE, Curve
 from tables.formats import one_line, percent
-from tables.layout import Layout
+from tables.layout import TableLayout
 from tables.records import seeds_text
-from tables.side_tables import OVERHEAD_NOTE, SideTable, overhead_table
+from tables.side_tables import OVERHEAD_NOTE, overhead_table
+from tables.table import Table
 
 FIGURES = "figures"
 _LOOKS = {"yes": "yes", "hurts": "hurts", "no difference shown": "no-difference", "open": "state"}
@@ -82,7 +83,7 @@ def _values(gathered: Gathered, folder: Path) -> dict[str, object]:
         "shared": run_tables.shared(runs),
         "costs": costs.sentences(gathered.costs),
         "runs": run_tables.sheet(gathered.costs) if gathered.costs.runs else None,
-        "lacking": states.listed(layout.summary),
+        "lacking": states.state_list(layout.summary),
         "commands": commands_to_run.ablations(asked, to_run, len({run.cell for run in runs})),
         "notes": layout.notes[len(TERMS) :],  # the terms stand on top
         "conflicts": layout.conflicts,
@@ -109,7 +110,7 @@ def _groups(gathered: Gathered, folder: Path) -> list[Group]:
     return groups
 
 
-def _sheet(layout: Layout, table: SideTable, group: str, key: str) -> Sheet:
+def _sheet(layout: TableLayout, table: Table, group: str, key: str) -> Sheet:
     """A table of the group, verdicts coloured; the heading above it names the group already."""
     about = table.title.removeprefix(group).removeprefix(": ") or "beside the baseline"
     found = side_sheet(layout, table, key)
@@ -165,13 +166,13 @@ def _warning(curve: Curve, gathered: Gathered) -> str:
 
 
 def _seeds(curve: Curve) -> Sequence[int]:
-    return sorted({seed for point in curve.points for seed in point.by_seed})
+    return sorted({seed for point in curve.points for seed in point.seed_values})
 
 
 def _unequal(curve: Curve) -> tuple[str, ...]:
     """Which points are of which seeds, where not all are of the same: then a step between two may be the seeds'."""
-    found = [(f"{curve.sweep.name} = {point.x:g}", tuple(point.by_seed)) for point in curve.points]
-    found += [("the baseline", tuple(curve.baseline.by_seed))] if curve.baseline else []
+    found = [(f"{curve.sweep.name} = {point.x:g}", tuple(point.seed_values)) for point in curve.points]
+    found += [("the baseline", tuple(curve.baseline.seed_values))] if curve.baseline else []
     names: dict[tuple[int, ...], list[str]] = {}
     for name, seeds in found:
         names.setdefault(seeds, []).append(name)

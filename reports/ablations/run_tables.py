@@ -58,7 +58,7 @@ def _states(runs: Iterable[RunView]) -> str:
     by_state: dict[str, list[int]] = {}
     for run in runs:
         by_state.setdefault(run.state, []).append(run.seed)
-    return "; ".join(f"{seeds_text(seeds)} {states.word(state)}" for state, seeds in by_state.items())
+    return "; ".join(f"{seeds_text(seeds)} {states.state_label(state)}" for state, seeds in by_state.items())
 
 
 def shared(runs: Iterable[RunView]) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -44,7 +44,7 @@ def common_limits(curves: Iterable[Curve]) -> tuple[float, float]:
 
 
 def _ends(point: Point) -> list[float]:
-    ends = [point.mean, *point.by_seed.values()]
+    ends = [point.mean, *point.seed_values.values()]
     ends += [point.interval.low, point.interval.high] if point.interval else []
     return ends if point.published is None else [*ends, point.published]
 
@@ -96,7 +96,10 @@ def _points(axes: Axes, points: Sequence[Point]) -> None:
         label=f"measured, {LEVEL} % interval",
     )  # fmt: skip
     single = [
-        (point.x, value) for point in points if len(point.by_seed) > 1 for value in point.by_seed.values()
+        (point.x, value)
+        for point in points
+        if len(point.seed_values) > 1
+        for value in point.seed_values.values()
     ]
     if single:
         axes.plot(

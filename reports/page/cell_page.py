@@ -23,8 +23,8 @@ from reports.page.inputs import Asked, Material, Pair, table_of
 from reports.page.provenance import METHODS, run_name
 from tables import notes, records, states, verdicts
 from tables.cells import LEFT_OUT, measure
-from tables.formats import metric_word, one_line, percent, with_spread
-from tables.layout import Layout
+from tables.formats import mean_and_std, metric_word, one_line, percent
+from tables.layout import TableLayout
 
 LOG_LINES, LOG_WIDTH = 5, 300
 
@@ -84,7 +84,7 @@ def cell(material: Material, pair: Pair, figures: Figures, written: str) -> str:
     )
 
 
-def _warning(layout: Layout, pair: Pair, asked: Asked) -> str:
+def _warning(layout: TableLayout, pair: Pair, asked: Asked) -> str:
     """The table's warning as far as it is about this pair."""
     summary = layout.summary
     own = replace(
@@ -106,7 +106,7 @@ def _neighbours(pair: Pair, pairs: Sequence[Pair]) -> dict[str, Mapping[str, str
     return {"before": link(at - 1), "after": link(at + 1)}
 
 
-def _rules(layout: Layout) -> list[str]:
+def _rules(layout: TableLayout) -> list[str]:
     own = "" if layout.summary.comparable else f"; {verdicts.HELPS_IN_THESE_RUNS}"
     rules = [verdicts.INTERVAL_RULE, verdicts.P_RULE, verdicts.HELPS_RULE + own]
     return [*rules, verdicts.REACHED_RULE] if layout.summary.comparable else rules
@@ -114,7 +114,7 @@ def _rules(layout: Layout) -> list[str]:
 
 def _lacking(run: RunView) -> dict[str, object]:
     reason = one_line(run.reason, 600)
-    word = states.word(run.state)
+    word = states.state_label(run.state)
     lines = last_log_lines(run.folder, LOG_LINES) if run.state in ("failed", "damaged", "preempted") else []
     return {
         "name": provenance.run_name(run),
@@ -128,7 +128,7 @@ def _left_out(method: str, reason: str) -> dict[str, object]:
     """A method that SET makes no sense for, in the form of ``_lacking``."""
     return {
         "name": provenance.METHODS[method],
-        "state": states.word(LEFT_OUT),
+        "state": states.state_label(LEFT_OUT),
         "reason": one_line(reason, 600),
         "log": [],
     }
@@ -188,7 +188,7 @@ def _row(run: RunView, names: list[str], main: str) -> tuple[Entry, ...]:
     epoch, value = best.get("epoch"), best.get(main)
     entries.append(number(epoch if isinstance(epoch, int) else None, lambda shown: f"{shown:.0f}", "aside"))
     entries.append(number(value if isinstance(value, (int, float)) else None, _exact, "aside"))
-    return word(run_name(run)), word(states.word(run.state), "state"), *entries
+    return word(run_name(run)), word(states.state_label(run.state), "state"), *entries
 
 
 def _exact(value: float) -> str:
@@ -204,7 +204,7 @@ def _mean(runs: Sequence[RunView], method: str, names: list[str]) -> tuple[Entry
     for name in names:
         values = {run.seed: value for run in own if (value := records.metric(run, name)) is not None}
         found = measure(values)
-        text = "" if found.mean is None else with_spread(percent(found.mean), found.std)
+        text = "" if found.mean is None else mean_and_std(percent(found.mean), found.std)
         entries.append(Entry(text, found.mean))
     heading = word(f"{METHODS[method]}, mean ± std")
     return heading, word(f"n = {len(own)}", "state"), *entries, Entry(""), Entry("")

@@ -11,9 +11,10 @@ from tables import states, verdicts
 from tables.cells import CellSummary
 from tables.formats import metric_word, p_value, percent, signed
 from tables.gains import GainSummary
-from tables.layout import MEASURED, Layout
-from tables.side_tables import SideTable, interval_text
+from tables.layout import TableLayout, measured_cell
+from tables.side_tables import interval_text
 from tables.states import TableSummary
+from tables.table import Table
 
 # What a reader looks for first comes first.
 _ORDER = (verdicts.YES, verdicts.NO_DIFFERENCE, verdicts.HURTS, verdicts.OPEN)
@@ -30,26 +31,26 @@ def pair_title(dataset: str, backbone: str) -> str:
     return f"{DATASETS[dataset].column} · {BACKBONES[backbone].title}"
 
 
-def table_sheet(layout: Layout) -> Sheet:
+def table_sheet(layout: TableLayout) -> Sheet:
     """All comparisons of a table, each linked to its page."""
     summary = layout.summary
     several = len({metric for *_, metric in summary.gains}) > 1
     rows = tuple(
         (Entry(pair_title(gain.dataset, gain.backbone), href=page_of(gain.dataset, gain.backbone)), *entries)
         for gain in summary.gains.values()
-        for entries in [_entries(layout, gain, several)]
+        for entries in [_entries(summary, gain, several)]
     )
     heading = (Column("Dataset · backbone"),)
     caption = "One row a comparison, in %"
     return Sheet(f"{summary.key}-rows", caption, heading + columns(summary, several), rows)
 
 
-def pair_sheet(layout: Layout, dataset: str, backbone: str) -> Sheet:
+def pair_sheet(layout: TableLayout, dataset: str, backbone: str) -> Sheet:
     """The comparisons of one pair, one row a metric."""
     gains = [
         gain for gain in layout.summary.gains.values() if (gain.dataset, gain.backbone) == (dataset, backbone)
     ]
-    rows = tuple((word(metric_word(gain.metric)), *_entries(layout, gain, False)) for gain in gains)
+    rows = tuple((word(metric_word(gain.metric)), *_entries(layout.summary, gain, False)) for gain in gains)
     heading = (Column("Metric"),)
     caption = f"{pair_title(dataset, backbone)}, in %"
     return Sheet("comparison", caption, heading + columns(layout.summary, False), rows, sortable=False)
@@ -69,32 +70,22 @@ def columns(summary: TableSummary, several: bool) -> tuple[Column, ...]:
     return (*found, Column("State", "rank"))
 
 
-def _entries(layout: Layout, gain: GainSummary, several: bool) -> tuple[Entry, ...]:
-    summary, at = layout.summary, (gain.dataset, gain.backbone)
-    before, after = (summary.cells[(*at, method, gain.metric)] for method in ("baseline", "dcal"))
-    texts = _measured_texts(layout, gain)
+def _entries(summary: TableSummary, gain: GainSummary, several: bool) -> tuple[Entry, ...]:
+    pair = (gain.dataset, gain.backbone)
+    before, after = (summary.cells[(*pair, method, gain.metric)] for method in ("baseline", "dcal"))
     entries = [word(metric_word(gain.metric))] if several else []
-    for cell, text in ((before, texts["baseline"]), (after, texts["dcal"])):
-        entries += [number(cell.published, percent), _measured(cell, text)]
-    entries += [number(gain.published, signed), _measured(gain, texts["gain"])]
+    for cell in (before, after):
+        entries += [number(cell.published, percent), _measured(cell, summary.comparable)]
+    entries += [number(gain.published, signed), _measured(gain, summary.comparable)]
     entries += [_interval(gain), _p_values(gain), helps(summary, gain)]
     if summary.comparable:
         entries.append(_reached(before, after))
     return (*entries, _state(before, after))
 
 
-def _measured_texts(layout: Layout, gain: GainSummary) -> dict[str, str]:
-    """kind → the text of the paper's layout, so that both show the same."""
-    (place,) = (
-        index
-        for index, column in enumerate(layout.columns)
-        if (column.dataset, column.metric, column.heading) == (gain.dataset, gain.metric, MEASURED)
-    )
-    title = BACKBONES[gain.backbone].title
-    return {row.kind: row.entries[place].text for row in layout.rows if row.backbone == title}
-
-
-def _measured(found: CellSummary | GainSummary, text: str) -> Entry:
+def _measured(found: CellSummary | GainSummary, comparable: bool) -> Entry:
+    """The text of the table in the paper's layout."""
+    text = measured_cell(found, comparable).text
     if found.measured.mean is None:
         return word(text, "state several")
     # Where the cell is narrow, the line breaks before the bracket and nowhere else.
@@ -116,7 +107,7 @@ def _p_values(gain: GainSummary) -> Entry:
 
 def helps(summary: TableSummary, gain: GainSummary) -> Entry:
     """The first verdict: does DCAL help in these runs."""
-    found = gain.verdict.helps
+    found = gain.verdict.outcome
     place = float(_ORDER.index(found))
     # Of a subset in the paper's profile: the column speaks of the method, this number does not.
     if summary.comparable and gain.measured.n and not gain.comparable_data:
@@ -126,9 +117,11 @@ def helps(summary: TableSummary, gain: GainSummary) -> Entry:
 
 def _reached(before: CellSummary, after: CellSummary) -> Entry:
     """The second: are the published numbers reached."""
-    told = {who: cell.reached for who, cell in (("baseline", before), ("DCAL", after)) if cell.reached}
-    if len(told) == 2 and before.reached == after.reached:
-        return word(before.reached, _reached_look(before.reached))
+    told = {
+        who: cell.reproduction for who, cell in (("baseline", before), ("DCAL", after)) if cell.reproduction
+    }
+    if len(told) == 2 and before.reproduction == after.reproduction:
+        return word(before.reproduction, _reached_look(before.reproduction))
     look = "state" if set(told.values()) <= {verdicts.NOT_COMPARED} else "verdict"
     return word(", ".join(f"{who} {text}" for who, text in told.items()), look)
 
@@ -144,7 +137,7 @@ def _state(before: CellSummary, after: CellSummary) -> Entry:
     counts = Counter(before.states) + Counter(after.states)
     if len(counts) == 1:
         (only,) = counts
-        return Entry(states.word(only), float(counts["done"]), look="state")
+        return Entry(states.state_label(only), float(counts["done"]), look="state")
     shown = [f"{counts['done']} of {counts.total()} done"]
     shown += [f"{counts[state]} {state}" for state in ("failed", "damaged") if counts[state]]
     return Entry(", ".join(shown), float(counts["done"]), look="state")
@@ -153,28 +146,28 @@ def _state(before: CellSummary, after: CellSummary) -> Entry:
 # --- A table in the paper's layout, and the small tables beside it, as sheets ---
 
 
-def main_sheet(layout: Layout) -> Sheet:
+def main_sheet(layout: TableLayout) -> Sheet:
     """Backbones and methods are the rows, datasets the columns."""
-    columns = tuple(Column(column.heading, "number", column.group) for column in layout.columns)
+    columns = tuple(Column(column.heading, "number", column.group) for column in layout.main.columns)
     rows = tuple(
         (
-            Entry(f"{row.backbone} {row.label}", look=row.kind),
-            *(word(entry.text, f"{row.kind} state" if entry.is_state else row.kind) for entry in row.entries),
+            Entry(" ".join(row.labels), look=row.kind),
+            *(word(cell.text, f"{row.kind} state" if cell.is_state else row.kind) for cell in row.cells),
         )
-        for row in layout.rows
+        for row in layout.main.rows
     )
     key = f"{layout.summary.key}-paper"
     heading = Column("Backbone and method")
     return Sheet(key, layout.title, (heading, *columns), rows, sortable=False)
 
 
-def side_sheet(layout: Layout, side: SideTable, name: str) -> Sheet:
+def side_sheet(layout: TableLayout, side: Table, name: str) -> Sheet:
     """A small table of the layout; the columns that say what a row is about become one. name: part of its id."""
-    headings = side.headings[side.names :]
-    kinds = ("number" if letter == "r" else "text" for letter in side.align[side.names :])
     rows = tuple(
-        (word(" · ".join(row[: side.names])), *(word(text) for text in row[side.names :]))
-        for row in side.rows
+        (word(" · ".join(row.labels)), *(word(cell.text) for cell in row.cells)) for row in side.rows
     )
-    columns = (Column(" · ".join(side.headings[: side.names])), *map(Column, headings, kinds))
+    columns = (
+        Column(" · ".join(column.heading for column in side.labels)),
+        *(Column(column.heading, "number" if column.align == "r" else "text") for column in side.columns),
+    )
     return Sheet(f"{layout.summary.key}-{name}", side.title, columns, rows, sortable=False)

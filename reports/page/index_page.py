@@ -16,8 +16,8 @@ from reports.page.comparisons import main_sheet, side_sheet, table_sheet
 from reports.page.html_table import MARK
 from reports.page.inputs import Asked, Material
 from tables import verdicts
-from tables.headline import Counts, Headline, headline
-from tables.layout import Layout
+from tables.headline import Headline, VerdictCounts, headline
+from tables.layout import TableLayout
 from tables.records import seeds_text
 
 NAMES = {"table1": "Table 1", "table2": "Table 2", "extras": "More backbones"}
@@ -68,7 +68,7 @@ def _ablations(found: Gathered) -> dict[str, object]:
         "done": sum(run.state == "done" for run in runs),
         "total": len(runs),
         "seeds": seeds_text(found.asked.seeds),
-        "rows": len(found.laid_out.found.rows),
+        "rows": len(found.laid_out.ablations.rows),
     }
 
 
@@ -78,7 +78,7 @@ def _warnings(material: Material) -> list[str]:
     return [text for text in found if not any(other != text and other.startswith(text) for other in found)]
 
 
-def _table(layout: Layout, asked: Asked) -> dict[str, object]:
+def _table(layout: TableLayout, asked: Asked) -> dict[str, object]:
     # The page's own headline says it for all tables together.
     counts = headline([layout.summary]).text
     return {
@@ -130,7 +130,7 @@ class InShort:
     rule: str
 
 
-def in_short(layouts: Mapping[str, Layout]) -> InShort:
+def in_short(layouts: Mapping[str, TableLayout]) -> InShort:
     """The headline over all tables. Where nothing may be compared with the paper it says nothing of the paper's claim
     but that it is open.
     """
@@ -138,7 +138,7 @@ def in_short(layouts: Mapping[str, Layout]) -> InShort:
     found = headline(summaries)
     if any(summary.comparable for summary in summaries):
         return InShort(_claim(found), _tiles(found.claim, _CLAIM), _compared(layouts, found), _rule(found))
-    own = found.these_runs or Counts(0, 0, 0, 0)
+    own = found.these_runs or VerdictCounts(0, 0, 0, 0)
     finished = own.total - own.open
     sentence = (
         f"Nothing about the paper is decided here: all {found.comparisons} of its comparisons stay open, because these "
@@ -174,14 +174,16 @@ def _claim(found: Headline) -> str:
     )
 
 
-def _tiles(counts: Counts, labels: tuple[str, ...]) -> tuple[Tile, ...]:
+def _tiles(counts: VerdictCounts, labels: tuple[str, ...]) -> tuple[Tile, ...]:
     numbers = (counts.yes, counts.no_difference, counts.hurts, counts.open)
     return tuple(map(Tile, labels, numbers, ("yes", "no-difference", "hurts", "state")))
 
 
-def _compared(layouts: Mapping[str, Layout], found: Headline) -> str:
+def _compared(layouts: Mapping[str, TableLayout], found: Headline) -> str:
     """How many published numbers are reached, and what runs on other data show."""
-    reached = Counter(cell.reached for layout in layouts.values() for cell in layout.summary.cells.values())
+    reached = Counter(
+        cell.reproduction for layout in layouts.values() for cell in layout.summary.cells.values()
+    )
     compared = sum(reached[word] for word in (verdicts.REPRODUCED, verdicts.BELOW, verdicts.ABOVE))
     published = sum(
         cell.published is not None for layout in layouts.values() for cell in layout.summary.cells.values()
@@ -201,7 +203,7 @@ def _compared(layouts: Mapping[str, Layout], found: Headline) -> str:
     return text
 
 
-def _shown(counts: Counts) -> str:
+def _shown(counts: VerdictCounts) -> str:
     """What is not zero, in words."""
     parts = (
         (counts.yes, "DCAL helps in"),
@@ -213,7 +215,7 @@ def _shown(counts: Counts) -> str:
 
 
 def _rule(found: Headline) -> str:
-    reasons = ", ".join(f"{reason} ({count})" for reason, count in found.why_open.items())
+    reasons = ", ".join(f"{reason} ({count})" for reason, count in found.open_reasons.items())
     return (
         "A comparison is a dataset and a backbone, decided in top-1 or mAP by the 95 % interval of the gain."
         + (f" Why some are open: {reasons}." if reasons else "")

@@ -19,7 +19,7 @@ from benchmark.records.merge import Merged
 from benchmark.records.status import RunView
 from reports.page import costs
 from tables import layout
-from tables.layout import Layout
+from tables.layout import TableLayout
 
 Pair = tuple[str, str]  # dataset, backbone
 
@@ -54,7 +54,7 @@ class Material:
 
     asked: Asked
     merged: Merged
-    layouts: Mapping[str, Layout]
+    layouts: Mapping[str, TableLayout]
 
     @cached_property
     def pairs(self) -> Mapping[Pair, tuple[RunView, ...]]:

@@ -107,7 +107,7 @@ def details(run: RunView) -> list[tuple[str, str]]:
     shown = [
         ("run folder", str(run.folder.path)),
         ("commit", records.commit(run) or "not recorded"),
-        ("other code than at submission", records.changed_code(run)),
+        ("other code than at submission", records.code_difference(run)),
         ("command", _text(run, "command")),
         ("host", _text(run, "host")),
         ("platform", _text(run, "platform")),

@@ -10,7 +10,7 @@ from benchmark.config.datasets import DATASETS
 from benchmark.config.resolve import is_comparable
 from benchmark.config.variants import VARIANTS
 from reports.robustness.record import Condition, Robustness, gap
-from tables.exports.csv import without_formula
+from tables.exports.csv import escape_formula
 from tables.exports.markdown import escape
 from tables.formats import METHOD_NAMES, metric_word, one_line, percent, signed
 from tables.records import seeds_text
@@ -115,7 +115,7 @@ def csv_text(found: Robustness) -> str:
     writer.writerow(["kind", "level", "metric", "method", "seeds", "value", "interval_low", "interval_high"])
 
     def write_row(cells: list[object]) -> None:
-        writer.writerow([without_formula(cell) for cell in cells])
+        writer.writerow([escape_formula(cell) for cell in cells])
 
     for place, condition in enumerate(found.conditions):
         head = [condition.kind or "none", f"{condition.level:g}"]

@@ -1,4 +1,4 @@
-"""The ablations in numbers: each row's mean and spread, its gains over the baseline and over its reference."""
+"""Summary of the ablations: each row's mean and spread, its gains over the baseline and over its reference."""
 
 from __future__ import annotations
 
@@ -7,57 +7,58 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from benchmark.config.ablations import ROWS, SWEEPS, AblationRow
-from benchmark.config.grid import ABLATIONS, Cell, named
+from benchmark.config.grid import ABLATIONS, named
 from benchmark.config.resolve import is_comparable
 from benchmark.records.status import RunView
 from tables.cells import CellSummary, summarize_cell
 from tables.gains import GainSummary, summarize_gain
-from tables.paired import plain
+from tables.outcomes import base_metric
 from tables.states import TableSummary
 from tables.verdicts import NAMES
 
-# What a cell that nobody started says.
+# States of a run that was never started.
 _UNSTARTED = ("missing", "no-data", "no-weights")
 
 
 @dataclass(frozen=True)
 class RowSummary:
-    """A row in numbers.
+    """Numbers of one row.
 
-    title: with the setting that the profile really has. gain: over the baseline of its dataset and backbone, None for
-    a baseline itself. against: over the row's reference, None where that is the baseline; against_title: its title.
+    title: with the setting that the profile really has.
+    gain: over the baseline of the dataset and backbone, None for a baseline itself.
+    reference_gain: over the row's reference, None where that is the baseline. reference_title: of the reference, or "".
     """
 
     row: AblationRow
     title: str
     cell: CellSummary
     gain: GainSummary | None
-    against: GainSummary | None
-    against_title: str
+    reference_gain: GainSummary | None
+    reference_title: str
 
 
 @dataclass(frozen=True)
 class Ablations:
-    """rows: in the registry's order. table: the same cells as a table's, without gains."""
+    """All ablations in numbers. rows: in the registry's order. table: the same cells as a table's, without gains."""
 
     rows: tuple[RowSummary, ...]
     table: TableSummary
 
     @property
     def groups(self) -> dict[str, tuple[RowSummary, ...]]:
-        """Rows by the title of their group."""
-        found: dict[str, list[RowSummary]] = {}
+        """Title of a group → its rows."""
+        groups: dict[str, list[RowSummary]] = {}
         for row in self.rows:
-            found.setdefault(row.row.group, []).append(row)
-        return {title: tuple(rows) for title, rows in found.items()}
+            groups.setdefault(row.row.group, []).append(row)
+        return {title: tuple(rows) for title, rows in groups.items()}
 
-    def only(self, cells: Container[str]) -> Ablations:
-        """The rows of these cells alone, by id."""
-        return Ablations(tuple(row for row in self.rows if row.row.cell in cells), self.table.only(cells))
+    def select(self, cells: Container[str]) -> Ablations:
+        """The rows of these cells (ids) alone."""
+        return Ablations(tuple(row for row in self.rows if row.row.cell in cells), self.table.select(cells))
 
 
-def was_started(runs: Iterable[RunView]) -> bool:
-    """Whether there is anything of the ablations but the tables' own cells, which they share."""
+def has_ablation_runs(runs: Iterable[RunView]) -> bool:
+    """Whether a run of the ablations was started; the cells that they share with the tables do not count."""
     return any(run.cell.table == ABLATIONS and run.state not in _UNSTARTED for run in runs)
 
 
@@ -67,53 +68,58 @@ def summarize(
     overrides: Iterable[str] = (),
     refused: Mapping[str, str] = MappingProxyType({}),
 ) -> Ablations:
-    """All rows in numbers; runs of other cells are left out. overrides, refused: as for ``summary.summarize``."""
-    comparable = is_comparable(profile, [entry.partition("=")[0] for entry in overrides])
-    by_cell: dict[str, list[RunView]] = {row.cell: [] for row in ROWS}
+    """Summarize all rows; runs of other cells are left out. overrides, refused: as for ``tables.states.summarize``."""
+    comparable = is_comparable(profile, [override.partition("=")[0] for override in overrides])
+    cell_runs: dict[str, list[RunView]] = {row.cell: [] for row in ROWS}
     for run in runs:
-        if run.cell.id in by_cell:
-            by_cell[run.cell.id].append(run)
+        if run.cell.id in cell_runs:
+            cell_runs[run.cell.id].append(run)
     published = {(row.cell, row.metric): row.published for row in ROWS if row.published is not None}
     cells: dict[tuple[str, str], CellSummary] = {}
-    for at in dict.fromkeys((row.cell, row.metric) for row in ROWS):
-        cell_id, metric = at
-        own = by_cell[cell_id]
-        why = refused.get(cell_id, "")
-        cells[at] = summarize_cell(named(cell_id), metric, own, comparable, published.get(at), why)
+    for key in dict.fromkeys((row.cell, row.metric) for row in ROWS):
+        cell_id, metric = key
+        cells[key] = summarize_cell(
+            named(cell_id),
+            metric,
+            cell_runs[cell_id],
+            comparable,
+            published.get(key),
+            refused.get(cell_id, ""),
+        )
     table = TableSummary(
         ABLATIONS,
         profile,
         comparable,
-        tuple(run for own in by_cell.values() for run in own),
-        {(*_key(found.cell), found.metric): found for found in cells.values()},
+        tuple(run for runs in cell_runs.values() for run in runs),
+        {(*cell_id.split("/"), metric): cell for (cell_id, metric), cell in cells.items()},
         {},
     )
-    return Ablations(tuple(_row(row, cells, by_cell[row.cell], comparable) for row in ROWS), table)
-
-
-def _key(cell: Cell) -> tuple[str, str, str]:
-    return cell.dataset, cell.backbone, cell.method
+    return Ablations(tuple(_row(row, cells, cell_runs[row.cell], comparable) for row in ROWS), table)
 
 
 def _row(
-    row: AblationRow, cells: dict[tuple[str, str], CellSummary], runs: Sequence[RunView], recipe: bool
+    row: AblationRow, cells: dict[tuple[str, str], CellSummary], runs: Sequence[RunView], comparable: bool
 ) -> RowSummary:
-    cell, metric, title = cells[row.cell, row.metric], plain(row.metric), titled(row, runs)
-    baseline = row.cell.rpartition("/")[0] + "/baseline"
-    gain = against = None
+    cell, metric, title = cells[row.cell, row.metric], base_metric(row.metric), row_title(row, runs)
+    baseline = baseline_id(row.cell)
+    gain = reference_gain = None
     reference = ""
     if row.cell != baseline:
-        gain = summarize_gain(cells[baseline, metric], cell, recipe, (NAMES[0], f"'{title}'"))
+        gain = summarize_gain(cells[baseline, metric], cell, comparable, (NAMES[0], f"'{title}'"))
     if row.reference not in ("", baseline):
-        reference = _title_of(row.reference, row.group)
-        against = summarize_gain(cells[row.reference, metric], cell, recipe, (f"'{reference}'", f"'{title}'"))
-    return RowSummary(row, title, cell, gain, against, reference)
+        reference = _cell_title(row.reference, row.group)
+        names = (f"'{reference}'", f"'{title}'")
+        reference_gain = summarize_gain(cells[row.reference, metric], cell, comparable, names)
+    return RowSummary(row, title, cell, gain, reference_gain, reference)
 
 
-def titled(row: AblationRow, runs: Sequence[RunView]) -> str:
-    """The row's title, with the value that the runs really have where a profile needs another one: of few patches 1 %
-    are none.
-    """
+def baseline_id(cell_id: str) -> str:
+    """Id of the baseline of the same dataset and backbone."""
+    return cell_id.rpartition("/")[0] + "/baseline"
+
+
+def row_title(row: AblationRow, runs: Sequence[RunView]) -> str:
+    """Title of the row; with the runs' real setting where the profile has another one: 1 % of few patches is none."""
     for sweep in SWEEPS:
         for x, cell in sweep.points:
             if runs and row.cell == cell and row.title.startswith(f"{sweep.name} = "):
@@ -122,7 +128,7 @@ def titled(row: AblationRow, runs: Sequence[RunView]) -> str:
     return row.title
 
 
-def _title_of(cell_id: str, group: str) -> str:
-    """What a cell is called, in this group if it stands there."""
-    titles = [(row.group != group, row.title) for row in ROWS if row.cell == cell_id]
-    return min(titles, key=lambda found: found[0])[1]
+def _cell_title(cell_id: str, group: str) -> str:
+    """Title of a cell's row, in this group if the group has it."""
+    rows = [row for row in ROWS if row.cell == cell_id]
+    return min(rows, key=lambda row: row.group != group).title

@@ -1,4 +1,4 @@
-"""The selection finding in words: what it says, and what the records of these runs say of it."""
+"""Finding on the selection of local queries, in words: what follows from the method, and what the records show."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 
 from tables import records, states
-from tables.ablations.selection import Identity
-from tables.side_tables import SideTable
+from tables.ablations.selection import SelectionComparison
+from tables.table import Table
 
 CLAIM = "With the class-token read-out the selection of local queries cannot change a prediction"
 FINDING = (
@@ -23,88 +23,87 @@ TITLE = "Selection of local queries: each run beside its rollout run"
 LEGEND = "largest gap: of any probability of any branch; changed: predicted classes"
 HEADINGS = ("Local queries", "seed", "weights", "SA logits", "GLCA logits", "largest gap", "changed")
 SAME, OTHER, UNKNOWN = "same bits", "other bits", "not recorded"
-# Above this, two runs differ by more than float32 rounds a probability in a short training.
+# Largest difference of a probability that float32 rounding makes in a short training.
 ROUNDING = 1e-4
-_WORDS = {"rollout": "rollout", "random": "random", "attention": "penultimate attention"}
+_SELECTIONS = {"rollout": "rollout", "random": "random", "attention": "penultimate attention"}
 
 
-def selection_table(found: Sequence[Identity]) -> SideTable | None:
-    """A row for each comparison; None where there is none."""
-    return SideTable(TITLE, HEADINGS, tuple(map(_row, found)), "lrlllrr", 2) if found else None
+def selection_table(comparisons: Sequence[SelectionComparison]) -> Table | None:
+    """One row for each comparison; None where there is none."""
+    if not comparisons:
+        return None
+    return Table.from_texts(TITLE, HEADINGS, map(_row, comparisons), "lrlllrr", labels=2)
 
 
-def label(found: Identity) -> str:
-    """``random, R = 10 %``; the read-out is named where it is not the class token's."""
-    glca = found.run.config.glca
+def label(comparison: SelectionComparison) -> str:
+    """``random, R = 10 %``, with the read-out where it is not that of the class token."""
+    glca = comparison.run.config.glca
     readout = "" if glca.readout == "cls" else ", mean read-out"
-    return f"{_WORDS[glca.select]}, R = {100 * glca.ratio:g} %{readout}"
+    return f"{_SELECTIONS[glca.select]}, R = {100 * glca.ratio:g} %{readout}"
 
 
-def _row(found: Identity) -> tuple[str, ...]:
-    if found.problem:
-        state = next((run.state for run in (found.run, found.beside) if run.state != "done"), "not compared")
-        return (label(found), str(found.run.seed), states.word(state), "", "", "", "")
-    logits = (
-        _bits(found.outputs[branch]) if branch in found.outputs else UNKNOWN for branch in ("sa", "glca")
-    )
-    gap = UNKNOWN if found.largest is None else f"{found.largest:.2g}"
-    changed = f"{found.changed:,} of {found.images:,}"
-    return (label(found), str(found.run.seed), _bits(found.weights), *logits, gap, changed)
+def _row(comparison: SelectionComparison) -> tuple[str, ...]:
+    names = (label(comparison), str(comparison.run.seed))
+    if comparison.problem:
+        runs = (comparison.run, comparison.reference)
+        state = next((run.state for run in runs if run.state != "done"), "not compared")
+        return (*names, states.state_label(state), "", "", "", "")
+    same = {True: SAME, False: OTHER, None: UNKNOWN}
+    logits = (same[comparison.same_outputs.get(branch)] for branch in ("sa", "glca"))
+    gap = UNKNOWN if comparison.largest is None else f"{comparison.largest:.2g}"
+    changed = f"{comparison.changed:,} of {comparison.images:,}"
+    return (*names, same[comparison.same_weights], *logits, gap, changed)
 
 
-def _bits(same: bool) -> str:
-    return SAME if same else OTHER
+def sentences(comparisons: Iterable[SelectionComparison]) -> list[str]:
+    """One sentence for each result with the runs that have it; runs that could not be compared come last."""
+    groups: dict[str, list[SelectionComparison]] = {}
+    for comparison in sorted(comparisons, key=lambda comparison: bool(comparison.problem)):
+        groups.setdefault(_result(comparison), []).append(comparison)
+    return [f"{_names(group)}: {result}{_differences(group)}" for result, group in groups.items()]
 
 
-def sentences(found: Iterable[Identity]) -> list[str]:
-    """What was measured, the same outcomes together; then what could not be compared, with the reason."""
-    outcomes: dict[str, list[Identity]] = {}
-    for identity in sorted(found, key=lambda one: bool(one.problem)):
-        outcomes.setdefault(_outcome(identity), []).append(identity)
-    return [f"{_names(alike)}: {outcome}{_apart(alike)}" for outcome, alike in outcomes.items()]
-
-
-def paragraphs(found: Sequence[Identity]) -> list[str]:
-    """The finding, what was measured of it, and the digests of what is the same."""
-    lines = [FINDING, *(f"in these runs, {text}" for text in sentences(found))]
-    lines += [LEGEND] if found else []
-    if shared := digests(found):
+def paragraphs(comparisons: Sequence[SelectionComparison]) -> list[str]:
+    """The finding, the results of these runs, and the digests of logits that runs share."""
+    lines = [FINDING, *(f"in these runs, {text}" for text in sentences(comparisons))]
+    lines += [LEGEND] if comparisons else []
+    if shared := digests(comparisons):
         lines.append(
             f"sha256 of the logits that runs share, as float32 in the order of the test split: {shared}"
         )
     return lines
 
 
-def digests(found: Iterable[Identity]) -> str:
-    """``seed 0: SA 1a2b…, GLCA 3c4d…``: of the logits that runs share bit for bit; "" where none do."""
+def digests(comparisons: Iterable[SelectionComparison]) -> str:
+    """Digests of the logits that runs share bit for bit, ``seed 0: SA 1a2b…, GLCA 3c4d…``; "" where none do."""
     texts = {}
-    for identity in found:
-        if not identity.problem and identity.outputs and all(identity.outputs.values()):
-            values = records.section(identity.beside, "outputs_sha256")
-            shown = ", ".join(f"{branch.upper()} {values[branch]}" for branch in identity.outputs)
-            texts[f"seed {identity.run.seed}: {shown}"] = None
+    for comparison in comparisons:
+        if not comparison.problem and comparison.same_outputs and all(comparison.same_outputs.values()):
+            values = records.section(comparison.reference, "outputs_sha256")
+            branches = ", ".join(f"{branch.upper()} {values[branch]}" for branch in comparison.same_outputs)
+            texts[f"seed {comparison.run.seed}: {branches}"] = None
     return "; ".join(texts)
 
 
-def _names(alike: Sequence[Identity]) -> str:
-    # A SET may give two cells the same settings, so a seed may come twice.
+def _names(group: Sequence[SelectionComparison]) -> str:
+    # SET may give two cells the same settings, so that a seed comes twice.
     seeds: dict[str, dict[int, None]] = {}
-    for identity in alike:
-        seeds.setdefault(label(identity), {})[identity.run.seed] = None
+    for comparison in group:
+        seeds.setdefault(label(comparison), {})[comparison.run.seed] = None
     return "; ".join(f"{name} ({records.seeds_text(numbers)})" for name, numbers in seeds.items())
 
 
-def _outcome(found: Identity) -> str:
-    """Without the numbers, which are told of all that are alike together."""
-    if found.problem:
-        return f"not compared with the rollout's run: {found.problem}"
-    if found.identical:
-        return f"the rollout's run again, bit for bit: {_identity_text(found)}"
-    if found.can_matter:
+def _result(comparison: SelectionComparison) -> str:
+    """Result in words, without numbers: they are given for all runs with the same result together."""
+    if comparison.problem:
+        return f"not compared with the rollout's run: {comparison.problem}"
+    if comparison.identical:
+        return f"the rollout's run again, bit for bit: {_identical_parts(comparison)}"
+    if comparison.can_matter:
         return "other probabilities than the rollout's run, as expected of this read-out"
-    if found.machine:
-        return f"not bit for bit the rollout's run, computed otherwise ({found.machine})"
-    if found.largest is not None and found.largest <= ROUNDING:
+    if comparison.machine:
+        return f"not bit for bit the rollout's run, computed otherwise ({comparison.machine})"
+    if comparison.largest is not None and comparison.largest <= ROUNDING:
         return "the rollout's run up to rounding"
     return (
         "farther from the rollout's run than one step's rounding (training amplifies rounding, and on GPUs sums are "
@@ -112,19 +111,19 @@ def _outcome(found: Identity) -> str:
     )
 
 
-def _identity_text(found: Identity) -> str:
-    logits = "logits" if found.outputs else "logits not recorded"
-    probabilities = "every probability" if found.largest is not None else "probabilities not recorded"
+def _identical_parts(comparison: SelectionComparison) -> str:
+    logits = "logits" if comparison.same_outputs else "logits not recorded"
+    probabilities = "every probability" if comparison.largest is not None else "probabilities not recorded"
     return f"final weights, {logits}, {probabilities}"
 
 
-def _apart(alike: Sequence[Identity]) -> str:
-    """``: largest difference of a probability 1e-06, 0 to 2 of 240 predictions differ``; nothing of what is not."""
-    if any(one.problem or one.identical for one in alike):
+def _differences(group: Sequence[SelectionComparison]) -> str:
+    """``: largest difference of a probability 1e-06, 0 to 2 of 240 predictions differ``, or "" where none was found."""
+    if any(comparison.problem or comparison.identical for comparison in group):
         return ""
-    gaps = [one.largest for one in alike if one.largest is not None]
-    # A NaN is the largest: plain max() would pass over one that does not come first.
+    gaps = [comparison.largest for comparison in group if comparison.largest is not None]
+    # A NaN counts as the largest: plain max() ignores one that does not come first.
     largest = f"{max(gaps, key=lambda gap: (math.isnan(gap), gap)):.2g}" if gaps else UNKNOWN
-    counts = sorted({one.changed for one in alike})
+    counts = sorted({comparison.changed for comparison in group})
     changed = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    return f": largest difference of a probability {largest}, {changed} of {alike[0].images:,} predictions differ"
+    return f": largest difference of a probability {largest}, {changed} of {group[0].images:,} predictions differ"

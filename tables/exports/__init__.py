@@ -7,10 +7,10 @@ from pathlib import Path
 
 from benchmark.atomic import explained, write_file
 from tables.exports import csv, html, latex, markdown
-from tables.layout import Layout
+from tables.layout import TableLayout
 
-# One line an export: file suffix and what renders a layout into the file's text.
-EXPORTS: dict[str, Callable[[Layout], str]] = {
+# File suffix → function that renders a layout into the file's text.
+EXPORTS: dict[str, Callable[[TableLayout], str]] = {
     "md": markdown.render_markdown,
     "tex": latex.render,
     "csv": csv.render,
@@ -19,15 +19,18 @@ EXPORTS: dict[str, Callable[[Layout], str]] = {
 
 
 def write_layout(
-    layout: Layout, out_dir: Path | str, exports: Mapping[str, Callable[[Layout], str]] = EXPORTS
+    layout: TableLayout, out_dir: Path | str, exports: Mapping[str, Callable[[TableLayout], str]] = EXPORTS
 ) -> dict[str, Path]:
-    """Write ``<table>.md``, ``.tex``, ``.csv`` and ``.html`` into ``out_dir``; return {suffix: path}."""
+    """Write ``<table>.md``, ``.tex``, ``.csv`` and ``.html`` into ``out_dir``; return {suffix: path}.
+
+    Raises RunError where the folder or a file cannot be written.
+    """
     folder = Path(out_dir)
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     # All are rendered before the first is written: an error leaves the old set of files together.
-    rendered = {suffix: render(layout) for suffix, render in exports.items()}
-    paths = {suffix: folder / f"{layout.summary.key}.{suffix}" for suffix in rendered}
-    for suffix, content in rendered.items():
-        write_file(paths[suffix], lambda stream, text=content: stream.write(text.encode("utf-8")))
+    texts = {suffix: render(layout) for suffix, render in exports.items()}
+    paths = {suffix: folder / f"{layout.summary.key}.{suffix}" for suffix in texts}
+    for suffix, text in texts.items():
+        write_file(paths[suffix], lambda stream, text=text: stream.write(text.encode("utf-8")))
     return paths

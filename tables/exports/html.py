@@ -1,10 +1,8 @@
-"""One self-contained HTML page: no script, no outside file, light and dark, readable on a phone."""
+"""Self-contained HTML page: no script, no external file, light and dark, readable on a phone."""
 
 from __future__ import annotations
 
-import itertools
-
-from tables.layout import Layout
+from tables.layout import TableLayout
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -44,18 +42,18 @@ td.state { color: var(--soft); font-style: italic; }
 <dl>
 {% for label, text in layout.header %}<dt>{{ label }}</dt><dd>{{ text }}</dd>
 {% endfor %}</dl>
-{% if layout.rows %}<div class="scroll" role="region" aria-label="{{ layout.title }}" tabindex="0">
+{% if layout.main %}<div class="scroll" role="region" aria-label="{{ layout.title }}" tabindex="0">
 <table>
 <thead>
 <tr><th scope="col" rowspan="2">Backbone and method</th>
-{%- for name, width in groups %}<th scope="colgroup" colspan="{{ width }}">{{ name }}</th>{% endfor %}</tr>
+{%- for name, width in layout.main.groups %}<th scope="colgroup" colspan="{{ width }}">{{ name }}</th>{% endfor %}</tr>
 <tr>
-{%- for column in layout.columns %}<th scope="col"
+{%- for column in layout.main.columns %}<th scope="col"
 {%- if column.heading | length > 12 %} class="long"{% endif %}>{{ column.heading }}</th>{% endfor %}</tr>
 </thead>
 <tbody>
-{% for row in layout.rows %}<tr class="{{ row.kind }}"><th scope="row">{{ row.backbone }} {{ row.label }}</th>
-{%- for entry in row.entries %}<td{% if entry.is_state %} class="state"{% endif %}>{{ entry.text }}</td>
+{% for row in layout.main.rows %}<tr class="{{ row.kind }}"><th scope="row">{{ row.labels | join(" ") }}</th>
+{%- for cell in row.cells %}<td{% if cell.is_state %} class="state"{% endif %}>{{ cell.text }}</td>
 {%- endfor %}</tr>
 {% endfor %}</tbody>
 </table>
@@ -67,7 +65,7 @@ td.state { color: var(--soft); font-style: italic; }
 {{- "name" if side.align[loop.index0] == "l" }}{{ " long" if heading | length > 12 }}">{{ heading }}</th>{% endfor %}
 </tr></thead>
 <tbody>
-{% for row in side.rows %}<tr>{% for text in row %}<td
+{% for texts in side.texts %}<tr>{% for text in texts %}<td
 {%- if side.align[loop.index0] == "l" %} class="name"{% endif %}>{{ text }}</td>{% endfor %}</tr>
 {% endfor %}</tbody>
 </table>
@@ -81,15 +79,8 @@ td.state { color: var(--soft); font-style: italic; }
 """
 
 
-def render(layout: Layout) -> str:
+def render(layout: TableLayout) -> str:
     from jinja2 import Environment, StrictUndefined
 
-    page = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True).from_string(
-        PAGE
-    )
-    return page.render(
-        layout=layout,
-        groups=[
-            (name, len(list(found))) for name, found in itertools.groupby(c.group for c in layout.columns)
-        ],
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    return environment.from_string(PAGE).render(layout=layout)

@@ -1,20 +1,18 @@
-"""LaTeX with booktabs as the only package: a float for each table or part of one, then facts and notes as text.
+"""LaTeX with booktabs as the only package: a float for each table or part of one, then header and notes as text.
 
-What is wider than a line or higher than a page would print beyond its edge, so wide tables come in parts.
-Characters beyond ASCII would need packages or fonts that the including document may lack: known
-signs become commands, accents are dropped, other scripts become ``?``. The Markdown and HTML
-exports keep them.
+Tables wider than a line are split into parts, because they would print beyond the edge of the page. Characters beyond
+ASCII would need packages or fonts that the including document may lack: known signs become commands, accents are
+dropped, other scripts become ``?``. The Markdown and HTML exports keep them.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 import unicodedata
 from collections.abc import Iterable
 
-from tables.layout import Layout, Row
-from tables.side_tables import SideTable
+from tables.layout import TableLayout
+from tables.table import Table
 
 _COMMANDS = {
     "\\": r"\textbackslash{}",
@@ -27,7 +25,7 @@ _COMMANDS = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
-    # In the default font encoding these three print as other signs.
+    # The default font encoding prints these three as other signs.
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
@@ -43,15 +41,15 @@ _COMMANDS = {
     "’": "'",
     "‘": "`",
 }
-# Letters that fit on a line of 6.5 inches, a letter page with margins of one inch, the gap of a column counted as two.
+# Letters on a line of 6.5 inches (a letter page with margins of one inch), the gap of a column counted as two.
 LETTERS = 100
 
 
 def escape(text: str) -> str:
     """Text that prints as itself and cannot be a command."""
-    # TeX would join the two hyphens of --jobs into one dash; a real dash is made of them on purpose.
-    parted = re.sub("-(?=-)", "-\0", text)
-    return "".join(_letter(letter) for letter in parted).replace("\0", "{}")
+    # TeX would join the two hyphens of --jobs into one dash. Dashes in _COMMANDS are made of hyphens on purpose.
+    separated = re.sub("-(?=-)", "-\0", text)
+    return "".join(_letter(letter) for letter in separated).replace("\0", "{}")
 
 
 def _letter(letter: str) -> str:
@@ -65,15 +63,17 @@ def _letter(letter: str) -> str:
     return "?"
 
 
-def render(layout: Layout) -> str:
+def render(layout: TableLayout) -> str:
     lines = [f"% {layout.warning or layout.title}", r"% Needs \usepackage{booktabs}."]
-    # Each float stands alone on its page, so each says what its numbers are not.
+    # A float may stand alone on its page, so each repeats the warning.
     warning = rf"\textbf{{{escape(layout.warning)}}} " if layout.warning else ""
-    main = [_main_table(panel) for panel in _fitting(layout)] if layout.rows else []
-    lines += _floats(f"{warning}The paper's {escape(layout.title)}", layout.summary.key, main)
+    parts = layout.main.fit(lambda part: _letters(part) <= LETTERS) if layout.main else []
+    lines += _floats(
+        f"{warning}The paper's {escape(layout.title)}", layout.summary.key, map(_main_table, parts)
+    )
     for place, table in enumerate(layout.side_tables, start=1):
-        parts = [_side_table(panel) for panel in table.panels(LETTERS)]
-        lines += _floats(f"{warning}{escape(table.title)}", f"{layout.summary.key}-{place}", parts)
+        bodies = map(_side_table, table.split_by_width(LETTERS))
+        lines += _floats(f"{warning}{escape(table.title)}", f"{layout.summary.key}-{place}", bodies)
     lines += [
         r"\begingroup\footnotesize\raggedright\parindent=0pt",
         *_texts(layout),
@@ -82,61 +82,47 @@ def render(layout: Layout) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _floats(caption: str, label: str, parts: list[list[str]]) -> Iterable[str]:
-    """One float a part; the first has the label."""
+def _floats(caption: str, label: str, bodies: Iterable[list[str]]) -> Iterable[str]:
+    """Lines of the floats of one table, one for each part; the first has the label."""
+    parts = list(bodies)
     for number, part in enumerate(parts, start=1):
-        some = f" (part {number} of {len(parts)})" if len(parts) > 1 else ""
+        suffix = f" (part {number} of {len(parts)})" if len(parts) > 1 else ""
         yield r"\begin{table}[htbp]"
         yield r"\centering\footnotesize\setlength{\tabcolsep}{4pt}"
-        yield rf"\caption{{{caption}{some}.}}"
+        yield rf"\caption{{{caption}{suffix}.}}"
         if number == 1:
             yield rf"\label{{tab:{label}}}"
         yield from part
         yield r"\end{table}"
 
 
-def _fitting(layout: Layout) -> list[Layout]:
-    datasets = len({column.dataset for column in layout.columns})
-    for count in range(1, datasets + 1):
-        panels = layout.panels(count)
-        if max(map(_letters, panels)) <= LETTERS:
-            return panels
-    return layout.panels(datasets)
-
-
-def _letters(panel: Layout) -> int:
-    """About how wide a part of the main table prints."""
-    names = [(row.backbone, row.label) for row in panel.rows]
-    columns = [list(texts) for texts in zip(*names, strict=True)]
-    for place, column in enumerate(panel.columns):
-        columns.append([*_heading_parts(column.heading), *(row.entries[place].short for row in panel.rows)])
+def _letters(table: Table) -> int:
+    """Approximate width of a main table in print."""
+    columns = [list(texts) for texts in zip(*(row.labels for row in table.rows), strict=True)]
+    for place, column in enumerate(table.columns):
+        columns.append([*_heading_parts(column.heading), *(row.cells[place].short for row in table.rows)])
     return sum(max(map(len, texts)) + 2 for texts in columns)
 
 
-def _main_table(layout: Layout) -> list[str]:
-    groups = [(name, len(list(found))) for name, found in itertools.groupby(c.group for c in layout.columns)]
+def _main_table(table: Table) -> list[str]:
     first, rules, heads = 3, [], []
-    for name, width in groups:
+    for name, width in table.groups:
         heads.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(name)}}}")
         rules.append(rf"\cmidrule(lr){{{first}-{first + width - 1}}}")
         first += width
-    lines = [rf"\begin{{tabular}}{{ll{'r' * len(layout.columns)}}}", r"\toprule"]
+    lines = [rf"\begin{{tabular}}{{{table.align}}}", r"\toprule"]
     lines += [_line(["", "", *heads]), "".join(rules)]
-    lines.append(_line(["Backbone", "Method", *(_heading(column.heading) for column in layout.columns)]))
-    for row in layout.rows:
+    lines.append(_line(map(_heading, table.headings)))
+    for row in table.rows:
         if row.kind == "baseline":
             lines.append(r"\midrule")
-        lines.append(_line([escape(text) for text in (row.backbone, row.label, *_entries(row))]))
+        # The list below the table has the states in full; inside the table they must not widen it.
+        lines.append(_line(map(escape, (*row.labels, *(cell.short for cell in row.cells)))))
     return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
-def _entries(row: Row) -> list[str]:
-    # States are named in full in the list below the table; inside it they must not widen the page.
-    return [entry.short for entry in row.entries]
-
-
 def _heading(heading: str) -> str:
-    """A long heading on several lines, broken before the bracket and after the comma."""
+    """Heading in LaTeX; a long one on several lines, broken before the bracket and after the comma."""
     parts = [escape(part) for part in _heading_parts(heading)]
     return parts[0] if len(parts) == 1 else r"\shortstack[r]{" + r"\\".join(parts) + "}"
 
@@ -145,21 +131,19 @@ def _heading_parts(heading: str) -> list[str]:
     return heading.replace(" (", "|(").replace(", ", ",|").split("|")
 
 
-def _side_table(table: SideTable) -> list[str]:
-    body = [_line([escape(text) for text in row]) for row in table.rows]
-    head = _line([escape(text) for text in table.headings])
+def _side_table(table: Table) -> list[str]:
     return [
         rf"\begin{{tabular}}{{{table.align}}}",
         r"\toprule",
-        head,
+        _line(map(escape, table.headings)),
         r"\midrule",
-        *body,
+        *(_line(map(escape, texts)) for texts in table.texts),
         r"\bottomrule",
         r"\end{tabular}",
     ]
 
 
-def _texts(layout: Layout) -> Iterable[str]:
+def _texts(layout: TableLayout) -> Iterable[str]:
     for label, text in layout.header:
         yield rf"{escape(label)}: {_breakable(text)}\par"
     for title, lines in layout.lists:
@@ -169,9 +153,9 @@ def _texts(layout: Layout) -> Iterable[str]:
 
 
 def _breakable(text: str) -> str:
-    """Text whose paths may go on in the next line."""
+    """Text in LaTeX that may break inside a path, after a slash."""
     return escape(text).replace("/", r"/\allowbreak{}")
 
 
-def _line(cells: list[str]) -> str:
+def _line(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"

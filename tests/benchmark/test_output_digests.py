@@ -22,7 +22,7 @@ from benchmark.training import run
 from benchmark.training.request import Infrastructure
 from dcal.heads import Branch
 from dcal.model import Outputs
-from tables.ablations.selection import identities
+from tables.ablations.selection import compare_selections
 from tables.ablations.selection_table import sentences
 
 CUB = "cub/deit_tiny/"
@@ -143,7 +143,7 @@ def test_rollout_and_random_selection_end_in_the_same_run_and_another_r_differs_
     stored = [np.load(view.folder.predictions) for view in views]
     for name in stored[0].files:
         assert stored[0][name].tobytes() == stored[1][name].tobytes(), name
-    same, near = identities(views)
+    same, near = compare_selections(views)
     assert same.identical
     assert near.changed == 0
     assert 0 < near.largest < 1e-5

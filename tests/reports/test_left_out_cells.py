@@ -56,7 +56,7 @@ def test_tables_name_left_out_cells_with_the_reason(tmp_path):
     found = merged(tmp_path, "train.epochs=2")
     layout = build("table2", "mini", found.runs, ["train.epochs=2"], refused=found.refused)
     assert layout.states == (f"veri/deit_tiny/baseline and 31 more — left out: {TOO_FEW}",)
-    assert {entry.text for row in layout.rows for entry in row.entries if entry.is_state} == {"left out"}
+    assert {cell.text for row in layout.main.rows for cell in row.cells if cell.is_state} == {"left out"}
     assert "left out" in markdown.render_text(layout)
     lines = [
         line for line in csv.DictReader(io.StringIO(csv_export.render(layout))) if line["method"] == "dcal"

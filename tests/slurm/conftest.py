@@ -1,4 +1,4 @@
-"""Stand-ins for SLURM's commands, which say what a test wants and write down how they were called."""
+"""Fake SLURM commands, which print what a test sets and record how they were called."""
 
 import os
 import shlex
@@ -11,7 +11,7 @@ from slurm.__main__ import main
 
 
 class StandIns:
-    """Scripts in front of everything else on PATH. calls: command lines so far."""
+    """Scripts at the front of PATH. calls: command lines so far."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -27,7 +27,7 @@ class StandIns:
         )
 
     def says(self, name, text, *, error="", status=0):
-        """From now on the command prints text, and error to stderr, and ends with the status."""
+        """Make the command print text, and error to stderr, and end with the status."""
         self._file_path(f"{name}.out").write_text(text)
         self._file_path(f"{name}.err").write_text(error)
         script = self.folder / name
@@ -61,7 +61,7 @@ class StandIns:
 
 @pytest.fixture
 def slurm_says(tmp_path, monkeypatch):
-    """The stand-ins, already on PATH."""
+    """The fake commands, on PATH."""
     folder = tmp_path / "stand-ins" / "bin"
     folder.mkdir(parents=True)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
@@ -70,7 +70,7 @@ def slurm_says(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
-    """A real SLURM of two nodes for all tests that ask for it. DCAL_SLURM=required fails where it cannot be had."""
+    """A real SLURM of two nodes for all tests that ask for it. DCAL_SLURM=required fails where that is not possible."""
     if reason := reason_not_possible():
         if os.environ.get("DCAL_SLURM") == "required":
             pytest.fail(f"DCAL_SLURM=required, and there is no SLURM: {reason}")
@@ -88,7 +88,7 @@ def site(tmp_path):
 
 @pytest.fixture
 def launch(tmp_path, mini_pictures, slurm_says, site, capsys):
-    """Calls a verb over the mini CUB; returns its exit status and what it printed."""
+    """Function that calls a verb on the mini CUB and returns its exit status, stdout and stderr."""
 
     def call(verb, *arguments, cells="cub/deit_tiny", data=mini_pictures, **options):
         common = ["--runs", str(tmp_path / "runs"), "--data", str(data), "--cells", cells]

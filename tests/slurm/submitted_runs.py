@@ -1,4 +1,4 @@
-"""Runs of the mini CUB as the tests of commands submit them, and what squeue says of their jobs."""
+"""Runs of the mini CUB that the tests submit, and output of squeue about their jobs."""
 
 import json
 import pickle
@@ -12,18 +12,18 @@ SITE = 'gpus = 0\ncpus = 1\nmemory = "2G"\nminutes = 60\n'
 
 
 def folder(tmp_path, id="cub/deit_tiny/dcal", seed=0):
-    asked = resolve.resolve(select([id])[0], seed, resolve.load_profile("mini"), {})
-    return folder_of(asked, tmp_path / "runs")
+    config = resolve.resolve(select([id])[0], seed, resolve.load_profile("mini"), {})
+    return folder_of(config, tmp_path / "runs")
 
 
 def submitted_jobs(tmp_path):
-    """What each submitted job will do, in the order of their elements."""
+    """The pickled jobs, in the order of their array elements."""
     pickles = sorted((tmp_path / "runs/mini/slurm").glob("*_submitted.pkl"))
     return [pickle.loads(path.read_bytes()).function for path in pickles]
 
 
 def job_from_before(tmp_path, option):
-    """A job as one that was queued before there was this option is read today."""
+    """A job that was queued before this option existed, as it is read today."""
     old = submitted_jobs(tmp_path)[0]
     del old.__dict__[option]
     assert isinstance(old, RunJob)
@@ -31,6 +31,6 @@ def job_from_before(tmp_path, option):
 
 
 def waiting(slurm_says, tmp_path, state="PENDING", ids=(0, 1)):
-    """squeue knows the jobs of the first array in this state."""
+    """Make squeue list the jobs of the first array in this state."""
     name = json.loads(folder(tmp_path).submission.read_text())["name"]
     slurm_says.says("squeue", "".join(f"101_{n}|{name}|{state}||Priority\n" for n in ids))

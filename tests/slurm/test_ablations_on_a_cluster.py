@@ -55,7 +55,7 @@ def test_a_class_may_hold_variants_alone(tmp_path):
     path = tmp_path / "site.toml"
     path.write_text(SITE + '[[class]]\nname = "small"\ncells = ["cub/deit_tiny/glca_*"]\n')
     cluster = load_cluster(path)
-    names = {id: cluster.class_of(select([id])[0]).name for id in (RANDOM, "cub/deit_tiny/dcal")}
+    names = {id: cluster.resource_class(select([id])[0]).name for id in (RANDOM, "cub/deit_tiny/dcal")}
     assert names == {RANDOM: "small", "cub/deit_tiny/dcal": "default"}
     path.write_text(SITE + '[[class]]\nname = "small"\ncells = ["cub/deit_tiny/glac_*"]\n')
     with pytest.raises(SettingsError, match="nearest: cub/deit_tiny/glca"):

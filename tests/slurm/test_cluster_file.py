@@ -1,4 +1,4 @@
-"""Cluster files: what is read, what is refused, and that the example tells the truth."""
+"""Cluster files: reading, refusals, and agreement of the example with the code."""
 
 import dataclasses
 import os
@@ -11,11 +11,11 @@ from benchmark.config.grid import select
 from benchmark.errors import SettingsError
 from slurm.cluster import DEFAULT_FILE, EXAMPLE, Cluster, Resources, load_cluster
 
-LEAST = 'cpus = 2\nmemory = "6G"\nminutes = 45\n'
+MINIMAL = 'cpus = 2\nmemory = "6G"\nminutes = 45\n'
 CLASS = '[[class]]\nname = "base"\ncells = ["*/vit_base"]\n'
 
 
-def loaded(tmp_path, text):
+def load(tmp_path, text):
     path = tmp_path / "site.toml"
     path.write_text(text)
     return load_cluster(path)
@@ -26,7 +26,7 @@ def cell(id):
 
 
 def test_the_least_that_a_file_can_say(tmp_path):
-    cluster = loaded(tmp_path, LEAST)
+    cluster = load(tmp_path, MINIMAL)
     (only,) = cluster.classes
     assert only.name == "default"
     assert only.resources == Resources(cpus=2, memory="6G", minutes=45)
@@ -34,19 +34,19 @@ def test_the_least_that_a_file_can_say(tmp_path):
 
 
 def test_a_class_takes_its_cells_and_what_it_does_not_say_holds_from_above(tmp_path):
-    cluster = loaded(tmp_path, LEAST + 'partition = "p"\n' + CLASS + "gpus = 4\nminutes = 90\n")
-    base = cluster.class_of(cell("cub/vit_base/dcal"))
+    cluster = load(tmp_path, MINIMAL + 'partition = "p"\n' + CLASS + "gpus = 4\nminutes = 90\n")
+    base = cluster.resource_class(cell("cub/vit_base/dcal"))
     assert base.name == "base"
     assert base.resources == Resources(partition="p", cpus=2, memory="6G", minutes=90, gpus=4)
     assert base.resources.ranks == 4
-    assert cluster.class_of(cell("cub/deit_tiny/dcal")).name == "default"
+    assert cluster.resource_class(cell("cub/deit_tiny/dcal")).name == "default"
 
 
 def test_the_first_class_that_matches_counts(tmp_path):
     second = '[[class]]\nname = "all-cub"\ncells = ["cub"]\n'
-    cluster = loaded(tmp_path, LEAST + CLASS + second)
-    assert cluster.class_of(cell("cub/vit_base/dcal")).name == "base"
-    assert cluster.class_of(cell("cub/deit_tiny/dcal")).name == "all-cub"
+    cluster = load(tmp_path, MINIMAL + CLASS + second)
+    assert cluster.resource_class(cell("cub/vit_base/dcal")).name == "base"
+    assert cluster.resource_class(cell("cub/deit_tiny/dcal")).name == "all-cub"
 
 
 @pytest.mark.parametrize(
@@ -63,21 +63,21 @@ def test_the_first_class_that_matches_counts(tmp_path):
     ],
 )
 def test_gres_says_how_many_tasks_a_node_has(tmp_path, gres, gpus):
-    resources = loaded(tmp_path, LEAST + f'gres = "{gres}"\nnodes = 3\n').classes[0].resources
+    resources = load(tmp_path, MINIMAL + f'gres = "{gres}"\nnodes = 3\n').classes[0].resources
     assert resources.tasks_per_node == gpus
     assert resources.ranks == 3 * gpus
 
 
 def test_a_class_may_ask_the_other_way(tmp_path):
-    cluster = loaded(tmp_path, LEAST + 'gres = "gpu:2"\n' + CLASS + "gpus = 4\n")
-    assert [found.resources.gpus_per_node for found in cluster.classes] == [4, 2]
+    cluster = load(tmp_path, MINIMAL + 'gres = "gpu:2"\n' + CLASS + "gpus = 4\n")
+    assert [resource_class.resources.gpus_per_node for resource_class in cluster.classes] == [4, 2]
     assert cluster.classes[0].resources.gres == ""
-    cluster = loaded(tmp_path, LEAST + "gpus = 2\n" + CLASS + 'gres = "gpu:v100:4"\n')
-    assert [found.resources.gpus_per_node for found in cluster.classes] == [4, 2]
+    cluster = load(tmp_path, MINIMAL + "gpus = 2\n" + CLASS + 'gres = "gpu:v100:4"\n')
+    assert [resource_class.resources.gpus_per_node for resource_class in cluster.classes] == [4, 2]
 
 
 def test_a_cpu_run_is_one_task_a_node(tmp_path):
-    resources = loaded(tmp_path, LEAST + "gpus = 0\nnodes = 2\n").classes[0].resources
+    resources = load(tmp_path, MINIMAL + "gpus = 0\nnodes = 2\n").classes[0].resources
     assert (resources.gpus_per_node, resources.ranks) == (0, 2)
 
 
@@ -128,18 +128,18 @@ REFUSED = {
 @pytest.mark.parametrize("line", REFUSED)
 def test_refused(tmp_path, line):
     names = {part.split(" =")[0] for part in line.splitlines()[:1]}
-    rest = "".join(f"{kept}\n" for kept in LEAST.splitlines() if kept.split(" =")[0] not in names)
+    rest = "".join(f"{kept}\n" for kept in MINIMAL.splitlines() if kept.split(" =")[0] not in names)
     with pytest.raises(SettingsError, match=REFUSED[line]) as error:
-        loaded(tmp_path, rest + line + "\n")
+        load(tmp_path, rest + line + "\n")
     if "matches none" not in REFUSED[line]:
         assert "site.toml" in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["cpus", "minutes"])
 def test_what_has_to_be_there(tmp_path, name):
-    text = "".join(f"{line}\n" for line in LEAST.splitlines() if not line.startswith(name))
+    text = "".join(f"{line}\n" for line in MINIMAL.splitlines() if not line.startswith(name))
     with pytest.raises(SettingsError, match=f"no value for {name}"):
-        loaded(tmp_path, text)
+        load(tmp_path, text)
 
 
 def test_no_file_says_which_to_copy(tmp_path):
@@ -156,10 +156,10 @@ def test_the_example_shows_every_option_with_its_default():
     text = EXAMPLE.read_text()
     cluster = load_cluster(EXAMPLE)
     default = cluster.classes[-1].resources
-    shown = set(re.findall(r"^#? ?(\w+) = ", text, re.M))
+    names = set(re.findall(r"^#? ?(\w+) = ", text, re.M))
     fields = [*dataclasses.fields(Resources), *dataclasses.fields(Cluster)]
-    own = {"file", "classes"}
-    assert {field.name for field in fields} - own <= shown
+    not_options = {"file", "classes"}
+    assert {field.name for field in fields} - not_options <= names
     # partition and the three that have no default are examples; everything else is what leaving it out means.
     bare = Resources(
         cpus=default.cpus, memory=default.memory, minutes=default.minutes, partition=default.partition

@@ -1,4 +1,4 @@
-"""minutes = "auto": a forecast's, where no run of the cell has told yet."""
+"""minutes = "auto" from forecasts, for cells of which no run has measured the time."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from benchmark.records import forecasts, workload
 from benchmark.records.estimate import from_stored
 from benchmark.records.forecasts import Machine, Pace, Pictures, entry
 from benchmark.records.workload import pictures_key, shape_of
-from slurm.arrays import Limits
+from slurm.arrays import TimeLimits
 from slurm.cluster import Cluster, Resources
 
 CPU, GPU = Machine("cpu", "a CPU", 1), Machine("cuda", "a GPU")
@@ -29,35 +29,37 @@ def site(tmp_path):
     return Cluster(file=tmp_path, classes=(), longest=480, margin=2.0, notice_seconds=60)
 
 
-def asked(profile="mini"):
+def config_of(profile="mini"):
     return resolve.resolve(select(["cub/deit_tiny/dcal"])[0], 0, resolve.load_profile(profile), {})
 
 
 def write(runs, machine, run_seconds, *, batch_size=None, workers=0, reading=0.0, by=None):
-    """A forecast by which a run of the cell takes so long: its steps alone take time, and with ``reading`` one worker's
-    reading of them that many times as much."""
-    one, by = asked("mini" if machine.type == "cpu" else "paper"), by or forecasts.measured_by()
+    """Write a forecast of a run of the cell.
+
+    run_seconds: of all training steps. reading: time of one worker for reading the images, in multiples of run_seconds.
+    """
+    config, by = config_of("mini" if machine.type == "cpu" else "paper"), by or forecasts.measured_by()
     counted = workload.Counts(classes=12, train=240, steps=15, test=240, source=workload.AT_HAND)
-    pace = Pace(run_seconds / one.settings.train.epochs / 15, 0.0, 1, 192, "float32")
-    shape = shape_of(one, 12)
+    pace = Pace(run_seconds / config.settings.train.epochs / 15, 0.0, 1, 192, "float32")
+    shape = shape_of(config, 12)
     if batch_size:
         shape = dataclasses.replace(shape, batch_size=batch_size)
-    pictures = pictures_key("cub", one.settings.data, in_process=not workers)
-    per_second = one.settings.train.batch_size / (reading * pace.step_seconds) if reading else 1e12
+    pictures = pictures_key("cub", config.settings.data, in_process=not workers)
+    per_second = config.settings.train.batch_size / (reading * pace.step_seconds) if reading else 1e12
     forecasts.add(
-        forecasts.path_of(runs, one.profile, machine),
+        forecasts.path_of(runs, config.profile, machine),
         machine,
         paces={shape.key: entry(pace, {}, by)},
         pictures={pictures: entry(Pictures(per_second, "its own", True), {}, by)},
-        counts={workload.counts_key(one): entry(counted, {}, by)},
+        counts={workload.counts_key(config): entry(counted, {}, by)},
     )
 
 
-def ran(tmp_path, seconds, **way):
-    """Another seed's run, half done, whose whole takes so long. way: as its start records it, none: it does not."""
+def write_progress(tmp_path, seconds, **way):
+    """Write a half-done run of another seed. seconds: of the whole run. way: as recorded at its start, if given."""
     measured = folder(tmp_path, seed=1)
     measured.make()
-    started = {"identity": dict(asked().identity)} | ({"way": way} if way else {})
+    started = {"identity": dict(config_of().identity)} | ({"way": way} if way else {})
     measured.config.write_text(json.dumps(started))
     beat = {"time": 0.0, "epoch": 4, "epochs": 8, "step": 0, "steps": 9, "seconds": seconds / 2}
     measured.heartbeat.write_text(json.dumps(beat))
@@ -65,18 +67,18 @@ def ran(tmp_path, seconds, **way):
 
 def limit(site, runs, *, profile="mini", tuning=Tuning(), workers=None, **resources):  # noqa: B008
     resources = Resources(**{"cpus": 1, "gpus": 0, "minutes": "auto"} | resources)
-    return Limits(site, runs, "auto", tuning, workers).of(resources, asked(profile))
+    return TimeLimits(site, runs, "auto", tuning, workers).minutes(resources, config_of(profile))
 
 
 def test_a_forecast_is_the_limit_with_the_margin_and_the_notice(site, runs):
-    for minutes, asked_for in ((14, 30), (29, 60), (31, 120), (10_000, 480)):
+    for minutes, minutes_limit in ((14, 30), (29, 60), (31, 120), (10_000, 480)):
         write(runs, CPU, minutes * 60)  # twice, and a minute: 29, 59, 63 and more than the site allows
-        assert limit(site, runs) == (asked_for, "forecast × 2, rounded up")
+        assert limit(site, runs) == (minutes_limit, "forecast × 2, rounded up")
 
 
 def test_what_the_cell_took_comes_before_what_was_forecast(site, runs, tmp_path):
     write(runs, CPU, 29 * 60)
-    ran(tmp_path, 14 * 60, device="cpu", tuning="")
+    write_progress(tmp_path, 14 * 60, device="cpu", tuning="")
     assert limit(site, runs) == (30, "measured × 2, rounded up")
 
 
@@ -85,12 +87,12 @@ def test_what_the_cell_took_comes_before_what_was_forecast(site, runs, tmp_path)
 )
 def test_what_the_cell_took_computed_another_way_is_no_measure(site, runs, tmp_path, way):
     write(runs, CPU, 29 * 60)
-    ran(tmp_path, 14 * 60, **way)
+    write_progress(tmp_path, 14 * 60, **way)
     assert limit(site, runs) == (60, "forecast × 2, rounded up")
 
 
 def test_a_tuned_run_is_the_measure_of_a_tuned_job(site, runs, tmp_path):
-    ran(tmp_path, 14 * 60, device="cpu", tuning="recompute=true")
+    write_progress(tmp_path, 14 * 60, device="cpu", tuning="recompute=true")
     assert limit(site, runs, tuning=Tuning(recompute=True)) == (30, "measured × 2, rounded up")
 
 
@@ -129,8 +131,8 @@ def test_a_launch_s_workers_reach_the_limits(launch, runs, tmp_path):
     file = tmp_path / "auto.toml"
     file.write_text(SITE.replace("60", '"auto"'))
     for workers, source in (("0", "forecast"), ("2", "longest")):  # reading by workers was not measured
-        asked_for = ("submit", "--dry", "--cluster", str(file), "--workers", workers)
-        assert f"minutes: {source}" in launch(*asked_for, cells="cub/deit_tiny/dcal")[1]
+        launch_arguments = ("submit", "--dry", "--cluster", str(file), "--workers", workers)
+        assert f"minutes: {source}" in launch(*launch_arguments, cells="cub/deit_tiny/dcal")[1]
 
 
 @pytest.mark.parametrize("changed", ["code", "torch", "timm"])
@@ -162,5 +164,5 @@ def test_a_damaged_forecast_is_none(site, runs):
 def test_the_written_forecast_is_of_the_cell(runs):
     write(runs, CPU, 1000)
     (forecast,) = forecasts.read_all(runs, "mini")
-    counted = forecast.counted(workload.counts_key(asked()))
-    assert from_stored(asked(), forecast, counted, workers=0).run_seconds == pytest.approx(1000)
+    counted = forecast.counted(workload.counts_key(config_of()))
+    assert from_stored(config_of(), forecast, counted, workers=0).run_seconds == pytest.approx(1000)

@@ -1,4 +1,4 @@
-"""Ranks from SLURM's variables, staging, and the decision whether a stopped job queues again."""
+"""Ranks from SLURM's variables, staging of data, and the decision whether a stopped job is queued again."""
 
 import fcntl
 import os
@@ -45,38 +45,38 @@ def test_outside_of_a_job_step(name):
 
 def test_data_are_copied_once_and_again_when_they_change(tmp_path, mini_pictures, monkeypatch):
     monkeypatch.setenv("MY_DISK", str(tmp_path / "disk"))
-    first = staging.staged("$MY_DISK/here", "cub", mini_pictures)
+    first = staging.stage_data("$MY_DISK/here", "cub", mini_pictures)
     assert locate.fingerprint(locate.locate("cub", first), "cub") == locate.fingerprint(
         locate.locate("cub", mini_pictures), "cub"
     )
     mark = next(first.rglob("*.jpg"))
     mark.write_bytes(bytes(mark.stat().st_size))
-    assert staging.staged("${MY_DISK}/here", "cub", mini_pictures) == first
+    assert staging.stage_data("${MY_DISK}/here", "cub", mini_pictures) == first
     assert not any(mark.read_bytes())  # not copied again
     mark.unlink()  # by a site that empties its scratch disks
-    assert staging.staged("$MY_DISK/here", "cub", mini_pictures) == first
+    assert staging.stage_data("$MY_DISK/here", "cub", mini_pictures) == first
     assert any(mark.read_bytes())
     changed = tmp_path / "data"
     subprocess.run(["cp", "-r", str(mini_pictures), str(changed)], check=True)
     lists = changed / "CUB_200_2011" / "image_class_labels.txt"
     lists.write_text(lists.read_text() + "\n")
-    assert staging.staged("$MY_DISK/here", "cub", changed) != first
+    assert staging.stage_data("$MY_DISK/here", "cub", changed) != first
 
 
 def test_data_that_are_the_folder_itself_are_found_again_in_their_copy(tmp_path, mini_pictures):
     alone = tmp_path / "birds"
     subprocess.run(["cp", "-r", str(mini_pictures / "CUB_200_2011"), str(alone)], check=True)
     assert locate.locate("cub", alone) == alone
-    copied = staging.staged(str(tmp_path / "disk"), "cub", alone)
+    copied = staging.stage_data(str(tmp_path / "disk"), "cub", alone)
     assert locate.locate("cub", copied) == copied / "CUB_200_2011"
 
 
 def test_a_half_copy_of_a_killed_job_is_no_copy(tmp_path, mini_pictures):
-    first = staging.staged(str(tmp_path), "cub", mini_pictures)
+    first = staging.stage_data(str(tmp_path), "cub", mini_pictures)
     half = first.with_name(f".{first.name}.half")
     os.rename(first, half)
     next(half.rglob("*.jpg")).unlink()
-    again = staging.staged(str(tmp_path), "cub", mini_pictures)
+    again = staging.stage_data(str(tmp_path), "cub", mini_pictures)
     assert again == first
     assert not half.exists()
     names = [{path.relative_to(root) for path in root.rglob("*.*")} for root in (again, mini_pictures)]
@@ -85,28 +85,28 @@ def test_a_half_copy_of_a_killed_job_is_no_copy(tmp_path, mini_pictures):
 
 def test_jobs_of_one_node_copy_once_between_them(tmp_path, mini_pictures):
     script = (
-        "import logging, sys\nfrom pathlib import Path\nfrom slurm.staging import staged\n"
+        "import logging, sys\nfrom pathlib import Path\nfrom slurm.staging import stage_data\n"
         "logging.basicConfig(level='INFO', stream=sys.stdout)\n"
-        f"staged({str(tmp_path)!r}, 'cub', Path({str(mini_pictures)!r}))\n"
+        f"stage_data({str(tmp_path)!r}, 'cub', Path({str(mini_pictures)!r}))\n"
     )
     root = Path(__file__).resolve().parents[2]
     running = [
         subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
-    said = [process.communicate(timeout=120)[0] for process in running]
+    outputs = [process.communicate(timeout=120)[0] for process in running]
     assert [process.returncode for process in running] == [0] * 4
-    assert sum("copied" in text for text in said) == 1
+    assert sum("copied" in text for text in outputs) == 1
 
 
 def test_a_stop_ends_the_wait_for_another_jobs_copy(tmp_path, mini_pictures):
-    first = staging.staged(str(tmp_path), "cub", mini_pictures)
+    first = staging.stage_data(str(tmp_path), "cub", mini_pictures)
     stop = StopRequest()
     with open(first.with_name(f".{first.name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         threading.Timer(0.5, setattr, [stop, "reason", "stopped by SIGUSR2"]).start()
         with pytest.raises(Stopped, match="stopped by SIGUSR2 while another job copied"):
-            staging.staged(str(tmp_path), "cub", mini_pictures, stop)
+            staging.stage_data(str(tmp_path), "cub", mini_pictures, stop)
 
 
 def test_a_stop_ends_a_copy_and_takes_the_half_away(tmp_path, mini_pictures):
@@ -123,23 +123,23 @@ def test_a_stop_ends_a_copy_and_takes_the_half_away(tmp_path, mini_pictures):
             pass
 
     with pytest.raises(Stopped, match="while its data were copied"):
-        staging.staged(str(tmp_path), "cub", mini_pictures, AtTheThirdFile())
+        staging.stage_data(str(tmp_path), "cub", mini_pictures, AtTheThirdFile())
     assert not list(tmp_path.rglob("*.jpg"))
 
 
 def test_scratch_that_is_not_there(tmp_path, mini_pictures, monkeypatch):
     monkeypatch.delenv("NO_SUCH", raising=False)
     with pytest.raises(RunError, match=r"no variable \$NO_SUCH"):
-        staging.staged("$NO_SUCH/x", "cub", mini_pictures)
+        staging.stage_data("$NO_SUCH/x", "cub", mini_pictures)
     monkeypatch.setenv("RELATIVE", "disk")
     with pytest.raises(RunError, match="expected an absolute path"):
-        staging.staged("$RELATIVE/x", "cub", mini_pictures)
+        staging.stage_data("$RELATIVE/x", "cub", mini_pictures)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no veri in"):
-        staging.staged(str(tmp_path), "veri", tmp_path / "empty")
+        staging.stage_data(str(tmp_path), "veri", tmp_path / "empty")
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write"):
-        staging.staged(str(tmp_path / "file"), "cub", mini_pictures)
+        staging.stage_data(str(tmp_path / "file"), "cub", mini_pictures)
 
 
 def test_a_full_scratch_disk_leaves_no_half_copy(tmp_path, mini_pictures):
@@ -151,13 +151,13 @@ def test_a_full_scratch_disk_leaves_no_half_copy(tmp_path, mini_pictures):
         pytest.skip("needs the right to mount a small file system")
     try:
         with pytest.raises(RunError, match=r"copying .* failed at .*No space left.*leave scratch out"):
-            staging.staged(str(disk), "cub", mini_pictures)
+            staging.stage_data(str(disk), "cub", mini_pictures)
         assert not [path for path in disk.rglob("*") if path.suffix == ".jpg"]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
 
-SHOWN = (
+JOB_TEXT = (
     "JobId=17 JobState={state} Reason=None\n   PreemptEligibleTime=2026-01-01T00:00:00 PreemptTime={time}\n"
 )
 
@@ -173,7 +173,7 @@ SHOWN = (
 )
 def test_only_a_preempted_job_queues_itself_again_on_sigterm(slurm_says, monkeypatch, state, time, expected):
     monkeypatch.setenv("SLURM_JOB_ID", "17")
-    slurm_says.says("scontrol", SHOWN.format(state=state, time=time))
+    slurm_says.says("scontrol", JOB_TEXT.format(state=state, time=time))
     assert job._is_preempted() is expected
 
 

@@ -1,4 +1,4 @@
-"""TRACK on its way to a job, and what is looked at where."""
+"""TRACK in jobs, and where trackers are checked."""
 
 import sys
 

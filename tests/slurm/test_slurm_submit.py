@@ -1,4 +1,4 @@
-"""submit and retry, against stand-ins of SLURM's commands that write down how they are called."""
+"""submit and retry, with fake SLURM commands that record how they are called."""
 
 import json
 import os
@@ -134,9 +134,11 @@ def test_minutes_auto_comes_from_what_the_cell_took(launch, slurm_says, tmp_path
     site.write_text(SITE.replace("60", '"auto"') + "longest = 480\nmargin = 2\nnotice_seconds = 60\n")
     measured = folder(tmp_path, seed=1)
     measured.make()
-    asked = resolve.resolve(select(["cub/deit_tiny/dcal"])[0], 1, resolve.load_profile("mini"), {})
+    config = resolve.resolve(select(["cub/deit_tiny/dcal"])[0], 1, resolve.load_profile("mini"), {})
     way = {"device": "cpu", "tuning": ""}
-    measured.config.write_text(json.dumps({"identity": dict(asked.identity), "hash": asked.hash, "way": way}))
+    measured.config.write_text(
+        json.dumps({"identity": dict(config.identity), "hash": config.hash, "way": way})
+    )
     # An hour for half of the run: two for all of it, four with the margin, and the notice: the next limit is 8 hours,
     # and of 29 minutes an hour.
     for seconds, minutes in ((3600.0, 480), (29 * 60 / 4, 30), (29 * 60 / 2, 60)):

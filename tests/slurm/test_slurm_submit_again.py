@@ -1,4 +1,4 @@
-"""submit where something is there already: stale runs, a launch that was broken off."""
+"""Submission with something already on disk: stale runs, a launch that broke off."""
 
 import json
 

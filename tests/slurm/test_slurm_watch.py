@@ -1,4 +1,4 @@
-"""status, cancel and logs, against stand-ins of SLURM's commands."""
+"""status, cancel and logs, with fake SLURM commands."""
 
 import json
 import re

@@ -1,14 +1,14 @@
-"""What SLURM says is said once, with what to do."""
+"""Error messages of SLURM are printed once, with what to do."""
 
 import pytest
 
 from slurm import queue
-from slurm.queue import ask
+from slurm.queue import query_jobs
 
 UNREACHABLE = (
     "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"
 )
-ASKED = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
+NO_ANSWER = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
 
 
 def test_an_unreachable_controller_is_said_once_and_blames_no_file(launch, slurm_says, site):
@@ -37,7 +37,7 @@ def test_a_refusal_is_said_once_with_every_line_and_the_file_to_mend(launch, slu
 
 def test_a_silent_controller_is_named_once_however_many_runs_wait(launch, slurm_says):
     launch("submit")
-    slurm_says.says("squeue", "", error=f"{ASKED}\n{ASKED}\n", status=1)
+    slurm_says.says("squeue", "", error=f"{NO_ANSWER}\n{NO_ANSWER}\n", status=1)
     for verb in ("submit", "cancel"):
         _, out, err = launch(verb)
         assert (out + err).count("Unable to contact") == 1
@@ -66,15 +66,15 @@ def test_what_submitit_says_of_a_submission_that_works_is_not_lost(launch, slurm
 
 def test_where_there_is_no_slurm_another_machine_is_advised(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert queue.advice(ask(["9"]).problem) == "run it on a machine that belongs to the cluster"
+    assert queue.advice(query_jobs(["9"]).problem) == "run it on a machine that belongs to the cluster"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("squeue: error: a\nsqueue: error: a\n\nsqueue: b", "squeue: error: a; squeue: b"),
         ("slurm_load_jobs error: c", "squeue: slurm_load_jobs error: c"),
     ],
 )
-def test_a_line_that_repeats_one_before_it_is_left_out(text, said):
-    assert queue.said_by("squeue", text) == said
+def test_a_line_that_repeats_one_before_it_is_left_out(text, message):
+    assert queue.command_message("squeue", text) == message

@@ -1,4 +1,4 @@
-"""A run's state from its folder and its job together: the folder's result first, and unknown never becomes done."""
+"""State of a run from its folder and its job: a result in the folder comes first, and unknown never becomes done."""
 
 import getpass
 import json
@@ -12,7 +12,7 @@ from benchmark.config.places import MINI_WEIGHTS, Places
 from benchmark.records import lock, status
 from benchmark.records.run_folder import folder_of
 from benchmark.records.submission import Submission, stored
-from slurm.queue import ENDED, WAITS, WORKS
+from slurm.queue import END_MESSAGES, RUNNING_STATES, WAITING_STATES
 from slurm.tracking import track
 
 NAME = "dcal-mini-default-0a1b2c3d"
@@ -20,7 +20,7 @@ CODE = {"commit": "c" * 40, "dirty": False, "changes": ""}
 
 
 @pytest.fixture
-def asked():
+def config():
     return resolve.resolve(select(["cub/deit_tiny/dcal"])[0], 0, resolve.load_profile("mini"), {})
 
 
@@ -30,14 +30,14 @@ def places(tmp_path):
 
 
 @pytest.fixture
-def handed(asked, places):
-    """A run's folder after submission as job 9_0."""
-    folder = folder_of(asked, places.runs)
+def submitted(config, places):
+    """Folder of a run that was submitted as job 9_0."""
+    folder = folder_of(config, places.runs)
     folder.make()
     submission = Submission(
         "9_0",
         NAME,
-        asked.hash,
+        config.hash,
         CODE,
         "2026-01-01T10:00:00+00:00",
         getpass.getuser(),
@@ -49,8 +49,8 @@ def handed(asked, places):
     return folder
 
 
-def seen(asked, places):
-    (run,) = track([status.view(asked, places, None)]).runs
+def run_state(config, places):
+    (run,) = track([status.view(config, places, None)]).runs
     return run.view.state, run.view.reason
 
 
@@ -61,70 +61,72 @@ def outcome(folder, state, message, owner):
 OWNER = f"job 9_0 ({NAME})"
 
 
-def test_the_folder_alone_says_queued(asked, places, handed):
-    view = status.view(asked, places, None)
+def test_the_folder_alone_says_queued(config, places, submitted):
+    view = status.view(config, places, None)
     assert (view.state, view.reason) == ("queued", "submitted as job 9_0 on 2026-01-01T10:00")
 
 
-@pytest.mark.parametrize("state", WAITS)
-def test_waiting(asked, places, handed, slurm_says, state):
+@pytest.mark.parametrize("state", WAITING_STATES)
+def test_waiting(config, places, submitted, slurm_says, state):
     slurm_says.says("squeue", f"9_0|{NAME}|{state}||Priority\n")
-    found, reason = seen(asked, places)
-    assert found == "queued"
+    actual, reason = run_state(config, places)
+    assert actual == "queued"
     assert "(Priority)" in reason
 
 
-@pytest.mark.parametrize("state", WORKS)
-def test_working_without_a_sign_yet(asked, places, handed, slurm_says, state):
+@pytest.mark.parametrize("state", RUNNING_STATES)
+def test_working_without_a_sign_yet(config, places, submitted, slurm_says, state):
     slurm_says.says("squeue", f"9_0|{NAME}|{state}|n7|None\n")
-    found, reason = seen(asked, places)
-    assert found == "running"
+    actual, reason = run_state(config, places)
+    assert actual == "running"
     assert "n7" in reason
 
 
-@pytest.mark.parametrize("state", ENDED)
+@pytest.mark.parametrize("state", END_MESSAGES)
 @pytest.mark.parametrize("command", ["squeue", "sacct"])
-def test_ended_without_a_result_is_failed_with_slurms_word(asked, places, handed, slurm_says, state, command):
+def test_ended_without_a_result_is_failed_with_slurms_word(
+    config, places, submitted, slurm_says, state, command
+):
     line = f"9_0|{NAME}|{state}|n1" + ("|None" if command == "squeue" else "")
     slurm_says.says(command, line + "\n")
-    found, reason = seen(asked, places)
-    assert found == "failed"
+    actual, reason = run_state(config, places)
+    assert actual == "failed"
     assert f"9_0 {state}: " in reason
 
 
-def test_a_word_nobody_knows_is_unknown(asked, places, handed, slurm_says):
+def test_a_word_nobody_knows_is_unknown(config, places, submitted, slurm_says):
     slurm_says.says("squeue", f"9_0|{NAME}|SPARKLING|n1|None\n")
-    assert seen(asked, places)[0] == "unknown"
+    assert run_state(config, places)[0] == "unknown"
 
 
-def test_gone_without_a_trace(asked, places, handed, slurm_says):
-    found, reason = seen(asked, places)
-    assert found == "failed"
+def test_gone_without_a_trace(config, places, submitted, slurm_says):
+    actual, reason = run_state(config, places)
+    assert actual == "failed"
     assert "left no sign" in reason
 
 
-def test_another_job_of_the_same_id_is_not_ours(asked, places, handed, slurm_says):
+def test_another_job_of_the_same_id_is_not_ours(config, places, submitted, slurm_says):
     slurm_says.says("squeue", "9_0|somebody-elses|RUNNING|n1|None\n")
-    assert seen(asked, places)[0] == "failed"
+    assert run_state(config, places)[0] == "failed"
 
 
-def test_slurm_does_not_answer(asked, places, handed, slurm_says):
+def test_slurm_does_not_answer(config, places, submitted, slurm_says):
     slurm_says.says("squeue", "", error="Unable to contact slurm controller", status=1)
-    found, reason = seen(asked, places)
-    assert found == "unknown"
+    actual, reason = run_state(config, places)
+    assert actual == "unknown"
     assert reason == "job 9_0: SLURM does not answer"  # why not stands above all runs, once
 
 
-def test_the_runs_own_reason_is_better_than_slurms(asked, places, handed, slurm_says):
-    outcome(handed, "failed", "torn picture", OWNER)
+def test_the_runs_own_reason_is_better_than_slurms(config, places, submitted, slurm_says):
+    outcome(submitted, "failed", "torn picture", OWNER)
     slurm_says.says("squeue", f"9_0|{NAME}|FAILED|n1|None\n")
-    assert seen(asked, places) == ("failed", "torn picture")
+    assert run_state(config, places) == ("failed", "torn picture")
 
 
-def test_a_preempted_run_that_waits_again_is_queued(asked, places, handed, slurm_says):
-    outcome(handed, "preempted", "stopped by SIGUSR2", OWNER)
+def test_a_preempted_run_that_waits_again_is_queued(config, places, submitted, slurm_says):
+    outcome(submitted, "preempted", "stopped by SIGUSR2", OWNER)
     slurm_says.says("squeue", f"9_0|{NAME}|PENDING||BeginTime\n")
-    assert seen(asked, places)[0] == "queued"
+    assert run_state(config, places)[0] == "queued"
 
 
 @pytest.mark.parametrize(
@@ -137,63 +139,63 @@ def test_a_preempted_run_that_waits_again_is_queued(asked, places, handed, slurm
     ],
 )
 def test_a_stop_by_the_end_of_another_task_is_a_failure(
-    asked, places, handed, slurm_says, ranks, state, expected
+    config, places, submitted, slurm_says, ranks, state, expected
 ):
-    stored_ = json.loads(handed.submission.read_text()) | {"ranks": ranks}
-    handed.submission.write_text(json.dumps(stored_))
-    outcome(handed, "preempted", "stopped by SIGTERM", OWNER)
+    stored_ = json.loads(submitted.submission.read_text()) | {"ranks": ranks}
+    submitted.submission.write_text(json.dumps(stored_))
+    outcome(submitted, "preempted", "stopped by SIGTERM", OWNER)
     slurm_says.says("squeue", f"9_0|{NAME}|{state}|n1|None\n")
-    assert seen(asked, places)[0] == expected
+    assert run_state(config, places)[0] == expected
 
 
-def test_a_preempted_run_whose_job_is_gone_stays_preempted(asked, places, handed, slurm_says):
-    outcome(handed, "preempted", "stopped by SIGTERM", OWNER)
-    assert seen(asked, places) == ("preempted", "stopped by SIGTERM")
+def test_a_preempted_run_whose_job_is_gone_stays_preempted(config, places, submitted, slurm_says):
+    outcome(submitted, "preempted", "stopped by SIGTERM", OWNER)
+    assert run_state(config, places) == ("preempted", "stopped by SIGTERM")
 
 
-def test_an_older_failure_does_not_outlive_a_new_submission(asked, places, handed, slurm_says):
-    outcome(handed, "failed", "torn picture", "job 4_0 (dcal-mini-default-ffffffff)")
-    assert status.view(asked, places, None).state == "queued"
+def test_an_older_failure_does_not_outlive_a_new_submission(config, places, submitted, slurm_says):
+    outcome(submitted, "failed", "torn picture", "job 4_0 (dcal-mini-default-ffffffff)")
+    assert status.view(config, places, None).state == "queued"
     slurm_says.says("squeue", f"9_0|{NAME}|PENDING||Priority\n")
-    assert seen(asked, places)[0] == "queued"
+    assert run_state(config, places)[0] == "queued"
 
 
-def test_a_killed_process_of_a_job_that_waits_again_is_queued(asked, places, handed, slurm_says):
+def test_a_killed_process_of_a_job_that_waits_again_is_queued(config, places, submitted, slurm_says):
     dead = {"machine": "m", "host": "h", "pid": 1, "since": 0.0, "owner": OWNER}
-    (handed.path / "claim.1").write_text(json.dumps(dead))
-    os.utime(handed.path / "claim.1", (1, 1))
-    assert status.view(asked, places, None).state == "failed"
+    (submitted.path / "claim.1").write_text(json.dumps(dead))
+    os.utime(submitted.path / "claim.1", (1, 1))
+    assert status.view(config, places, None).state == "failed"
     slurm_says.says("squeue", f"9_0|{NAME}|PENDING||BeginTime\n")
-    assert seen(asked, places)[0] == "queued"
+    assert run_state(config, places)[0] == "queued"
     slurm_says.says("squeue", "")
     slurm_says.says("sacct", f"9_0|{NAME}|OUT_OF_MEMORY|n1\n")
-    found, reason = seen(asked, places)
-    assert found == "failed"
+    actual, reason = run_state(config, places)
+    assert actual == "failed"
     assert "raise memory" in reason
 
 
-def test_a_living_process_is_running_whatever_slurm_says(asked, places, handed, slurm_says):
-    held = lock.acquire(handed.path, OWNER)
+def test_a_living_process_is_running_whatever_slurm_says(config, places, submitted, slurm_says):
+    held = lock.acquire(submitted.path, OWNER)
     slurm_says.says("squeue", f"9_0|{NAME}|PENDING||Priority\n")
-    found, reason = seen(asked, places)
+    actual, reason = run_state(config, places)
     held.release()
-    assert found == "running"
+    assert actual == "running"
     assert "job 9_0" in reason
 
 
-def test_other_settings_than_submitted_are_stale(places, handed, slurm_says):
+def test_other_settings_than_submitted_are_stale(places, submitted, slurm_says):
     other = resolve.resolve(
         select(["cub/deit_tiny/dcal"])[0], 0, resolve.load_profile("mini"), {"train.epochs": 3}
     )
     slurm_says.says("squeue", f"9_0|{NAME}|PENDING||Priority\n")
-    found, reason = seen(other, places)
-    assert found == "stale"
+    actual, reason = run_state(other, places)
+    assert actual == "stale"
     assert "make cancel" in reason
 
 
-def test_a_damaged_submission_file_is_named_and_no_submission(asked, places, handed, slurm_says):
-    handed.submission.write_text('{"job": "9_0"}')
-    found, reason = seen(asked, places)
-    assert found == "damaged"
+def test_a_damaged_submission_file_is_named_and_no_submission(config, places, submitted, slurm_says):
+    submitted.submission.write_text('{"job": "9_0"}')
+    actual, reason = run_state(config, places)
+    assert actual == "damaged"
     assert "submission.json is damaged: name is missing" in reason
     assert slurm_says.calls == []

@@ -1,4 +1,4 @@
-"""TUNE on its way to a job: unchanged, checked at submission, and nothing of it in the batch script."""
+"""TUNE in jobs: passed on unchanged, checked at submission, absent from the batch script."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Made-up run records that show every state, for the tests of the tables."""
+"""Synthetic run records with every state, for the tests of the tables."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -93,8 +93,8 @@ def everything(coverage="full", seeds=(0, 1, 2)):
     kind = {"coverage": coverage, "text": words[coverage]}
     runs = {}
 
-    def put(*made):
-        runs.update({(run.cell.id, run.seed): run for run in made})
+    def put(*records):
+        runs.update({(run.cell.id, run.seed): run for run in records})
 
     for seed, (before, after) in enumerate([(81.8, 84.3), (82.1, 84.9), (82.3, 84.6)]):
         put(with_answers(done("cub/deit_tiny/baseline", seed, before, top5=95.0 + seed, **kind)))
@@ -127,7 +127,7 @@ def everything(coverage="full", seeds=(0, 1, 2)):
 
 
 def retrieval_runs():
-    """Table 2 with MSMT17 in two versions, unanswered queries, ties, branches, and a set that nobody has."""
+    """Table 2 with MSMT17 in two versions, queries without a match, ties, branches, and a missing dataset."""
     runs = {}
     protocol = {"protocol": "single query; cosine distance"}
 
@@ -154,7 +154,7 @@ def retrieval_runs():
 
 
 def extras_runs():
-    """The extras, all done; Swin's DCAL has no branches to tell apart."""
+    """The extras, all done; DCAL with Swin has a single branch."""
     msmt17 = {"table": "extras", "text": "MSMT17 V1, train + val: full"}
     branches = {"sa_top1": 88.8, "glca_top1": 88.2, "top5": 98.5}
     return [

@@ -1,4 +1,4 @@
-"""The ablations' files: their exact text, what LaTeX makes of them, the command that writes them.
+"""Files of the ablations: exact text, LaTeX compilation, the command that writes them.
 
 After an intended change: ``TABLES_WRITE_GOLDEN=1 python -m pytest tests/tables/test_ablation_exports.py``, then read
 the difference before committing it. Whether the numbers are right is tested in test_ablation_rows.py.
@@ -27,7 +27,7 @@ from tables.exports import html, latex, markdown
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 REGENERATE = "TABLES_WRITE_GOLDEN=1 python -m pytest tests/tables/test_ablation_exports.py"
-COUNTED = Overheads(
+OVERHEADS = Overheads(
     {
         ("cub", "deit_tiny"): GLCACost(5_000_000, 400_000, 4_000_000_000, 60_000_000, 700_000_000),
         ("veri", "vit_base"): GLCACost(86_000_000, 7_000_000, 22_000_000_000, 750_000_000, 500_000_000),
@@ -41,15 +41,15 @@ KINDS = {"paper": "full", "mini": "generated"}
 def built(profile):
     runs = some_of_each(profile, KINDS[profile])
     return build(
-        profile, runs, overheads=COUNTED, conflicts=("cub/deit_tiny/glca/seed0: two records differ",)
+        profile, runs, overheads=OVERHEADS, conflicts=("cub/deit_tiny/glca/seed0: two records differ",)
     )
 
 
 GOLDEN_FILES = {
-    ("mini", "md"): lambda made: markdown.render_markdown(made.layout),
-    ("mini", "tex"): lambda made: latex.render(made.layout),
-    ("paper", "csv"): lambda made: layout.render(made.found, made.overheads),
-    ("paper", "txt"): lambda made: markdown.render_text(made.layout),
+    ("mini", "md"): lambda result: markdown.render_markdown(result.layout),
+    ("mini", "tex"): lambda result: latex.render(result.layout),
+    ("paper", "csv"): lambda result: layout.render(result.ablations, result.overheads),
+    ("paper", "txt"): lambda result: markdown.render_text(result.layout),
 }
 
 
@@ -71,16 +71,16 @@ def test_the_latex_compiles_and_fits(log):  # noqa: F811
     "render", [markdown.render_markdown, latex.render, html.render, markdown.render_text]
 )
 def test_every_export_warns_first_and_marks_the_paper_s_columns(render):
-    shown = render(built("mini").layout)
-    assert "NOT comparable" in shown[:900]
-    assert "paper*" in shown.replace("\\", "")
-    assert "difference" not in [cell.strip() for line in shown.splitlines() for cell in line.split("|")]
+    text = render(built("mini").layout)
+    assert "NOT comparable" in text[:900]
+    assert "paper*" in text.replace("\\", "")
+    assert "difference" not in [cell.strip() for line in text.splitlines() for cell in line.split("|")]
 
 
 def test_the_html_has_every_group_once():
-    shown = unescape(html.render(built("paper").layout))
-    for title in built("paper").found.groups:
-        assert shown.count(f"<h2>{title}</h2>") == 1
+    text = unescape(html.render(built("paper").layout))
+    for title in built("paper").ablations.groups:
+        assert text.count(f"<h2>{title}</h2>") == 1
 
 
 def test_a_column_that_the_paper_leaves_empty_is_left_out():
@@ -94,47 +94,49 @@ def test_a_column_that_the_paper_leaves_empty_is_left_out():
 
 
 def test_the_csv_has_a_line_a_number_and_a_line_a_gain():
-    lines = list(csv.DictReader(io.StringIO(layout.render(built("paper").found, COUNTED))))
-    own = [line for line in lines if line["row"] == "random local queries"]
-    assert [line["compared_with"] for line in own] == ["", "cub/deit_tiny/baseline", "cub/deit_tiny/glca"]
-    assert [float(line["published"]) for line in own] == [82.6, 0.5, -0.5]
-    assert [float(line["measured_mean"]) for line in own] == [100 * 318.5 / 400, 4.5, 0.0]
-    counted = [float(line["measured_mean"]) for line in lines if line["group"].startswith("GLCA's overhead")]
-    assert counted == pytest.approx([8.0, 1.5, 17.5, 100 * 7 / 86, 100 * 0.75 / 22, 100 * 0.5 / 22])
+    lines = list(csv.DictReader(io.StringIO(layout.render(built("paper").ablations, OVERHEADS))))
+    rows = [line for line in lines if line["row"] == "random local queries"]
+    assert [line["compared_with"] for line in rows] == ["", "cub/deit_tiny/baseline", "cub/deit_tiny/glca"]
+    assert [float(line["published"]) for line in rows] == [82.6, 0.5, -0.5]
+    assert [float(line["measured_mean"]) for line in rows] == [100 * 318.5 / 400, 4.5, 0.0]
+    percentages = [
+        float(line["measured_mean"]) for line in lines if line["group"].startswith("GLCA's overhead")
+    ]
+    assert percentages == pytest.approx([8.0, 1.5, 17.5, 100 * 7 / 86, 100 * 0.75 / 22, 100 * 0.5 / 22])
     assert {line["n"] for line in lines} == {"0", "1", "2", ""}
 
 
 def test_the_csv_has_the_paper_s_number_in_the_row_alone_that_it_is_given_for():
-    lines = list(csv.DictReader(io.StringIO(layout.render(built("paper").found, COUNTED))))
-    own = [line for line in lines if line["row"] in ("GLCA only", "R = 10 %")]
-    assert {line["method"] for line in own} == {"glca"}
-    told = [tuple(line[name] for name in ("published", "difference", "reached")) for line in own]
-    assert all(told[0])
-    assert told[1][:2] == ("1.0", "3.5")
-    assert told[2:] == [("", "", "")] * 2
+    lines = list(csv.DictReader(io.StringIO(layout.render(built("paper").ablations, OVERHEADS))))
+    rows = [line for line in lines if line["row"] in ("GLCA only", "R = 10 %")]
+    assert {line["method"] for line in rows} == {"glca"}
+    values = [tuple(line[name] for name in ("published", "difference", "reached")) for line in rows]
+    assert all(values[0])
+    assert values[1][:2] == ("1.0", "3.5")
+    assert values[2:] == [("", "", "")] * 2
 
 
 @pytest.fixture
-def collected(monkeypatch):
-    """What merge.collect gives: set by the test."""
-    given = {"runs": tuple(some_of_each())}
+def merged_runs(monkeypatch):
+    """Result of merge.collect, which the test may change."""
+    merged = {"runs": tuple(some_of_each())}
     monkeypatch.setattr(
         merge,
         "collect",
-        lambda folders, **asked: merge.Merged(given["runs"], (), {}) if asked["table"] else None,
+        lambda folders, **arguments: merge.Merged(merged["runs"], (), {}) if arguments["table"] else None,
     )
-    return given
+    return merged
 
 
-def test_the_command_prints_the_table_and_writes_its_files(tmp_path, collected, capsys):
+def test_the_command_prints_the_table_and_writes_its_files(tmp_path, merged_runs, capsys):
     assert main(["ablations", "--runs", str(tmp_path), "--seeds", "0 1"]) == 0
     assert "GLCA against its alternatives" in capsys.readouterr().out
     files = sorted(path.name for path in (tmp_path / "mini" / "tables").iterdir())
     assert files == ["ablations.csv", "ablations.html", "ablations.md", "ablations.tex"]
 
 
-def test_without_an_ablation_run_nothing_is_written_and_nothing_fails(tmp_path, collected, capsys):
-    collected["runs"] = tuple(grid(ablation("baseline", 300), ablation("dcal", 320)))
+def test_without_an_ablation_run_nothing_is_written_and_nothing_fails(tmp_path, merged_runs, capsys):
+    merged_runs["runs"] = tuple(grid(ablation("baseline", 300), ablation("dcal", 320)))
     assert main(["ablations", "--runs", str(tmp_path)]) == 0
     assert (
         capsys.readouterr().out
@@ -143,11 +145,11 @@ def test_without_an_ablation_run_nothing_is_written_and_nothing_fails(tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
-def test_the_overhead_is_the_first_folder_s_that_has_one(tmp_path, collected, capsys, monkeypatch):
+def test_the_overhead_is_the_first_folder_s_that_has_one(tmp_path, merged_runs, capsys, monkeypatch):
     for name in ("mine", "hers"):
         (tmp_path / name).mkdir()
-    found = {forecasts.glca_cost_path(tmp_path / "hers", "mini"): COUNTED}
-    monkeypatch.setattr("tables.side_tables.read_glca_cost", found.get)
+    paths = {forecasts.glca_cost_path(tmp_path / "hers", "mini"): OVERHEADS}
+    monkeypatch.setattr("tables.side_tables.read_glca_cost", paths.get)
     assert main(["ablations", "--runs", f"{tmp_path}/mine {tmp_path}/hers"]) == 0
     assert "multiply-adds        2       1.50" in capsys.readouterr().out
 
@@ -158,5 +160,5 @@ def test_the_command_reads_run_folders_without_torch(tmp_path):
         f"status = main(['ablations', '--profile', 'paper', '--runs', {str(tmp_path)!r}]); "
         "sys.exit(status or 10 * ('torch' in sys.modules))"
     )
-    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert (found.returncode, found.stderr) == (0, "")
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (0, "")

@@ -33,23 +33,23 @@ def error(values):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("made", [answers, precisions])
-def test_the_limits_are_those_of_scipy(made, seed):
-    values = made(seed)
-    found = mean_interval(values, f"case {seed}")
+@pytest.mark.parametrize("sample", [answers, precisions])
+def test_the_limits_are_those_of_scipy(sample, seed):
+    values = sample(seed)
+    interval = mean_interval(values, f"case {seed}")
     expected = scipy.stats.bootstrap(
         (values,), np.mean, n_resamples=REPEATS, method="percentile", batch=500, rng=seed
     ).confidence_interval
-    assert abs(found.low - expected.low) < FOUR_SIGMA * error(values)
-    assert abs(found.high - expected.high) < FOUR_SIGMA * error(values)
+    assert abs(interval.low - expected.low) < FOUR_SIGMA * error(values)
+    assert abs(interval.high - expected.high) < FOUR_SIGMA * error(values)
 
 
-@pytest.mark.parametrize("made", [answers, precisions])
-def test_of_many_images_the_limits_are_the_normal_distributions(made):
-    values = made(0, 5794)
-    found = mean_interval(values, "many")
-    assert found.low == pytest.approx(values.mean() - 1.96 * error(values), abs=0.2 * error(values))
-    assert found.high == pytest.approx(values.mean() + 1.96 * error(values), abs=0.2 * error(values))
+@pytest.mark.parametrize("sample", [answers, precisions])
+def test_of_many_images_the_limits_are_the_normal_distributions(sample):
+    values = sample(0, 5794)
+    interval = mean_interval(values, "many")
+    assert interval.low == pytest.approx(values.mean() - 1.96 * error(values), abs=0.2 * error(values))
+    assert interval.high == pytest.approx(values.mean() + 1.96 * error(values), abs=0.2 * error(values))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -68,8 +68,8 @@ def test_a_sample_by_level_has_as_many_images_as_the_test_set():
 
 
 def test_no_difference_anywhere_is_an_interval_of_zero():
-    found = mean_interval(np.zeros(100, dtype=int), "none")
-    assert (found.low, found.high) == (0.0, 0.0)
+    interval = mean_interval(np.zeros(100, dtype=int), "none")
+    assert (interval.low, interval.high) == (0.0, 0.0)
 
 
 def test_the_same_comparison_has_the_same_interval_and_another_one_has_its_own():
@@ -83,7 +83,7 @@ def test_the_interval_is_the_same_in_every_process():
         "import numpy as np; from tables.statistics import mean_interval; "
         "print(mean_interval(np.arange(90) % 4 - 1.25, 'veri/vit_base/mAP'))"
     )
-    found = {
+    interval = {
         subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,
@@ -94,7 +94,7 @@ def test_the_interval_is_the_same_in_every_process():
         ).stdout
         for seed in ("1", "2")
     }
-    assert found == {f"{mean_interval(np.arange(90) % 4 - 1.25, 'veri/vit_base/mAP')}\n"}
+    assert interval == {f"{mean_interval(np.arange(90) % 4 - 1.25, 'veri/vit_base/mAP')}\n"}
 
 
 @pytest.mark.parametrize("shape", [(0,), (3, 2)])

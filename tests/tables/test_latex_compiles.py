@@ -24,7 +24,7 @@ TOLERANCE = 1.0  # points of 1/72 inch that a line may stick out
 
 @pytest.fixture
 def log(tmp_path):
-    """Compiles a table; returns what TeX says."""
+    """Function that compiles a table and returns TeX's output."""
     engine = shutil.which("pdflatex")
     if engine is None:
         pytest.skip("needs pdflatex with booktabs, e.g. apt-get install texlive-latex-recommended")
@@ -42,11 +42,11 @@ def log(tmp_path):
     return compile_
 
 
-def check(said):
-    too_wide = [float(points) for points in re.findall(r"Overfull \\hbox \(([\d.]+)pt too wide\)", said)]
+def check(output):
+    too_wide = [float(points) for points in re.findall(r"Overfull \\hbox \(([\d.]+)pt too wide\)", output)]
     assert max(too_wide, default=0.0) <= TOLERANCE
-    assert "Float too large" not in said
-    assert "Undefined control sequence" not in said
+    assert "Float too large" not in output
+    assert "Undefined control sequence" not in output
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -60,5 +60,5 @@ def test_a_table_without_a_run_compiles_and_fits(log):
 
 def test_hostile_text_prints_as_text(log):
     runs = [other("cub/deit_tiny/dcal", 0, "failed", HOSTILE)]
-    said = ["/" + "/".join(["a long path"] * 30) + f"/{HOSTILE}"]
-    check(log(latex.render(build("table1", "paper", runs, conflicts=said, folders=["/a_b", "/c%d"]))))
+    conflicts = ["/" + "/".join(["a long path"] * 30) + f"/{HOSTILE}"]
+    check(log(latex.render(build("table1", "paper", runs, conflicts=conflicts, folders=["/a_b", "/c%d"]))))

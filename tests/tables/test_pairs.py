@@ -1,4 +1,4 @@
-"""Two runs' predictions side by side: what is paired, what is refused, and what a refusal costs."""
+"""Paired predictions of two runs: which are paired, which are refused, and the evidence that is then left."""
 
 import dataclasses
 
@@ -7,8 +7,8 @@ import pytest
 from synthetic_runs import done, with_answers, with_ranking
 
 from benchmark.errors import RunError
-from tables.paired import PairError, evidence, outcomes, paired
-from tables.statistics import exact_p
+from tables.outcomes import PairError, evidence, outcomes, paired_outcomes
+from tables.statistics import mcnemar_p
 
 BEFORE, AFTER = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
 
@@ -30,21 +30,21 @@ def queries():
 
 
 def test_answers_come_image_by_image(pair):
-    before, after = paired(*pair, "top1")
+    before, after = paired_outcomes(*pair, "top1")
     assert np.flatnonzero(~before).tolist() == list(range(820, 1000))
     assert np.flatnonzero(~after).tolist() == [*range(20), *range(865, 1000)]
 
 
 @pytest.mark.parametrize("metric", ["mAP", "R1"])
 def test_queries_with_nothing_to_find_are_left_out(queries, metric):
-    before, after = paired(*queries, metric)
+    before, after = paired_outcomes(*queries, metric)
     assert before.shape == after.shape == (1000,)
     assert 100 * np.mean(after.astype(float) - before) == pytest.approx({"mAP": 2.5, "R1": 1.5}[metric])
 
 
 def test_each_metric_has_its_own_outcomes(queries):
-    assert paired(*queries, "R1")[0].dtype == bool
-    assert paired(*queries, "mAP")[0].dtype == np.float64
+    assert paired_outcomes(*queries, "R1")[0].dtype == bool
+    assert paired_outcomes(*queries, "mAP")[0].dtype == np.float64
 
 
 # Refused
@@ -52,7 +52,7 @@ def test_each_metric_has_its_own_outcomes(queries):
 
 def refused(before, after, metric="top1"):
     with pytest.raises(PairError) as caught:
-        paired(before, after, metric)
+        paired_outcomes(before, after, metric)
     return caught.value.reason, str(caught.value)
 
 
@@ -109,7 +109,7 @@ def test_predictions_that_do_not_give_the_records_metric_are_refused(pair, off):
 
 def test_rounding_in_the_last_digits_is_no_difference(pair):
     pair[1].result["metrics"]["top1"] += 1e-9
-    assert paired(*pair, "top1")[1].sum() == 845
+    assert paired_outcomes(*pair, "top1")[1].sum() == 845
 
 
 def test_a_precision_that_is_no_number_is_refused(queries):
@@ -179,38 +179,41 @@ def three_pairs():
 
 def test_with_several_seeds_the_images_are_drawn_not_the_runs():
     pairs = three_pairs()
-    found = evidence("cub/deit_tiny/top1", "top1", pairs)
-    gains = [after.astype(float) - before for before, after in (paired(*p, "top1") for p in pairs.values())]
+    result = evidence("cub/deit_tiny/top1", "top1", pairs)
+    gains = [
+        after.astype(float) - before
+        for before, after in (paired_outcomes(*p, "top1") for p in pairs.values())
+    ]
     by_image = 100 * np.mean(gains, axis=0)
-    assert (found.interval.low + found.interval.high) / 2 == pytest.approx(by_image.mean(), abs=0.2)
+    assert (result.interval.low + result.interval.high) / 2 == pytest.approx(by_image.mean(), abs=0.2)
     width = 2 * 1.96 * by_image.std() / by_image.size**0.5
-    assert found.interval.high - found.interval.low == pytest.approx(width, rel=0.1)
+    assert result.interval.high - result.interval.low == pytest.approx(width, rel=0.1)
 
 
 def test_p_is_one_a_seed_and_never_pooled():
     pairs = three_pairs()
-    found = evidence("cub/deit_tiny/top1", "top1", pairs).p_values
-    assert found == {seed: exact_p(*paired(*pair, "top1")) for seed, pair in pairs.items()}
+    result = evidence("cub/deit_tiny/top1", "top1", pairs).p_values
+    assert result == {seed: mcnemar_p(*paired_outcomes(*pair, "top1")) for seed, pair in pairs.items()}
 
 
 def test_precision_has_an_interval_and_no_p(queries):
-    found = evidence("veri/deit_tiny/mAP", "mAP", {0: queries})
-    assert found.interval.low < 2.5 < found.interval.high
-    assert found.p_values == {}
+    result = evidence("veri/deit_tiny/mAP", "mAP", {0: queries})
+    assert result.interval.low < 2.5 < result.interval.high
+    assert result.p_values == {}
 
 
 def test_rank_1_has_both(queries):
-    found = evidence("veri/deit_tiny/R1", "R1", {0: queries})
-    assert found.interval.low < 1.5 < found.interval.high
-    assert set(found.p_values) == {0}
+    result = evidence("veri/deit_tiny/R1", "R1", {0: queries})
+    assert result.interval.low < 1.5 < result.interval.high
+    assert set(result.p_values) == {0}
 
 
 def test_one_unusable_pair_takes_the_interval_of_all():
     pairs = three_pairs()
     pairs[1] = (pairs[1][0], dataclasses.replace(pairs[1][1], predictions=None))
-    found = evidence("cub/deit_tiny/top1", "top1", pairs)
-    assert (found.interval, found.p_values, found.reason) == (None, {}, "predictions lacking")
-    assert found.detail == "dcal seed 1: it has none"
+    result = evidence("cub/deit_tiny/top1", "top1", pairs)
+    assert (result.interval, result.p_values, result.reason) == (None, {}, "predictions lacking")
+    assert result.detail == "dcal seed 1: it has none"
 
 
 def test_seeds_tested_on_different_data_have_no_interval():
@@ -221,8 +224,8 @@ def test_seeds_tested_on_different_data_have_no_interval():
 
 
 def test_nothing_to_pair_is_no_evidence_and_no_complaint():
-    found = evidence("cub/deit_tiny/top1", "top1", {})
-    assert (found.interval, found.reason, found.detail) == (None, "", "")
+    result = evidence("cub/deit_tiny/top1", "top1", {})
+    assert (result.interval, result.reason, result.detail) == (None, "", "")
 
 
 def test_outcomes_of_one_run_can_be_had_alone(pair):

@@ -1,4 +1,4 @@
-"""What the records say of the selection of local queries, worded by what came out."""
+"""Comparison of runs that differ only in the selection of local queries, and its result in words."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 from ablation_runs import ablation, missing, same_as
 
 from benchmark.errors import RunError
-from tables.ablations.selection import identities
+from tables.ablations.selection import compare_selections
 from tables.ablations.selection_table import digests, selection_table, sentences
 
 
@@ -17,8 +17,8 @@ def glca():
 
 
 def only(*runs):
-    (found,) = identities(runs)
-    return found
+    (result,) = compare_selections(runs)
+    return result
 
 
 def changed(run, result=None, **arrays):
@@ -31,45 +31,45 @@ def test_runs_that_differ_in_the_selection_alone_are_compared_with_the_rollout_s
         ablation(method, 300)
         for method in ("baseline", "dcal", "pwca", "glca_m2", "glca_local", "glca_init_random")
     ]
-    found = identities([glca, *unlike, *others, ablation("glca", 310, seed=1)])
-    assert [one.run for one in found] == others
-    assert {one.beside.id for one in found} == {glca.id}
+    result = compare_selections([glca, *unlike, *others, ablation("glca", 310, seed=1)])
+    assert [comparison.run for comparison in result] == others
+    assert {comparison.reference.id for comparison in result} == {glca.id}
 
 
 def test_the_mean_read_out_is_told_apart(glca):
-    mean, drawn = ablation("glca_mean", 310), ablation("glca_mean_random", 300, drawn=3)
-    found = only(mean, drawn, glca)
-    assert found.can_matter
-    assert "as expected of this read-out" in sentences([found])[0]
-    assert selection_table([found]).rows[0][0] == "random, R = 10 %, mean read-out"
+    mean, random = ablation("glca_mean", 310), ablation("glca_mean_random", 300, answer_seed=3)
+    result = only(mean, random, glca)
+    assert result.can_matter
+    assert "as expected of this read-out" in sentences([result])[0]
+    assert selection_table([result]).texts[0][0] == "random, R = 10 %, mean read-out"
 
 
 def test_the_same_bits_are_called_so(glca):
-    found = only(glca, same_as(glca, "glca_random"))
-    assert found.identical
-    assert (found.weights, found.outputs, found.largest, found.changed) == (
+    result = only(glca, same_as(glca, "glca_random"))
+    assert result.identical
+    assert (result.same_weights, result.same_outputs, result.largest, result.changed) == (
         True,
         {"sa": True, "glca": True},
         0.0,
         0,
     )
-    assert sentences([found]) == [
+    assert sentences([result]) == [
         "random, R = 10 % (seed 0): the rollout's run again, bit for bit: final weights, logits, every probability"
     ]
-    assert selection_table([found]).rows == (
+    assert selection_table([result]).texts == (
         ("random, R = 10 %", "0", "same bits", "same bits", "same bits", "0", "0 of 400"),
     )
-    assert digests([found]) == f"seed 0: SA {'5' * 64}, GLCA {'6' * 64}"
+    assert digests([result]) == f"seed 0: SA {'5' * 64}, GLCA {'6' * 64}"
 
 
 def test_records_without_digests_say_so(glca):
     old = {key: value for key, value in glca.result.items() if key != "outputs_sha256"}
     twin = same_as(glca, "glca_random")
-    found = only(replace(glca, result=old), twin)
-    assert found.identical
-    assert "logits not recorded" in sentences([found])[0]
-    assert selection_table([found]).rows[0][3:5] == ("not recorded", "not recorded")
-    assert digests([found]) == ""
+    result = only(replace(glca, result=old), twin)
+    assert result.identical
+    assert "logits not recorded" in sentences([result])[0]
+    assert selection_table([result]).texts[0][3:5] == ("not recorded", "not recorded")
+    assert digests([result]) == ""
 
 
 def test_the_largest_difference_is_that_of_any_image_and_branch(glca):
@@ -79,47 +79,47 @@ def test_the_largest_difference_is_that_of_any_image_and_branch(glca):
         twin = changed(
             same_as(glca, "glca_r5"), {"final_weights_sha256": "0" * 64}, **{f"{branch}_probability": values}
         )
-        found = only(glca, twin)
-        assert found.largest == pytest.approx(expected, rel=1e-3)
-        assert not found.identical
-        assert sentences([found])[0].startswith(
+        result = only(glca, twin)
+        assert result.largest == pytest.approx(expected, rel=1e-3)
+        assert not result.identical
+        assert sentences([result])[0].startswith(
             "rollout, R = 5 % (seed 0): the rollout's run up to rounding: "
         )
 
 
 def test_other_logits_are_not_the_same_bits_even_where_probabilities_are(glca):
     twin = changed(same_as(glca, "glca_random"), {"outputs_sha256": {"sa": "5" * 64, "glca": "7" * 64}})
-    found = only(glca, twin)
-    assert not found.identical
-    assert selection_table([found]).rows[0][3:5] == ("same bits", "other bits")
-    assert digests([found]) == ""
+    result = only(glca, twin)
+    assert not result.identical
+    assert selection_table([result]).texts[0][3:5] == ("same bits", "other bits")
+    assert digests([result]) == ""
 
 
 def test_more_than_rounding_is_not_called_rounding(glca):
     predicted = glca.predictions["both_predicted"].copy()
     predicted[:3] = (predicted[:3] + 1) % 10
     values = glca.predictions["both_probability"] * np.float32(0.9)
-    found = only(glca, changed(same_as(glca, "glca_r5"), both_predicted=predicted, both_probability=values))
-    assert found.changed == 3
-    assert "3 of 400 predictions differ" in sentences([found])[0]
-    assert "up to rounding" not in sentences([found])[0]
-    assert "farther from the rollout's run than one step's rounding" in sentences([found])[0]
+    result = only(glca, changed(same_as(glca, "glca_r5"), both_predicted=predicted, both_probability=values))
+    assert result.changed == 3
+    assert "3 of 400 predictions differ" in sentences([result])[0]
+    assert "up to rounding" not in sentences([result])[0]
+    assert "farther from the rollout's run than one step's rounding" in sentences([result])[0]
 
 
 def test_another_machine_is_named_before_anything_is_concluded(glca):
     device = glca.result["device"] | {"name": "Some GPU", "type": "cuda"}
     values = glca.predictions["sa_probability"] + np.float32(0.01)
-    found = only(glca, changed(same_as(glca, "glca_random"), {"device": device}, sa_probability=values))
-    assert found.machine == "type: cpu and cuda; name: Some CPU and Some GPU"
-    assert "computed otherwise (type: cpu and cuda; name: Some CPU and Some GPU)" in sentences([found])[0]
+    result = only(glca, changed(same_as(glca, "glca_random"), {"device": device}, sa_probability=values))
+    assert result.machine == "type: cpu and cuda; name: Some CPU and Some GPU"
+    assert "computed otherwise (type: cpu and cuda; name: Some CPU and Some GPU)" in sentences([result])[0]
 
 
 def test_what_is_not_a_number_is_not_the_same(glca):
     values = glca.predictions["sa_probability"].copy()
     values[3] = np.nan
-    found = only(glca, changed(same_as(glca, "glca_random"), sa_probability=values))
-    assert not found.identical
-    assert "bit for bit" not in sentences([found])[0]
+    result = only(glca, changed(same_as(glca, "glca_random"), sa_probability=values))
+    assert not result.identical
+    assert "bit for bit" not in sentences([result])[0]
 
 
 class Torn(dict):
@@ -128,7 +128,7 @@ class Torn(dict):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "why"),
+    ("change", "reason"),
     [
         (lambda run: missing(run.cell.id), "one of the two is not done"),
         (
@@ -145,14 +145,14 @@ class Torn(dict):
         ),
     ],
 )
-def test_what_cannot_be_compared_says_why(glca, spoil, why):
-    found = only(glca, spoil(same_as(glca, "glca_random")))
-    assert found.problem.startswith(why)
-    assert not found.identical
-    assert sentences([found])[0].startswith(
+def test_what_cannot_be_compared_says_why(glca, change, reason):
+    result = only(glca, change(same_as(glca, "glca_random")))
+    assert result.problem.startswith(reason)
+    assert not result.identical
+    assert sentences([result])[0].startswith(
         "random, R = 10 % (seed 0): not compared with the rollout's run: "
     )
-    assert selection_table([found]).rows[0][3:] == ("", "", "", "")
+    assert selection_table([result]).texts[0][3:] == ("", "", "", "")
 
 
 def test_what_is_alike_is_told_once_with_the_largest_difference_and_what_is_not_done_last(glca):
@@ -162,10 +162,10 @@ def test_what_is_alike_is_told_once_with_the_largest_difference_and_what_is_not_
         values = glca.predictions["sa_probability"].astype(np.float64) + gap
         return changed(same_as(glca, method), both_predicted=predicted, sa_probability=values)
 
-    found = identities(
+    result = compare_selections(
         [glca, missing("cub/deit_tiny/glca_r1"), near("glca_r5", 2e-6, 0), near("glca_r50", 3e-5, 2)]
     )
-    assert sentences(found) == [
+    assert sentences(result) == [
         "rollout, R = 5 % (seed 0); rollout, R = 50 % (seed 0): the rollout's run up to rounding: "
         "largest difference of a probability 3e-05, 0 to 2 of 400 predictions differ",
         "rollout, R = 1.6 % (seed 0): not compared with the rollout's run: one of the two is not done",
@@ -173,7 +173,7 @@ def test_what_is_alike_is_told_once_with_the_largest_difference_and_what_is_not_
 
 
 def test_seeds_are_compared_each_with_its_own(glca):
-    second = ablation("glca", 318, seed=1, drawn=1, weights="e")
-    found = identities([glca, second, same_as(glca, "glca_random"), same_as(second, "glca_random")])
-    assert [one.beside.seed for one in found] == [0, 1]
-    assert sentences(found)[0].startswith("random, R = 10 % (seeds 0, 1): the rollout's run again")
+    second = ablation("glca", 318, seed=1, answer_seed=1, weights="e")
+    result = compare_selections([glca, second, same_as(glca, "glca_random"), same_as(second, "glca_random")])
+    assert [comparison.reference.seed for comparison in result] == [0, 1]
+    assert sentences(result)[0].startswith("random, R = 10 % (seeds 0, 1): the rollout's run again")

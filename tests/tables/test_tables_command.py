@@ -58,18 +58,18 @@ def test_passes_on_where_and_what(tmp_path, collected):
 def test_with_cells_these_alone_are_shown_and_the_whole_table_stays_written(
     cells, tmp_path, collected, capsys
 ):
-    whole = tmp_path / "mini/tables/table1.md"
+    full_table = tmp_path / "mini/tables/table1.md"
     assert main(["table1", "--runs", str(tmp_path)]) == 0
-    before = whole.read_bytes()
+    before = full_table.read_bytes()
     capsys.readouterr()
     assert main(["table1", "--runs", str(tmp_path), "--cells", *cells]) == 0
-    said = capsys.readouterr().out
-    rows = [line.split()[:2] for line in said.splitlines() if line.startswith(("DeiT-", "ViT-", "R50-"))]
+    output = capsys.readouterr().out
+    rows = [line.split()[:2] for line in output.splitlines() if line.startswith(("DeiT-", "ViT-", "R50-"))]
     assert rows == [["DeiT-Tiny", kind] for kind in ("baseline", "+", "gain")] + [["ViT-Base", "+"]]
-    assert "cells: a part of the table, 3 of its 30 cells" in said
-    assert "aircraft" not in said.lower()
-    assert "not written, as it is a part of the table: --out FOLDER writes it" in said
-    assert whole.read_bytes() == before
+    assert "cells: a part of the table, 3 of its 30 cells" in output
+    assert "aircraft" not in output.lower()
+    assert "not written, as it is a part of the table: --out FOLDER writes it" in output
+    assert full_table.read_bytes() == before
     assert main(["table1", "--runs", str(tmp_path), "--cells", *cells, "--out", str(tmp_path / "part")]) == 0
     assert "R50-ViT-Base" not in (tmp_path / "part/table1.md").read_text()
     assert main(["table1", "--runs", str(tmp_path), "--cells", "cub/no_such"]) == 2
@@ -78,8 +78,8 @@ def test_with_cells_these_alone_are_shown_and_the_whole_table_stays_written(
 
 def test_with_cells_a_method_alone_and_a_dataset_alone_are_shown(tmp_path, collected, capsys):
     assert main(["table1", "--runs", str(tmp_path), "--cells", "*/*/dcal"]) == 0
-    said = capsys.readouterr().out
-    assert "baseline" not in [line.split()[1] for line in said.splitlines() if line.startswith("DeiT-")]
+    output = capsys.readouterr().out
+    assert "baseline" not in [line.split()[1] for line in output.splitlines() if line.startswith("DeiT-")]
     assert main(["table1", "--runs", str(tmp_path), "--cells", "aircraft"]) == 0
     assert "CUB paper" not in capsys.readouterr().out
 
@@ -99,9 +99,9 @@ def test_reads_real_run_folders_without_torch(tmp_path):
         f"status = main(['table1', '--profile', 'paper', '--runs', {str(tmp_path)!r}]); "
         "sys.exit(status or 10 * ('torch' in sys.modules))"
     )
-    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert (found.returncode, found.stderr) == (0, "")
-    assert "R50-ViT-Base" in found.stdout
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert "R50-ViT-Base" in process.stdout
     assert (tmp_path / "paper" / "tables" / "table1.md").exists()
 
 
@@ -123,8 +123,8 @@ def test_an_unknown_folder_among_several_is_refused(tmp_path, collected, capsys)
 
 
 def test_conflicts_of_the_folders_are_printed_and_written(tmp_path, monkeypatch, capsys):
-    said = "cub/deit_tiny/dcal/seed0: two valid records differ (top1 52.5 and 51.0)"
-    monkeypatch.setattr(merge, "collect", lambda folders, **_: merge.Merged((), (said,), {}))
+    conflict = "cub/deit_tiny/dcal/seed0: two valid records differ (top1 52.5 and 51.0)"
+    monkeypatch.setattr(merge, "collect", lambda folders, **_: merge.Merged((), (conflict,), {}))
     assert main(["table1", "--runs", str(tmp_path)]) == 0
-    assert f"Conflicts between records\n- {said}" in capsys.readouterr().out
-    assert said in (tmp_path / "mini" / "tables" / "table1.md").read_text().replace("\\", "")
+    assert f"Conflicts between records\n- {conflict}" in capsys.readouterr().out
+    assert conflict in (tmp_path / "mini" / "tables" / "table1.md").read_text().replace("\\", "")

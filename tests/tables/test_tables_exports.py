@@ -1,4 +1,4 @@
-"""Each export on its own terms: pipe table, LaTeX balance, RFC 4180, safe HTML, width of the text."""
+"""Format of each export: pipe table, LaTeX balance, RFC 4180, safe HTML, width of the text."""
 
 import csv
 import io
@@ -40,8 +40,8 @@ def pipe_tables(rendered):
 def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_heading(table, profile):
     rows = pipe_tables(markdown.render_markdown(layout_of(table, profile)))
     widths = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
-    first = widths[: 2 + len(layout_of(table, profile).rows)]
-    assert set(first) == {len(layout_of(table, profile).columns) + 3}
+    first = widths[: 2 + len(layout_of(table, profile).main.rows)]
+    assert set(first) == {len(layout_of(table, profile).main.columns) + 3}
     sides = {len(table.headings) + 1 for table in layout_of(table, profile).side_tables}
     assert set(widths) == set(first) | sides
 
@@ -208,7 +208,7 @@ def test_html_is_well_formed_and_self_contained(table, profile):
 def test_every_html_row_spans_all_columns():
     layout = layout_of("table1", "paper")
     body = html.render(layout).split("<tbody>")[1].split("</tbody>")[0]
-    assert [row.count("<td") for row in body.split("</tr>")[:-1]] == [len(layout.columns)] * 15
+    assert [row.count("<td") for row in body.split("</tr>")[:-1]] == [len(layout.main.columns)] * 15
 
 
 def test_html_shows_hostile_text_as_text():
@@ -256,14 +256,14 @@ def test_text_of_a_foreign_record_is_no_formula_in_csv(text):
     (row,) = [row for row in csv.DictReader(io.StringIO(rendered)) if row["commit"]]
     assert row["commit"] == "'" + " ".join(text.split())
     assert row["config_hashes"] == row["commit"]
-    assert csv_export.without_formula(text) == f"'{text}"
+    assert csv_export.escape_formula(text) == f"'{text}"
 
 
 @pytest.mark.parametrize(
     "value", [-3.1, "-3.1", "+0.5", "-1e-05", 7, None, "seed 1: =1", "", "a-b", float("-inf")]
 )
 def test_numbers_and_other_text_stay_as_they_are_in_csv(value):
-    assert csv_export.without_formula(value) is value
+    assert csv_export.escape_formula(value) is value
 
 
 def test_a_negative_gain_is_a_number_in_csv():

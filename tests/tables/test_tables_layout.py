@@ -22,13 +22,13 @@ BEFORE, AFTER = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
 
 
 def entry(layout, backbone, kind, dataset, heading):
-    row = next(row for row in layout.rows if (row.backbone, row.kind) == (backbone, kind))
-    place = [(column.dataset, column.heading) for column in layout.columns].index((dataset, heading))
-    return row.entries[place].text
+    row = next(row for row in layout.main.rows if (row.labels[0], row.kind) == (backbone, kind))
+    place = [(column.dataset, column.heading) for column in layout.main.columns].index((dataset, heading))
+    return row.cells[place].text
 
 
 def headings(layout, dataset):
-    return [column.heading for column in layout.columns if column.dataset == dataset]
+    return [column.heading for column in layout.main.columns if column.dataset == dataset]
 
 
 def test_the_paper_profile_with_full_data_has_three_columns_and_no_warning():
@@ -43,15 +43,15 @@ def test_the_paper_profile_with_full_data_has_three_columns_and_no_warning():
 
 def test_rows_are_baseline_dcal_gain_for_each_backbone():
     layout = build("table1", "paper", [])
-    assert [row.kind for row in layout.rows] == ["baseline", "dcal", "gain"] * 5
-    assert layout.rows[-1].backbone == "R50-ViT-Base"
+    assert [row.kind for row in layout.main.rows] == ["baseline", "dcal", "gain"] * 5
+    assert layout.main.rows[-1].labels[0] == "R50-ViT-Base"
 
 
 @pytest.mark.parametrize(("profile", "words"), [("mini", "generated pictures"), ("quick", "short schedule")])
 def test_other_profiles_have_no_difference_and_warn_in_the_first_line(profile, words):
     runs = everything("generated" if profile == "mini" else "full")
     layout = build("table1", profile, runs)
-    assert {column.heading for column in layout.columns} == {FULL_PAPER, MEASURED}
+    assert {column.heading for column in layout.main.columns} == {FULL_PAPER, MEASURED}
     plain = markdown.render_text(layout)
     for rendered in (markdown.render_markdown(layout), latex.render(layout), plain):
         first = rendered.split("\n\n")[0] if rendered is plain else rendered.splitlines()[0]
@@ -84,8 +84,8 @@ def test_the_remark_on_cub_stands_where_photographs_were_measured():
     remark = "ImageNet, on which"
     assert build("table1", "paper", [done(BEFORE, 0, 82.0)]).notes[-1].startswith(remark)
     assert remark in build("table1", "quick", [done(BEFORE, 0, 82.0)]).warning
-    drawn = build("table1", "mini", [done(BEFORE, 0, 82.0, coverage="generated")])
-    assert remark not in drawn.warning + " ".join(drawn.notes)
+    generated = build("table1", "mini", [done(BEFORE, 0, 82.0, coverage="generated")])
+    assert remark not in generated.warning + " ".join(generated.notes)
     assert remark not in " ".join(build("table1", "paper", []).notes)
 
 
@@ -110,7 +110,7 @@ def test_changed_settings_are_named_first_and_in_the_header():
 def test_of_a_changed_setting_that_decides_an_open_reading_the_header_says_which():
     layout = build("table1", "paper", [], overrides=["model.glca_readout=mean", "train.epochs=3"])
     reading = READINGS["model.glca_readout"]
-    assert [found for found in layout.header if found[0].startswith("open reading")] == [
+    assert [lines for lines in layout.header if lines[0].startswith("open reading")] == [
         ("open reading model.glca_readout", f"{reading.question} {reading.options}")
     ]
 
@@ -129,11 +129,11 @@ def test_code_changed_after_submission_is_told_on_top():
             "changes": "",
             "submitted": {"commit": commit, "dirty": False, "changes": ""},
         }
-    told = dict(build("table1", "paper", runs).header)["WARNING, other code than at submission"]
-    assert told == f"{AFTER}/seed1 submitted with cccccccccc, started with aaaaaaaaaa"
+    text = dict(build("table1", "paper", runs).header)["WARNING, other code than at submission"]
+    assert text == f"{AFTER}/seed1 submitted with cccccccccc, started with aaaaaaaaaa"
     runs[1].result["provenance"] |= {"dirty": True, "changes": "0123456789"}
-    told = dict(build("table1", "paper", runs[:2]).header)["WARNING, other code than at submission"]
-    assert "started with aaaaaaaaaa and changes 01234567" in told
+    text = dict(build("table1", "paper", runs[:2]).header)["WARNING, other code than at submission"]
+    assert "started with aaaaaaaaaa and changes 01234567" in text
     labels = dict(build("table1", "paper", runs[:1]).header)
     assert not [label for label in labels if "WARNING" in label]
 
@@ -193,7 +193,7 @@ def test_a_cell_with_some_seeds_done_shows_n_and_is_noted():
 
 def test_the_branches_come_from_the_records_of_dcal():
     branches = build("table1", "paper", everything()).branches
-    assert branches.rows == (
+    assert branches.texts == (
         ("CUB", "DeiT-Tiny", "top-1", "83.6 ± 0.3", "82.6 ± 0.3", "84.6 ± 0.3", "96.2 ± 0.0"),
     )
     assert build("table1", "paper", [done(BEFORE, 0, 82.0)]).branches is None
@@ -201,31 +201,31 @@ def test_the_branches_come_from_the_records_of_dcal():
 
 def test_table_2_names_the_metric_in_every_group():
     layout = build("table2", "paper", [])
-    assert len(layout.columns) == 24
-    assert layout.columns[0].group == "VeRi-776 mAP"
-    assert layout.columns[3].group == "VeRi-776 R1"
-    assert [len(panel.columns) for panel in layout.panels(2)] == [12, 12]
+    assert len(layout.main.columns) == 24
+    assert layout.main.columns[0].group == "VeRi-776 mAP"
+    assert layout.main.columns[3].group == "VeRi-776 R1"
+    assert [len(part.columns) for part in layout.main.split_by_dataset(2)] == [12, 12]
 
 
 def test_below_table_2_stand_protocol_versions_unanswered_queries_and_ties():
     layout = build("table2", "paper", retrieval_runs())
-    found = "\n".join(layout.notes)
-    assert "evaluation: single query; cosine distance" in found
-    assert "MSMT17: version V1 and V2; numbers of several versions must not be compared" in found
-    assert "VeRi-776: 3 of 1,003 queries have no right picture under another camera and are left out" in found
-    assert "VeRi-776: up to 12 right pictures a run at exactly the distance of a wrong one" in found
-    assert "top-1" not in found
+    lines = "\n".join(layout.notes)
+    assert "evaluation: single query; cosine distance" in lines
+    assert "MSMT17: version V1 and V2; numbers of several versions must not be compared" in lines
+    assert "VeRi-776: 3 of 1,003 queries have no right picture under another camera and are left out" in lines
+    assert "VeRi-776: up to 12 right pictures a run at exactly the distance of a wrong one" in lines
+    assert "top-1" not in lines
 
 
 def test_the_branches_of_retrieval_are_told_apart_by_metric():
-    rows = build("table2", "paper", retrieval_runs()).branches.rows
+    rows = build("table2", "paper", retrieval_runs()).branches.texts
     assert ("VeRi-776", "DeiT-Tiny", "mAP", "73.0", "72.5", "73.9") in rows
     assert ("VeRi-776", "DeiT-Tiny", "R1", "94.0", "93.5", "94.6") in rows
 
 
 def test_the_extras_leave_the_cell_blank_that_the_paper_lacks():
     layout = build("extras", "paper", extras_runs())
-    assert [row.backbone for row in layout.rows[::3]] == ["CaiT-XS24", "Swin-T"]
+    assert [row.labels[0] for row in layout.main.rows[::3]] == ["CaiT-XS24", "Swin-T"]
     assert entry(layout, "CaiT-XS24", "dcal", "msmt17", PAPER) == ""
     assert entry(layout, "CaiT-XS24", "dcal", "msmt17", MEASURED) == ""
     assert entry(layout, "Swin-T", "dcal", "msmt17", PAPER) == "56.7"
@@ -233,7 +233,7 @@ def test_the_extras_leave_the_cell_blank_that_the_paper_lacks():
 
 def test_rank1_of_the_extras_is_measured_beside_no_published_number():
     layout = build("extras", "paper", extras_runs())
-    groups = [(column.group, column.heading) for column in layout.columns if column.dataset == "msmt17"]
+    groups = [(column.group, column.heading) for column in layout.main.columns if column.dataset == "msmt17"]
     assert groups == [
         ("MSMT17 mAP", PAPER),
         ("MSMT17 mAP", MEASURED),
@@ -242,18 +242,18 @@ def test_rank1_of_the_extras_is_measured_beside_no_published_number():
     ]
     assert layout.title == "More Transformer Baselines — top-1 accuracy, mAP and R1 in %"
     assert "MSMT17 R1: the paper gives none here" in layout.notes
-    (row,) = (row for row in layout.verdicts.rows if row[2] == "R1")
+    (row,) = (row for row in layout.verdicts.texts if row[2] == "R1")
     assert (row[3], row[-3], row[-2:]) == ("", "no difference shown", ("", ""))
 
 
 def test_a_panel_leaves_out_the_backbone_that_it_says_nothing_of():
-    fgvc, reid = build("extras", "paper", extras_runs()).panels(2)
-    assert [row.backbone for row in fgvc.rows[::3]] == ["CaiT-XS24", "Swin-T"]
-    assert [row.backbone for row in reid.rows] == ["Swin-T"] * 3
+    fgvc, reid = build("extras", "paper", extras_runs()).main.split_by_dataset(2)
+    assert [row.labels[0] for row in fgvc.rows[::3]] == ["CaiT-XS24", "Swin-T"]
+    assert [row.labels[0] for row in reid.rows] == ["Swin-T"] * 3
 
 
 def test_a_backbone_without_glca_says_so_and_has_no_branches():
     layout = build("extras", "paper", extras_runs())
     assert "Swin-T: as in the paper, DCAL is PWCA alone there; inference is the baseline's" in layout.notes
-    assert [row[1] for row in layout.branches.rows] == ["CaiT-XS24"]
+    assert [row[1] for row in layout.branches.texts] == ["CaiT-XS24"]
     assert not any("PWCA alone" in note for note in build("table1", "paper", []).notes)

@@ -23,13 +23,13 @@ def summary_of(*runs, profile="paper", table="table1"):
 
 @given(BY_SEED)
 def test_mean_and_std_are_those_of_the_statistics_module(values):
-    found = measure(values)
-    assert found.mean == pytest.approx(statistics.mean(values.values()))
-    assert found.n == len(values)
+    summary = measure(values)
+    assert summary.mean == pytest.approx(statistics.mean(values.values()))
+    assert summary.n == len(values)
     if len(values) == 1:
-        assert found.std is None
+        assert summary.std is None
     else:
-        assert found.std == pytest.approx(statistics.stdev(values.values()), abs=1e-12)
+        assert summary.std == pytest.approx(statistics.stdev(values.values()), abs=1e-12)
 
 
 @given(before=BY_SEED, after=BY_SEED)
@@ -50,8 +50,8 @@ def test_the_gain_is_the_mean_over_common_seeds(before, after):
 
 
 def test_three_seeds_by_hand():
-    found = summary_of(*(done(BEFORE, seed, top1) for seed, top1 in enumerate([81.0, 82.0, 84.5])))
-    number = found.cells[*CUB, "baseline", "top1"]
+    summary = summary_of(*(done(BEFORE, seed, top1) for seed, top1 in enumerate([81.0, 82.0, 84.5])))
+    number = summary.cells[*CUB, "baseline", "top1"]
     assert number.measured.mean == pytest.approx(82.5)  # 247.5 / 3
     assert number.measured.std == pytest.approx(3.25**0.5)  # ((1.5² + 0.5² + 2²) / 2)^½
     assert number.difference == pytest.approx(0.4)  # 82.5 − 82.1
@@ -91,26 +91,26 @@ def test_runs_on_different_data_are_not_paired():
 
 @pytest.mark.parametrize("profile", ["mini", "quick", "paper-like"])
 def test_only_the_paper_profile_has_differences(profile):
-    found = summary_of(*everything(), profile=profile)
-    assert all(number.difference is None for number in (*found.cells.values(), *found.gains.values()))
+    summary = summary_of(*everything(), profile=profile)
+    assert all(number.difference is None for number in (*summary.cells.values(), *summary.gains.values()))
 
 
 @pytest.mark.parametrize("coverage", ["subset", "generated", "unknown"])
 def test_one_run_on_partial_data_forbids_the_difference(coverage):
-    found = summary_of(done(BEFORE, 0, 81.0), done(BEFORE, 1, 82.0, coverage=coverage))
-    number = found.cells[*CUB, "baseline", "top1"]
+    summary = summary_of(done(BEFORE, 0, 81.0), done(BEFORE, 1, 82.0, coverage=coverage))
+    number = summary.cells[*CUB, "baseline", "top1"]
     assert number.measured.mean == pytest.approx(81.5)
     assert number.difference is None
 
 
 def test_seeds_without_a_number_are_counted_by_state():
-    found = summary_of(
+    summary = summary_of(
         done(BEFORE, 0, 81.0),
         other(BEFORE, 1, "failed", "x"),
         other(BEFORE, 2, "failed"),
         done(BEFORE, 3, None),
     )
-    number = found.cells[*CUB, "baseline", "top1"]
+    number = summary.cells[*CUB, "baseline", "top1"]
     assert number.states == {"done": 1, "failed": 2, "no-number": 1}
     assert (number.measured.n, number.complete) == (1, False)
 
@@ -137,16 +137,16 @@ def test_table_2_has_two_metrics_a_cell():
         done("market/vit_base/baseline", 0, None, table="table2", mAP=87.0, R1=94.0),
         done("market/vit_base/dcal", 0, None, table="table2", mAP=88.0, R1=94.5),
     ]
-    found = summary_of(*runs, table="table2")
-    assert len(found.cells) == 64
-    assert found.cells["market", "vit_base", "baseline", "mAP"].difference == pytest.approx(-0.1)
-    assert found.cells["market", "vit_base", "dcal", "R1"].difference == pytest.approx(-0.2)
-    assert found.gains["market", "vit_base", "mAP"].measured.mean == pytest.approx(1.0)
+    summary = summary_of(*runs, table="table2")
+    assert len(summary.cells) == 64
+    assert summary.cells["market", "vit_base", "baseline", "mAP"].difference == pytest.approx(-0.1)
+    assert summary.cells["market", "vit_base", "dcal", "R1"].difference == pytest.approx(-0.2)
+    assert summary.gains["market", "vit_base", "mAP"].measured.mean == pytest.approx(1.0)
 
 
 def test_the_extras_mix_metrics_and_add_the_rank1_that_the_paper_leaves_out():
-    found = summary_of(table="extras")
-    assert {key: gain.published for key, gain in found.gains.items()} == {
+    summary = summary_of(table="extras")
+    assert {key: gain.published for key, gain in summary.gains.items()} == {
         ("cub", "cait_xs24", "top1"): 1.2,
         ("cub", "swin_tiny", "top1"): 0.9,
         ("msmt17", "swin_tiny", "mAP"): 1.0,
@@ -155,10 +155,10 @@ def test_the_extras_mix_metrics_and_add_the_rank1_that_the_paper_leaves_out():
 
 
 def test_a_measured_number_without_a_published_one_is_neither_reached_nor_missed():
-    found = summary_of(*extras_runs(), table="extras")
-    rank1 = found.cells["msmt17", "swin_tiny", "dcal", "R1"]
-    assert (rank1.measured.mean, rank1.difference, rank1.reached) == (79.5, None, "")
-    assert found.cells["msmt17", "swin_tiny", "dcal", "mAP"].reached == "reproduced"
+    summary = summary_of(*extras_runs(), table="extras")
+    rank1 = summary.cells["msmt17", "swin_tiny", "dcal", "R1"]
+    assert (rank1.measured.mean, rank1.difference, rank1.reproduction) == (79.5, None, "")
+    assert summary.cells["msmt17", "swin_tiny", "dcal", "mAP"].reproduction == "reproduced"
 
 
 def test_runs_of_other_tables_are_left_out():

@@ -1,4 +1,4 @@
-"""The written files: all or none, and what is imported to make them."""
+"""Written files: all or none; modules that are imported to write them."""
 
 import subprocess
 import sys
@@ -42,14 +42,14 @@ def test_a_folder_that_cannot_be_made_is_a_plain_error(tmp_path):
 
 
 def loaded_after(code):
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code + "; import sys; print(*sorted(sys.modules))"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    return set(found.stdout.split())
+    return set(process.stdout.split())
 
 
 def test_rendering_never_imports_torch(tmp_path):
@@ -64,5 +64,5 @@ def test_rendering_never_imports_torch(tmp_path):
 
 
 def test_the_command_line_starts_without_heavy_imports():
-    loaded = loaded_after("import tables.__main__ as m; m.parser()")
+    loaded = loaded_after("import tables.__main__ as m; m.build_parser()")
     assert loaded.isdisjoint({"torch", "pandas", "numpy", "jinja2", "tabulate"})

@@ -1,4 +1,4 @@
-"""The verdicts: their rules, and what a table makes of missing, unequal and unusable seeds."""
+"""Rules of the verdicts, and verdicts with missing, unequal and unusable seeds."""
 
 import dataclasses
 from math import comb
@@ -10,7 +10,7 @@ from synthetic_runs import done, other, with_answers, with_ranking
 from tables import verdicts
 from tables.states import summarize
 from tables.statistics import Interval, mean_interval
-from tables.verdicts import helps, reached
+from tables.verdicts import gain_verdict, reproduction_verdict
 
 BEFORE, AFTER = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
 
@@ -21,7 +21,7 @@ def gain_of(*runs, profile="paper", overrides=(), metric="top1"):
 
 
 def pairs(*tops, first=20, **kind):
-    """Runs of both methods with predictions: one ``(baseline, DCAL)`` a seed."""
+    """Runs of both methods with predictions. tops: one ``(baseline, DCAL)`` for each seed."""
     return [
         with_answers(done(cell_id, seed, top, **kind), first=start)
         for seed, numbers in enumerate(tops)
@@ -45,17 +45,17 @@ def pairs(*tops, first=20, **kind):
     ],
 )
 def test_the_verdict_is_where_the_interval_lies(low, high, verdict):
-    assert helps(Interval(low, high), 100, [1.0]).helps == verdict
+    assert gain_verdict(Interval(low, high), 100, [1.0]).outcome == verdict
 
 
 def errors_without_a_gain(differing):
-    """How often a verdict says yes or hurts where each image that tells the methods apart is a fair coin."""
+    """Probability of the verdict yes or hurts where each image on which the methods differ is a fair coin."""
     wrong = 0.0
     for gained in range(differing + 1):
         total = np.zeros(300, np.int16)
         total[:differing], total[:gained] = -1, 1
-        verdict = helps(mean_interval(total, "coins"), np.count_nonzero(total), [])
-        wrong += comb(differing, gained) / 2**differing * (verdict.helps in ("yes", "hurts"))
+        verdict = gain_verdict(mean_interval(total, "coins"), np.count_nonzero(total), [])
+        wrong += comb(differing, gained) / 2**differing * (verdict.outcome in ("yes", "hurts"))
     return wrong
 
 
@@ -69,7 +69,7 @@ def test_however_few_images_differ_at_most_seven_percent_of_verdicts_are_wrong(d
 def test_a_gain_of_few_images_is_no_verdict(images, verdict):
     gain = gain_of(*pairs((50.0, 50.0 + images / 10), first=0))
     assert gain.interval.low > 0
-    assert gain.verdict.helps == verdict
+    assert gain.verdict.outcome == verdict
 
 
 @pytest.mark.parametrize(
@@ -77,21 +77,21 @@ def test_a_gain_of_few_images_is_no_verdict(images, verdict):
     [([], ""), ([2.0], ""), ([2.0, 1.0], ""), ([2.0, -1.0], "seeds disagree"), ([0.0, 1.0], "")],
 )
 def test_seeds_whose_gains_differ_in_sign_are_flagged(gains, flag):
-    assert helps(Interval(0.1, 1.0), 100, gains).flag == flag
+    assert gain_verdict(Interval(0.1, 1.0), 100, gains).flag == flag
 
 
 def test_a_large_gain_is_a_yes():
     gain = gain_of(*pairs((80.0, 90.0)))
-    assert (gain.verdict.helps, gain.verdict.text) == ("yes", "yes")
+    assert (gain.verdict.outcome, gain.verdict.text) == ("yes", "yes")
     assert gain.interval.low < 10.0 < gain.interval.high
 
 
 def test_a_large_loss_hurts():
-    assert gain_of(*pairs((90.0, 80.0))).verdict.helps == "hurts"
+    assert gain_of(*pairs((90.0, 80.0))).verdict.outcome == "hurts"
 
 
 def test_a_small_gain_is_no_difference_shown():
-    assert gain_of(*pairs((84.0, 84.5), first=100)).verdict.helps == "no difference shown"
+    assert gain_of(*pairs((84.0, 84.5), first=100)).verdict.outcome == "no difference shown"
 
 
 def test_disagreeing_seeds_are_told_beside_the_verdict():
@@ -111,7 +111,7 @@ def test_one_seed_has_an_interval_and_a_p_and_no_spread():
 
 def open_reason(*runs):
     verdict = gain_of(*runs).verdict
-    assert verdict.helps == "open"
+    assert verdict.outcome == "open"
     assert verdict.text == f"open: {verdict.reason}"
     return verdict.reason
 
@@ -139,7 +139,7 @@ def test_unequal_seeds_are_refused_and_the_gain_over_the_common_ones_is_shown():
 def test_seeds_that_neither_method_has_done_do_not_refuse():
     missing = [other(cell_id, 1, "missing") for cell_id in (BEFORE, AFTER)]
     gain = gain_of(*pairs((80.0, 90.0)), *missing)
-    assert gain.verdict.helps == "yes"
+    assert gain.verdict.outcome == "yes"
     assert not gain.complete
 
 
@@ -165,8 +165,8 @@ def test_the_two_metrics_of_retrieval_are_judged_apart():
     before = with_ranking(done("veri/deit_tiny/baseline", 0, None, mAP=60.0, R1=94.0, **kind))
     after = with_ranking(done("veri/deit_tiny/dcal", 0, None, mAP=70.0, R1=94.5, **kind), first=300)
     gains = summarize("table2", "paper", [before, after]).gains
-    assert gains["veri", "deit_tiny", "mAP"].verdict.helps == "yes"
-    assert gains["veri", "deit_tiny", "R1"].verdict.helps == "no difference shown"
+    assert gains["veri", "deit_tiny", "mAP"].verdict.outcome == "yes"
+    assert gains["veri", "deit_tiny", "R1"].verdict.outcome == "no difference shown"
 
 
 # Is the published number reached?
@@ -186,12 +186,12 @@ def test_the_two_metrics_of_retrieval_are_judged_apart():
     ],
 )
 def test_within_a_point_is_reproduced(difference, verdict):
-    assert reached(difference) == verdict
+    assert reproduction_verdict(difference) == verdict
 
 
 def reached_by(*runs, profile="paper", overrides=()):
     cells = summarize("table1", profile, runs, overrides).cells
-    return tuple(cells["cub", "deit_tiny", method, "top1"].reached for method in ("baseline", "dcal"))
+    return tuple(cells["cub", "deit_tiny", method, "top1"].reproduction for method in ("baseline", "dcal"))
 
 
 def test_each_method_is_held_against_its_own_number():
@@ -212,7 +212,7 @@ def test_other_profiles_are_never_compared(profile):
     assert reached_by(*runs, profile=profile) == ("not compared", "not compared")
     assert not gain_of(*runs, profile=profile).compared
     # The verdict on the runs themselves stands, and nothing of the paper with it.
-    assert gain_of(*runs, profile=profile).verdict.helps in ("yes", "no difference shown")
+    assert gain_of(*runs, profile=profile).verdict.outcome in ("yes", "no difference shown")
 
 
 @pytest.mark.parametrize("coverage", ["subset", "generated", "unknown"])

@@ -1,11 +1,11 @@
-"""Made-up runs whose true gain is known: how often the verdict is right. From predictions to verdict, 1,000 times."""
+"""Share of right verdicts over 1,000 simulated pairs of runs with a known gain, from predictions to verdict."""
 
 import numpy as np
 import pytest
 from synthetic_runs import SyntheticRun, cell
 
-from tables.paired import evidence
-from tables.verdicts import HURTS, YES, helps
+from tables.outcomes import evidence
+from tables.verdicts import HURTS, YES, gain_verdict
 
 REPEATS = 1000
 IMAGES = 5794  # CUB's test images
@@ -20,7 +20,12 @@ def classified(method, seed, correct):
 def ranked(method, seed, precision):
     result = {"metrics": {"mAP": 100 * float(np.mean(precision))}, "data": {}}
     same = np.zeros(precision.size, dtype=np.int32)
-    predictions = {"identities": same, "cameras": same, "both_ap": precision, "both_first_hit": same + 1}
+    predictions = {
+        "identities": same,
+        "cameras": same,
+        "both_ap": precision,
+        "both_first_hit": same + 1,
+    }
     return SyntheticRun(cell(f"veri/deit_tiny/{method}", "table2"), seed, "done", "", result, predictions)
 
 
@@ -52,29 +57,29 @@ def queries(random, seeds, gain):
     }
 
 
-def verdicts(made, metric, seeds, gain=0.0, repeats=REPEATS):
+def verdicts(generate, metric, seeds, gain=0.0, repeats=REPEATS):
     random = np.random.default_rng([7, seeds])
-    found = []
+    outcomes = []
     for repeat in range(repeats):
-        evident = evidence(f"repeat {repeat}", metric, made(random, seeds, gain))
-        assert evident.interval is not None, evident.detail
-        found.append(helps(evident.interval, evident.differing, [0.0]).helps)
-    return found
+        proof = evidence(f"repeat {repeat}", metric, generate(random, seeds, gain))
+        assert proof.interval is not None, proof.detail
+        outcomes.append(gain_verdict(proof.interval, proof.differing, [0.0]).outcome)
+    return outcomes
 
 
 @pytest.mark.parametrize(
-    ("made", "metric", "seeds"),
+    ("generate", "metric", "seeds"),
     [(photographs, "top1", 1), (photographs, "top1", 3), (queries, "mAP", 1)],
     ids=["one seed", "three seeds", "75 queries"],
 )
-def test_without_a_true_gain_about_one_verdict_in_twenty_is_wrong(made, metric, seeds):
-    found = verdicts(made, metric, seeds)
-    wrong = sum(verdict in (YES, HURTS) for verdict in found)
+def test_without_a_true_gain_about_one_verdict_in_twenty_is_wrong(generate, metric, seeds):
+    outcomes = verdicts(generate, metric, seeds)
+    wrong = sum(verdict in (YES, HURTS) for verdict in outcomes)
     assert 0.03 * REPEATS <= wrong <= 0.07 * REPEATS
     # Neither side is favoured: a fair coin falls 15 : 35 or worse in 0.7 % of all tries.
-    assert min(found.count(YES), found.count(HURTS)) >= 0.3 * wrong
+    assert min(outcomes.count(YES), outcomes.count(HURTS)) >= 0.3 * wrong
 
 
 def test_a_true_gain_of_two_points_is_found_in_most():
-    found = verdicts(photographs, "top1", 1, gain=0.02, repeats=200)
-    assert found.count(YES) > 0.9 * len(found)
+    outcomes = verdicts(photographs, "top1", 1, gain=0.02, repeats=200)
+    assert outcomes.count(YES) > 0.9 * len(outcomes)

@@ -1,4 +1,4 @@
-"""The table of verdicts: its rows and columns for every profile, its parts, and its place in every export."""
+"""Table of verdicts: rows and columns in every profile, splitting by width, and every export."""
 
 import csv
 import dataclasses
@@ -13,7 +13,7 @@ from tables import verdicts
 from tables.exports import csv as csv_export
 from tables.exports import html, latex, markdown
 from tables.layout import build
-from tables.side_tables import SideTable
+from tables.table import Table
 
 BEFORE, AFTER = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal"
 RULES = (verdicts.INTERVAL_RULE, verdicts.P_RULE, verdicts.HELPS_RULE, verdicts.REACHED_RULE)
@@ -41,7 +41,7 @@ def test_a_row_says_gain_interval_p_and_verdicts():
         "baseline reached?",
         "DCAL reached?",
     )
-    first = dict(zip(table.headings, table.rows[0], strict=True))
+    first = dict(zip(table.headings, table.texts[0], strict=True))
     assert (first["Dataset"], first["Backbone"], first["Metric"]) == ("CUB", "DeiT-Tiny", "top-1")
     assert (first["paper"], first["measured"], first["n"]) == ("+2.5", "+2.5 ± 0.3", "3")
     low, high = first["95 % interval"].split(" to ")
@@ -55,7 +55,7 @@ def test_a_row_says_gain_interval_p_and_verdicts():
 
 
 def test_open_rows_say_why():
-    rows = build("table1", "paper", everything()).verdicts.rows
+    rows = build("table1", "paper", everything()).verdicts.texts
     assert [(*row[:2], row[8]) for row in rows[1:]] == [
         ("CUB", "DeiT-Small", "open: unequal seeds"),
         ("CUB", "DeiT-Base", "open: unequal seeds"),
@@ -64,7 +64,7 @@ def test_open_rows_say_why():
 
 
 def test_each_metric_has_its_row():
-    rows = build("table2", "paper", retrieval_runs()).verdicts.rows
+    rows = build("table2", "paper", retrieval_runs()).verdicts.texts
     assert [row[2] for row in rows] == ["mAP", "R1"] * 3
 
 
@@ -78,8 +78,8 @@ def test_other_profiles_have_nothing_of_the_papers_beside_their_verdicts(profile
         "McNemar p",
         "DCAL helps in these runs?",
     )
-    assert table.rows[0][-1] == "yes"
-    assert "reproduced" not in str(table.rows)
+    assert table.texts[0][-1] == "yes"
+    assert "reproduced" not in str(table.texts)
 
 
 def test_a_subset_beside_full_data_is_told_by_its_own_row():
@@ -87,7 +87,7 @@ def test_a_subset_beside_full_data_is_told_by_its_own_row():
         dataclasses.replace(run, cell=dataclasses.replace(run.cell, dataset="cars"))
         for run in pair(coverage="subset")
     ]
-    rows = build("table1", "paper", [*pair(), *subset]).verdicts.rows
+    rows = build("table1", "paper", [*pair(), *subset]).verdicts.texts
     assert [row[3] for row in rows] == ["+2.5", ""]  # the paper's gain
     assert rows[0][8:] == ("yes", "below", "reproduced")
     assert rows[1][8:] == ("yes, in these runs", "not compared", "not compared")
@@ -123,8 +123,8 @@ def test_a_gain_without_an_interval_is_noted_with_its_reason():
 
 
 def test_gains_that_lack_the_same_share_a_note():
-    found = [note for note in build("table2", "paper", retrieval_runs()).notes if note.startswith("no int")]
-    assert found == ["no interval for msmt17/deit_tiny: predictions lacking: baseline seed 0: it has none"]
+    lines = [note for note in build("table2", "paper", retrieval_runs()).notes if note.startswith("no int")]
+    assert lines == ["no interval for msmt17/deit_tiny: predictions lacking: baseline seed 0: it has none"]
 
 
 # Exports
@@ -143,8 +143,11 @@ def test_every_export_has_the_verdicts(render):
     "render", [markdown.render_markdown, latex.render, html.render, markdown.render_text]
 )
 def test_every_export_lists_conflicts_as_text(render):
-    said = ["cub/deit_tiny/dcal/seed0: two valid records differ", "<script>alert(1)</script>\nsecond line"]
-    rendered = render(build("table1", "paper", [], conflicts=said))
+    conflicts = [
+        "cub/deit_tiny/dcal/seed0: two valid records differ",
+        "<script>alert(1)</script>\nsecond line",
+    ]
+    rendered = render(build("table1", "paper", [], conflicts=conflicts))
     assert "Conflicts between records" in rendered
     assert "two valid records differ" in rendered
     assert "Conflicts between records" not in render(build("table1", "paper", []))
@@ -203,14 +206,14 @@ TABLES = st.integers(1, 6).flatmap(
 
 
 def printed(table):
-    return max(map(len, markdown._simple(table.headings, table.rows, table.align).splitlines()))
+    return max(map(len, markdown.simple(table.headings, table.texts, table.align).splitlines()))
 
 
 @given(TABLES, st.integers(62, 120))  # 62: four columns of the widest words
-def test_parts_have_all_columns_once_the_names_each_time_and_fit(made, width):
-    headings, rows = made
-    table = SideTable("t", tuple(headings), tuple(map(tuple, rows)), "l" * 3 + "r" * (len(headings) - 3))
-    parts = table.panels(width)
+def test_parts_have_all_columns_once_the_names_each_time_and_fit(texts, width):
+    headings, rows = texts
+    table = Table.from_texts("t", headings, rows, "l" * 3 + "r" * (len(headings) - 3), labels=3)
+    parts = table.split_by_width(width)
     assert [heading for part in parts for heading in part.headings[3:]] == headings[3:]
     assert all(part.headings[:3] == tuple(headings[:3]) for part in parts)
     assert all(len(part.rows) == len(rows) and part.align[:3] == "lll" for part in parts)
@@ -219,4 +222,4 @@ def test_parts_have_all_columns_once_the_names_each_time_and_fit(made, width):
 
 def test_a_table_that_fits_stays_whole():
     table = build("table1", "mini", pair()).verdicts
-    assert table.panels(110) == [table]
+    assert table.split_by_width(110) == [table]

@@ -1,4 +1,4 @@
-"""The tag and digest of the pretrained weights stand in every export; other files under one tag are marked."""
+"""Tag and digest of the pretrained weights in every export; different files with one tag are marked."""
 
 import copy
 import csv
@@ -16,10 +16,10 @@ TAG = "deit_tiny_patch16_224.fb_in1k"
 
 
 def run(cell_id="cub/deit_tiny/dcal", seed=0, **weights):
-    made = done(cell_id, seed, 84.6)
-    result = copy.deepcopy(made.result)
+    unchanged = done(cell_id, seed, 84.6)
+    result = copy.deepcopy(unchanged.result)
     result["weights"] |= weights
-    return dataclasses.replace(made, result=result)
+    return dataclasses.replace(unchanged, result=result)
 
 
 def test_each_tag_is_named_once_with_its_digest():
@@ -33,8 +33,8 @@ def test_each_tag_is_named_once_with_its_digest():
 def test_a_tag_from_different_files_is_marked():
     runs = [run(seed=0, sha256="ab" * 32), run(seed=1, sha256="ab" * 32), run(seed=2, sha256="cd" * 32)]
     (line,) = weights_note(runs)
-    told = "sha256 abababababab in 2, cdcdcdcdcdcd in 1"
-    assert line == f"pretrained weights: {TAG} (WARNING, different files in different runs: {told})"
+    files = "sha256 abababababab in 2, cdcdcdcdcdcd in 1"
+    assert line == f"pretrained weights: {TAG} (WARNING, different files in different runs: {files})"
 
 
 def test_records_that_do_not_say_are_counted():
@@ -60,5 +60,5 @@ def test_every_export_states_tag_and_digest(export):
 def test_the_csv_has_them_with_each_cell():
     rendered = EXPORTS["csv"](build("table1", "paper", [run(sha256="ab" * 32)]))
     rows = csv.DictReader(io.StringIO(rendered, newline=""))
-    found = {row["weights"] for row in rows if (row["backbone"], row["method"]) == ("deit_tiny", "dcal")}
-    assert found == {f"{TAG}@abababababab", ""}  # of CUB, and of the sets without a run
+    weights = {row["weights"] for row in rows if (row["backbone"], row["method"]) == ("deit_tiny", "dcal")}
+    assert weights == {f"{TAG}@abababababab", ""}  # of CUB, and of the sets without a run
