@@ -13,7 +13,7 @@ from benchmark.config.datasets import OWN
 from benchmark.data.images import TestPictures
 from benchmark.data.own.image_files import find
 from benchmark.errors import DataError
-from benchmark.evaluation.classification import evaluating
+from benchmark.evaluation.classification import evaluation_mode
 from benchmark.inference.trained import Trained
 from benchmark.training.device import Compute
 from dcal.model import Outputs, class_scores, retrieval_features
@@ -68,5 +68,8 @@ def _outputs(trained: Trained, paths: Sequence[Path], compute: Compute) -> Outpu
     pictures = pictures_of(trained)
     shown = torch.from_numpy(np.stack([pictures(path) for path in paths]))
     model = trained.model.to(compute.device)
-    with evaluating(model), torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None):
+    with (
+        evaluation_mode(model),
+        torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None),
+    ):
         return model(trained.prepare(compute.device)(shown))

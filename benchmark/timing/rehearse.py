@@ -21,7 +21,7 @@ from benchmark.config.grid import select
 from benchmark.config.resolve import Config, load_profile, parse_overrides, resolve
 from benchmark.data.loader import Batch, Prepare, TestLoader, TrainLoader, normalise
 from benchmark.data.pair_sampler import PartnerBatches
-from benchmark.evaluation.classification import own
+from benchmark.evaluation.classification import local_rows
 from benchmark.records.heartbeat import Stopped, StopRequest
 from benchmark.timing import forecast_input
 from benchmark.timing.measure import Meter
@@ -170,7 +170,7 @@ def _evaluate(
             yield batch
 
     with torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None):
-        TASKS[config.cell.task].evaluate(model, pictures, repeated(), prepare, own)
+        TASKS[config.cell.task].evaluate(model, pictures, repeated(), prepare, local_rows)
     return clock.seconds
 
 

@@ -16,7 +16,7 @@ from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.loader import Batch, Prepare
 from benchmark.data.reid import ReIDDataset
 from benchmark.data.samplers import IdentityBatches, Sampler, ShuffledBatches
-from benchmark.evaluation.classification import Whole, own, predict
+from benchmark.evaluation.classification import Gather, local_rows, predict
 from benchmark.evaluation.retrieval import PROTOCOL, retrieve
 from benchmark.training.device import Compute
 from dcal.heads import Branch
@@ -58,7 +58,7 @@ class Task:
     metric: str
     loss: Callable[..., Tensor]
     sampler: Callable[[Dataset, TrainSettings, int], Sampler]
-    evaluate: Callable[[DCAL, Dataset, Iterable[Batch], Prepare, Whole], Evaluation]
+    evaluate: Callable[[DCAL, Dataset, Iterable[Batch], Prepare, Gather], Evaluation]
     facts: Callable[[Dataset], dict[str, object]]
 
 
@@ -115,7 +115,7 @@ def evaluated(
     batches: Iterable[Batch],
     prepare: Prepare,
     compute: Compute,
-    whole: Whole = own,
+    whole: Gather = local_rows,
 ) -> Evaluation:
     """What the test split says about a model, in the precision of ``compute``; arguments as ``Task.evaluate``."""
     with torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None):

@@ -11,7 +11,7 @@ from benchmark.atomic import file_sha256
 from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError
-from benchmark.evaluation.classification import Predictions, predict
+from benchmark.evaluation.classification import ClassificationResult, predict
 from benchmark.records import lock
 from benchmark.records.heartbeat import Stopped
 from benchmark.records.run_folder import folder_of, read_result
@@ -207,16 +207,16 @@ def test_a_forged_result_of_other_settings_is_stale_and_kept(places):
 
 
 def test_preempted_in_the_final_evaluation_repeats_it(places, monkeypatch):
-    real = Predictions.arrays
+    real = ClassificationResult.arrays
 
     def torn(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Predictions, "arrays", torn)
+    monkeypatch.setattr(ClassificationResult, "arrays", torn)
     with pytest.raises(KeyboardInterrupt):
         run_cell(places)
     assert not folder(places).result.exists()
-    monkeypatch.setattr(Predictions, "arrays", real)
+    monkeypatch.setattr(ClassificationResult, "arrays", real)
     resumed = run_cell(places)
     assert "going on from epoch 3, step 4" in folder(places).log.read_text()
     assert resumed["cost"]["attempts"] == 2

@@ -7,7 +7,7 @@ from small_runs import CELL, SETTINGS, copied, folder, run_once, state
 
 from benchmark import __main__, atomic
 from benchmark.commands import command_line
-from benchmark.evaluation.classification import Predictions
+from benchmark.evaluation.classification import ClassificationResult
 from benchmark.records import heartbeat, lock, lock_files, logs, run_folder, submission
 from benchmark.records.heartbeat import Heartbeat, StopRequest
 from benchmark.records.run_folder import RunFolder
@@ -85,7 +85,7 @@ def test_an_error_after_the_takeover_is_no_outcome_of_the_run(nearly_done, tmp_p
         taker.take_over()
         raise RuntimeError("whatever")
 
-    monkeypatch.setattr(Predictions, "arrays", torn)
+    monkeypatch.setattr(ClassificationResult, "arrays", torn)
     arguments = ["run", CELL.id, "--runs", str(places.runs), "--data", str(places.data), "--threads", "1"]
     settings = " ".join(f"{name}={value}" for name, value in SETTINGS.items())
     assert __main__.main([*arguments, "--set", settings, "--quiet"]) == command_line.BUSY
