@@ -21,7 +21,7 @@ from benchmark.commands.command_line import COMPLETE, INCOMPLETE
 from benchmark.errors import SettingsError, SuiteError
 
 if TYPE_CHECKING:
-    from benchmark.inference.findings import Finding
+    from benchmark.inference.findings import Reevaluation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,17 +74,17 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return INCOMPLETE
 
 
-def _all(arguments: argparse.Namespace, paths: Sequence[Path]) -> tuple[list[Finding], int]:
+def _all(arguments: argparse.Namespace, paths: Sequence[Path]) -> tuple[list[Reevaluation], int]:
     """What was found, printed one by one, and how many models failed. A single one's error is raised."""
-    from benchmark.inference.findings import find
-    from benchmark.inference.reevaluate import Machine
+    from benchmark.inference.findings import reevaluate_model
+    from benchmark.inference.reevaluate import EvaluationOptions
 
-    machine = Machine(arguments.device, arguments.threads, arguments.workers)
+    machine = EvaluationOptions(arguments.device, arguments.threads, arguments.workers)
     data, runs = options.absolute(arguments.data), options.one_folder(arguments.runs)
     found, failed = [], 0
     for path in paths:
         try:
-            finding = find(path, machine, data, runs)
+            finding = reevaluate_model(path, machine, data, runs)
         except SuiteError as error:
             if len(paths) == 1:
                 raise
@@ -96,7 +96,7 @@ def _all(arguments: argparse.Namespace, paths: Sequence[Path]) -> tuple[list[Fin
     return found, failed
 
 
-def _lines(finding: Finding, *, alone: bool) -> list[str]:
+def _lines(finding: Reevaluation, *, alone: bool) -> list[str]:
     said = finding.comparison.text if finding.comparison else finding.why_not
     lines = [f"{finding.run}  {finding.headline}  {said}"]
     if alone:
@@ -107,7 +107,7 @@ def _lines(finding: Finding, *, alone: bool) -> list[str]:
     return lines
 
 
-def _counted(found: Sequence[Finding], failed: int, total: int) -> str:
+def _counted(found: Sequence[Reevaluation], failed: int, total: int) -> str:
     verdicts = Counter(finding.comparison.verdict for finding in found if finding.comparison)
     words = {
         "equal": f"{verdicts['equal']} equal, bit for bit",
@@ -120,7 +120,7 @@ def _counted(found: Sequence[Finding], failed: int, total: int) -> str:
     return f"{total} models: {', '.join(shown)}"
 
 
-def _write(path: Path, found: Sequence[Finding]) -> None:
+def _write(path: Path, found: Sequence[Reevaluation]) -> None:
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"evaluated": [finding.as_json() for finding in found]})
