@@ -31,7 +31,7 @@ from benchmark.data import shared_memory
 from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.records import forecasts, status
 from benchmark.records.heartbeat import StopRequest
-from benchmark.records.lock import Busy
+from benchmark.records.lock import LockHeld
 from benchmark.records.run_folder import set_aside
 from benchmark.timing import glca_overhead
 from benchmark.training import device, trackers
@@ -170,7 +170,7 @@ def run(arguments: argparse.Namespace) -> int:
             ),
             stop=stop,
         )
-    except Busy:
+    except LockHeld:
         raise
     except (DataError, RunError) as error:  # the run began and failed: its folder says so, too
         print(f"error: {error}", file=sys.stderr)

@@ -17,7 +17,7 @@ from benchmark.records import lock
 from benchmark.records.provenance import now
 from benchmark.records.run_folder import last_lines
 from benchmark.records.submission import is_free_for, write_outcome
-from benchmark.records.visible import control
+from benchmark.records.terminal_text import write_control
 from slurm import status_text
 from slurm.launch import RETRIED, SUBMITTED, answered, launch
 from slurm.queue import call, kind
@@ -50,7 +50,7 @@ def show_status(arguments: argparse.Namespace) -> int:
             print(text)
             return 0
         if sys.stdout.isatty():
-            control(sys.stdout, "\x1b[2J\x1b[H")
+            write_control(sys.stdout, "\x1b[2J\x1b[H")
         print(f"{now()}  (every {arguments.watch:g} s; Ctrl-C ends the watching, not the runs)")
         print(text, flush=True)
         if not any(run.view.state in ("running", "queued", "unknown") for run in grid.runs):

@@ -22,8 +22,8 @@ from benchmark.config.places import Places
 from benchmark.config.resolve import load_profile, parse_overrides, resolve
 from benchmark.errors import RunError, SuiteError
 from benchmark.records import lock
-from benchmark.records.heartbeat import Stopped, StopRequest
-from benchmark.records.lock import Busy
+from benchmark.records.heartbeat import RunInterrupt, StopRequest
+from benchmark.records.lock import LockHeld
 from benchmark.records.run_folder import RunFolder, folder_of, read_json
 from benchmark.records.submission import is_free_for, owner_of, write_outcome
 from benchmark.training import trackers
@@ -97,9 +97,9 @@ def attempt(job: RunJob) -> None:
     folder = _folder(job)
     try:
         _run(job, place, owner, stop)
-    except Busy as error:
+    except LockHeld as error:
         print(error, flush=True)
-    except Stopped as error:
+    except RunInterrupt as error:
         print(error, flush=True)
         if place.rank:
             return  # a status of its own would end rank 0 before that has queued the job again

@@ -88,7 +88,7 @@ def _set_files_aside(view: status.RunView) -> list[str]:
     """Rename the damaged files of a run that no process works on; a job that works there has done it itself."""
     try:
         held = lock.acquire(view.folder.path)
-    except lock.Busy:
+    except lock.LockHeld:
         return []
     try:
         return damage.set_files_aside(view.folder)
@@ -129,7 +129,7 @@ def _is_sent(run: Tracked, states: tuple[str, ...]) -> bool:
         if run.job is None:  # squeue shows one's own jobs for sure
             return run.submission is None or run.submission.user == getpass.getuser()
         return kind(run.job.state) == "ended"
-    if run.view.state == "damaged" and not damage.is_mendable(run.view.folder):
+    if run.view.state == "damaged" and not damage.is_repairable(run.view.folder):
         return False
     return run.view.state in states
 

@@ -15,7 +15,7 @@ from benchmark.atomic import explained, folder_content, write_json
 from benchmark.config.datasets import DATASETS
 from benchmark.data import locate
 from benchmark.errors import DataError, RunError
-from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.records.heartbeat import RunInterrupt, StopRequest
 from benchmark.records.run_folder import read_json
 
 logger = logging.getLogger("benchmark")
@@ -29,7 +29,7 @@ def staged(scratch: str, dataset: str, data: Path, stop: StopRequest | None = No
     The copy's name holds the data's fingerprint, so changed data are copied anew; runs on the same node share it,
     and one waits while another copies. It stays for the next job: emptying scratch is the site's business.
     Raises DataError if the dataset is not in ``data``, RunError if scratch names an unknown variable, cannot be
-    written or is full, Stopped if a stop is requested meanwhile; the half copy is removed then.
+    written or is full, RunInterrupt if a stop is requested meanwhile; the half copy is removed then.
     """
     stop = stop or StopRequest()
     source = locate.locate(dataset, data)
@@ -62,7 +62,7 @@ def _lock(lock: IO[str], stop: StopRequest) -> None:
 
 def _heed(stop: StopRequest, where: str) -> None:
     if stop.reason:
-        raise Stopped(f"{stop.reason} {where}; nothing was computed yet")
+        raise RunInterrupt(f"{stop.reason} {where}; nothing was computed yet")
 
 
 def _copy(source: Path, target: Path, name: str, stop: StopRequest) -> None:
@@ -83,7 +83,7 @@ def _copy(source: Path, target: Path, name: str, stop: StopRequest) -> None:
             f"copying {source} to scratch failed at {first[0]}: {first[2]}. Make room there, or leave scratch out of "
             "the cluster file to read the data where they are"
         ) from error
-    except (OSError, Stopped):
+    except (OSError, RunInterrupt):
         shutil.rmtree(half, ignore_errors=True)
         raise
     write_json(half / _COMPLETE, folder_content(half, _COMPLETE))

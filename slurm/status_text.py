@@ -11,7 +11,7 @@ from benchmark.records import lock, provenance
 from benchmark.records.progress import Progress, read_progress
 from benchmark.records.run_folder import last_lines, last_log_lines, read_json
 from benchmark.records.status import STATES, began, state_counts
-from benchmark.records.visible import one_row
+from benchmark.records.terminal_text import single_line
 from slurm.tracking import Grid, Tracked
 
 # What needs eyes first; what is done comes last.
@@ -141,4 +141,4 @@ def _gpus(run: Tracked) -> int:
 
 def _changed(run: Tracked) -> str:
     started = read_json(run.view.folder.provenance) or {}
-    return one_row(provenance.difference(started.get("submitted"), started))
+    return single_line(provenance.difference(started.get("submitted"), started))

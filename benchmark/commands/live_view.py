@@ -11,7 +11,7 @@ from typing import TextIO
 
 from benchmark.records.progress import log_line, read_progress, rows
 from benchmark.records.status import RunView, state_counts
-from benchmark.records.visible import control
+from benchmark.records.terminal_text import write_control
 
 REFRESH_SECONDS = 0.5  # on a terminal
 LINE_SECONDS = 60.0  # elsewhere
@@ -107,7 +107,7 @@ class LiveView:
 
     def _clear(self) -> None:
         if self._lines:
-            control(self.out, f"\x1b[{self._lines}F\x1b[J")
+            write_control(self.out, f"\x1b[{self._lines}F\x1b[J")
             self._lines = 0
 
     def _clock(self) -> str:

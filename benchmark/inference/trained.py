@@ -16,8 +16,8 @@ from benchmark.data.images import TestPictures
 from benchmark.data.loader import Prepare, normalise
 from benchmark.errors import RunError
 from benchmark.records.predictions import Predictions
-from benchmark.records.recorded import config_of
 from benchmark.records.run_folder import RunFolder, read_json, read_result
+from benchmark.records.run_settings import config_from_record
 from benchmark.training import checkpoint
 from benchmark.training.checkpoint import Randomness
 from benchmark.training.models import model_of
@@ -91,7 +91,7 @@ def load_run_folder(folder: RunFolder) -> TrainedModel:
     if config_record is None:
         raise RunError(f"{folder.path} holds no finished run: {folder.config.name} is missing or no JSON")
     # Before read_result: it registers a user's own dataset, without which the result would be invalid.
-    config = config_of(config_record, str(folder.config))
+    config = config_from_record(config_record, str(folder.config))
     result, damage = read_result(folder)
     if result is None:
         raise RunError(f"{folder.path} holds no finished run: {damage or f'{folder.result.name} is missing'}")
@@ -126,7 +126,7 @@ def load_saved_file(path: Path) -> TrainedModel:
         raise RunError(
             f"{path} holds other weights than the run that it names: it was saved again after a change"
         )
-    config = config_of({"profile": result.get("profile"), "identity": record["identity"]}, str(path))
+    config = config_from_record({"profile": result.get("profile"), "identity": record["identity"]}, str(path))
     return TrainedModel(model, config, result, model.class_names, path)
 
 

@@ -12,7 +12,6 @@ from benchmark.config.resolve import Config
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.reid import ReIDDataset
 from benchmark.records import forecasts
-from benchmark.records import forecasts as store
 from benchmark.records.forecasts import Forecast, Machine, Pace, Pictures, Ranking, ranking_key
 from benchmark.records.progress import read_progress
 from benchmark.records.run_folder import RunFolder, folder_of, read_json
@@ -140,7 +139,7 @@ def of_run(
     """Seconds of a run that is about to begin, or None where nothing was measured for its device and shape with this
     code, torch and timm: beside what the run takes, an older forecast would pass for this code's.
     """
-    forecast = store.read(store.path_of(runs, config.profile, machine))
+    forecast = forecasts.read(forecasts.path_of(runs, config.profile, machine))
     if forecast is None or forecast.machine != machine:
         return None
     counts = of_dataset(config, dataset)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmark.config.places import Places
 from benchmark.records import status
-from benchmark.records.recorded import view_as_recorded
+from benchmark.records.run_settings import view_as_recorded
 from benchmark.records.status import STATES, RunView
 
 logger = logging.getLogger("benchmark")

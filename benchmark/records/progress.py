@@ -53,7 +53,7 @@ def read_progress(folder: RunFolder) -> Progress | None:
         beat, _ = read_checked(folder.heartbeat, _SCHEMA)
         if beat is None:
             return None
-        age = lock_files.age(folder.heartbeat)
+        age = lock_files.file_age(folder.heartbeat)
     except (RunError, OSError):
         return None
     counts = (min(beat[name], _MOST) for name in _COUNTS)

@@ -29,12 +29,12 @@ from benchmark.data import locate
 from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.reading import explained, explanation, is_there, require_folder, require_listable
 from benchmark.records import damage, lock
-from benchmark.records.lock_files import UNKNOWN
+from benchmark.records.lock_files import UNKNOWN_HOLDER
 from benchmark.records.predictions import Predictions
 from benchmark.records.progress import read_progress
 from benchmark.records.run_folder import RunFolder, folder_of, last_log_lines, read_json, read_result
 from benchmark.records.submission import Submission, read_submission
-from benchmark.records.visible import one_row
+from benchmark.records.terminal_text import single_line
 from benchmark.records.weights_check import lacking_weights
 from dcal.weights import manifest as weight_files
 
@@ -143,7 +143,7 @@ def view(config: Config, places: Places, fingerprint: str | None, lacking: str =
         state, reason, result = "damaged", explanation(folder.path, error), None
     if state == "missing" and lacking:
         state, reason = "no-data", lacking
-    return RunView(config.cell, config.seed, state, one_row(reason), result, folder, config)
+    return RunView(config.cell, config.seed, state, single_line(reason), result, folder, config)
 
 
 def look_again(before: RunView, places: Places) -> RunView:
@@ -164,16 +164,16 @@ def _state(
     if result is not None:
         why = stale_reason(config, folder, result, fingerprint)
         return ("stale", why, None) if why else ("done", "", result)
-    damaged_claims = damage.damaged_claims(folder)
+    damaged_claims = damage.damaged_locks(folder)
     # A damaged claim is not one that is being written just now.
-    if (living := lock.holder(folder.path)) and not (damaged_claims and living == UNKNOWN):
+    if (living := lock.holder(folder.path)) and not (damaged_claims and living == UNKNOWN_HOLDER):
         return "running", f"{_progress(folder)} ({living})", None
     if why := stale_reason(config, folder, None, fingerprint):
         return "stale", f"unfinished; {why}", None
     if damaged_result:
         return "damaged", f"{damaged_result}; the next launch sets it aside and does the run again", None
     if damaged := damaged_claims or damage.damaged_files(folder):
-        return "damaged", f"{'; '.join(map(str, damaged))}; {damage.NEXT}", None
+        return "damaged", f"{'; '.join(map(str, damaged))}; {damage.NEXT_LAUNCH}", None
     outcome = read_json(folder.outcome)
     if (handed := read_submission(folder)) and not began(handed, folder, outcome):
         if handed.hash != config.hash:

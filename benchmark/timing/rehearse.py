@@ -22,7 +22,7 @@ from benchmark.config.resolve import Config, load_profile, parse_overrides, reso
 from benchmark.data.loader import Batch, Prepare, TestLoader, TrainLoader, normalise
 from benchmark.data.pair_sampler import PartnerBatches
 from benchmark.evaluation.classification import local_rows
-from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.records.heartbeat import RunInterrupt, StopRequest
 from benchmark.timing import forecast_input
 from benchmark.timing.measure import Meter
 from benchmark.training import device
@@ -99,7 +99,7 @@ def _batches(config: Config, folder: Path, classes: int) -> tuple[list[Batch], B
 class _Endless:
     """In the place of a run's loader: the same few batches in turns, each asked for when the step before has ended.
 
-    Raises Stopped once enough steps were timed.
+    Raises RunInterrupt once enough steps were timed.
     """
 
     def __init__(self, batches: list[Batch], clock: Clock) -> None:
@@ -113,7 +113,7 @@ class _Endless:
         for batch in itertools.cycle(self._batches):
             self._clock.step()
             if self._clock.enough:
-                raise Stopped("measured")
+                raise RunInterrupt("measured")
             yield batch
 
 
@@ -138,7 +138,7 @@ def _train(
         show_progress=False,
         tuning=parse(tuning),
     )
-    with contextlib.suppress(Stopped):
+    with contextlib.suppress(RunInterrupt):
         trainer.fit()
     return clock.seconds
 

@@ -63,7 +63,7 @@ class Work:
         attempt: Attempt,
         dataset: Dataset,
         fingerprint: str,
-        held: lock.Claim | None = None,
+        held: lock.RunLock | None = None,
         beating: Heartbeat | None = None,
     ) -> None:
         self.config, self.folder, self.places = attempt.config, attempt.folder, attempt.places

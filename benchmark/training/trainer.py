@@ -18,7 +18,7 @@ from benchmark.data.decoding import StopWhileWaiting, next_batch
 from benchmark.data.loader import Batch, Prepare, TrainLoader
 from benchmark.data.prefetcher import Ready, Transfer
 from benchmark.errors import RunError
-from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.records.heartbeat import RunInterrupt, StopRequest
 from benchmark.training.checkpoint import Randomness
 from benchmark.training.device import Compute
 from benchmark.training.distributed import Alone
@@ -112,7 +112,7 @@ class Trainer:
         }
 
     def fit(self) -> Evaluation:
-        """Train to the last epoch. Raises Stopped after saving when asked to stop, RunError if the loss diverges.
+        """Train to the last epoch. Raises RunInterrupt after saving when asked to stop, RunError if the loss diverges.
 
         Returns the last epoch's predictions; of a run whose training was over before, they are made again.
         """
@@ -204,7 +204,7 @@ class Trainer:
     def _watched(self, batches: Iterable[Batch], rounds: int) -> Iterator[Batch]:
         """The batches of an evaluation, which may take longer than a cluster's notice before it kills.
 
-        Stopped, it is repeated as a whole: what it found so far is in no checkpoint, and a random selection draws anew
+        RunInterrupt, it is repeated as a whole: what it found so far is in no checkpoint, and a random selection draws anew
         what it drew. All ranks look together, also those that have fewer batches.
         """
         left, before = iter(batches), self.randomness.state()
@@ -279,7 +279,7 @@ class Trainer:
 
     def _save_and_stop(self, where: str) -> NoReturn:
         self._save()
-        raise Stopped(f"{self._told_to_stop()} {where}; saved")
+        raise RunInterrupt(f"{self._told_to_stop()} {where}; saved")
 
     def _save_is_due(self) -> bool:
         return self.peers.rank == 0 and time.monotonic() - self._saved_at >= self.checkpoint_seconds

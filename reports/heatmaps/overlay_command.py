@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from benchmark.config.resolve import is_comparable
     from benchmark.inference.predict import picture_reader
     from benchmark.inference.trained import load_trained
-    from benchmark.records.recorded import changed_settings
+    from benchmark.records.run_settings import changed_settings
     from reports.heatmaps.any_image import draw
     from reports.heatmaps.networks import Network
 

@@ -20,7 +20,7 @@ from benchmark.config.places import Places
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.data import locate
 from benchmark.data.loader import TestLoader, normalise
-from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.records.heartbeat import RunInterrupt, StopRequest
 from benchmark.records.run_folder import RunFolder, folder_of
 from benchmark.training import checkpoint, run
 from benchmark.training.checkpoint import Randomness
@@ -122,7 +122,7 @@ def run_cell(world, job):
             ),
             stop=stop,
         )
-    except Stopped as error:
+    except RunInterrupt as error:
         error.signals = stop.signals
         raise
 

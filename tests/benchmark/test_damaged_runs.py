@@ -134,7 +134,7 @@ def test_damage_is_set_aside_whole_and_what_is_sound_stays(folder):
     folder.heartbeat.write_text('{"time": null}')
     (folder.path / "claim.1").mkdir()
     folder.submission.write_text("[]")
-    said = damage.set_claims_aside(folder) + damage.set_files_aside(folder)
+    said = damage.set_locks_aside(folder) + damage.set_files_aside(folder)
     assert sorted(text.partition(" ")[0] for text in said) == [
         "claim.1", "heartbeat.json", "log.txt", "outcome.json", "submission.json",
     ]  # fmt: skip
@@ -154,7 +154,7 @@ def test_a_path_that_is_no_folder_is_damage_and_a_launch_says_so(asked, folder):
     state, reason = seen(asked, folder)
     assert state == "damaged"
     assert "is not a run folder: a part of its path is no folder" in reason
-    assert not damage.is_mendable(folder)
+    assert not damage.is_repairable(folder)
 
 
 @pytest.fixture

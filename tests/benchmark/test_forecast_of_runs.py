@@ -13,7 +13,7 @@ from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError
 from benchmark.records import forecasts
 from benchmark.records.estimate import Way, from_stored, measured_seconds
-from benchmark.records.heartbeat import Stopped
+from benchmark.records.heartbeat import RunInterrupt
 from benchmark.records.run_folder import folder_of, read_result
 from benchmark.records.workload import counts_key
 from benchmark.timing import forecast as measuring
@@ -139,7 +139,7 @@ def test_a_run_records_what_was_forecast_beside_what_it_took(forecast, places, c
     where = forecasts.Machine.of("cpu", prepare("cpu", "auto", 1).name, 1)
     stored = forecasts.read(forecasts.path_of(places.runs, "mini", where))
     said = from_stored(config, stored, stored.counted(counts_key(config)), workers=0)
-    with pytest.raises(Stopped):
+    with pytest.raises(RunInterrupt):
         run(places, stop=StopAfter(11))  # in the third epoch: what came before counts, too
     cost = run(places)["cost"]
     assert cost["attempts"] == 2
@@ -171,7 +171,7 @@ def taken(places, device, tuning=""):
 
 
 def test_what_a_run_took_is_told_of_its_own_device_and_tuning(places):
-    with pytest.raises(Stopped):
+    with pytest.raises(RunInterrupt):
         run(places, tune="recompute=true", stop=StopAfter(6))
     assert taken(places, "cpu", "recompute=true") > 0
     assert taken(places, "cpu") is None
@@ -180,7 +180,7 @@ def test_what_a_run_took_is_told_of_its_own_device_and_tuning(places):
 
 def test_what_a_run_took_that_went_on_otherwise_is_told_of_neither_way(places):
     for tune in ("", "recompute=true"):
-        with pytest.raises(Stopped):
+        with pytest.raises(RunInterrupt):
             run(places, tune=tune, stop=StopAfter(6))
     assert taken(places, "cpu") is None
     assert taken(places, "cpu", "recompute=true") is None

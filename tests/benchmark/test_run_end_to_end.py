@@ -13,7 +13,7 @@ from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError
 from benchmark.evaluation.classification import ClassificationResult, predict
 from benchmark.records import lock
-from benchmark.records.heartbeat import Stopped
+from benchmark.records.heartbeat import RunInterrupt
 from benchmark.records.run_folder import folder_of, read_result
 from benchmark.training import attempt, checkpoint, run
 from benchmark.training.models import build_model
@@ -112,7 +112,7 @@ def test_stopped_at_any_step_and_resumed_ends_with_the_same_weights(places, tmp_
     whole = run_cell(places, cell)
     for step in (0, 3, 4, 7):
         broken = type(places)(tmp_path / f"stopped at {step}", places.data, places.weights, generated=True)
-        with pytest.raises(Stopped):
+        with pytest.raises(RunInterrupt):
             run_cell(broken, cell, stop=StopAfter(step))
         assert json.loads(folder(broken, cell).outcome.read_text())["state"] == "preempted"
         resumed = run_cell(broken, cell)
@@ -131,7 +131,7 @@ def test_stopped_again_and_again(places, tmp_path):
     whole = run_cell(places)
     broken = type(places)(tmp_path / "often", places.data, places.weights, generated=True)
     for _ in range(5):
-        with pytest.raises(Stopped):
+        with pytest.raises(RunInterrupt):
             run_cell(broken, stop=StopAfter(1))
     assert run_cell(broken)["final_weights_sha256"] == whole["final_weights_sha256"]
 
@@ -151,7 +151,7 @@ def test_every_reading_resumes_exactly(places, tmp_path, overrides):
     overrides = {**QUICK, **overrides, "train.epochs": 2}
     whole = run_cell(places, overrides=overrides)
     broken = type(places)(tmp_path / "broken", places.data, places.weights, generated=True)
-    with pytest.raises(Stopped):
+    with pytest.raises(RunInterrupt):
         run_cell(broken, overrides=overrides, stop=StopAfter(5))
     assert run_cell(broken, overrides=overrides)["final_weights_sha256"] == whole["final_weights_sha256"]
 
@@ -165,7 +165,7 @@ def test_stopped_while_it_evaluates_it_saves_and_evaluates_again(places, tmp_pat
     }  # evaluating draws, too
     whole = run_cell(places, overrides=overrides)
     broken = type(places)(tmp_path / "broken", places.data, places.weights, generated=True)
-    with pytest.raises(Stopped, match="being evaluated; saved"):
+    with pytest.raises(RunInterrupt, match="being evaluated; saved"):
         run_cell(broken, overrides=overrides, stop=StopAfter(steps))
     assert json.loads(folder(broken).outcome.read_text())["state"] == "preempted"
     resumed = run_cell(broken, overrides=overrides)
@@ -176,7 +176,7 @@ def test_stopped_while_it_evaluates_it_saves_and_evaluates_again(places, tmp_pat
 def test_a_truncated_checkpoint_falls_back_to_the_previous_one(places, tmp_path):
     whole = run_cell(places)
     broken = type(places)(tmp_path / "broken", places.data, places.weights, generated=True)
-    with pytest.raises(Stopped):
+    with pytest.raises(RunInterrupt):
         run_cell(broken, stop=StopAfter(6), checkpoint_seconds=0)
     files = folder(broken)
     size = files.checkpoint.stat().st_size
@@ -226,7 +226,7 @@ def test_a_held_run_is_not_started_twice(places):
     files = folder(places)
     files.make()
     held = lock.acquire(files.path)
-    with pytest.raises(lock.Busy, match="being worked on"):
+    with pytest.raises(lock.LockHeld, match="being worked on"):
         run_cell(places)
     held.release()
 

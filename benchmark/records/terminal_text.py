@@ -13,24 +13,24 @@ _CONTROLS = re.compile(
 )
 
 
-def visible(text: str) -> str:
+def escape_controls(text: str) -> str:
     """Text whose control characters are written as in Python, ``\\x1b``; tabs and ends of lines stay."""
-    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-def one_row(text: str) -> str:
+def single_line(text: str) -> str:
     """Text without ends of lines, which would begin a row of their own where a row a run is printed."""
     return re.sub(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*", " ", text).strip()
 
 
-class VisibleStream:
+class EscapingStream:
     """A text stream that shows the control characters of what is written to it."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        self.stream.write(visible(text))
+        self.stream.write(escape_controls(text))
         return len(text)
 
     def __getattr__(self, name: str) -> object:
@@ -41,12 +41,12 @@ def escape_output() -> None:
     """From here on stdout and stderr of this process show control characters; for the start of a program."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is not None and not isinstance(stream, VisibleStream):
+        if stream is not None and not isinstance(stream, EscapingStream):
             with contextlib.suppress(AttributeError, ValueError):  # not a stream of text in bytes
                 stream.reconfigure(errors="backslashreplace")
-            setattr(sys, name, VisibleStream(stream))
+            setattr(sys, name, EscapingStream(stream))
 
 
-def control(stream: TextIO, sequence: str) -> None:
+def write_control(stream: TextIO, sequence: str) -> None:
     """Write a control sequence of the suite's own, which the terminal is to obey."""
-    (stream.stream if isinstance(stream, VisibleStream) else stream).write(sequence)
+    (stream.stream if isinstance(stream, EscapingStream) else stream).write(sequence)
