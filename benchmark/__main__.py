@@ -69,11 +69,11 @@ def launch(arguments: argparse.Namespace) -> int:
     if arguments.rerun == "stale" and _set_stale_aside(views):
         views = options.collect(arguments)
     options.require_data(views, places)
-    asked = any(view.state in status.TO_RUN for view in views)
+    asked = any(view.state in status.STATES_TO_RUN for view in views)
     chosen = device.choose(arguments.device, profile.name, profile.device) if asked else "cpu"
     tidy_done(views)
     views = [status.with_weights(view, places) for view in views]
-    todo = [view for view in views if view.state in status.TO_RUN]
+    todo = [view for view in views if view.state in status.STATES_TO_RUN]
     slots = pool.plan_slots(chosen, len(todo), arguments.jobs)
     slots = replace(slots, threads=device.threads_of(profile, slots.threads))
     workers = arguments.workers
@@ -90,7 +90,7 @@ def launch(arguments: argparse.Namespace) -> int:
         "--data", str(options.absolute(arguments.data) or ""),
         "--weights", str(options.absolute(arguments.weights) or ""),
     ]  # fmt: skip
-    look = functools.partial(status.look_again, places=places)
+    look = functools.partial(status.refresh, places=places)
     summary = pool.launch(
         views, lambda view: pool.run_command(passed, view), slots, look=look, show=LiveView()
     )
@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace) -> int:
     tracked, places = trackers.asked(arguments.track), options.places(arguments)
     if arguments.rerun == "stale":
         resolved = resolve.resolve(cell, arguments.seed, resolve.load_profile(arguments.profile), overrides)
-        _set_stale_aside([status.view(resolved, places, *status.data_fingerprint(cell.dataset, places))])
+        _set_stale_aside([status.view_run(resolved, places, *status.data_fingerprint(cell.dataset, places))])
     stop = StopRequest()
     stop.listen()
     from benchmark.training.run import Infrastructure, run_cell

@@ -16,7 +16,7 @@ from benchmark.errors import RunError
 from benchmark.records import lock
 from benchmark.records.provenance import now
 from benchmark.records.run_folder import last_lines
-from benchmark.records.submission import is_free_for, write_outcome
+from benchmark.records.submission import may_write_outcome, write_outcome
 from benchmark.records.terminal_text import write_control
 from slurm import status_text
 from slurm.launch import RETRIED, SUBMITTED, answered, launch
@@ -72,7 +72,7 @@ def cancel(arguments: argparse.Namespace) -> int:
     _, problem = call(["scancel", *(run.job.id for run in jobs)])
     for run in jobs:
         folder, owner = run.view.folder, run.submission.owner
-        if problem or lock.holder(folder.path) or not is_free_for(folder, owner):
+        if problem or lock.holder(folder.path) or not may_write_outcome(folder, owner):
             continue  # a run that lives records its end itself, and a result is one
         write_outcome(folder, "preempted", f"job {run.job.id} was taken back by make cancel", owner)
     if problem:

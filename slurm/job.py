@@ -24,8 +24,8 @@ from benchmark.errors import RunError, SuiteError
 from benchmark.records import lock
 from benchmark.records.heartbeat import RunInterrupt, StopRequest
 from benchmark.records.lock import LockHeld
-from benchmark.records.run_folder import RunFolder, folder_of, read_json
-from benchmark.records.submission import is_free_for, owner_of, write_outcome
+from benchmark.records.run_folder import RunFolder, locate_run, read_json
+from benchmark.records.submission import job_owner, may_write_outcome, write_outcome
 from benchmark.training import trackers
 from benchmark.training.device import threads_of, workers_of
 from slurm.queue import call
@@ -93,7 +93,7 @@ def attempt(job: RunJob) -> None:
     stop = StopRequest()
     stop.listen((signal.SIGINT, signal.SIGTERM, NOTICE), insist=False)
     os.environ["HF_HUB_OFFLINE"] = "1"  # weights were there at submission; a compute node may see no network
-    place, owner = world(), owner_of(job_id(), job.name)
+    place, owner = world(), job_owner(job_id(), job.name)
     folder = _folder(job)
     try:
         _run(job, place, owner, stop)
@@ -109,7 +109,7 @@ def attempt(job: RunJob) -> None:
         raise SystemExit(1) from None
     except SuiteError as error:
         recorded = (read_json(folder.outcome) or {}).get("owner") == owner
-        if not recorded and is_free_for(folder, owner):  # it came before the run could record it
+        if not recorded and may_write_outcome(folder, owner):  # it came before the run could record it
             folder.make()
             write_outcome(folder, "failed", str(error), owner)
         raise
@@ -149,7 +149,7 @@ def _run(job: RunJob, place: World, owner: str, stop: StopRequest) -> None:
 def _folder(job: RunJob) -> RunFolder:
     (cell,) = select([job.cell])
     config = resolve(cell, job.seed, load_profile(job.profile), parse_overrides(job.overrides))
-    return folder_of(config, Path(job.runs))
+    return locate_run(config, Path(job.runs))
 
 
 def _places(job: RunJob) -> Places:
@@ -176,7 +176,7 @@ def _note(folder: RunFolder, why: str) -> None:
     outcome = read_json(folder.outcome) or {}
     message = f"{outcome.get('message', 'stopped')}; not queued again: {why}. make retry goes on from there"
     owner = str(outcome.get("owner", ""))
-    if lock.holder(folder.path) is None and is_free_for(folder, owner):
+    if lock.holder(folder.path) is None and may_write_outcome(folder, owner):
         write_outcome(folder, str(outcome.get("state", "preempted")), message, owner)
     print(message, flush=True)
 

@@ -69,7 +69,7 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
             if view.state == "damaged":
                 for text in _set_files_aside(view):
                     print(f"{view.id}: {text}", file=sys.stderr)
-        code = provenance.code()
+        code = provenance.code_state()
         if code["dirty"] and arrays:
             print("WARNING: the checkout differs from its commit; the records will say so", file=sys.stderr)
         for array in arrays:
@@ -190,7 +190,7 @@ def _with_weights(grid: Grid, places: Places, states: tuple[str, ...]) -> Grid:
     runs = []
     for run in grid.runs:
         sent = _is_sent(run, states)
-        if sent and (lacking := status.lacking_weights(run.view.config, places, download=False)):
+        if sent and (lacking := status.weights_problem(run.view.config, places, download=False)):
             run = replace(run, view=replace(run.view, state="no-weights", reason=lacking))
         runs.append(run)
     return replace(grid, runs=tuple(runs))

@@ -10,7 +10,7 @@ from benchmark.config.parse import abridged, duration
 from benchmark.records import lock, provenance
 from benchmark.records.progress import Progress, read_progress
 from benchmark.records.run_folder import last_lines, last_log_lines, read_json
-from benchmark.records.status import STATES, began, state_counts
+from benchmark.records.status import STATES, has_job_started, state_counts
 from benchmark.records.terminal_text import single_line
 from slurm.tracking import Grid, Tracked
 
@@ -72,11 +72,13 @@ def warnings(grid: Grid) -> list[str]:
         lines.append(
             f"WARNING: SLURM does not answer ({grid.queue.problem}): states are the run folders' alone"
         )
-    here = provenance.code()
+    here = provenance.code_state()
     waiting = [
         run.view.id
         for run in grid.runs
-        if run.view.state == "queued" and run.submission and provenance.difference(run.submission.code, here)
+        if run.view.state == "queued"
+        and run.submission
+        and provenance.code_difference(run.submission.code, here)
     ]
     if waiting:
         lines.append(
@@ -96,7 +98,7 @@ def warnings(grid: Grid) -> list[str]:
 def tail(run: Tracked, count: int) -> list[str]:
     """The end of a run's log; of its job's output, where the job never got as far as the run's log."""
     outcome = read_json(run.view.folder.outcome)
-    if run.submission is None or began(run.submission, run.view.folder, outcome):
+    if run.submission is None or has_job_started(run.submission, run.view.folder, outcome):
         return last_log_lines(run.view.folder, count)
     return [line for path in job_output(run) for line in last_lines(path, count)][-count:]
 
@@ -141,4 +143,4 @@ def _gpus(run: Tracked) -> int:
 
 def _changed(run: Tracked) -> str:
     started = read_json(run.view.folder.provenance) or {}
-    return single_line(provenance.difference(started.get("submitted"), started))
+    return single_line(provenance.code_difference(started.get("submitted"), started))

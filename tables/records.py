@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from benchmark.config.grid import Cell
-from benchmark.records.provenance import difference
+from benchmark.records.provenance import code_difference
 from tables.formats import one_line
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def changed_code(run: RunView) -> str:
     """How the code that ran differs from the code that was submitted to a cluster, or ""."""
     started = section(run, "provenance")
     submitted = started.get("submitted")
-    return one_line(difference(submitted, started)) if isinstance(submitted, Mapping) else ""
+    return one_line(code_difference(submitted, started)) if isinstance(submitted, Mapping) else ""
 
 
 def device(run: RunView) -> str:

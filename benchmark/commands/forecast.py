@@ -17,9 +17,15 @@ from benchmark.config.resolve import Config, Profile
 from benchmark.data import locate
 from benchmark.errors import DataError, SettingsError
 from benchmark.records import forecasts, provenance
-from benchmark.records.estimate import Estimate, from_stored
+from benchmark.records.estimate import Estimate, estimate_from_forecast
 from benchmark.records.forecasts import Forecast, Machine
-from benchmark.records.workload import Counts, counts_key, of_dataset, official, shape_of
+from benchmark.records.workload import (
+    DatasetCounts,
+    count_dataset,
+    counts_key,
+    official_counts,
+    step_workload,
+)
 from benchmark.timing import forecast_table
 from benchmark.timing.forecast import Setting, complete, keys_of, run, wants
 from benchmark.training import device
@@ -46,7 +52,7 @@ def told(arguments: argparse.Namespace) -> int:
         require_divisible(one, 1, parse(arguments.tune).accumulate)
     counted = _count(asked, places)
     runs = [(one, counted[counts_key(one)]) for one in asked]
-    path = forecasts.path_of(places.runs, profile.name, setting.machine)
+    path = forecasts.forecast_path(places.runs, profile.name, setting.machine)
     _keep_counts(path, setting.machine, runs)
     try:
         measured, problems = complete(path, setting.machine, wants(runs, setting), again=arguments.again)
@@ -76,40 +82,40 @@ def _setting(arguments: argparse.Namespace, profile: Profile, places: Places, ru
     return Setting(found, threads, workers, arguments.overrides, tuning, places.data)
 
 
-def _count(asked: Sequence[Config], places: Places) -> dict[str, Counts]:
+def _count(asked: Sequence[Config], places: Places) -> dict[str, DatasetCounts]:
     """By counts_key: of the data at hand, else the official ones. Raises SettingsError where DATA is no folder."""
     if places.data is not None and not places.data.is_dir():
         raise SettingsError(
             f"DATA={places.data} is no folder: expected the one that holds the datasets, or no DATA to go by official "
             "counts"
         )
-    found: dict[str, Counts] = {}
+    found: dict[str, DatasetCounts] = {}
     for one in asked:
         key, dataset = counts_key(one), one.cell.dataset
         if key in found:
             continue
         if places.data is None:
-            found[key] = official(one)
+            found[key] = official_counts(one)
             continue
         try:
-            found[key] = of_dataset(one, locate.load_for(dataset, places.data, one.settings.data))
+            found[key] = count_dataset(one, locate.load_for(dataset, places.data, one.settings.data))
         except DataError as error:
             print(f"WARNING: {dataset} cannot be read, official counts stand in: {error}", file=sys.stderr)
-            found[key] = official(one)
+            found[key] = official_counts(one)
     return found
 
 
-def _keep_counts(path: Path, found: Machine, runs: Sequence[tuple[Config, Counts]]) -> None:
-    by = forecasts.measured_by()
+def _keep_counts(path: Path, found: Machine, runs: Sequence[tuple[Config, DatasetCounts]]) -> None:
+    by = forecasts.measurement_origin()
     entries = {counts_key(one): forecasts.entry(counts, one.cell.dataset, by) for one, counts in runs}
-    forecasts.add(path, found, counts=entries)
+    forecasts.add_entries(path, found, counts=entries)
 
 
 def _print(
     arguments: argparse.Namespace,
     setting: Setting,
     measured: Forecast,
-    runs: Sequence[tuple[Config, Counts]],
+    runs: Sequence[tuple[Config, DatasetCounts]],
     problems: dict[str, str],
     *,
     seeds: int,
@@ -121,7 +127,7 @@ def _print(
         if why := [problems[key] for key in keys_of(one, counts, setting) if key in problems]:
             lacking.setdefault(why[0], []).append(one.cell.id)
         else:
-            of_pair[one.cell.method] = from_stored(
+            of_pair[one.cell.method] = estimate_from_forecast(
                 one, measured, counts, workers=setting.workers, tuning=setting.tuning
             )
     table = forecast_table.Told(setting.machine, found, seeds, _published(arguments, runs))
@@ -146,9 +152,12 @@ def _print(
 
 
 def _heading(
-    arguments: argparse.Namespace, setting: Setting, measured: Forecast, runs: Sequence[tuple[Config, Counts]]
+    arguments: argparse.Namespace,
+    setting: Setting,
+    measured: Forecast,
+    runs: Sequence[tuple[Config, DatasetCounts]],
 ) -> str:
-    paces = (measured.pace(shape_of(one, counts.classes, setting.tuning)) for one, counts in runs)
+    paces = (measured.pace(step_workload(one, counts.classes, setting.tuning)) for one, counts in runs)
     precisions = dict.fromkeys(pace.precision for pace in paces if pace)
     made = provenance.collect()
     versions = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
@@ -161,9 +170,9 @@ def _heading(
 
 
 def _published(
-    arguments: argparse.Namespace, runs: Sequence[tuple[Config, Counts]]
+    arguments: argparse.Namespace, runs: Sequence[tuple[Config, DatasetCounts]]
 ) -> set[forecast_table.Pair]:
     if not resolve.is_comparable(arguments.profile, resolve.parse_overrides(arguments.overrides)):
         return set()
-    whole = ((one, counts) for one, counts in runs if counts.is_whole(official(one)))
+    whole = ((one, counts) for one, counts in runs if counts.is_complete(official_counts(one)))
     return {(one.cell.dataset, one.cell.backbone) for one, _ in whole}

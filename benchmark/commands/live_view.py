@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-from benchmark.records.progress import log_line, read_progress, rows
+from benchmark.records.progress import log_line, progress_rows, read_progress
 from benchmark.records.status import RunView, state_counts
 from benchmark.records.terminal_text import write_control
 
@@ -74,7 +74,7 @@ class LiveView:
         first = next(
             (text for text in (f"{self._clock()} {counts[0]}", *counts) if len(text) < width), counts[-1]
         )
-        lines = [first[: width - 1], *rows(progress, others, width - 1, height - 2)]
+        lines = [first[: width - 1], *progress_rows(progress, others, width - 1, height - 2)]
         self._clear()
         self.out.write("".join(f"{text}\n" for text in lines))
         self.out.flush()

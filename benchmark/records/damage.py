@@ -9,7 +9,7 @@ from types import NoneType
 from benchmark.errors import RunError
 from benchmark.reading import damage_text, explained, is_refusal, is_there, list_folder, open_file
 from benchmark.records.run_folder import NOT_JSON, RunFolder, read_checked, set_aside
-from benchmark.records.submission import read_with_problem
+from benchmark.records.submission import read_checked_submission
 
 # End states of an attempt without a result.
 END_STATES = ("failed", "preempted")
@@ -67,7 +67,7 @@ def damaged_files(folder: RunFolder) -> list[Damage]:
     """Damaged files, except result and locks, that prevent reading the state of a run."""
     problems = {
         folder.config: read_checked(folder.config, _CONFIG_SCHEMA)[1],
-        folder.submission: read_with_problem(folder)[1],
+        folder.submission: read_checked_submission(folder)[1],
         folder.outcome: _outcome_problem(folder),
     }
     return [Damage(path, problem) for path, problem in problems.items() if problem]

@@ -1,4 +1,4 @@
-"""A finished run as it is: the settings of its own record, and the SET that it was made with (no torch)."""
+"""Settings of finished runs from their records, and the SET that they were made with."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from benchmark.records.status import RunView
 
 
 def config_from_record(record: Mapping[str, object], source: str) -> Config:
-    """The settings of a run as its config.json recorded them, whatever the recipe says by now.
+    """The settings of a run as recorded in its config.json, whatever its recipe contains today.
 
-    record: its ``profile`` and ``identity``. source: they are from, for errors.
-    Raises RunError for an identity that is none, SettingsError for a setting, cell or profile that is unknown here.
+    record: with ``profile`` and ``identity``.
+    source: of the record, for error messages.
+    Raises RunError for an invalid identity, SettingsError for an unknown setting, cell or profile.
     """
     try:
         identity, profile = record["identity"], load_profile(record["profile"])
@@ -36,7 +37,7 @@ def config_from_record(record: Mapping[str, object], source: str) -> Config:
 
 
 def view_as_recorded(view: RunView) -> RunView:
-    """A run that was finished with other settings than were asked for as done, with its own; any other as it is."""
+    """Turn the view of a run finished with other settings into a done one with its own settings; keep any other."""
     if view.state != "stale":
         return view
     result, _ = read_result(view.folder)
@@ -55,7 +56,7 @@ def view_as_recorded(view: RunView) -> RunView:
 
 
 def changed_settings(config: Config) -> dict[str, object]:
-    """The settings of a run that are not its profile's of today: what SET made of them."""
+    """Settings of a run that differ from those of its profile today, and their values: the effect of SET."""
     profile_values = resolve(
         config.cell, config.seed, load_profile(config.profile), {}
     ).settings.named_values()
@@ -64,16 +65,16 @@ def changed_settings(config: Config) -> dict[str, object]:
 
 
 def set_text(config: Config) -> str:
-    """``train.epochs=3 data.crop=48,64``: the SET that gives a run its settings; "" where the profile does."""
+    """The SET that gives a run its settings, ``train.epochs=3 data.crop=48,64``; "" for the profile's settings."""
     return " ".join(
         f"{name}={shlex.quote(setting_text(value))}" for name, value in changed_settings(config).items()
     )
 
 
 def require_agreement(overrides: str, runs: Iterable[tuple[RunFolder, Config]]) -> None:
-    """Raises SettingsError where SET names another value than the record of a finished run, which is read as it is.
+    """Raise SettingsError if SET contradicts the record of a finished run, whose own settings are used.
 
-    overrides: SET as it was given. What has no meaning for a run contradicts nothing.
+    overrides: the value of SET. Settings without meaning for a run contradict nothing.
     """
     values = parse_overrides(overrides)
     for folder, config in runs:
@@ -97,9 +98,9 @@ def require_agreement(overrides: str, runs: Iterable[tuple[RunFolder, Config]]) 
 
 
 def training_differences(first_config: Config, second_config: Config) -> str:
-    """How two methods were trained otherwise, apart from their cross-attentions and how often they were evaluated.
+    """Differences between the training of two methods, ``train.epochs 3 and 16``, or "".
 
-    ``train.epochs 3 and 16``, or "".
+    The settings of their cross-attentions and the evaluation interval do not count.
     """
     first, second = dict(first_config.identity["settings"]), dict(second_config.identity["settings"])
     names = (first.keys() & second.keys()) - {*DCAL_ONLY, "evaluate.every"}
@@ -114,7 +115,7 @@ def training_differences(first_config: Config, second_config: Config) -> str:
 
 
 def _contradiction(overrides: Mapping[str, object], config: Config | None) -> str:
-    """``train.epochs is 16``: the first setting of SET that a run has otherwise; "" where there is none."""
+    """The first setting of SET that differs in the run, ``train.epochs is 16``; "" if none does."""
     if config is None:
         return "its settings are not recorded"
     run_values, determining = config.settings.named_values(), config.determining
@@ -125,14 +126,14 @@ def _contradiction(overrides: Mapping[str, object], config: Config | None) -> st
 
 
 def _stale_folders(folder: RunFolder) -> list[RunFolder]:
-    """Runs of the same seed that RERUN=stale moved away, the newest first."""
+    """Runs of the same seed that RERUN=stale renamed, newest first."""
     name = re.compile(rf"{re.escape(folder.path.name)}\.stale-[\d-]+")
     beside = folder.path.parent.glob(f"{folder.path.name}.stale-*")
     return [RunFolder(path) for path in sorted(beside, reverse=True) if name.fullmatch(path.name)]
 
 
 def _finished_config(folder: RunFolder) -> Config | None:
-    """Of a finished run that was set aside; None where it is none or does not say."""
+    """Settings of a renamed finished run; None if it is not finished or its settings are not readable."""
     result, _ = read_result(folder)
     record = read_json(folder.config)
     try:

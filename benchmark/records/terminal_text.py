@@ -1,4 +1,4 @@
-"""Text of foreign origin on a terminal: control characters are shown, not obeyed (no torch)."""
+"""Text of unknown origin on a terminal: control characters are escaped."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import re
 import sys
 from typing import TextIO
 
-# All control characters but tab and the ends of lines, marks that turn the direction of writing, and half characters.
+# Control characters except tab and line ends, marks that change the writing direction, and surrogates.
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
 def escape_controls(text: str) -> str:
-    """Text whose control characters are written as in Python, ``\\x1b``; tabs and ends of lines stay."""
+    """Escape control characters as in Python, ``\\x1b``; tabs and line ends stay."""
     return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def single_line(text: str) -> str:
-    """Text without ends of lines, which would begin a row of their own where a row a run is printed."""
+    """Replace line ends by spaces, for output with one row per run."""
     return re.sub(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*", " ", text).strip()
 
 
 class EscapingStream:
-    """A text stream that shows the control characters of what is written to it."""
+    """A text stream that escapes the control characters in what is written to it."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -38,7 +38,7 @@ class EscapingStream:
 
 
 def escape_output() -> None:
-    """From here on stdout and stderr of this process show control characters; for the start of a program."""
+    """Make stdout and stderr of this process escape control characters; for the start of a program."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, EscapingStream):
@@ -48,5 +48,5 @@ def escape_output() -> None:
 
 
 def write_control(stream: TextIO, sequence: str) -> None:
-    """Write a control sequence of the suite's own, which the terminal is to obey."""
+    """Write a control sequence of the suite to a terminal, without escaping it."""
     (stream.stream if isinstance(stream, EscapingStream) else stream).write(sequence)

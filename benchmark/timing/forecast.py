@@ -12,8 +12,8 @@ from benchmark.config.datasets import DATASETS
 from benchmark.config.resolve import Config
 from benchmark.errors import RunError
 from benchmark.records import forecasts
-from benchmark.records.forecasts import Forecast, Machine, Pace, Pictures, Ranking, ranking_key
-from benchmark.records.workload import AT_HAND, Counts, pictures_key, shape_of
+from benchmark.records.forecasts import Forecast, Machine, Pace, RankingTime, ReadingPace, ranking_key
+from benchmark.records.workload import AT_HAND, DatasetCounts, reading_key, step_workload
 from benchmark.timing.measure import measure
 
 
@@ -28,7 +28,7 @@ class Want:
     key: str
     text: str
     of: object
-    kind: type[Pace | Pictures | Ranking]
+    kind: type[Pace | ReadingPace | RankingTime]
     work: tuple[str, str]
     arguments: Mapping[str, object]
 
@@ -52,14 +52,14 @@ class Setting:
     data: Path | None
 
 
-def keys_of(config: Config, counts: Counts, setting: Setting) -> tuple[str, ...]:
+def keys_of(config: Config, counts: DatasetCounts, setting: Setting) -> tuple[str, ...]:
     """Of everything that a run's forecast rests on."""
-    read = pictures_key(config.cell.dataset, config.settings.data, in_process=not setting.workers)
+    read = reading_key(config.cell.dataset, config.settings.data, in_process=not setting.workers)
     ranked = (ranking_key(counts),) if counts.gallery else ()
-    return shape_of(config, counts.classes, setting.tuning).key, read, *ranked
+    return step_workload(config, counts.classes, setting.tuning).key, read, *ranked
 
 
-def wants(runs: Iterable[tuple[Config, Counts]], setting: Setting) -> list[Want]:
+def wants(runs: Iterable[tuple[Config, DatasetCounts]], setting: Setting) -> list[Want]:
     """Everything that these runs' forecasts rest on, each once, in the order of the runs."""
     found: dict[str, Want] = {}
     for config, counts in runs:
@@ -81,34 +81,34 @@ def _machine(setting: Setting) -> dict[str, object]:
     return {"device_type": setting.machine.type, "threads": setting.threads}
 
 
-def _pace(config: Config, counts: Counts, setting: Setting) -> Want:
-    shape = shape_of(config, counts.classes, setting.tuning)
+def _pace(config: Config, counts: DatasetCounts, setting: Setting) -> Want:
+    shape = step_workload(config, counts.classes, setting.tuning)
     arguments = _run(config, setting) | _machine(setting)
     arguments |= {"tuning": setting.tuning, "classes": counts.classes}
     return Want("paces", shape.key, str(shape), asdict(shape), Pace, ("rehearse", "rehearse"), arguments)
 
 
-def _pictures(config: Config, counts: Counts, setting: Setting) -> Want:
+def _pictures(config: Config, counts: DatasetCounts, setting: Setting) -> Want:
     data, in_process = config.settings.data, not setting.workers
     at_hand = str(setting.data) if counts.source == AT_HAND else ""
     return Want(
         "pictures",
-        pictures_key(config.cell.dataset, data, in_process=in_process),
+        reading_key(config.cell.dataset, data, in_process=in_process),
         f"reading {DATASETS[config.cell.dataset].title}{'' if at_hand else ', generated pictures'}",
         {"dataset": config.cell.dataset, "data": asdict(data), "in_process": in_process},
-        Pictures,
+        ReadingPace,
         ("reading", "read"),
         _run(config, setting) | {"data": at_hand, "in_process": in_process},
     )
 
 
-def _ranking(counts: Counts, setting: Setting) -> Want | None:
+def _ranking(counts: DatasetCounts, setting: Setting) -> Want | None:
     if not counts.gallery:
         return None
     sizes = {name: getattr(counts, name) for name in ("queries", "gallery", "identities", "cameras")}
     text = f"ranking {counts.queries:,} × {counts.gallery:,}"
     arguments = sizes | _machine(setting)
-    return Want("rankings", ranking_key(counts), text, sizes, Ranking, ("ranking", "rank"), arguments)
+    return Want("rankings", ranking_key(counts), text, sizes, RankingTime, ("ranking", "rank"), arguments)
 
 
 # --- Measuring what a machine's forecast lacks, each in a fresh process, and keeping it at once ---
@@ -120,9 +120,9 @@ def complete(
     """A machine's forecast with everything wanted that can be measured, and of the rest by key why it cannot.
 
     path: the forecast's file, which has every measurement as soon as it is made. again: measure also what this code
-    measured with this torch before. Raises RunError as store.add.
+    measured with this torch before. Raises RunError as ``forecasts.add_entries``.
     """
-    by, forecast, problems = forecasts.measured_by(), forecasts.add(path, machine), {}
+    by, forecast, problems = forecasts.measurement_origin(), forecasts.add_entries(path, machine), {}
     lacking = [want for want in wanted if again or not _has(forecast, want, by)]
     for number, want in enumerate(lacking, start=1):
         print(f"measuring {number} of {len(lacking)}: {want.text}", file=sys.stderr)
@@ -133,13 +133,13 @@ def complete(
             print(f"  cannot be measured: {error}", file=sys.stderr)
             continue
         entries = {want.table: {want.key: forecasts.entry(found, want.of, by)}}
-        forecast = forecasts.add(path, machine, **entries)
+        forecast = forecasts.add_entries(path, machine, **entries)
     return forecast, problems
 
 
 def _has(forecast: Forecast, want: Want, by: dict[str, str]) -> bool:
     stored = getattr(forecast, want.table).get(want.key)
-    readable = forecasts.measurement(want.kind, stored) is not None
+    readable = forecasts.parse_measurement(want.kind, stored) is not None
     return readable and forecasts.is_fresh(stored, by) and want.is_met_by(stored)
 
 

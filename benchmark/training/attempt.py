@@ -24,7 +24,7 @@ from benchmark.data.pair_sampler import partner_batches, require_other_classes
 from benchmark.data.shared_memory import batch_bytes, fitting_workers
 from benchmark.errors import RunError
 from benchmark.records import estimate, lock, provenance
-from benchmark.records.estimate import Way, recorded_way
+from benchmark.records.estimate import ComputeSetup, setup_record
 from benchmark.records.forecasts import Machine
 from benchmark.records.heartbeat import Heartbeat, StopRequest
 from benchmark.records.logs import write_history
@@ -128,7 +128,7 @@ class Work:
 
     def _provenance(self) -> dict[str, object]:
         started, submitted = provenance.collect(), self.infrastructure.submitted
-        if changed := provenance.difference(submitted, started):
+        if changed := provenance.code_difference(submitted, started):
             logger.warning("other code than at submission: %s", changed)
         return {**started, "submitted": dict(submitted)} if submitted else started
 
@@ -178,7 +178,7 @@ class Work:
 
     def _forecast(self, compute: Compute) -> float | None:
         """Seconds that a forecast of this machine gives the run, if there is one."""
-        return estimate.of_run(
+        return estimate.forecast_seconds(
             self.config,
             self.dataset,
             self.places.runs,
@@ -221,7 +221,7 @@ class Work:
         return result
 
     def _write_start(self, started: dict, compute: Compute) -> None:
-        way = Way(compute.device.type, str(self.infrastructure.tuning))
+        way = ComputeSetup(compute.device.type, str(self.infrastructure.tuning))
         write_json(
             self.folder.config,
             {
@@ -231,7 +231,7 @@ class Work:
                 "identity": dict(self.config.identity),
                 "data_fingerprint": self.fingerprint,
                 "data": self.coverage.text,
-                "way": recorded_way(self.folder, self.config.hash, way),
+                "way": setup_record(self.folder, self.config.hash, way),
             },
             verify=self.folder.verify,
         )

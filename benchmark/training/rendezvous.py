@@ -90,7 +90,7 @@ class Meeting:
 
     @contextlib.contextmanager
     def group(self, device: torch.device) -> Iterator[Alone]:
-        """All ranks together, once each has come here. Raises RunInterrupt or RunError if that does not happen, Over."""
+        """All ranks together, once each has come here. Raises RunInterrupt or RunError if not, Over."""
         if self.world.size == 1:
             yield Alone()
             return

@@ -23,9 +23,9 @@ from benchmark.records import damage, lock
 from benchmark.records.heartbeat import Heartbeat, RunInterrupt, StopRequest
 from benchmark.records.lock import LockHeld
 from benchmark.records.logs import log_to_folder
-from benchmark.records.run_folder import RunFolder, folder_of, read_result, set_aside
+from benchmark.records.run_folder import RunFolder, locate_run, read_result, set_aside
 from benchmark.records.status import stale_reason
-from benchmark.records.submission import is_free_for, write_outcome
+from benchmark.records.submission import may_write_outcome, write_outcome
 from benchmark.training import leftovers
 from benchmark.training.attempt import Attempt, Infrastructure, Work
 from benchmark.training.rendezvous import Meeting, Over
@@ -57,7 +57,7 @@ def run_cell(
     infrastructure = infrastructure or Infrastructure()
     world = infrastructure.world or World()
     require_divisible(config, world.size, infrastructure.tuning.accumulate)
-    folder = folder_of(config, places.runs)
+    folder = locate_run(config, places.runs)
     stop = stop or StopRequest()
     folder.make()
     damage.require_readable(folder)
@@ -230,7 +230,7 @@ def _failed(folder: RunFolder, message: str, owner: str, meeting: Meeting) -> No
     said = f"rank {rank}: {message}" if rank else message
     meeting.report(said)
     # Rank 0 writes what is reported, unless it is gone or waits for a GPU that will never answer.
-    if rank == 0 or (meeting.goes_on() and not folder.outcome.exists() and is_free_for(folder, owner)):
+    if rank == 0 or (meeting.goes_on() and not folder.outcome.exists() and may_write_outcome(folder, owner)):
         _write(folder, "failed", said, owner)
 
 

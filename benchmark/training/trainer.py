@@ -204,7 +204,7 @@ class Trainer:
     def _watched(self, batches: Iterable[Batch], rounds: int) -> Iterator[Batch]:
         """The batches of an evaluation, which may take longer than a cluster's notice before it kills.
 
-        RunInterrupt, it is repeated as a whole: what it found so far is in no checkpoint, and a random selection draws anew
+        Stopped, it is repeated as a whole: what it found so far is in no checkpoint, and a random selection draws anew
         what it drew. All ranks look together, also those that have fewer batches.
         """
         left, before = iter(batches), self.randomness.state()

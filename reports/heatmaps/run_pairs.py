@@ -19,7 +19,7 @@ from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.reid import ReIDDataset
 from benchmark.errors import DataError, RunError, SettingsError, SuiteError
 from benchmark.records import merge, run_settings
-from benchmark.records.merge import Merged
+from benchmark.records.merge import MergedRuns
 from benchmark.records.status import RunView
 from tables.formats import one_line
 
@@ -127,7 +127,7 @@ class RunPair:
         return ""
 
 
-def pairs_of(merged: Merged, root: Path) -> list[RunPair]:
+def pairs_of(merged: MergedRuns, root: Path) -> list[RunPair]:
     """All pairs of the merged runs, by grid order and seed. root: the profile's folder that holds ``figures``.
 
     A run without a partner among the merged ones makes no pair.

@@ -15,7 +15,7 @@ def passed_to_a_run(tmp_path, monkeypatch, *options):
 
     monkeypatch.setattr(pool, "launch", launch)
     monkeypatch.setattr(status, "_not_started", lambda *_: ("missing", "as if data and weights were there"))
-    monkeypatch.setattr(status, "lacking_weights", lambda *_, **__: "")
+    monkeypatch.setattr(status, "weights_problem", lambda *_, **__: "")
     places = ["--profile", "quick", "--data", str(tmp_path), "--runs", str(tmp_path / "runs")]
     assert __main__.main(["launch", *places, "--cells", "cub/deit_tiny/dcal", *options]) == 0
     return passed

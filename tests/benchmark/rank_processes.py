@@ -21,7 +21,7 @@ from benchmark.config.resolve import load_profile, resolve
 from benchmark.data import locate
 from benchmark.data.loader import TestLoader, normalise
 from benchmark.records.heartbeat import RunInterrupt, StopRequest
-from benchmark.records.run_folder import RunFolder, folder_of
+from benchmark.records.run_folder import RunFolder, locate_run
 from benchmark.training import checkpoint, run
 from benchmark.training.checkpoint import Randomness
 from benchmark.training.device import Compute
@@ -93,7 +93,7 @@ def config_of(job):
 
 
 def folder(job):
-    return folder_of(config_of(job), job.places.runs)
+    return locate_run(config_of(job), job.places.runs)
 
 
 def weights(job):

@@ -8,7 +8,7 @@ from benchmark.config.grid import select
 from benchmark.config.parse import known_settings
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.config.settings import ONE_TASK
-from benchmark.records.run_folder import folder_of
+from benchmark.records.run_folder import locate_run
 from benchmark.training import run
 
 BASE = {**QUICK, "train.epochs": 1}
@@ -87,7 +87,7 @@ def computed(tmp_path_factory, mini_pictures):
             run.run_cell(
                 cell, 0, "mini", one, overrides=overrides, infrastructure=run.Infrastructure(quiet=True)
             )
-            files = folder_of(config, one.runs)
+            files = locate_run(config, one.runs)
             history = [line.split('"seconds"')[0] for line in files.history.read_text().splitlines()]
             metrics = [line[line.find('"metrics"') :] for line in files.history.read_text().splitlines()]
             known[key] = (history, metrics, files.predictions.read_bytes())

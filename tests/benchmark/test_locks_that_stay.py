@@ -19,7 +19,7 @@ from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError
 from benchmark.records import lock, lock_files
 from benchmark.records.progress import read_progress
-from benchmark.records.run_folder import RunFolder, folder_of
+from benchmark.records.run_folder import RunFolder, locate_run
 from benchmark.records.status import RunView
 from benchmark.training import checkpoint
 
@@ -66,7 +66,7 @@ def test_a_folder_that_was_removed_is_called_so(tmp_path):
 def test_nothing_starts_after_a_signal_that_comes_during_a_look(tmp_path):
     (cell,) = select(["cub/deit_tiny/dcal"])
     config = resolve(cell, 0, load_profile("mini"), {})
-    folder = folder_of(config, tmp_path)
+    folder = locate_run(config, tmp_path)
     folder.make()
     view = RunView(cell, 0, "running", "", None, folder, config)
 

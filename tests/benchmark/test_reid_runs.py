@@ -17,7 +17,7 @@ from benchmark.data import locate
 from benchmark.data.images import read_image
 from benchmark.errors import DataError
 from benchmark.records.heartbeat import RunInterrupt
-from benchmark.records.run_folder import folder_of, read_result
+from benchmark.records.run_folder import locate_run, read_result
 from benchmark.training import checkpoint, run
 
 QUICK = {"train.epochs": 2, "train.warmup_epochs": 0, "train.batch_size": 16, "evaluate.every": 1}
@@ -46,7 +46,7 @@ def run_cell(places, cell=DCAL, overrides=QUICK, stop=None, **infrastructure):
 
 
 def folder(places, cell=DCAL, overrides=QUICK):
-    return folder_of(resolve(cell, 0, load_profile("mini"), overrides), places.runs)
+    return locate_run(resolve(cell, 0, load_profile("mini"), overrides), places.runs)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from benchmark.errors import RunError
 from benchmark.evaluation.classification import ClassificationResult, predict
 from benchmark.records import lock
 from benchmark.records.heartbeat import RunInterrupt
-from benchmark.records.run_folder import folder_of, read_result
+from benchmark.records.run_folder import locate_run, read_result
 from benchmark.training import attempt, checkpoint, run
 from benchmark.training.models import build_model
 
@@ -37,7 +37,7 @@ def run_cell(places, cell=DCAL, overrides=QUICK, stop=None, checkpoint_seconds=1
 
 
 def folder(places, cell=DCAL, overrides=QUICK):
-    return folder_of(resolve(cell, 0, load_profile("mini"), overrides), places.runs)
+    return locate_run(resolve(cell, 0, load_profile("mini"), overrides), places.runs)
 
 
 def test_a_run_leaves_a_valid_record(places):

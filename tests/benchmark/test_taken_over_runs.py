@@ -151,6 +151,6 @@ def test_who_holds_nothing_writes_no_outcome_over_anothers_work(tmp_path, holder
     if has_result:
         run.result.write_text("{}")
     held = lock.acquire(tmp_path, holder) if holder else None
-    assert submission.is_free_for(run, "job 1") is free
+    assert submission.may_write_outcome(run, "job 1") is free
     if held:
         held.release()

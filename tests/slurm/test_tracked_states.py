@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+from dataclasses import asdict
 
 import pytest
 
@@ -10,8 +11,8 @@ from benchmark.config import resolve
 from benchmark.config.grid import select
 from benchmark.config.places import MINI_WEIGHTS, Places
 from benchmark.records import lock, status
-from benchmark.records.run_folder import folder_of
-from benchmark.records.submission import Submission, stored
+from benchmark.records.run_folder import locate_run
+from benchmark.records.submission import Submission
 from slurm.queue import ENDED, WAITS, WORKS
 from slurm.tracking import track
 
@@ -32,7 +33,7 @@ def places(tmp_path):
 @pytest.fixture
 def handed(asked, places):
     """A run's folder after submission as job 9_0."""
-    folder = folder_of(asked, places.runs)
+    folder = locate_run(asked, places.runs)
     folder.make()
     submission = Submission(
         "9_0",
@@ -45,12 +46,12 @@ def handed(asked, places):
         ranks=1,
         logs="logs",
     )
-    folder.submission.write_text(json.dumps(stored(submission)))
+    folder.submission.write_text(json.dumps(asdict(submission)))
     return folder
 
 
 def seen(asked, places):
-    (run,) = track([status.view(asked, places, None)]).runs
+    (run,) = track([status.view_run(asked, places, None)]).runs
     return run.view.state, run.view.reason
 
 
@@ -62,7 +63,7 @@ OWNER = f"job 9_0 ({NAME})"
 
 
 def test_the_folder_alone_says_queued(asked, places, handed):
-    view = status.view(asked, places, None)
+    view = status.view_run(asked, places, None)
     assert (view.state, view.reason) == ("queued", "submitted as job 9_0 on 2026-01-01T10:00")
 
 
@@ -153,7 +154,7 @@ def test_a_preempted_run_whose_job_is_gone_stays_preempted(asked, places, handed
 
 def test_an_older_failure_does_not_outlive_a_new_submission(asked, places, handed, slurm_says):
     outcome(handed, "failed", "torn picture", "job 4_0 (dcal-mini-default-ffffffff)")
-    assert status.view(asked, places, None).state == "queued"
+    assert status.view_run(asked, places, None).state == "queued"
     slurm_says.says("squeue", f"9_0|{NAME}|PENDING||Priority\n")
     assert seen(asked, places)[0] == "queued"
 
@@ -162,7 +163,7 @@ def test_a_killed_process_of_a_job_that_waits_again_is_queued(asked, places, han
     dead = {"machine": "m", "host": "h", "pid": 1, "since": 0.0, "owner": OWNER}
     (handed.path / "claim.1").write_text(json.dumps(dead))
     os.utime(handed.path / "claim.1", (1, 1))
-    assert status.view(asked, places, None).state == "failed"
+    assert status.view_run(asked, places, None).state == "failed"
     slurm_says.says("squeue", f"9_0|{NAME}|PENDING||BeginTime\n")
     assert seen(asked, places)[0] == "queued"
     slurm_says.says("squeue", "")

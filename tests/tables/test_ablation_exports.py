@@ -121,7 +121,7 @@ def collected(monkeypatch):
     monkeypatch.setattr(
         merge,
         "collect",
-        lambda folders, **asked: merge.Merged(given["runs"], (), {}) if asked["table"] else None,
+        lambda folders, **asked: merge.MergedRuns(given["runs"], (), {}) if asked["table"] else None,
     )
     return given
 
