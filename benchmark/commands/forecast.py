@@ -98,7 +98,7 @@ def _count(asked: Sequence[Config], places: Places) -> dict[str, DatasetCounts]:
             found[key] = official_counts(one)
             continue
         try:
-            found[key] = count_dataset(one, locate.load_for(dataset, places.data, one.settings.data))
+            found[key] = count_dataset(one, locate.load_dataset(dataset, places.data, one.settings.data))
         except DataError as error:
             print(f"WARNING: {dataset} cannot be read, official counts stand in: {error}", file=sys.stderr)
             found[key] = official_counts(one)

@@ -14,8 +14,8 @@ from typing import TextIO
 from benchmark.data import locate
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.picture_check import PictureProblems, check_picture, collect_problems
-from benchmark.data.reid import ReIDDataset, unanswerable
-from benchmark.data.splits import Contradictions, first, is_reachable, missing_files
+from benchmark.data.reid import ReIDDataset, unanswerable_queries
+from benchmark.data.splits import Contradictions, first_items, is_reachable, missing_files
 from benchmark.errors import DataError, SuiteError
 
 
@@ -70,16 +70,16 @@ def check(
     merge_val, skip_unparsable: how a run would read it (``sources.load_reid``).
     Raises SettingsError for an unknown key; everything wrong with the data is in the report.
     """
-    row = locate.row_of(key)
+    row = locate.dataset_row(key)
     try:
         root = locate.locate(key, data_root)
     except SuiteError as error:
         return Report(key, row.title, data_root, contradictions=(str(error),), limit=limit)
     if root is None:
-        return Report(key, row.title, note=locate.absent_text(row, data_root))
+        return Report(key, row.title, note=locate.missing_text(row, data_root))
     try:
         if row.task == "fgvc":
-            dataset = locate.load(key, data_root)
+            dataset = locate.load_fgvc(key, data_root)
         else:
             dataset = locate.load_reid(key, data_root, merge_val=merge_val, skip_unparsable=skip_unparsable)
         missing = missing_files(dataset.root, dataset.pictures)
@@ -177,7 +177,7 @@ def _listed(title: str, entries: Sequence[str], limit: int) -> list[str]:
     """A heading and the first entries below it; nothing for no entries."""
     if not entries:
         return []
-    return [f"  {title}: {len(entries):,}", *(f"    {entry}" for entry in first(entries, limit))]
+    return [f"  {title}: {len(entries):,}", *(f"    {entry}" for entry in first_items(entries, limit))]
 
 
 def _warnings(dataset: FGVCDataset | ReIDDataset, limit: int) -> tuple[str, ...]:
@@ -185,14 +185,14 @@ def _warnings(dataset: FGVCDataset | ReIDDataset, limit: int) -> tuple[str, ...]
     warnings = list(dataset.notes)
     if not isinstance(dataset, ReIDDataset):
         return tuple(warnings)
-    if lost := unanswerable(dataset):
+    if lost := unanswerable_queries(dataset):
         warnings.append(
             f"{len(lost):,} of {len(dataset.query):,} queries cannot be answered, the gallery has their identity from "
-            f"no other camera: {', '.join(first(lost, limit))}"
+            f"no other camera: {', '.join(first_items(lost, limit))}"
         )
     if skipped := dataset.skipped:
         warnings.append(
-            f"{len(skipped):,} left out, names that do not parse: {', '.join(first(skipped, limit))}"
+            f"{len(skipped):,} left out, names that do not parse: {', '.join(first_items(skipped, limit))}"
         )
     return tuple(warnings)
 
@@ -200,7 +200,7 @@ def _warnings(dataset: FGVCDataset | ReIDDataset, limit: int) -> tuple[str, ...]
 def _beyond_official(dataset: FGVCDataset | ReIDDataset, official: dict[str, int]) -> tuple[str, ...]:
     """A line for every count above the official one: then it is not this dataset, or not it alone."""
     return tuple(
-        f"found {count:,} {locate.COUNTED[name]}, expected at most the official {official[name]:,}; "
+        f"found {count:,} {locate.COUNT_NAMES[name]}, expected at most the official {official[name]:,}; "
         f"unpack the official archive again"
         for name, count in dataset.counts.items()
         if count > official[name]

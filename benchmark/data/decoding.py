@@ -30,7 +30,7 @@ WARN_SECONDS = 60.0  # without a batch: said once a wait
 WAIT_SECONDS = 20 * 60.0
 CLOSE_SECONDS = 5.0  # for the processes to end by themselves
 
-GOES_ON = "the same command goes on from the last checkpoint"
+SAME_COMMAND = "the same command goes on from the last checkpoint"
 
 
 class StopWhileWaiting(Exception):
@@ -98,12 +98,12 @@ class _BatchIterator(_MultiProcessingDataLoaderIter):
         """
         self._data_queue, self._pin_memory_thread_done_event = queue.Queue(), threading.Event()
         ends = (self._worker_result_queue, self._data_queue, self._pin_memory_thread_done_event)
-        self._pin_memory_thread = threading.Thread(target=_read, args=ends, name="batches", daemon=True)
+        self._pin_memory_thread = threading.Thread(target=_fetch_batches, args=ends, name="batches", daemon=True)
         self._pin_memory_thread.start()
 
     def _get_data(self) -> object:
         """torch's own waits without a bound, and notices nothing but the death of a process."""
-        began, warned = time.monotonic(), False
+        start, warned = time.monotonic(), False
         while True:
             try:
                 arrived, data = self._try_get_data(POLL_SECONDS)
@@ -111,21 +111,21 @@ class _BatchIterator(_MultiProcessingDataLoaderIter):
                 raise RuntimeError(self._death() or str(error)) from error
             if arrived and isinstance(data, Exception):
                 time.sleep(POLL_SECONDS)  # it may be a process that is about to be known as dead
-                said = self._death() or str(data)
-                lost = f"a batch of a decoding process was lost ({said}): {_FEWER}; {GOES_ON}"
-                raise RunError(_reason(said) or lost) from data
+                text = self._death() or str(data)
+                message = f"a batch of a decoding process was lost ({text}): {_FEWER_WORKERS}; {SAME_COMMAND}"
+                raise RunError(_loss_reason(text) or message) from data
             if arrived:
                 return data
             if self._stopping():
                 raise StopWhileWaiting
             if not self._pin_memory_thread.is_alive():
                 raise RuntimeError("Pin memory thread exited unexpectedly")
-            waited = time.monotonic() - began
+            waited = time.monotonic() - start
             if waited > WAIT_SECONDS:
                 raise RunError(
                     f"no batch arrived within {WAIT_SECONDS / 60:.0f} minutes, though {self._processes()}: the disk or "
                     f"network file system that holds {self._source} does not answer, or a process is suspended. See to "
-                    f"that, or decode in the run's own process (WORKERS=0); {GOES_ON}"
+                    f"that, or decode in the run's own process (WORKERS=0); {SAME_COMMAND}"
                 )
             if waited > WARN_SECONDS and not warned:
                 warned = True
@@ -138,8 +138,8 @@ class _BatchIterator(_MultiProcessingDataLoaderIter):
         """How a process has ended, in torch's words, which may have come where errors are passed over; else ""."""
         for process in self._workers:
             if code := process.exitcode:
-                how = f"is killed by signal: {signal.strsignal(-code)}" if code < 0 else ""
-                return f"DataLoader worker (pid {process.pid}) {how or f'exited unexpectedly with exit code {code}'}"
+                ending = f"is killed by signal: {signal.strsignal(-code)}" if code < 0 else ""
+                return f"DataLoader worker (pid {process.pid}) {ending or f'exited unexpectedly with exit code {code}'}"
         return ""
 
     def _processes(self) -> str:
@@ -167,9 +167,9 @@ class _BatchIterator(_MultiProcessingDataLoaderIter):
             self._shutdown_workers()
 
 
-def _read(batches: Queue, fetched: queue.Queue, done: threading.Event) -> None:
+def _fetch_batches(batches: Queue, fetched: queue.Queue, finished: threading.Event) -> None:
     """Hand on what the decoding processes send, and errors in place of what cannot be received."""
-    while not done.is_set():
+    while not finished.is_set():
         try:
             fetched.put(batches.get(timeout=CLOSE_SECONDS))
         except queue.Empty:
@@ -197,21 +197,21 @@ def loader_session(loader: Loader) -> Iterator[Loader]:
     try:
         yield loader
     except RuntimeError as error:
-        if reason := _reason(str(error)):
+        if reason := _loss_reason(str(error)):
             raise RunError(reason) from error
         raise
     finally:
         loader.close()
 
 
-class Peers(Protocol):
+class RankAgreement(Protocol):
     """The ranks of a run, as far as they agree on what to do next (``training.distributed``)."""
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
         """Of each flag, whether some rank has set it."""
 
 
-def next_batch(batches: Iterator[Item], peers: Peers) -> Item | None:
+def next_batch(batches: Iterator[Item], ranks: RankAgreement) -> Item | None:
     """The next batch, None after the last one.
 
     Raises StopWhileWaiting on every rank if a stop was requested of one of them before its batch came.
@@ -220,12 +220,12 @@ def next_batch(batches: Iterator[Item], peers: Peers) -> Item | None:
         batch, stopping = next(batches, None), False
     except StopWhileWaiting:
         batch, stopping = None, True
-    if peers.any(stopping)[0]:
+    if ranks.any(stopping)[0]:
         raise StopWhileWaiting
     return batch
 
 
-def share(tensors: Iterable[Tensor]) -> None:
+def share_memory(tensors: Iterable[Tensor]) -> None:
     """Move a batch's tensors into shared memory, if this is a decoding process. Raises RunError if there is no room.
 
     multiprocessing would do it in a thread of its own, where an error loses the batch without a word.
@@ -240,39 +240,39 @@ def share(tensors: Iterable[Tensor]) -> None:
         if "No space left" in str(error):
             raise RunError(NO_ROOM) from error
         raise RunError(
-            f"a decoding process cannot hand its batch over ({error}): {_FEWER}; {GOES_ON}"
+            f"a decoding process cannot hand its batch over ({error}): {_FEWER_WORKERS}; {SAME_COMMAND}"
         ) from error
 
 
-_FEWER = "use fewer of them (WORKERS=1; WORKERS=0 decodes in the run's own process)"
+_FEWER_WORKERS = "use fewer of them (WORKERS=1; WORKERS=0 decodes in the run's own process)"
 NO_ROOM = (
     "/dev/shm, through which decoding processes hand over their batches, is full: give the container more "
     "(docker run --shm-size=2g), use fewer processes or none (WORKERS=1, WORKERS=0), or fewer runs at once (JOBS=1); "
-    f"{GOES_ON}"
+    f"{SAME_COMMAND}"
 )
 
 
-def _reason(said: str) -> str:
+def _loss_reason(text: str) -> str:
     """Why a decoding process was lost, from torch's text; "" where that is about something else."""
-    if killed := re.search(r"DataLoader worker \(pid (\d+)\) is killed by signal: ([\w ]+)", said):
-        pid, name = killed[1], killed[2].strip()
+    if match := re.search(r"DataLoader worker \(pid (\d+)\) is killed by signal: ([\w ]+)", text):
+        pid, name = match[1], match[2].strip()
         if name == "Bus error":  # a page of shared memory that could not be had
             return NO_ROOM
         if name == "Killed":
             return (
-                f"a decoding process (pid {pid}) was killed, probably by the system because memory ran out: {_FEWER}, "
-                f"or fewer runs at once (JOBS=1), or ask for more memory; {GOES_ON}"
+                f"a decoding process (pid {pid}) was killed, probably by the system because memory ran out: {_FEWER_WORKERS}, "
+                f"or fewer runs at once (JOBS=1), or ask for more memory; {SAME_COMMAND}"
             )
-        return f"a decoding process (pid {pid}) was ended by a signal ({name}): {_FEWER}; {GOES_ON}"
-    if ended := re.search(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) exited unexpectedly", said):
-        status = re.search(r"with exit code (-?\d+)", said)
-        how = f"with status {status[1]}" if status else "without a word, perhaps because memory ran out"
-        return f"a decoding process (pid {ended[1]}) ended {how}: {_FEWER}; {GOES_ON}"
-    if "Too many open files" in said or "items of ancdata" in said:
+        return f"a decoding process (pid {pid}) was ended by a signal ({name}): {_FEWER_WORKERS}; {SAME_COMMAND}"
+    if match := re.search(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) exited unexpectedly", text):
+        status = re.search(r"with exit code (-?\d+)", text)
+        ending = f"with status {status[1]}" if status else "without a word, perhaps because memory ran out"
+        return f"a decoding process (pid {match[1]}) ended {ending}: {_FEWER_WORKERS}; {SAME_COMMAND}"
+    if "Too many open files" in text or "items of ancdata" in text:
         return (
             f"too many open files: decoding processes need a few for each of their batches. Raise the limit "
-            f"(ulimit -n 4096) or {_FEWER}; {GOES_ON}"
+            f"(ulimit -n 4096) or {_FEWER_WORKERS}; {SAME_COMMAND}"
         )
-    if "Pin memory thread exited" in said:
-        return f"the thread that pins batches in memory ended, perhaps because memory ran out: {_FEWER}; {GOES_ON}"
+    if "Pin memory thread exited" in text:
+        return f"the thread that pins batches in memory ended, perhaps because memory ran out: {_FEWER_WORKERS}; {SAME_COMMAND}"
     return ""

@@ -52,25 +52,25 @@ def assemble(
     class that has test but no train images.
     """
     problems = [f"the {split} split has no images" for split, rows in _both(train, test) if not rows]
-    seen: dict[str, str] = {}
+    split_of: dict[str, str] = {}
     for split, rows in _both(train, test):
         for file, _ in rows:
-            if file in seen:
-                problems.append(f"{file} is listed twice ({seen[file]} and {split}), expected once")
-            seen[file] = split
-    problems += outside_problems(seen)
-    trained, tested = ({position for _, position in rows} for rows in (train, test))
+            if file in split_of:
+                problems.append(f"{file} is listed twice ({split_of[file]} and {split}), expected once")
+            split_of[file] = split
+    problems += outside_problems(split_of)
+    train_classes, test_classes = ({position for _, position in rows} for rows in (train, test))
     problems += [
         f"class {names[position]!r} has test but no train images, expected both"
-        for position in sorted(tested - trained)
+        for position in sorted(test_classes - train_classes)
     ]
     refuse(f"{key} at {root}", problems, advice)
-    label = {position: index for index, position in enumerate(sorted(trained))}
+    label_of = {position: index for index, position in enumerate(sorted(train_classes))}
     splits = (
-        Split(tuple(file for file, _ in rows), tuple(label[position] for _, position in rows))
+        Split(tuple(file for file, _ in rows), tuple(label_of[position] for _, position in rows))
         for rows in (train, test)
     )
-    return FGVCDataset(key, root, tuple(names[position] for position in sorted(trained)), *splits)
+    return FGVCDataset(key, root, tuple(names[position] for position in sorted(train_classes)), *splits)
 
 
 def _both(train: Sequence, test: Sequence) -> tuple[tuple[str, Sequence], tuple[str, Sequence]]:
@@ -87,7 +87,7 @@ def first_classes(dataset: FGVCDataset, count: int) -> FGVCDataset:
             f"{dataset.key} at {dataset.root} has {len(dataset.classes)} classes, {count} were asked for; "
             f"lower the class limit or set it to 0 for all of them"
         )
-    train, test = (_below(split, count) for split in (dataset.train, dataset.test))
+    train, test = (_limit_classes(split, count) for split in (dataset.train, dataset.test))
     if not test.files:
         raise DataError(
             f"{dataset.key} at {dataset.root}: the first {count} classes have no test images, expected some; "
@@ -96,6 +96,6 @@ def first_classes(dataset: FGVCDataset, count: int) -> FGVCDataset:
     return replace(dataset, classes=dataset.classes[:count], train=train, test=test)
 
 
-def _below(split: Split, count: int) -> Split:
-    kept = [(file, label) for file, label in zip(split.files, split.labels, strict=True) if label < count]
-    return Split(tuple(file for file, _ in kept), tuple(label for _, label in kept))
+def _limit_classes(split: Split, count: int) -> Split:
+    rows = [(file, label) for file, label in zip(split.files, split.labels, strict=True) if label < count]
+    return Split(tuple(file for file, _ in rows), tuple(label for _, label in rows))

@@ -18,7 +18,7 @@ from benchmark.config.datasets import is_own
 from benchmark.config.settings import DataSettings
 from benchmark.data import decoder_messages
 from benchmark.data.own.image_files import READ
-from benchmark.data.picture_heads import Head, read_head, why_not_decoded
+from benchmark.data.picture_headers import Head, read_head, why_not_decoded
 from benchmark.data.transforms import ViewSettings, drop_banner, test_view
 from benchmark.errors import DataError
 

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from benchmark.config.compute_setup import Shares
 from benchmark.config.settings import DataSettings
-from benchmark.data.decoding import DecodingLoader, share
+from benchmark.data.decoding import DecodingLoader, share_memory
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.images import Remark, TestPictures, log_once
 from benchmark.data.reid import ReIDDataset
@@ -24,7 +24,7 @@ from benchmark.errors import DataError, RunError, SuiteError
 from dcal.model import DCAL
 
 
-class Erased(NamedTuple):
+class Erasures(NamedTuple):
     """Random erasing of a batch. boxes: (B, 4) top, left, height, width, zeros where nothing is erased; noise: what
     fills them in the normalised pictures, (3, height, width) each, one after the other.
     """
@@ -34,7 +34,7 @@ class Erased(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Batch:
+class ImageBatch:
     """images: (B, h, w, 3) uint8 RGB; labels: (B,) int64; index: (B,) places in the split.
 
     partner_images: (B, h, w, 3), the second stream's pictures, where PWCA pairs through the loader.
@@ -44,9 +44,9 @@ class Batch:
     images: Tensor
     labels: Tensor
     index: Tensor
-    erased: Erased | None = None
+    erasures: Erasures | None = None
     partner_images: Tensor | None = None
-    partner_erased: Erased | None = None
+    partner_erasures: Erasures | None = None
     counts: tuple[int, ...] = ()
 
 
@@ -92,7 +92,7 @@ class _Views(Dataset):
         return image, self.split.labels[key.index], key.index, erasure, remarks
 
 
-def _never() -> bool:
+def _no_stop() -> bool:
     return False
 
 
@@ -116,7 +116,7 @@ class TrainLoader:
         partners: Sampler | None = None,
         workers: int,
         shares: Shares = Shares(),  # noqa: B008 - it cannot be changed
-        stopping: Callable[[], object] = _never,
+        stopping: Callable[[], object] = _no_stop,
     ) -> None:
         self._streams = [sampler, *([] if partners is None else [partners])]
         self._plan, self._shares = _Plan(), shares
@@ -131,7 +131,7 @@ class TrainLoader:
         """Steps of an epoch."""
         return self._streams[0].length(epoch)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[ImageBatch]:
         """The batches of an epoch from step ``start`` on.
 
         Raises DataError for an unreadable picture, RunError for a lost batch.
@@ -145,9 +145,9 @@ class TrainLoader:
             ]
             for parts in steps
         ]
-        for (targets, *partners), batch in zip(steps, _unpacked(self._loader), strict=True):
-            own = _split(batch) if partners else batch
-            yield replace(own, counts=self._shares.counts(len(targets)))
+        for (targets, *partners), batch in zip(steps, _unpack_batches(self._loader), strict=True):
+            image_batch = _split_streams(batch) if partners else batch
+            yield replace(image_batch, counts=self._shares.counts(len(targets)))
 
 
 class TestLoader:
@@ -168,7 +168,7 @@ class TestLoader:
         *,
         workers: int,
         shares: Shares = Shares(),  # noqa: B008 - it cannot be changed
-        stopping: Callable[[], object] = _never,
+        stopping: Callable[[], object] = _no_stop,
     ) -> None:
         keys = [_Key(index, 0, TARGETS) for index in range(len(dataset.test))]
         batches = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
@@ -185,9 +185,9 @@ class TestLoader:
         """End the worker processes."""
         self._loader.close()
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[ImageBatch]:
         """Raises DataError for an unreadable picture, RunError for a lost batch."""
-        return _unpacked(self._loader)
+        return _unpack_batches(self._loader)
 
 
 class _Plan:
@@ -211,70 +211,70 @@ def _collate(items: list[tuple | _Failure]) -> tuple | _Failure:
     boxes = [(e.top, e.left, *e.noise.shape[1:]) if e else (0, 0, 0, 0) for e in erasures]
     noise = [e.noise.ravel() for e in erasures if e] or [np.empty(0, np.float32)]
     # One flat tensor of noise: with workers every tensor costs an open file.
-    erased = Erased(torch.tensor(boxes), torch.from_numpy(np.concatenate(noise)))
-    batch = torch.from_numpy(np.stack(images)), torch.tensor(labels), torch.tensor(index), erased
+    batch_erasures = Erasures(torch.tensor(boxes), torch.from_numpy(np.concatenate(noise)))
+    batch = torch.from_numpy(np.stack(images)), torch.tensor(labels), torch.tensor(index), batch_erasures
     try:
-        share((*batch[:3], *erased))
+        share_memory((*batch[:3], *batch_erasures))
     except RunError as error:
         return _Failure(RunError, str(error))
     return batch, [remark for of_picture in remarks for remark in of_picture]
 
 
-def _unpacked(loader: DecodingLoader) -> Iterator[Batch]:
+def _unpack_batches(loader: DecodingLoader) -> Iterator[ImageBatch]:
     for item in loader:
         if isinstance(item, _Failure):
             raise item.kind(item.message)
         batch, remarks = item
         for remark in remarks:  # here, since each worker would log a picture again
             log_once(remark)
-        yield Batch(*batch)
+        yield ImageBatch(*batch)
 
 
-def _split(batch: Batch) -> Batch:
+def _split_streams(batch: ImageBatch) -> ImageBatch:
     """Targets and partners, which were loaded as one batch, apart."""
     half = len(batch.images) // 2
-    boxes, noise = batch.erased
-    of_targets = int(boxes[:half, 2:].prod(dim=1).sum()) * 3
-    return Batch(
+    boxes, noise = batch.erasures
+    target_noise = int(boxes[:half, 2:].prod(dim=1).sum()) * 3
+    return ImageBatch(
         batch.images[:half],
         batch.labels[:half],
         batch.index[:half],
-        Erased(boxes[:half], noise[:of_targets]),
+        Erasures(boxes[:half], noise[:target_noise]),
         batch.images[half:],
-        Erased(boxes[half:], noise[of_targets:]),
+        Erasures(boxes[half:], noise[target_noise:]),
     )
 
 
-Prepare = Callable[[Tensor, Erased | None], Tensor]
+Prepare = Callable[[Tensor, Erasures | None], Tensor]
 
 
-def normalise(model: DCAL, where: torch.device, how: str = "weights") -> Prepare:
+def normalise(model: DCAL, device: torch.device, mode: str = "weights") -> Prepare:
     """uint8 pictures (B, h, w, 3) to normalised ones on the device, (B, 3, h, w) float32, with erased boxes filled.
 
-    how: ``weights`` normalises by the pretrained weights' own mean and std, ``half`` by 0.5 and 0.5.
+    mode: ``weights`` normalises by the pretrained weights' own mean and std, ``half`` by 0.5 and 0.5.
     """
-    means, stds = (model.mean, model.std) if how == "weights" else ((0.5,) * 3, (0.5,) * 3)
-    mean = torch.tensor(means, device=where) * 255
-    scale = 1 / (torch.tensor(stds, device=where) * 255)
+    means, stds = (model.mean, model.std) if mode == "weights" else ((0.5,) * 3, (0.5,) * 3)
+    mean = torch.tensor(means, device=device) * 255
+    scale = 1 / (torch.tensor(stds, device=device) * 255)
 
-    def prepare(images: Tensor, erased: Erased | None = None) -> Tensor:
-        moved = images.to(where, non_blocking=True)
-        batch, height, width, channels = moved.shape
+    def prepare(images: Tensor, erasures: Erasures | None = None) -> Tensor:
+        pixels = images.to(device, non_blocking=True)
+        batch, height, width, channels = pixels.shape
         # Whole rows of pixels at once and in place: a CPU takes a third of the time that (B, 3, h, w) takes.
-        rows = moved.reshape(batch * height, width * channels).float()
+        rows = pixels.reshape(batch * height, width * channels).float()
         rows.sub_(mean.repeat(width)).mul_(scale.repeat(width))
         pictures = rows.view(batch, height, width, channels).permute(0, 3, 1, 2)
-        if erased is not None and erased.noise.numel():
-            _fill(pictures, erased.boxes.tolist(), erased.noise.to(where, non_blocking=True))
+        if erasures is not None and erasures.noise.numel():
+            _fill_boxes(pictures, erasures.boxes.tolist(), erasures.noise.to(device, non_blocking=True))
         return pictures
 
     return prepare
 
 
-def _fill(pictures: Tensor, boxes: list[list[int]], noise: Tensor) -> None:
-    used = 0
+def _fill_boxes(pictures: Tensor, boxes: list[list[int]], noise: Tensor) -> None:
+    offset = 0
     for picture, (top, left, height, width) in zip(pictures, boxes, strict=True):
         size = 3 * height * width
-        box = noise[used : used + size].view(3, height, width)
+        box = noise[offset : offset + size].view(3, height, width)
         picture[:, top : top + height, left : left + width] = box
-        used += size
+        offset += size

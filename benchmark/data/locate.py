@@ -24,7 +24,7 @@ from benchmark.errors import DataError, SettingsError
 
 logger = logging.getLogger("benchmark")
 # What the registry's counts are called in texts.
-COUNTED = {
+COUNT_NAMES = {
     "classes": "classes",
     "train_ids": "train identities",
     "train": "train images",
@@ -36,7 +36,7 @@ COUNTED = {
     "gallery_ids": "gallery identities",
     "cameras": "cameras",
 }
-_SHOWN = {
+_COVERAGE_TEXTS = {
     "fgvc": "{classes} classes, {train} train and {test} test images",
     "reid": "{train_ids} identities, {train} train images, {query} queries, {gallery} gallery images",
 }
@@ -50,16 +50,16 @@ class Coverage:
     text: str
 
 
-def row_of(key: str) -> DatasetRow:
+def dataset_row(key: str) -> DatasetRow:
     """The registry's row; raises SettingsError for an unknown key."""
     if key not in DATASETS:
         raise SettingsError(f"unknown dataset {key!r}: expected one of {', '.join(DATASETS)}")
     return DATASETS[key]
 
 
-def places(key: str, data_root: Path | None) -> tuple[Path, ...]:
+def candidate_folders(key: str, data_root: Path | None) -> tuple[Path, ...]:
     """The folders a dataset is looked for in: its known names below the data folder, and that itself."""
-    row = row_of(key)
+    row = dataset_row(key)
     if data_root is None:
         return ()
     if row.own:
@@ -75,19 +75,19 @@ def locate(key: str, data_root: Path | None) -> Path | None:
     the right name is returned as it is, so that reading it can name what it lacks.
     Raises DataError where several folders one down could be meant.
     """
-    row, looked = row_of(key), places(key, data_root)
+    row, folders = dataset_row(key), candidate_folders(key, data_root)
     reader = _reader(row)
 
-    def is_whole(place: Path) -> bool:
-        return all(map(os.path.exists, reader.annotation_files(place))) and _recognised(reader, place)
+    def is_whole(folder: Path) -> bool:
+        return all(map(os.path.exists, reader.annotation_files(folder))) and _is_recognised(reader, folder)
 
-    def is_part(place: Path) -> bool:
-        return any(map(os.path.isfile, reader.annotation_files(place)))
+    def is_part(folder: Path) -> bool:
+        return any(map(os.path.isfile, reader.annotation_files(folder)))
 
-    for place in looked:
-        if is_whole(place):
-            return place
-    named = [place for place in looked[:-1] if os.path.isdir(place)]
+    for folder in folders:
+        if is_whole(folder):
+            return folder
+    named = [folder for folder in folders[:-1] if os.path.isdir(folder)]
     below = splits.folder_below(row.title, named, is_whole)
     if below is None and not any(map(is_part, named)):
         below = splits.folder_below(row.title, named, is_part)
@@ -96,14 +96,14 @@ def locate(key: str, data_root: Path | None) -> Path | None:
 
 def nested_note(key: str, data_root: Path, root: Path) -> str:
     """What to say of a dataset that was found one folder down, or ""."""
-    row = row_of(key)
-    expected = places(key, data_root)
+    row = dataset_row(key)
+    expected = candidate_folders(key, data_root)
     if row.own:
         expected = (data_root if data_root.name == key else data_root / key,)
-    return splits.note(root, expected)
+    return splits.nesting_text(root, expected)
 
 
-def _recognised(reader: ModuleType, place: Path) -> bool:
+def _is_recognised(reader: ModuleType, place: Path) -> bool:
     """Whether the annotation files there are this dataset's; asked of readers whose files another one has, too."""
     try:
         return not hasattr(reader, "recognises") or reader.recognises(place)
@@ -111,7 +111,7 @@ def _recognised(reader: ModuleType, place: Path) -> bool:
         return True
 
 
-def load(key: str, data_root: Path | None, class_limit: int = 0) -> FGVCDataset:
+def load_fgvc(key: str, data_root: Path | None, class_limit: int = 0) -> FGVCDataset:
     """The fine-grained dataset below ``data_root``, cut to the first ``class_limit`` classes (0: all of them).
 
     Raises SettingsError for a key that is no fine-grained dataset's or an impossible limit, DataError where the
@@ -119,18 +119,18 @@ def load(key: str, data_root: Path | None, class_limit: int = 0) -> FGVCDataset:
     """
     if class_limit < 0 or class_limit == 1:
         raise SettingsError(f"class limit is {class_limit}, expected 0 (all classes) or 2 and more")
-    root = _need_located(key, "fgvc", data_root)
+    root = _require_root(key, "fgvc", data_root)
     dataset = replace(_reader(DATASETS[key]).read(root), key=key)
     return first_classes(dataset, class_limit) if class_limit else dataset
 
 
-def load_for(key: str, data_root: Path | None, settings: DataSettings) -> FGVCDataset | ReIDDataset:
-    """A dataset of either task, cut and merged as a run's settings say. Raises as ``load`` and ``load_reid``."""
-    if row_of(key).task == "reid":
+def load_dataset(key: str, data_root: Path | None, settings: DataSettings) -> FGVCDataset | ReIDDataset:
+    """A dataset of either task, cut and merged as a run's settings say. Raises as ``load_fgvc`` and ``load_reid``."""
+    if dataset_row(key).task == "reid":
         return load_reid(
             key, data_root, merge_val=settings.merge_val, skip_unparsable=settings.skip_unparsable
         )
-    return load(key, data_root, settings.class_limit)
+    return load_fgvc(key, data_root, settings.class_limit)
 
 
 def load_reid(
@@ -143,25 +143,25 @@ def load_reid(
     Raises SettingsError for a key that is no re-identification dataset's, DataError where the dataset is absent,
     incomplete or contradictory.
     """
-    root = _need_located(key, "reid", data_root)
+    root = _require_root(key, "reid", data_root)
     dataset = _reader(DATASETS[key]).read(root, merge_val=merge_val, skip_unparsable=skip_unparsable)
     return replace(dataset, key=key)
 
 
-def _need_located(key: str, task: str, data_root: Path | None) -> Path:
-    row = row_of(key)
+def _require_root(key: str, task: str, data_root: Path | None) -> Path:
+    row = dataset_row(key)
     if row.task != task:
         others = ", ".join(other.key for other in DATASETS.values() if other.task == task)
         raise SettingsError(f"{key} is a dataset of task {row.task}, expected one of {task}: {others}")
     root = locate(key, data_root)
     if root is None:
-        raise DataError(absent_text(row, data_root))
+        raise DataError(missing_text(row, data_root))
     if note := nested_note(key, data_root, root):
         logger.info("%s: %s", row.title, note)
     return root
 
 
-def absent_text(row: DatasetRow, data_root: Path | None) -> str:
+def missing_text(row: DatasetRow, data_root: Path | None) -> str:
     """Why a dataset was not found and what to do about it, with every path looked for."""
     if data_root is None:
         return (
@@ -169,15 +169,15 @@ def absent_text(row: DatasetRow, data_root: Path | None) -> str:
         )
     if row.own:
         folder = own_folder(row.key, data_root)
-        absent = [file.name for file in _reader(row).annotation_files(folder) if not os.path.exists(file)]
+        missing = [file.name for file in _reader(row).annotation_files(folder) if not os.path.exists(file)]
         if os.path.isdir(folder):
-            return f"{row.title}: {folder} lacks {', '.join(absent)}"
+            return f"{row.title}: {folder} lacks {', '.join(missing)}"
         return f"{row.title}: not found; looked for {folder}"
-    *folders, itself = places(row.key, data_root)
+    *folders, data_folder = candidate_folders(row.key, data_root)
     unpack = "Unpack the official archive into one of these folders, or set another data folder"
     return (
         f"{row.title}: not found; looked for {', '.join(map(str, folders))}, in them one folder down, and for its "
-        f"contents in {itself}. "
+        f"contents in {data_folder}. "
         f"{getattr(_reader(row), 'WHEN_ABSENT', unpack)}"
     )
 
@@ -188,12 +188,12 @@ def fingerprint(root: Path, key: str) -> str:
     A folder among them stands for the names of the pictures in it, of a user's own dataset for their sizes, too.
     Raises DataError where an annotation file is missing.
     """
-    row = row_of(key)
+    row = dataset_row(key)
     files = _reader(row).annotation_files(root)
-    absent = [str(file) for file in files if not is_reachable(file)]
-    if absent:
+    missing = [str(file) for file in files if not is_reachable(file)]
+    if missing:
         raise DataError(
-            f"{row.title} at {root}: missing {', '.join(absent)}, expected the official ones; unpack the official "
+            f"{row.title} at {root}: missing {', '.join(missing)}, expected the official ones; unpack the official "
             f"archive again"
         )
     if row.own:
@@ -215,30 +215,30 @@ def coverage(dataset: FGVCDataset | ReIDDataset, row: DatasetRow) -> Coverage:
     """
     if row.own:
         counts = {name: f"{count:,}" for name, count in dataset.counts.items()}
-        return Coverage("own", f"own data, not the paper's: {_SHOWN[row.task].format(**counts)}")
-    found, official, named = dict(dataset.counts), dict(row.official), ""
+        return Coverage("own", f"own data, not the paper's: {_COVERAGE_TEXTS[row.task].format(**counts)}")
+    counts_here, official, prefix = dict(dataset.counts), dict(row.official), ""
     if isinstance(dataset, ReIDDataset):
         if not dataset.val_merged:
-            found.pop("val", None)
+            counts_here.pop("val", None)
             official.pop("val", None)
         if dataset.version:
-            named = f"{row.title} {dataset.edition}: "
-    shown, most = (_with_val(counts) for counts in (found, official))
-    if found == official:
-        numbers = {name: f"{count:,}" for name, count in shown.items()}
-        return Coverage("full", f"{named}full: {_SHOWN[row.task].format(**numbers)}")
-    shares = {name: f"{count:,} of {most[name]:,}" for name, count in shown.items() if name in most}
+            prefix = f"{row.title} {dataset.edition}: "
+    text_counts, official_counts = (_with_val(counts) for counts in (counts_here, official))
+    if counts_here == official:
+        numbers = {name: f"{count:,}" for name, count in text_counts.items()}
+        return Coverage("full", f"{prefix}full: {_COVERAGE_TEXTS[row.task].format(**numbers)}")
+    shares = {name: f"{count:,} of {official_counts[name]:,}" for name, count in text_counts.items() if name in official_counts}
     return Coverage(
-        "subset", f"{named}subset: {_SHOWN[row.task].format(**shares)}{_unshown(found, official, row.task)}"
+        "subset", f"{prefix}subset: {_COVERAGE_TEXTS[row.task].format(**shares)}{_other_counts(counts_here, official, row.task)}"
     )
 
 
-def generated(dataset: FGVCDataset | ReIDDataset) -> Coverage:
+def generated_coverage(dataset: FGVCDataset | ReIDDataset) -> Coverage:
     """Of a generated set, whatever its counts: it never passes for the official one."""
     merged = isinstance(dataset, ReIDDataset) and dataset.val_merged
     counts = _with_val(dataset.counts) if merged else dataset.counts
-    task = row_of(dataset.key).task
-    return Coverage("generated", f"generated: {_SHOWN[task].format(**counts)}")
+    task = dataset_row(dataset.key).task
+    return Coverage("generated", f"generated: {_COVERAGE_TEXTS[task].format(**counts)}")
 
 
 def _with_val(counts: Mapping[str, int]) -> dict[str, int]:
@@ -246,12 +246,12 @@ def _with_val(counts: Mapping[str, int]) -> dict[str, int]:
     return {**counts, "train": counts["train"] + counts.get("val", 0)}
 
 
-def _unshown(found: dict[str, int], official: dict[str, int], task: str) -> str:
+def _other_counts(counts: dict[str, int], official: dict[str, int], task: str) -> str:
     """The counts that make a subset where all those in its text are the official ones."""
-    differing = [name for name, count in official.items() if found.get(name, 0) != count]
-    if any(f"{{{name}}}" in _SHOWN[task] for name in differing):
+    differing = [name for name, count in official.items() if counts.get(name, 0) != count]
+    if any(f"{{{name}}}" in _COVERAGE_TEXTS[task] for name in differing):
         return ""
-    return "".join(f", {found.get(name, 0):,} of {official[name]:,} {COUNTED[name]}" for name in differing)
+    return "".join(f", {counts.get(name, 0):,} of {official[name]:,} {COUNT_NAMES[name]}" for name in differing)
 
 
 def _reader(row: DatasetRow) -> ModuleType:

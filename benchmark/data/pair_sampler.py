@@ -62,12 +62,12 @@ class ClassPartners:
 
     def __init__(self, labels: Sequence[int], targets: Sampler, seed: int, same: float) -> None:
         self.targets, self.seed, self.same = targets, seed, same
-        _, of_class, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+        _, class_index, sizes = np.unique(labels, return_inverse=True, return_counts=True)
         # Pictures in the order of their classes: a class is a stretch, another class is what lies beside it.
-        self._ordered = np.argsort(of_class, kind="stable")
+        self._ordered = np.argsort(class_index, kind="stable")
         self._place = np.argsort(self._ordered)
-        self._size = sizes[of_class]
-        self._start = (np.cumsum(sizes) - sizes)[of_class]
+        self._size = sizes[class_index]
+        self._start = (np.cumsum(sizes) - sizes)[class_index]
         if same and sizes.min() < 2:
             raise DataError(
                 f"{np.count_nonzero(sizes < 2)} of {len(sizes)} training classes have one picture alone, which has no "
@@ -86,19 +86,19 @@ class ClassPartners:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[int]]:
         """Indices of each batch from batch ``start`` on."""
         batches = list(self.targets.epoch(epoch))
-        partners = self._drawn(np.concatenate(batches), np.random.default_rng((self.seed, epoch, PARTNERS)))
+        partners = self._draw_partners(np.concatenate(batches), np.random.default_rng((self.seed, epoch, PARTNERS)))
         ends = np.cumsum([len(batch) for batch in batches])
         for batch in np.split(partners, ends[:-1])[start:]:
             yield batch.tolist()
 
-    def _drawn(self, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _draw_partners(self, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         place, size, start = self._place[targets], self._size[targets], self._start[targets]
         same = rng.random(len(targets)) < self.same
-        drawn = rng.integers(np.where(same, size - 1, len(self._place) - size))
+        offset = rng.integers(np.where(same, size - 1, len(self._place) - size))
         # Among the others of a class its own picture is stepped over, among the others of the set its whole class.
-        fellow = start + drawn + (start + drawn >= place)
-        other = drawn + np.where(drawn >= start, size, 0)
-        return self._ordered[np.where(same, fellow, other)]
+        same_class = start + offset + (start + offset >= place)
+        other_class = offset + np.where(offset >= start, size, 0)
+        return self._ordered[np.where(same, same_class, other_class)]
 
 
 def require_other_classes(
@@ -112,11 +112,11 @@ def require_other_classes(
     # Every share of a re-identification batch has two identities (world.require_divisible).
     if config.cell.task == "reid" or config.pwca is None or not config.pwca.pairs_by_features:
         return
-    shares, cut = training_shares(config, World(size=ranks, attempt="any")), share_parts(config, parts)
+    shares, part_shares = training_shares(config, World(size=ranks, attempt="any")), share_parts(config, parts)
     for epoch in range(config.settings.train.epochs):
         for step, batch in enumerate(batches.epoch(epoch), start=1):
             rows = iter(batch)
-            sizes = [size for share in shares.counts(len(batch)) for size in cut.counts(share) if size]
+            sizes = [size for share in shares.counts(len(batch)) for size in part_shares.counts(share) if size]
             if any(len({labels[index] for index in islice(rows, size)}) < 2 for size in sizes):
                 share = "the batch" if len(sizes) == 1 else f"one of {len(sizes)} parts of the batch"
                 raise SettingsError(

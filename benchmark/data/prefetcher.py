@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.data.loader import Batch, Prepare
+from benchmark.data.loader import ImageBatch, Prepare
 
 
 @dataclass(frozen=True)
-class Ready:
+class DeviceBatch:
     """A training batch for the model. images, partner_images: (B, 3, h, w) on the device, normalised; labels, counts:
     as the loader gave them.
     """
@@ -37,22 +37,22 @@ class Transfer:
         if self._beside:
             self._beside.wait_stream(torch.cuda.current_stream(device))  # what prepare normalises with
 
-    def __call__(self, batches: Iterable[Batch]) -> Iterator[Ready]:
+    def __call__(self, batches: Iterable[ImageBatch]) -> Iterator[DeviceBatch]:
         for batch in batches:
             yield self._ready(batch) if self._beside is None else self._ready_beside(batch, self._beside)
 
-    def _ready(self, batch: Batch) -> Ready:
+    def _ready(self, batch: ImageBatch) -> DeviceBatch:
         partners = None
         if batch.partner_images is not None:
-            partners = self._prepare(batch.partner_images, batch.partner_erased)
-        return Ready(self._prepare(batch.images, batch.erased), partners, batch.labels, batch.counts)
+            partners = self._prepare(batch.partner_images, batch.partner_erasures)
+        return DeviceBatch(self._prepare(batch.images, batch.erasures), partners, batch.labels, batch.counts)
 
-    def _ready_beside(self, batch: Batch, beside: torch.cuda.Stream) -> Ready:
-        with torch.cuda.stream(beside):
-            ready = self._ready(batch)
-        training = torch.cuda.current_stream(beside.device)
-        training.wait_stream(beside)
-        for pictures in (ready.images, ready.partner_images):
+    def _ready_beside(self, batch: ImageBatch, stream: torch.cuda.Stream) -> DeviceBatch:
+        with torch.cuda.stream(stream):
+            device_batch = self._ready(batch)
+        training_stream = torch.cuda.current_stream(stream.device)
+        training_stream.wait_stream(stream)
+        for pictures in (device_batch.images, device_batch.partner_images):
             if pictures is not None:
-                pictures.record_stream(training)  # its memory is the other stream's to give away again
-        return ready
+                pictures.record_stream(training_stream)  # its memory is the other stream's to give away again
+        return device_batch

@@ -99,7 +99,7 @@ class ReIDDataset:
         return (*self.train.files, *self.query.files, *self.gallery.files)
 
 
-class Picture(NamedTuple):
+class ReIDPicture(NamedTuple):
     """One picture: file relative to the root, identity as its name writes it, camera as a number."""
 
     file: str
@@ -113,7 +113,7 @@ class Picture(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Layout:
+class NamingScheme:
     """How a dataset labels its pictures.
 
     pattern: a whole name, with the groups ``identity`` and ``camera``; example: such a name.
@@ -133,24 +133,24 @@ class Layout:
         """The official name; of a user's own dataset its folder's."""
         return self.folder or DATASETS[self.key].title
 
-    def picture(self, folder: str, name: str) -> Picture | None:
+    def picture(self, folder: str, name: str) -> ReIDPicture | None:
         """The picture ``folder/name``, None if its name does not parse."""
         match = self.pattern.fullmatch(name)
-        return match and Picture(f"{folder}/{name}", match["identity"], int(match["camera"]))
+        return match and ReIDPicture(f"{folder}/{name}", match["identity"], int(match["camera"]))
 
-    def pictures(self, folder: str, names: Sequence[str], unparsable: list[str]) -> list[Picture]:
+    def pictures(self, folder: str, names: Sequence[str], unparsable: list[str]) -> list[ReIDPicture]:
         """The pictures of those names that parse, in order; the other files go to ``unparsable``."""
-        found = [(name, self.picture(folder, name)) for name in names]
-        unparsable += [f"{folder}/{name}" for name, picture in found if picture is None]
-        return [picture for _, picture in found if picture is not None]
+        parsed = [(name, self.picture(folder, name)) for name in names]
+        unparsable += [f"{folder}/{name}" for name, picture in parsed if picture is None]
+        return [picture for _, picture in parsed if picture is not None]
 
 
 def assemble(
-    layout: Layout,
+    scheme: NamingScheme,
     root: Path,
-    train: Sequence[Picture] | None,
-    query: Sequence[Picture],
-    gallery: Sequence[Picture],
+    train: Sequence[ReIDPicture] | None,
+    query: Sequence[ReIDPicture],
+    gallery: Sequence[ReIDPicture],
     *,
     problems: Sequence[str] = (),
     unparsable: Sequence[str] = (),
@@ -172,58 +172,58 @@ def assemble(
     splits = {} if train is None else {"train": train}
     splits |= {"query": query, "gallery": gallery}
     train = train or ()
-    advice, problems = layout.advice, list(problems)
+    advice, problems = scheme.advice, list(problems)
     if unparsable and not skip_unparsable:
         # Where nothing is trained no setting counts but those of the model's run.
-        leave = '; SET="data.skip_unparsable=true" leaves them out' if "train" in splits else ""
-        advice += f" Names that do not parse: {len(unparsable):,}{leave}."
+        hint = '; SET="data.skip_unparsable=true" leaves them out' if "train" in splits else ""
+        advice += f" Names that do not parse: {len(unparsable):,}{hint}."
         problems += [
-            f"{file!r}: the name says neither identity nor camera, expected one like {layout.example}"
+            f"{file!r}: the name says neither identity nor camera, expected one like {scheme.example}"
             for file in unparsable
         ]
     problems += [f"the {name} split has no pictures" for name, pictures in splits.items() if not pictures]
-    problems += _listed_twice(splits)
+    problems += _duplicate_files(splits)
     problems += outside_problems(picture.file for pictures in splits.values() for picture in pictures)
-    if not is_own(layout.key):
-        problems += _cameras_out_of_range(splits, DATASETS[layout.key].official["cameras"])
-    trained = {picture.number for picture in train}
-    if len(trained) == 1:
+    if not is_own(scheme.key):
+        problems += _cameras_out_of_range(splits, DATASETS[scheme.key].official["cameras"])
+    train_numbers = {picture.number for picture in train}
+    if len(train_numbers) == 1:
         problems.append(f"the train split has only identity {train[0].identity}, expected 2 and more")
-    if layout.one_numbering:
-        problems += _in_train_and_test(train, [*query, *gallery])
-    label = {number: index for index, number in enumerate(sorted(trained))}
-    written = {picture.number: picture.identity for picture in reversed(train)}
+    if scheme.one_numbering:
+        problems += _shared_identities(train, [*query, *gallery])
+    label_of = {number: index for index, number in enumerate(sorted(train_numbers))}
+    names = {picture.number: picture.identity for picture in reversed(train)}
     dataset = ReIDDataset(
-        layout.key,
+        scheme.key,
         root,
         version,
-        tuple(written[number] for number in label),
-        _split(train, [label[picture.number] for picture in train]),
+        tuple(names[number] for number in label_of),
+        _split(train, [label_of[picture.number] for picture in train]),
         *(_split(pictures, [picture.number for picture in pictures]) for pictures in (query, gallery)),
         val=val,
         val_merged=val_merged,
         skipped=tuple(unparsable),
         notes=tuple(notes),
     )
-    if query and gallery and len(unanswerable(dataset)) == len(query):
+    if query and gallery and len(unanswerable_queries(dataset)) == len(query):
         problems.append(
             f"none of the {len(query):,} queries can be answered: no identity of theirs has a gallery picture from "
             f"another camera, expected one for nearly every query"
         )
-    refuse(f"{layout.title} at {root}", problems, advice)
+    refuse(f"{scheme.title} at {root}", problems, advice)
     return dataset
 
 
-def unanswerable(dataset: ReIDDataset) -> tuple[str, ...]:
+def unanswerable_queries(dataset: ReIDDataset) -> tuple[str, ...]:
     """The queries whose identity has no gallery picture from another camera; evaluation has to leave them out."""
-    seen_by: dict[int, set[int]] = {}
+    cameras_of: dict[int, set[int]] = {}
     for identity, camera in zip(dataset.gallery.labels, dataset.gallery.cameras, strict=True):
-        seen_by.setdefault(identity, set()).add(camera)
+        cameras_of.setdefault(identity, set()).add(camera)
     query = dataset.query
     return tuple(
         file
         for file, identity, camera in zip(query.files, query.labels, query.cameras, strict=True)
-        if not seen_by.get(identity, set()) - {camera}
+        if not cameras_of.get(identity, set()) - {camera}
     )
 
 
@@ -240,25 +240,25 @@ def _is_picture(name: str) -> bool:
     return name.lower().endswith(PICTURES) and not name.startswith(".")
 
 
-def _split(pictures: Sequence[Picture], labels: Sequence[int]) -> ReIDSplit:
+def _split(pictures: Sequence[ReIDPicture], labels: Sequence[int]) -> ReIDSplit:
     files, cameras = ([picture.file for picture in pictures], [picture.camera for picture in pictures])
     return ReIDSplit(tuple(files), tuple(labels), tuple(cameras))
 
 
-def _listed_twice(splits: dict[str, Sequence[Picture]]) -> list[str]:
-    seen: dict[str, str] = {}
+def _duplicate_files(splits: dict[str, Sequence[ReIDPicture]]) -> list[str]:
+    split_of: dict[str, str] = {}
     problems: list[str] = []
     for name, pictures in splits.items():
         for picture in pictures:
-            if picture.file in seen:
+            if picture.file in split_of:
                 problems.append(
-                    f"{picture.file} is listed twice ({seen[picture.file]} and {name}), expected once"
+                    f"{picture.file} is listed twice ({split_of[picture.file]} and {name}), expected once"
                 )
-            seen[picture.file] = name
+            split_of[picture.file] = name
     return problems
 
 
-def _cameras_out_of_range(splits: dict[str, Sequence[Picture]], cameras: int) -> list[str]:
+def _cameras_out_of_range(splits: dict[str, Sequence[ReIDPicture]], cameras: int) -> list[str]:
     return [
         f"{picture.file}: camera {picture.camera}, expected 1 to {cameras}"
         for pictures in splits.values()
@@ -267,12 +267,12 @@ def _cameras_out_of_range(splits: dict[str, Sequence[Picture]], cameras: int) ->
     ]
 
 
-def _in_train_and_test(train: Sequence[Picture], test: Sequence[Picture]) -> list[str]:
+def _shared_identities(train: Sequence[ReIDPicture], test: Sequence[ReIDPicture]) -> list[str]:
     """A line for every identity that is in both; 0 and below are nobody's numbers, see ``named``."""
-    trained, tested = ({picture.number: picture for picture in reversed(part)} for part in (train, test))
+    in_train, in_test = ({picture.number: picture for picture in reversed(part)} for part in (train, test))
     return [
-        f"identity {trained[number].identity} is in train and test ({trained[number].file}, {tested[number].file}), "
+        f"identity {in_train[number].identity} is in train and test ({in_train[number].file}, {in_test[number].file}), "
         f"expected in one of the two"
-        for number in sorted(trained.keys() & tested.keys())
+        for number in sorted(in_train.keys() & in_test.keys())
         if number > 0
     ]

@@ -42,7 +42,7 @@ class ShuffledBatches:
             )
         self.pictures = pictures
         self.seed = seed
-        self.sizes = _sizes(pictures, batch_size)
+        self.sizes = _batch_sizes(pictures, batch_size)
 
     def length(self, epoch: int) -> int:
         """Batches in this epoch: the same in all."""
@@ -91,22 +91,22 @@ class IdentityBatches:
     def _make_plan(self, epoch: int) -> list[list[int]]:
         rng = np.random.default_rng((self.seed, epoch, TARGETS))
         groups = [self._groups(pictures, rng) for pictures in self._pictures]
-        left = np.array([len(of_one) for of_one in groups])
-        taken = np.zeros_like(left)
+        remaining = np.array([len(identity_groups) for identity_groups in groups])
+        used = np.zeros_like(remaining)
         plan = []
-        while len(open_ := np.flatnonzero(left)) >= self.identities:
-            chosen = rng.choice(open_, self.identities, replace=False)
-            plan.append([index for one in chosen for index in groups[one][taken[one]]])
-            taken[chosen] += 1
-            left[chosen] -= 1
-        missed = np.flatnonzero(taken == 0)
-        if len(missed):
-            others = rng.choice(np.flatnonzero(taken), self.identities - len(missed), replace=False)
+        while len(available := np.flatnonzero(remaining)) >= self.identities:
+            chosen = rng.choice(available, self.identities, replace=False)
+            plan.append([index for identity in chosen for index in groups[identity][used[identity]]])
+            used[chosen] += 1
+            remaining[chosen] -= 1
+        absent = np.flatnonzero(used == 0)
+        if len(absent):
+            others = rng.choice(np.flatnonzero(used), self.identities - len(absent), replace=False)
             plan.append(
                 [
                     index
-                    for one in rng.permutation(np.concatenate((missed, others)))
-                    for index in self._groups(self._pictures[one], rng)[0]
+                    for identity in rng.permutation(np.concatenate((absent, others)))
+                    for index in self._groups(self._pictures[identity], rng)[0]
                 ]
             )
         return plan
@@ -120,9 +120,9 @@ class IdentityBatches:
         return shuffled[: len(shuffled) // k * k].reshape(-1, k).tolist()
 
 
-def _sizes(pictures: int, batch_size: int) -> list[int]:
-    full, rest = divmod(pictures, batch_size)
-    sizes = [batch_size] * full + ([rest] if rest else [])
-    if batch_size > 1 and rest == 1 and full:
+def _batch_sizes(pictures: int, batch_size: int) -> list[int]:
+    full, remainder = divmod(pictures, batch_size)
+    sizes = [batch_size] * full + ([remainder] if remainder else [])
+    if batch_size > 1 and remainder == 1 and full:
         sizes[-2:] = [3] if batch_size == 2 else [batch_size // 2 + 1, batch_size - batch_size // 2]
     return sizes

@@ -17,21 +17,21 @@ def folder_below(title: str, folders: Iterable[Path], is_dataset: Callable[[Path
 
     Raises DataError that names all of them where there are several.
     """
-    found: dict[tuple[int, int], Path] = {}
+    matches: dict[tuple[int, int], Path] = {}
     for folder in folders:
         for below in _folders_in(folder):
             if is_dataset(below):
                 status = below.stat()
-                found.setdefault((status.st_dev, status.st_ino), below)  # a link and its target are one
-    if len(found) > 1:
+                matches.setdefault((status.st_dev, status.st_ino), below)  # a link and its target are one
+    if len(matches) > 1:
         raise DataError(
-            f"{title}: found in {' and in '.join(map(str, found.values()))}, expected one of them. Remove or move the "
+            f"{title}: found in {' and in '.join(map(str, matches.values()))}, expected one of them. Remove or move the "
             "others, or set DATA to the one that is meant"
         )
-    return next(iter(found.values()), None)
+    return next(iter(matches.values()), None)
 
 
-def note(root: Path, expected: Iterable[Path]) -> str:
+def nesting_text(root: Path, expected: Iterable[Path]) -> str:
     """What to say of a dataset that is used one folder down, "" of one in an expected place."""
     if root in expected:
         return ""
@@ -50,10 +50,10 @@ def _folders_in(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
-SHOWN = 10  # contradictions printed in full by an error message
-LIMIT = 64 * MIB  # bytes of a list; the largest official one, MSMT17's gallery, has 4
-_LINE = 1000  # characters; the longest official one has 130
-_NAME = 255  # bytes of a file's name
+MAX_SHOWN = 10  # contradictions printed in full by an error message
+MAX_LIST_BYTES = 64 * MIB  # bytes of a list; the largest official one, MSMT17's gallery, has 4
+_MAX_LINE = 1000  # characters; the longest official one has 130
+_MAX_NAME_BYTES = 255  # bytes of a file's name
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -89,10 +89,10 @@ class Contradictions(DataError):
     def __str__(self) -> str:
         count = len(self.problems)
         head = f"{self._where}: {count:,} {'contradiction' if count == 1 else 'contradictions'}"
-        return "\n".join([head, *(f"  {text}" for text in first(self.problems, SHOWN)), self.advice])
+        return "\n".join([head, *(f"  {text}" for text in first_items(self.problems, MAX_SHOWN)), self.advice])
 
 
-def first(items: Sequence[str], limit: int) -> list[str]:
+def first_items(items: Sequence[str], limit: int) -> list[str]:
     """The first ``limit`` items, and a last line ``… and n more`` where there are more."""
     rest = len(items) - limit
     return [*items[:limit], *([f"… and {rest:,} more"] if rest > 0 else [])]
@@ -104,11 +104,11 @@ def refuse(where: str, problems: Sequence[str], advice: str) -> None:
         raise Contradictions(where, problems, advice)
 
 
-def need_files(title: str, files: Iterable[Path], advice: str) -> None:
+def require_files(title: str, files: Iterable[Path], advice: str) -> None:
     """Raises DataError naming every annotation file that is not there."""
-    absent = [str(file) for file in files if not is_reachable(file)]
-    if absent:
-        raise DataError(f"{title}: missing {', '.join(absent)}; expected the official file there. {advice}")
+    missing = [str(file) for file in files if not is_reachable(file)]
+    if missing:
+        raise DataError(f"{title}: missing {', '.join(missing)}; expected the official file there. {advice}")
 
 
 def is_reachable(path: Path) -> bool:
@@ -125,7 +125,7 @@ def is_reachable(path: Path) -> bool:
 def annotation_bytes(path: Path) -> bytes:
     """The content of an annotation file. Raises DataError for what is no regular file, unreadable or far too large."""
     with explained(path, DataError):
-        return read_bytes(path, LIMIT)
+        return read_bytes(path, MAX_LIST_BYTES)
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
@@ -147,9 +147,9 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
     if not lines:
         raise DataError(f"{path}: the list is empty, expected one row a line; {advice}")
     for number, line in lines:
-        if len(line) > _LINE:
+        if len(line) > _MAX_LINE:
             raise DataError(
-                f"{path}, line {number}: found {len(line):,} characters, expected at most {_LINE:,}; {advice}"
+                f"{path}, line {number}: found {len(line):,} characters, expected at most {_MAX_LINE:,}; {advice}"
             )
         if character := control_character(line):
             raise DataError(
@@ -160,8 +160,8 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
 
 def control_character(text: str) -> str:
     """The first control character of a text, tabs and line ends aside, or ""."""
-    found = _CONTROL.search(text)
-    return found[0] if found else ""
+    match = _CONTROL.search(text)
+    return match[0] if match else ""
 
 
 def outside_problems(files: Iterable[str]) -> list[str]:
@@ -171,8 +171,8 @@ def outside_problems(files: Iterable[str]) -> list[str]:
         parts = file.split("/")
         if file.startswith("/") or ".." in parts:
             problems.append(f"{file!r} leads out of the dataset's folder, expected a path below it")
-        elif any(len(part.encode(errors="replace")) > _NAME for part in parts):
-            problems.append(f"{file[:80]!r}…: a name of more than {_NAME} bytes, which no file can have")
+        elif any(len(part.encode(errors="replace")) > _MAX_NAME_BYTES for part in parts):
+            problems.append(f"{file[:80]!r}…: a name of more than {_MAX_NAME_BYTES} bytes, which no file can have")
         elif not file.isascii() and _SURROGATE.search(file):
             problems.append(f"{file!r}: expected text, which no file system writes so")
     return problems
@@ -183,10 +183,10 @@ def missing_files(root: Path, files: Iterable[str], limit: int | None = None) ->
 
     Raises DataError as ``is_reachable``.
     """
-    absent: list[str] = []
+    missing: list[str] = []
     for file in files:
-        if limit is not None and len(absent) >= limit:
+        if limit is not None and len(missing) >= limit:
             break
         if not is_reachable(root / file):
-            absent.append(file)
-    return tuple(absent)
+            missing.append(file)
+    return tuple(missing)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmark.data.fgvc import FGVCDataset
-from benchmark.data.loader import Batch, Prepare
+from benchmark.data.loader import ImageBatch, Prepare
 from dcal.model import DCAL, class_scores
 
 # Gathers this rank's rows (n, …) and those of the other ranks, in the split's order.
@@ -91,7 +91,7 @@ def evaluation_mode(model: DCAL) -> Iterator[None]:
 
 
 def predict(
-    model: DCAL, dataset: FGVCDataset, batches: Iterable[Batch], prepare: Prepare, gather: Gather = local_rows
+    model: DCAL, dataset: FGVCDataset, batches: Iterable[ImageBatch], prepare: Prepare, gather: Gather = local_rows
 ) -> ClassificationResult:
     """Predict every image of the batches once, whatever the batch size.
 

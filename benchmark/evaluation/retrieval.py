@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.data.loader import Batch, Prepare
+from benchmark.data.loader import ImageBatch, Prepare
 from benchmark.data.reid import ReIDDataset, ReIDSplit
 from benchmark.evaluation.classification import Gather, digest, evaluation_mode, local_rows
 from benchmark.evaluation.ranking import MEMORY_BYTES, Items, Ranking, distance_blocks, rank_features
@@ -83,7 +83,7 @@ def _metrics(ranking: Ranking) -> dict[str, float]:
 
 
 def retrieve(
-    model: DCAL, dataset: ReIDDataset, batches: Iterable[Batch], prepare: Prepare, gather: Gather = local_rows
+    model: DCAL, dataset: ReIDDataset, batches: Iterable[ImageBatch], prepare: Prepare, gather: Gather = local_rows
 ) -> RetrievalResult:
     """Compute the features of all queries and gallery pictures, then rank the gallery for every query.
 

@@ -16,7 +16,7 @@ from benchmark.data import locate
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.mini.sets import write
 from benchmark.data.own import class_folders, market_layout
-from benchmark.data.splits import Split, first
+from benchmark.data.splits import Split, first_items
 from benchmark.errors import DataError
 from benchmark.inference import reevaluate
 from benchmark.inference.compare import DIGEST, Comparison, compare
@@ -178,7 +178,7 @@ def evaluation_set(trained: TrainedModel, data: Path | None, runs: Path) -> Eval
     root = locate.locate(key, data)
     if root is None and data is not None:
         return _load_own_folder(trained, data)
-    dataset = locate.load_for(key, data, config.settings.data)
+    dataset = locate.load_dataset(key, data, config.settings.data)
     fingerprint = locate.fingerprint(dataset.root, key)
     if fingerprint == recorded["fingerprint"]:
         return EvaluationSet(dataset, True, str(recorded["text"]))
@@ -219,8 +219,8 @@ def _use_model_labels(dataset: FGVCDataset, classes: Sequence[str]) -> FGVCDatas
     if unknown := sorted({dataset.classes[old] for old in dataset.test.labels} - index_of.keys()):
         raise DataError(
             f"{dataset.root}: {len(unknown):,} of its classes are none of the model's, "
-            f"{', '.join(first(unknown, LISTED_CLASSES))}; the model tells {len(index_of):,} apart, "
-            f"{', '.join(first(list(index_of), LISTED_CLASSES))}. Use data of these classes, under the same names"
+            f"{', '.join(first_items(unknown, LISTED_CLASSES))}; the model tells {len(index_of):,} apart, "
+            f"{', '.join(first_items(list(index_of), LISTED_CLASSES))}. Use data of these classes, under the same names"
         )
     labels = tuple(index_of[dataset.classes[old]] for old in dataset.test.labels)
     return replace(dataset, classes=tuple(classes), test=Split(dataset.test.files, labels))

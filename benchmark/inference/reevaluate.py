@@ -16,7 +16,7 @@ from tqdm import tqdm
 from benchmark.config.compute_setup import Shares
 from benchmark.data.corruptions import Corruption
 from benchmark.data.decoding import loader_session
-from benchmark.data.loader import Batch, TestLoader
+from benchmark.data.loader import ImageBatch, TestLoader
 from benchmark.data.shared_memory import batch_bytes, fitting_workers
 from benchmark.errors import RunError
 from benchmark.inference import compare
@@ -126,8 +126,8 @@ def _selections(trained: TrainedModel) -> Sequence[Tensor]:
 
 
 def restore_selection(
-    batches: Iterable[Batch], model: DCAL, states: Sequence[Tensor], rounds: int
-) -> Iterator[Batch]:
+    batches: Iterable[ImageBatch], model: DCAL, states: Sequence[Tensor], rounds: int
+) -> Iterator[ImageBatch]:
     """Yield the batches. Before the first batch of each rank's share, set random selection to that rank's state.
 
     states: as of ``_selections``. rounds: number of batches.
@@ -149,7 +149,7 @@ def _first_batches(rounds: int, ranks: int) -> list[int]:
     return [0, *accumulate(Shares(ranks=ranks).counts(rounds)[:-1])]
 
 
-def _corrupt(batches: Iterable[Batch], corruption: Corruption) -> Iterator[Batch]:
+def _corrupt(batches: Iterable[ImageBatch], corruption: Corruption) -> Iterator[ImageBatch]:
     for batch in batches:
         corrupted = [
             corruption(picture.numpy(), index)

@@ -265,7 +265,7 @@ class Work:
 def _coverage(dataset: Dataset) -> locate.Coverage:
     if not is_generated(dataset.root):  # whatever the profile: generated pictures never pass for the real set
         return locate.coverage(dataset, DATASETS[dataset.key])
-    return locate.generated(dataset)
+    return locate.generated_coverage(dataset)
 
 
 # --- What a run may use, and how it computes ---

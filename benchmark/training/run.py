@@ -140,7 +140,7 @@ def _lead(attempt: Attempt, held: lock.RunLock, beating: Heartbeat) -> dict:
 def _load_data(config: Config, places: Places) -> Dataset:
     if places.generates(config.cell.dataset):
         write(places.data, (config.cell.dataset,))
-    dataset = locate.load_for(config.cell.dataset, places.data, config.settings.data)
+    dataset = locate.load_dataset(config.cell.dataset, places.data, config.settings.data)
     missing = missing_files(dataset.root, dataset.pictures, limit=5)
     if missing:
         raise DataError(

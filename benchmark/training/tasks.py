@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from benchmark.config.settings import TrainSettings
 from benchmark.data.fgvc import FGVCDataset
-from benchmark.data.loader import Batch, Prepare
+from benchmark.data.loader import ImageBatch, Prepare
 from benchmark.data.reid import ReIDDataset
 from benchmark.data.samplers import IdentityBatches, Sampler, ShuffledBatches
 from benchmark.evaluation.classification import Gather, local_rows, predict
@@ -58,7 +58,7 @@ class Task:
     metric: str
     loss: Callable[..., Tensor]
     sampler: Callable[[Dataset, TrainSettings, int], Sampler]
-    evaluate: Callable[[DCAL, Dataset, Iterable[Batch], Prepare, Gather], Evaluation]
+    evaluate: Callable[[DCAL, Dataset, Iterable[ImageBatch], Prepare, Gather], Evaluation]
     facts: Callable[[Dataset], dict[str, object]]
 
 
@@ -112,7 +112,7 @@ def evaluated(
     task: Task,
     model: DCAL,
     dataset: Dataset,
-    batches: Iterable[Batch],
+    batches: Iterable[ImageBatch],
     prepare: Prepare,
     compute: Compute,
     whole: Gather = local_rows,

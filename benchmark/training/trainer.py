@@ -15,8 +15,8 @@ from torch import Tensor
 from benchmark.config.compute_setup import Tuning, share_parts
 from benchmark.config.resolve import Config
 from benchmark.data.decoding import StopWhileWaiting, next_batch
-from benchmark.data.loader import Batch, Prepare, TrainLoader
-from benchmark.data.prefetcher import Ready, Transfer
+from benchmark.data.loader import ImageBatch, Prepare, TrainLoader
+from benchmark.data.prefetcher import DeviceBatch, Transfer
 from benchmark.errors import RunError
 from benchmark.records.heartbeat import RunInterrupt, StopRequest
 from benchmark.training.checkpoint import Randomness
@@ -33,7 +33,7 @@ from dcal.model import DCAL
 logger = logging.getLogger("benchmark")
 
 # Batches of an evaluation, and how many the rank with the most has, to the same batches, ended by a stop.
-Watched = Callable[[Iterable[Batch], int], Iterator[Batch]]
+Watched = Callable[[Iterable[ImageBatch], int], Iterator[ImageBatch]]
 
 
 class Trainer:
@@ -140,7 +140,7 @@ class Trainer:
             if due and book.step < steps:
                 self._save()
 
-    def _training_batches(self) -> Iterator[Ready]:
+    def _training_batches(self) -> Iterator[DeviceBatch]:
         """What is left of this epoch, ready for the model."""
         book = self.book
         left = self.transfer(self.loader.epoch(book.epoch, book.step))
@@ -150,7 +150,7 @@ class Trainer:
         except StopWhileWaiting:
             self._save_and_stop(f"in epoch {book.epoch + 1}, step {book.step}, waiting for a batch")
 
-    def _step(self, batch: Ready) -> None:
+    def _step(self, batch: DeviceBatch) -> None:
         book = self.book
         self.schedule.set(book.epoch, book.step)
         labels = self.peers.gather(batch.labels, batch.counts).to(self.compute.device, non_blocking=True)
@@ -201,7 +201,7 @@ class Trainer:
             self._save()
         return predictions
 
-    def _watched(self, batches: Iterable[Batch], rounds: int) -> Iterator[Batch]:
+    def _watched(self, batches: Iterable[ImageBatch], rounds: int) -> Iterator[ImageBatch]:
         """The batches of an evaluation, which may take longer than a cluster's notice before it kills.
 
         Stopped, it is repeated as a whole: what it found so far is in no checkpoint, and a random selection draws anew

@@ -12,7 +12,7 @@ import torch
 
 from benchmark.atomic import explained, write_file, write_json
 from benchmark.data.decoding import loader_session
-from benchmark.data.loader import Batch, TestLoader
+from benchmark.data.loader import ImageBatch, TestLoader
 from benchmark.data.readers import cub_boxes
 from benchmark.data.readers.cub_boxes import Boxes
 from benchmark.data.shared_memory import fitting_workers
@@ -108,7 +108,7 @@ def _over_the_test_set(
     return Measured(files, values, np.concatenate(areas) if areas else None), layers
 
 
-def _covered(batch: Batch, files: tuple[str, ...], boxes: Boxes, network: Network) -> np.ndarray:
+def _covered(batch: ImageBatch, files: tuple[str, ...], boxes: Boxes, network: Network) -> np.ndarray:
     """(B, N): share of each patch inside its picture's box; NaN where the view shows nothing of the box."""
     view, grid = network.pictures.view, network.model.backbone.grid
     rows = []
@@ -119,7 +119,7 @@ def _covered(batch: Batch, files: tuple[str, ...], boxes: Boxes, network: Networ
     return np.stack(rows)
 
 
-def _watched(batches: TestLoader, total: int, who: str) -> Iterator[Batch]:
+def _watched(batches: TestLoader, total: int, who: str) -> Iterator[ImageBatch]:
     """The batches, with a line that says how far they are on a terminal."""
     done, live = 0, sys.stderr.isatty()
     for batch in batches:

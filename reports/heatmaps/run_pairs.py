@@ -98,7 +98,7 @@ class RunPair:
     def dataset(self) -> Dataset:
         """The pictures, from their lists. Raises DataError where they are not as the runs had them."""
         config, recorded = self.dcal.config, self.identity["data"]
-        dataset = locate.load_for(config.cell.dataset, self.places.data, config.settings.data)
+        dataset = locate.load_dataset(config.cell.dataset, self.places.data, config.settings.data)
         if locate.fingerprint(dataset.root, dataset.key) != recorded:
             raise DataError(
                 f"{dataset.root} holds other data than these runs were made from: its lists have another fingerprint "

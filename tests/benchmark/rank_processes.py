@@ -131,7 +131,7 @@ def evaluate(world, folder, data, settings, key, batch_size):
     """What predictions.npz would hold of untrained heads, and how many pictures this rank went through."""
     torch.set_num_threads(1)
     task = TASKS["reid" if key == "market" else "fgvc"]
-    dataset = locate.load_reid(key, data) if key == "market" else locate.load(key, data, 3)
+    dataset = locate.load_reid(key, data) if key == "market" else locate.load_fgvc(key, data, 3)
     torch.manual_seed(0)
     model = build(
         TINY, len(dataset.classes), image_size=settings.crop, weights="random", head=task.head,

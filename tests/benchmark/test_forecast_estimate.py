@@ -121,7 +121,7 @@ def test_counts_of_data_at_hand_are_what_the_run_s_own_sampler_makes(mini_pictur
 
     for cell in ("cub/deit_tiny/dcal", "market/deit_tiny/dcal"):
         one = asked(cell, "mini")
-        dataset = locate.load_for(one.cell.dataset, mini_pictures, one.settings.data)
+        dataset = locate.load_dataset(one.cell.dataset, mini_pictures, one.settings.data)
         found = workload.count_dataset(one, dataset)
         sampler = TASKS[one.cell.task].sampler(dataset, one.settings.train, 0)
         assert found.steps == sum(1 for _ in sampler.epoch(0))

@@ -56,7 +56,7 @@ def assert_whole(places, whole):
 def assert_evaluates(places, whole):
     """What `make evaluate` does."""
     model = load_trained(folder(places).path)
-    dataset = locate.load_for("cub", places.data, model.config.settings.data)
+    dataset = locate.load_dataset("cub", places.data, model.config.settings.data)
     found = reevaluate.evaluate(model, dataset, reevaluate.compute_for(model, reevaluate.EvaluationOptions()))
     assert found.digests == read_result(folder(whole))[0]["outputs_sha256"]
 

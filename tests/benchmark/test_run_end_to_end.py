@@ -246,7 +246,7 @@ def test_accuracy_does_not_depend_on_the_batch_size_of_evaluation(places):
     config = resolve(DCAL, 0, load_profile("mini"), QUICK)
     model = build_model(config, 3, weights=places.weights)
     model.load_state_dict(checkpoint.newest(files, result["config_hash"])["model"])
-    dataset = locate.load("cub", places.data, 3)
+    dataset = locate.load_fgvc("cub", places.data, 3)
     prepare = normalise(model, torch.device("cpu"))
     for size in (1, 7, 60, 1000):
         tests = TestLoader(dataset, config.settings.data, size, workers=0)

@@ -224,7 +224,7 @@ def test_saving_by_rank_0s_clock_keeps_the_ranks_in_step(places, ranks):
 def test_an_error_of_one_rank_ends_all_with_its_reason(uneven, tmp_path, mortal_ranks):
     shutil.copytree(uneven.data / "CUB_200_2011", tmp_path / "CUB_200_2011")
     places = Places(tmp_path / "runs", tmp_path, MINI_WEIGHTS, generated=False)
-    dataset = locate.load("cub", tmp_path, 3)
+    dataset = locate.load_fgvc("cub", tmp_path, 3)
     second_batch = list(ShuffledBatches(51, 16, 0).epoch(0))[1]
     torn = dataset.root / dataset.train.files[second_batch[-1]]  # in the last rank's share
     torn.write_bytes(torn.read_bytes()[:300])
@@ -267,7 +267,7 @@ def test_evaluation_by_any_number_of_ranks_is_that_of_one(tmp_path, mini_picture
 
 @pytest.mark.parametrize("paired", [False, True])
 def test_the_ranks_batches_are_together_those_of_one(uneven, paired):
-    dataset = locate.load("cub", uneven.data, 3)
+    dataset = locate.load_fgvc("cub", uneven.data, 3)
     settings = config_of(Job(DCAL, uneven, {})).settings.data
 
     def batches(rank, count):

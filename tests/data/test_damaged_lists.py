@@ -35,7 +35,7 @@ def write(tmp_path):
 
 def refusal(key, data):
     with pytest.raises(DataError) as error:
-        (locate.load if DATASETS[key].task == "fgvc" else locate.load_reid)(key, data)
+        (locate.load_fgvc if DATASETS[key].task == "fgvc" else locate.load_reid)(key, data)
     if isinstance(error.value, Contradictions):
         return "\n".join(error.value.problems)
     return str(error.value)
@@ -194,7 +194,7 @@ def test_a_folder_that_may_not_be_read_is_said_to_be_one(write, tmp_path, monkey
             raise PermissionError(13, "Permission denied", str(path))
         return plain(path, *arguments, **options)
 
-    dataset = locate.load("cub", tmp_path)
+    dataset = locate.load_fgvc("cub", tmp_path)
     monkeypatch.setattr(os, "stat", stat)
     with pytest.raises(DataError, match=f"cannot read {root}/images.*: this user may not read it"):
         missing_files(dataset.root, dataset.pictures)

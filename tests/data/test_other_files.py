@@ -14,7 +14,7 @@ from PIL import Image
 from benchmark.data import images
 from benchmark.data.images import read_image
 from benchmark.data.own import image_files
-from benchmark.data.picture_heads import Head, read_head
+from benchmark.data.picture_headers import Head, read_head
 from benchmark.errors import DataError
 
 AGAIN = "fetch this file again"

@@ -30,7 +30,7 @@ def predict(trained, monkeypatch):
 @pytest.fixture
 def pictures(trained):
     """Files of the test split of the first three classes, in order."""
-    dataset = locate.load("cub", trained / "mini" / "data", 3)
+    dataset = locate.load_fgvc("cub", trained / "mini" / "data", 3)
     return [dataset.root / file for file in dataset.test.files]
 
 

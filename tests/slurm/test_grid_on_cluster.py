@@ -51,7 +51,7 @@ def local_runs(tmp_path_factory, mini_pictures):
 @pytest.fixture(scope="module")
 def torn(suite):
     """A picture of Cars that its runs train on, torn; its whole content by path."""
-    read = locate.load("cars", suite.data, 3)
+    read = locate.load_fgvc("cars", suite.data, 3)
     path = read.root / read.train.files[0]
     whole = path.read_bytes()
     path.write_bytes(whole[:500] + bytes(len(whole) - 500))  # of its size, or it would be written anew

@@ -17,7 +17,7 @@ from benchmark.config.cell_pattern import nearest_hint
 from benchmark.config.datasets import OWN
 from benchmark.data.fgvc import FGVCDataset, assemble
 from benchmark.data.own.image_files import SHOWN, SUFFIXES, Found, find, normal, notes_of, problems_of, top
-from benchmark.data.splits import Split, first, refuse
+from benchmark.data.splits import Split, first_items, refuse
 from benchmark.errors import DataError
 
 EXPECTED = "class folders, <class>/…, or train/<class>/… and test/<class>/… (val where there is no test)"
@@ -117,7 +117,7 @@ def read_as_test(root: Path, classes: Sequence[str]) -> FGVCDataset:
     if not rows:
         problems.append("there are no pictures")
     known = (
-        f"A folder's name must be the name of one of the model's classes: {', '.join(first(classes, SHOWN))}."
+        f"A folder's name must be the name of one of the model's classes: {', '.join(first_items(classes, SHOWN))}."
     )
     refuse(str(root), problems, f"{ADVICE} {known}")
     test = Split(tuple(file for file, _ in rows), tuple(label[name] for _, name in rows))

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.data.picture_heads import format_of
-from benchmark.data.splits import first
+from benchmark.data.picture_headers import format_of
+from benchmark.data.splits import first_items
 from benchmark.errors import DataError
 from benchmark.reading import open_file
 
@@ -105,7 +105,7 @@ def notes_of(root: Path, others: Sequence[str]) -> tuple[str, ...]:
         return ()
     count = len(others)
     verb = "1 file that is no picture is" if count == 1 else f"{count:,} files that are no pictures are"
-    return (f"{root}: {verb} left out: {', '.join(first(others, SHOWN))}",)
+    return (f"{root}: {verb} left out: {', '.join(first_items(others, SHOWN))}",)
 
 
 def fingerprint(root: Path, folders: Iterable[Path]) -> str:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from benchmark.config.datasets import OWN, is_own
 from benchmark.data.own.image_files import find, notes_of, problems_of
-from benchmark.data.readers import named
-from benchmark.data.readers.named import FOLDERS
-from benchmark.data.readers.named import annotation_files as annotation_files
-from benchmark.data.reid import Layout, ReIDDataset
+from benchmark.data.readers import market_folders
+from benchmark.data.readers.market_folders import FOLDERS
+from benchmark.data.readers.market_folders import annotation_files as annotation_files
+from benchmark.data.reid import NamingScheme, ReIDDataset
 from benchmark.data.splits import refuse
 
 EXAMPLE = "0002_c1s1_000451_03.jpg"
@@ -27,7 +27,7 @@ _PATTERN = re.compile(r"(?P<identity>-1|\d{1,9})_c(?P<camera>\d{1,9})[^\d/][^/]*
 
 def recognises(root: Path) -> bool:
     """Whether ``root`` is meant as such a dataset; ``query`` alone may be a class."""
-    return any(os.path.isdir(root / folder) for folder in FOLDERS if folder != named.QUERY)
+    return any(os.path.isdir(root / folder) for folder in FOLDERS if folder != market_folders.QUERY)
 
 
 def is_whole(root: Path) -> bool:
@@ -39,7 +39,7 @@ def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -
     """The dataset at ``root``, its key the folder's name; merge_val has no meaning here.
 
     Identity -1 is junk and left out, 0 a distractor, as in Market-1501; cameras are any numbers. Pictures are not
-    opened. Raises as ``named.read`` does, and Contradictions for a picture in a format that is not read.
+    opened. Raises as ``market_folders.read`` does, and Contradictions for a picture in a format that is not read.
     """
     key = root.name if is_own(root.name) else OWN  # a folder one down may have an official name
     return _read(root, key, skip_unparsable=skip_unparsable)
@@ -55,7 +55,7 @@ def read_as_test(root: Path) -> ReIDDataset:
 
 def _read(root: Path, key: str, **how: bool) -> ReIDDataset:
     expected = f"{' and '.join(FOLDERS[1:])} {_NAMES}" if how.get("untrained") else EXPECTED
-    layout = Layout(key, _PATTERN, EXAMPLE, f"Expected {expected}", folder=root.name)
+    layout = NamingScheme(key, _PATTERN, EXAMPLE, f"Expected {expected}", folder=root.name)
     others: list[str] = []
     notes: list[str] = []
 
@@ -66,4 +66,4 @@ def _read(root: Path, key: str, **how: bool) -> ReIDDataset:
         notes[:] = notes_of(root, others)
         return found.pictures
 
-    return named.read(root, layout, names=names, notes=notes, **how)
+    return market_folders.read(root, layout, names=names, notes=notes, **how)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.data.fgvc import FGVCDataset, assemble
-from benchmark.data.splits import need_files, numbered_lines, refuse
+from benchmark.data.splits import numbered_lines, refuse, require_files
 
 ADVICE = "Unpack the official archive again; for a subset, keep whole lines of the official lists."
 
@@ -27,7 +27,7 @@ def read(root: Path) -> FGVCDataset:
     and Contradictions for lists that are malformed or disagree.
     """
     files = annotation_files(root)
-    need_files("FGVC-Aircraft", files, ADVICE)
+    require_files("FGVC-Aircraft", files, ADVICE)
     problems: list[str] = []
     position: dict[str, int] = {}
     for number, variant in numbered_lines(files[0]):

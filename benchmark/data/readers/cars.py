@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmark.data.fgvc import FGVCDataset, assemble
 from benchmark.data.readers import matlab_files
 from benchmark.data.readers.matlab_files import MatlabFile, Variable
-from benchmark.data.splits import control_character, need_files, refuse
+from benchmark.data.splits import control_character, refuse, require_files
 from benchmark.errors import DataError
 
 ADVICE = (
@@ -64,7 +64,7 @@ def read(root: Path) -> FGVCDataset:
         return _read_joint(root, files[0])
     names_file, train_file, test_file = files
     _need_test_labels(root, test_file)
-    need_files("Stanford Cars", files, ADVICE)
+    require_files("Stanford Cars", files, ADVICE)
     fields = ("fname", "class")
     wanted = {names_file: [_NAMES], train_file: [_ROWS], test_file: [_ROWS]}
     loaded = matlab_files.load(wanted, fields, ADVICE)

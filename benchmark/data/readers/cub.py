@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark.config.parse import natural_number
 from benchmark.data.fgvc import FGVCDataset, assemble
-from benchmark.data.splits import need_files, numbered_lines, refuse
+from benchmark.data.splits import numbered_lines, refuse, require_files
 
 ADVICE = (
     "Unpack the official archive again; for a subset, filter images.txt, image_class_labels.txt and "
@@ -31,7 +31,7 @@ def read(root: Path) -> FGVCDataset:
     Images are not looked at (``lists.missing_files`` does). Raises DataError for a missing or empty list
     and Contradictions for lists that are malformed or disagree.
     """
-    need_files("CUB-200-2011", annotation_files(root), ADVICE)
+    require_files("CUB-200-2011", annotation_files(root), ADVICE)
     where, problems = f"CUB-200-2011 at {root}", []
     classes, images, labels, splits = (
         _table(file, meaning, problems)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchmark.data.images import read_image
 from benchmark.data.readers.cub import ADVICE
-from benchmark.data.splits import first, numbered_lines, refuse
+from benchmark.data.splits import first_items, numbered_lines, refuse
 from benchmark.data.transforms import ViewSettings
 from benchmark.errors import DataError
 
@@ -188,7 +188,7 @@ def _refuse_outside(
     if out:
         raise DataError(
             f"{root}: {len(out):,} of {len(boxes):,} boxes of {FILE} stick out of their pictures, expected none: "
-            f"{', '.join(first(out, SHOWN))}. The boxes are in pixels of the official pictures, of 500 on the longest "
+            f"{', '.join(first_items(out, SHOWN))}. The boxes are in pixels of the official pictures, of 500 on the longest "
             f"side, and those here have {largest} at most. If they are smaller copies, say so by BOX_SIDE=500 "
             "(--box-side 500), the longest side of the official pictures: pictures of the largest size here are taken "
             "as scaled down from it, smaller ones as unscaled, and boxes that still stick out are cut and counted"

@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from benchmark.data.readers import named
-from benchmark.data.readers.named import annotation_files as annotation_files
-from benchmark.data.reid import SUFFIX, Layout, ReIDDataset
+from benchmark.data.readers import market_folders
+from benchmark.data.readers.market_folders import annotation_files as annotation_files
+from benchmark.data.reid import SUFFIX, NamingScheme, ReIDDataset
 
-LAYOUT = Layout(
+LAYOUT = NamingScheme(
     key="duke",
     pattern=re.compile(r"(?P<identity>\d{1,9})_c(?P<camera>\d{1,9})_f\d+" + SUFFIX, re.ASCII),
     example="0001_c2_f0046182.jpg",
@@ -29,9 +29,9 @@ WHEN_ABSENT = (
 
 def recognises(root: Path) -> bool:
     """Whether the folders at ``root`` hold names of DukeMTMC-reID."""
-    return named.recognises(root, LAYOUT)
+    return market_folders.recognises(root, LAYOUT)
 
 
 def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -> ReIDDataset:
-    """The dataset at ``root``; merge_val has no meaning here. Raises as ``named.read`` does."""
-    return named.read(root, LAYOUT, skip_unparsable)
+    """The dataset at ``root``; merge_val has no meaning here. Raises as ``market_folders.read`` does."""
+    return market_folders.read(root, LAYOUT, skip_unparsable)

@@ -13,14 +13,14 @@ import re
 from pathlib import Path
 
 from benchmark.config.parse import natural_number
-from benchmark.data.reid import SUFFIX, Layout, Picture, ReIDDataset, assemble
-from benchmark.data.splits import need_files, numbered_lines
+from benchmark.data.reid import SUFFIX, NamingScheme, ReIDDataset, ReIDPicture, assemble
+from benchmark.data.splits import numbered_lines, require_files
 from benchmark.errors import DataError
 
 VERSIONS = {"V1": ("train", "test"), "V2": ("mask_train_v2", "mask_test_v2")}
 TRAIN, VAL, QUERY, GALLERY = ("list_train.txt", "list_val.txt", "list_query.txt", "list_gallery.txt")
 
-LAYOUT = Layout(
+LAYOUT = NamingScheme(
     key="msmt17",
     pattern=re.compile(
         r"(?P<identity>\d{1,9})/(?P=identity)_\d+_(?P<camera>\d{1,9})_[^/]+" + SUFFIX, re.ASCII
@@ -49,7 +49,7 @@ def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -
     Raises DataError for a missing or empty list and for folders that are of neither version or of both,
     Contradictions as ``reid.assemble`` does and for malformed lines.
     """
-    need_files(LAYOUT.title, (root / name for name in (TRAIN, QUERY, GALLERY)), LAYOUT.advice)
+    require_files(LAYOUT.title, (root / name for name in (TRAIN, QUERY, GALLERY)), LAYOUT.advice)
     if merge_val and not os.path.lexists(root / VAL):
         raise DataError(
             f"{LAYOUT.title}: missing {root / VAL}, expected the official file, which is part of the training set. "
@@ -94,9 +94,9 @@ def _version(root: Path) -> str:
     )
 
 
-def _pictures(path: Path, folder: str, problems: list[str], unparsable: list[str]) -> list[Picture]:
+def _pictures(path: Path, folder: str, problems: list[str], unparsable: list[str]) -> list[ReIDPicture]:
     """The pictures of a list ``<path> <identity>`` below ``folder``; what is wrong goes to the last two."""
-    pictures: list[Picture] = []
+    pictures: list[ReIDPicture] = []
     for number, line in numbered_lines(path):
         name, _, identity = line.rpartition(" ")
         name, picture = name.strip(), LAYOUT.picture(folder, name.strip())

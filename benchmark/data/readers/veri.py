@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.config.parse import natural_number
-from benchmark.data.reid import SUFFIX, Layout, Picture, ReIDDataset, assemble
-from benchmark.data.splits import annotation_bytes, is_reachable, need_files, numbered_lines
+from benchmark.data.reid import SUFFIX, NamingScheme, ReIDDataset, ReIDPicture, assemble
+from benchmark.data.splits import annotation_bytes, is_reachable, numbered_lines, require_files
 
 FOLDERS = {
     "name_train.txt": "image_train",
@@ -25,7 +25,7 @@ FOLDERS = {
 }
 TRAIN_XML, TEST_XML = "train_label.xml", "test_label.xml"
 
-LAYOUT = Layout(
+LAYOUT = NamingScheme(
     key="veri",
     pattern=re.compile(r"(?P<identity>\d{1,9})_c(?P<camera>\d{1,9})_\d+_\d+" + SUFFIX, re.ASCII),
     example="0002_c002_00030600_0.jpg",
@@ -50,7 +50,7 @@ def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -
     Pictures are not looked at, and none is left out for lacking an attribute. Raises DataError for a missing or empty
     list, Contradictions as ``reid.assemble`` does and for names that an XML file contradicts.
     """
-    need_files(LAYOUT.title, annotation_files(root), LAYOUT.advice)
+    require_files(LAYOUT.title, annotation_files(root), LAYOUT.advice)
     unparsable: list[str] = []
     train, query, gallery = (
         LAYOUT.pictures(folder, [line for _, line in numbered_lines(root / name)], unparsable)
@@ -71,7 +71,7 @@ def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -
     )
 
 
-def _contradicted(path: Path, pictures: Sequence[Picture]) -> list[str]:
+def _contradicted(path: Path, pictures: Sequence[ReIDPicture]) -> list[str]:
     """A line for every element that gives a listed picture another vehicle or camera than its name does."""
     items = [
         {key: value for key, _, value in _ATTRIBUTE.findall(item)} for item in _ITEM.findall(_text(path))

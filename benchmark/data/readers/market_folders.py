@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmark.data.reid import Layout, ReIDDataset, assemble, picture_names
+from benchmark.data.reid import NamingScheme, ReIDDataset, assemble, picture_names
 from benchmark.data.splits import is_reachable
 from benchmark.errors import DataError
 
@@ -20,7 +20,7 @@ def annotation_files(root: Path) -> tuple[Path, ...]:
     return tuple(root / folder for folder in FOLDERS)
 
 
-def recognises(root: Path, layout: Layout) -> bool:
+def recognises(root: Path, layout: NamingScheme) -> bool:
     """Whether the three folders, which the other dataset has as well, hold any name of this one."""
     for folder in FOLDERS:
         with os.scandir(root / folder) as entries:  # ends at the first such name: this is asked for every run
@@ -31,7 +31,7 @@ def recognises(root: Path, layout: Layout) -> bool:
 
 def read(
     root: Path,
-    layout: Layout,
+    layout: NamingScheme,
     skip_unparsable: bool = False,
     *,
     names: Callable[[Path], Sequence[str]] = picture_names,
