@@ -1,4 +1,4 @@
-"""What a fine-grained classification dataset is to the suite: two lists of labelled files (no torch)."""
+"""Fine-grained classification datasets: two lists of labelled files (no torch)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from benchmark.errors import DataError
 
 @dataclass(frozen=True)
 class FGVCDataset:
-    """A dataset as read from its official files; ``classes[i]`` is the official name of label i.
+    """A dataset as read from its official files.
 
+    classes: official names; ``classes[i]`` is the name of label i.
     notes: what was left out of a user's own folders, one sentence each.
     """
 
@@ -26,7 +27,7 @@ class FGVCDataset:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Found counts under the names of the registry's official ones."""
+        """Counts under the names of the registry's official ones."""
         return {"classes": len(self.classes), "train": len(self.train), "test": len(self.test)}
 
     @property
@@ -43,13 +44,16 @@ def assemble(
     test: Sequence[tuple[str, int]],
     advice: str,
 ) -> FGVCDataset:
-    """A dataset from rows (file, position of its class in ``names``).
+    """Build and check a dataset.
 
-    Classes of ``names`` without any image are dropped and the labels made contiguous, order kept, so
-    that a subset in the official layout is legal input.
+    Classes without any image are dropped, so that a subset in the official layout is valid. The order of the others is
+    kept, their labels are contiguous.
+
+    names: of the classes.
+    train, test: rows (file, position of its class in ``names``).
 
     Raises Contradictions for a file that is listed twice or lies outside the dataset's folder, an empty split, and a
-    class that has test but no train images.
+    class with test but without train images.
     """
     problems = [f"the {split} split has no images" for split, rows in _both(train, test) if not rows]
     split_of: dict[str, str] = {}
@@ -78,7 +82,7 @@ def _both(train: Sequence, test: Sequence) -> tuple[tuple[str, Sequence], tuple[
 
 
 def first_classes(dataset: FGVCDataset, count: int) -> FGVCDataset:
-    """The dataset cut to its first ``count`` classes in official order.
+    """Cut a dataset to its first ``count`` classes in official order.
 
     Raises DataError if it has fewer classes, or if no test image is left.
     """

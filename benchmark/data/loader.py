@@ -25,8 +25,10 @@ from dcal.model import DCAL
 
 
 class Erasures(NamedTuple):
-    """Random erasing of a batch. boxes: (B, 4) top, left, height, width, zeros where nothing is erased; noise: what
-    fills them in the normalised pictures, (3, height, width) each, one after the other.
+    """Random erasing of a batch.
+
+    boxes: (B, 4) top, left, height, width; zeros if nothing is erased.
+    noise: flat values that fill the boxes of the normalised pictures, (3, height, width) for each box.
     """
 
     boxes: Tensor
@@ -35,10 +37,14 @@ class Erasures(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageBatch:
-    """images: (B, h, w, 3) uint8 RGB; labels: (B,) int64; index: (B,) places in the split.
+    """Batch of pictures as loaded.
 
-    partner_images: (B, h, w, 3), the second stream's pictures, where PWCA pairs through the loader.
-    counts: of a training batch, how many pictures each rank brings; where this one's is 0, B stand-ins count nowhere.
+    images: (B, h, w, 3) uint8 RGB.
+    labels: (B,) int64.
+    index: (B,) positions in the split.
+    erasures: random erasing of the images.
+    partner_images, partner_erasures: (B, h, w, 3), pictures of the second stream, if PWCA pairs through the loader.
+    counts: of a training batch, number of pictures of each rank. If this rank has 0, its B pictures are stand-ins.
     """
 
     images: Tensor
@@ -52,7 +58,7 @@ class ImageBatch:
 
 @dataclass(frozen=True)
 class _Key:
-    """What a worker needs to make one view; the view depends on nothing else."""
+    """Key of a view. The view depends on nothing else."""
 
     index: int
     epoch: int
@@ -61,7 +67,7 @@ class _Key:
 
 @dataclass(frozen=True)
 class _Failure:
-    """An error on its way out of a worker, free of the worker's traceback."""
+    """An error in a worker, passed on without the worker's traceback."""
 
     kind: type[SuiteError]
     message: str
@@ -73,7 +79,7 @@ class _Views(Dataset):
     ) -> None:
         self.root, self.seed, self.training, self.erase = dataset.root, seed, training, settings.erase
         self.split = dataset.train if training else dataset.test
-        self.pictures = TestPictures.of(dataset.key, settings)
+        self.pictures = TestPictures.for_dataset(dataset.key, settings)
         self.view = self.pictures.view
 
     def __getitem__(self, key: _Key) -> tuple[np.ndarray, int, int, Erasure | None, list[Remark]] | _Failure:
@@ -99,11 +105,11 @@ def _no_stop() -> bool:
 class TrainLoader:
     """Training batches of any epoch from any step on.
 
-    sampler: which pictures make up a batch.
-    partners: which pictures make up a second batch that comes along with each, where PWCA pairs through the loader.
-    workers: decoding processes; 0 decodes in this one. The batches do not depend on it.
-    shares: of every batch of the sampler's, with its partners, this rank takes its part.
-    stopping: whether a stop was requested, which ends the wait for a batch with StopWhileWaiting.
+    sampler: indices of each batch.
+    partners: indices of a second batch that is loaded with each one, if PWCA pairs through the loader.
+    workers: number of decoding processes; 0 decodes in this process. The batches do not depend on it.
+    shares: this rank's part of every batch and its partners.
+    stopping: returns whether a stop was requested, which ends the wait for a batch with StopWhileWaiting.
     """
 
     def __init__(
@@ -151,11 +157,13 @@ class TrainLoader:
 
 
 class TestLoader:
-    """The test split in order, every picture once; of a Re-ID dataset the queries, then the gallery.
+    """Batches of the test split in order, every picture once; for a Re-ID dataset the queries, then the gallery.
 
-    shares: of the batches this rank takes its part, so that every picture is predicted in the same batch whatever the
-        number of ranks. counts: how many pictures each rank brings, in the split's order. rounds: batches of the rank
-        that has the most. stopping: as for training.
+    shares: this rank's part of the batches. Whole batches are distributed, so that every picture is predicted in the
+        same batch for any number of ranks.
+    stopping: as of ``TrainLoader``.
+    counts: number of pictures of each rank, in the split's order.
+    rounds: largest number of batches of a rank.
     """
 
     __test__ = False  # not a test class of pytest's
@@ -191,7 +199,7 @@ class TestLoader:
 
 
 class _Plan:
-    """The batch sampler of a DataLoader whose plan is laid anew for each epoch."""
+    """Batch sampler of a DataLoader whose batches are set for each epoch."""
 
     def __init__(self, batches: list[list[_Key]] | None = None) -> None:
         self.batches = batches or []
@@ -210,14 +218,14 @@ def _collate(items: list[tuple | _Failure]) -> tuple | _Failure:
     images, labels, index, erasures, remarks = zip(*items, strict=True)
     boxes = [(e.top, e.left, *e.noise.shape[1:]) if e else (0, 0, 0, 0) for e in erasures]
     noise = [e.noise.ravel() for e in erasures if e] or [np.empty(0, np.float32)]
-    # One flat tensor of noise: with workers every tensor costs an open file.
+    # One flat tensor of noise: with workers every tensor needs an open file.
     batch_erasures = Erasures(torch.tensor(boxes), torch.from_numpy(np.concatenate(noise)))
     batch = torch.from_numpy(np.stack(images)), torch.tensor(labels), torch.tensor(index), batch_erasures
     try:
         share_memory((*batch[:3], *batch_erasures))
     except RunError as error:
         return _Failure(RunError, str(error))
-    return batch, [remark for of_picture in remarks for remark in of_picture]
+    return batch, [remark for picture_remarks in remarks for remark in picture_remarks]
 
 
 def _unpack_batches(loader: DecodingLoader) -> Iterator[ImageBatch]:
@@ -225,13 +233,13 @@ def _unpack_batches(loader: DecodingLoader) -> Iterator[ImageBatch]:
         if isinstance(item, _Failure):
             raise item.kind(item.message)
         batch, remarks = item
-        for remark in remarks:  # here, since each worker would log a picture again
+        for remark in remarks:  # in this process, so that a remark is logged once and not by each worker
             log_once(remark)
         yield ImageBatch(*batch)
 
 
 def _split_streams(batch: ImageBatch) -> ImageBatch:
-    """Targets and partners, which were loaded as one batch, apart."""
+    """Split a batch that was loaded as targets and partners together."""
     half = len(batch.images) // 2
     boxes, noise = batch.erasures
     target_noise = int(boxes[:half, 2:].prod(dim=1).sum()) * 3
@@ -249,9 +257,10 @@ Prepare = Callable[[Tensor, Erasures | None], Tensor]
 
 
 def normalise(model: DCAL, device: torch.device, mode: str = "weights") -> Prepare:
-    """uint8 pictures (B, h, w, 3) to normalised ones on the device, (B, 3, h, w) float32, with erased boxes filled.
+    """Function that turns uint8 pictures (B, h, w, 3) into normalised ones (B, 3, h, w) float32 on the device.
 
-    mode: ``weights`` normalises by the pretrained weights' own mean and std, ``half`` by 0.5 and 0.5.
+    It also fills the boxes of random erasing.
+    mode: ``weights`` normalises by the mean and std of the pretrained weights, ``half`` by 0.5 and 0.5.
     """
     means, stds = (model.mean, model.std) if mode == "weights" else ((0.5,) * 3, (0.5,) * 3)
     mean = torch.tensor(means, device=device) * 255
@@ -260,7 +269,7 @@ def normalise(model: DCAL, device: torch.device, mode: str = "weights") -> Prepa
     def prepare(images: Tensor, erasures: Erasures | None = None) -> Tensor:
         pixels = images.to(device, non_blocking=True)
         batch, height, width, channels = pixels.shape
-        # Whole rows of pixels at once and in place: a CPU takes a third of the time that (B, 3, h, w) takes.
+        # Rows of pixels, in place: on a CPU three times as fast as on (B, 3, h, w).
         rows = pixels.reshape(batch * height, width * channels).float()
         rows.sub_(mean.repeat(width)).mul_(scale.repeat(width))
         pictures = rows.view(batch, height, width, channels).permute(0, 3, 1, 2)

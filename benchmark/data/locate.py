@@ -1,4 +1,4 @@
-"""Where a dataset is, which data it holds, and how much of the official one that is (no torch, no scipy)."""
+"""Locating, loading, fingerprint and coverage of datasets (no torch, no scipy)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from benchmark.data.splits import annotation_bytes, is_reachable
 from benchmark.errors import DataError, SettingsError
 
 logger = logging.getLogger("benchmark")
-# What the registry's counts are called in texts.
+# Names of the registry's counts in texts.
 COUNT_NAMES = {
     "classes": "classes",
     "train_ids": "train identities",
@@ -44,21 +44,21 @@ _COVERAGE_TEXTS = {
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of the official dataset is there; only ``full`` may be compared with the paper's numbers."""
+    """Share of the official dataset that is present. Only ``full`` may be compared with the paper's numbers."""
 
     kind: Literal["full", "subset", "generated", "own"]
     text: str
 
 
 def dataset_row(key: str) -> DatasetRow:
-    """The registry's row; raises SettingsError for an unknown key."""
+    """Row of a dataset in the registry. Raises SettingsError for an unknown key."""
     if key not in DATASETS:
         raise SettingsError(f"unknown dataset {key!r}: expected one of {', '.join(DATASETS)}")
     return DATASETS[key]
 
 
 def candidate_folders(key: str, data_root: Path | None) -> tuple[Path, ...]:
-    """The folders a dataset is looked for in: its known names below the data folder, and that itself."""
+    """Folders in which a dataset is searched: its known names below the data folder, and the data folder itself."""
     row = dataset_row(key)
     if data_root is None:
         return ()
@@ -68,12 +68,12 @@ def candidate_folders(key: str, data_root: Path | None) -> tuple[Path, ...]:
 
 
 def locate(key: str, data_root: Path | None) -> Path | None:
-    """The dataset's folder, None where there is none.
+    """Find the folder of a dataset; None if there is none.
 
-    A folder with all annotation files comes first, that of the first name where several have them; then one directly
-    below a folder of the right name, where an archive was unpacked into its own name. Without one, a folder that has
-    the right name is returned as it is, so that reading it can name what it lacks.
-    Raises DataError where several folders one down could be meant.
+    First choice is a folder with all annotation files, in the order of the names. Then a folder directly below one with
+    the right name, as when an archive was unpacked into its own name. Last a folder with the right name: reading it
+    then reports what is missing.
+    Raises DataError if several folders one level down may be the dataset.
     """
     row, folders = dataset_row(key), candidate_folders(key, data_root)
     reader = _reader(row)
@@ -95,7 +95,7 @@ def locate(key: str, data_root: Path | None) -> Path | None:
 
 
 def nested_note(key: str, data_root: Path, root: Path) -> str:
-    """What to say of a dataset that was found one folder down, or ""."""
+    """Message about a dataset that was found one folder down, or ""."""
     row = dataset_row(key)
     expected = candidate_folders(key, data_root)
     if row.own:
@@ -104,18 +104,18 @@ def nested_note(key: str, data_root: Path, root: Path) -> str:
 
 
 def _is_recognised(reader: ModuleType, place: Path) -> bool:
-    """Whether the annotation files there are this dataset's; asked of readers whose files another one has, too."""
+    """Whether the annotation files are of this dataset, for readers whose file names another dataset also has."""
     try:
         return not hasattr(reader, "recognises") or reader.recognises(place)
-    except OSError:  # it cannot be listed, which reading it explains
+    except OSError:  # not readable, which reading it explains
         return True
 
 
 def load_fgvc(key: str, data_root: Path | None, class_limit: int = 0) -> FGVCDataset:
-    """The fine-grained dataset below ``data_root``, cut to the first ``class_limit`` classes (0: all of them).
+    """Load a fine-grained dataset, cut to the first ``class_limit`` classes (0: all of them).
 
-    Raises SettingsError for a key that is no fine-grained dataset's or an impossible limit, DataError where the
-    dataset is absent, incomplete, contradictory, or has fewer classes than asked for.
+    Raises SettingsError for a key of no fine-grained dataset or an impossible limit; DataError if the dataset is
+    absent, incomplete or contradictory, or has fewer classes.
     """
     if class_limit < 0 or class_limit == 1:
         raise SettingsError(f"class limit is {class_limit}, expected 0 (all classes) or 2 and more")
@@ -125,7 +125,7 @@ def load_fgvc(key: str, data_root: Path | None, class_limit: int = 0) -> FGVCDat
 
 
 def load_dataset(key: str, data_root: Path | None, settings: DataSettings) -> FGVCDataset | ReIDDataset:
-    """A dataset of either task, cut and merged as a run's settings say. Raises as ``load_fgvc`` and ``load_reid``."""
+    """Load a dataset of either task with the settings of a run. Raises as ``load_fgvc`` and ``load_reid``."""
     if dataset_row(key).task == "reid":
         return load_reid(
             key, data_root, merge_val=settings.merge_val, skip_unparsable=settings.skip_unparsable
@@ -136,12 +136,12 @@ def load_dataset(key: str, data_root: Path | None, settings: DataSettings) -> FG
 def load_reid(
     key: str, data_root: Path | None, *, merge_val: bool = True, skip_unparsable: bool = False
 ) -> ReIDDataset:
-    """The re-identification dataset below ``data_root``.
+    """Load a re-identification dataset.
 
-    merge_val: whether MSMT17's validation list is part of the training set. skip_unparsable: leave pictures out whose
-    names do not parse.
-    Raises SettingsError for a key that is no re-identification dataset's, DataError where the dataset is absent,
-    incomplete or contradictory.
+    merge_val: whether MSMT17's validation list is part of the training set.
+    skip_unparsable: whether to leave out pictures whose names do not parse.
+    Raises SettingsError for a key of no re-identification dataset; DataError if the dataset is absent, incomplete or
+    contradictory.
     """
     root = _require_root(key, "reid", data_root)
     dataset = _reader(DATASETS[key]).read(root, merge_val=merge_val, skip_unparsable=skip_unparsable)
@@ -162,7 +162,7 @@ def _require_root(key: str, task: str, data_root: Path | None) -> Path:
 
 
 def missing_text(row: DatasetRow, data_root: Path | None) -> str:
-    """Why a dataset was not found and what to do about it, with every path looked for."""
+    """Message that a dataset was not found, with all searched paths and what to do."""
     if data_root is None:
         return (
             f"{row.title}: no data folder is set; set DATA (--data) to the folder that holds {row.folders[0]}"
@@ -185,8 +185,8 @@ def missing_text(row: DatasetRow, data_root: Path | None) -> str:
 def fingerprint(root: Path, key: str) -> str:
     """sha256 over the names and contents of the annotation files: equal if and only if these are.
 
-    A folder among them stands for the names of the pictures in it, of a user's own dataset for their sizes, too.
-    Raises DataError where an annotation file is missing.
+    A folder among them counts by the names of its pictures; for a user's own dataset also by their sizes.
+    Raises DataError if an annotation file is missing.
     """
     row = dataset_row(key)
     files = _reader(row).annotation_files(root)
@@ -200,7 +200,7 @@ def fingerprint(root: Path, key: str) -> str:
         return image_files.fingerprint(root, files)
     digest = hashlib.sha256()
     for file in files:
-        is_list = file.suffix  # no folder of pictures among them has one
+        is_list = file.suffix  # folders of pictures have no suffix
         content = annotation_bytes(file) if is_list else os.fsencode("\0".join(picture_names(file)))
         digest.update(f"{file.name}\0{len(content)}\0".encode())
         digest.update(content)
@@ -208,10 +208,10 @@ def fingerprint(root: Path, key: str) -> str:
 
 
 def coverage(dataset: FGVCDataset | ReIDDataset, row: DatasetRow) -> Coverage:
-    """How much of the official dataset this is, by all of the registry's counts.
+    """Share of the official dataset, by all counts of the registry.
 
-    Where the dataset has versions, the text names the one found, and the lists it trains on. A validation list counts
-    only where it is trained on.
+    If the dataset has versions, the text names the version and the training lists. A validation list only counts if it
+    is part of the training set.
     """
     if row.own:
         counts = {name: f"{count:,}" for name, count in dataset.counts.items()}
@@ -227,14 +227,17 @@ def coverage(dataset: FGVCDataset | ReIDDataset, row: DatasetRow) -> Coverage:
     if counts_here == official:
         numbers = {name: f"{count:,}" for name, count in text_counts.items()}
         return Coverage("full", f"{prefix}full: {_COVERAGE_TEXTS[row.task].format(**numbers)}")
-    shares = {name: f"{count:,} of {official_counts[name]:,}" for name, count in text_counts.items() if name in official_counts}
-    return Coverage(
-        "subset", f"{prefix}subset: {_COVERAGE_TEXTS[row.task].format(**shares)}{_other_counts(counts_here, official, row.task)}"
-    )
+    shares = {
+        name: f"{count:,} of {official_counts[name]:,}"
+        for name, count in text_counts.items()
+        if name in official_counts
+    }
+    text = _COVERAGE_TEXTS[row.task].format(**shares) + _other_counts(counts_here, official, row.task)
+    return Coverage("subset", f"{prefix}subset: {text}")
 
 
 def generated_coverage(dataset: FGVCDataset | ReIDDataset) -> Coverage:
-    """Of a generated set, whatever its counts: it never passes for the official one."""
+    """Coverage of a generated set: whatever its counts, it never counts as the official one."""
     merged = isinstance(dataset, ReIDDataset) and dataset.val_merged
     counts = _with_val(dataset.counts) if merged else dataset.counts
     task = dataset_row(dataset.key).task
@@ -242,18 +245,20 @@ def generated_coverage(dataset: FGVCDataset | ReIDDataset) -> Coverage:
 
 
 def _with_val(counts: Mapping[str, int]) -> dict[str, int]:
-    """The counts with a validation list's pictures among the training ones."""
+    """Counts with the validation pictures added to the training pictures."""
     return {**counts, "train": counts["train"] + counts.get("val", 0)}
 
 
 def _other_counts(counts: dict[str, int], official: dict[str, int], task: str) -> str:
-    """The counts that make a subset where all those in its text are the official ones."""
+    """Text of the counts that differ from the official ones, if none of those in the coverage text does."""
     differing = [name for name, count in official.items() if counts.get(name, 0) != count]
     if any(f"{{{name}}}" in _COVERAGE_TEXTS[task] for name in differing):
         return ""
-    return "".join(f", {counts.get(name, 0):,} of {official[name]:,} {COUNT_NAMES[name]}" for name in differing)
+    return "".join(
+        f", {counts.get(name, 0):,} of {official[name]:,} {COUNT_NAMES[name]}" for name in differing
+    )
 
 
 def _reader(row: DatasetRow) -> ModuleType:
-    """The module that reads a dataset."""
+    """Reader module of a dataset."""
     return importlib.import_module(row.module)

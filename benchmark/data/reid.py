@@ -1,4 +1,4 @@
-"""What a re-identification dataset is to the suite: training identities, queries and a gallery (no torch)."""
+"""Re-identification datasets: training identities, queries and a gallery (no torch)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ SUFFIX = r"\.(?i:jpg|jpeg|png)"  # the same, for patterns
 class ReIDSplit(Split):
     """A split with the camera of each picture, parallel to ``files`` and ``labels``.
 
-    labels: of the training split 0-based places in the dataset's ``identities``; of query and gallery the official
-    identity numbers. cameras: official camera numbers.
+    labels: of the training split 0-based positions in the dataset's ``identities``; of query and gallery the official
+        identity numbers.
+    cameras: official camera numbers.
     """
 
     cameras: tuple[int, ...]
@@ -35,7 +36,7 @@ class ReIDSplit(Split):
 
     @property
     def identities(self) -> int:
-        """How many identities there are."""
+        """Number of identities."""
         return len(set(self.labels))
 
 
@@ -43,10 +44,11 @@ class ReIDSplit(Split):
 class ReIDDataset:
     """A dataset as read from its official files.
 
-    version: of the official dataset where that has several, e.g. ``V2``; else "".
+    version: of the official dataset if it has several, e.g. ``V2``; else "".
     identities: official numbers of the training identities, as text; ``identities[i]`` is label i.
-    val: pictures of the official validation list (MSMT17); val_merged: whether they are part of ``train``.
-    skipped: files whose names say neither identity nor camera, left out because that was asked for.
+    val: number of pictures of the official validation list (MSMT17).
+    val_merged: whether they are part of ``train``.
+    skipped: files whose names do not parse, left out by a setting.
     notes: what the reader could not check, for ``make check-data``.
     """
 
@@ -64,24 +66,24 @@ class ReIDDataset:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """What the classifier tells apart in training."""
+        """Classes of the classifier in training."""
         return self.identities
 
     @property
     def test(self) -> ReIDSplit:
-        """Everything that features are needed of: the queries, then the gallery."""
+        """All pictures whose features are needed: the queries, then the gallery."""
         q, g = self.query, self.gallery
         return ReIDSplit(q.files + g.files, q.labels + g.labels, q.cameras + g.cameras)
 
     @property
     def edition(self) -> str:
-        """``V1, train + val``: version and lists trained on, of the one dataset that has several (MSMT17); else ""."""
+        """Version and training lists, ``V1, train + val``, for the only dataset with several (MSMT17); else ""."""
         lists = "train + val" if self.val_merged else "train only"
         return f"{self.version}, {lists}" if self.version else ""
 
     @property
     def counts(self) -> dict[str, int]:
-        """Found counts under the names of the registry's official ones; ``val`` only where there is such a list."""
+        """Counts under the names of the registry's official ones; ``val`` only if there is a validation list."""
         return {
             "train_ids": len(self.identities),
             "train": len(self.train) - (self.val if self.val_merged else 0),
@@ -100,7 +102,12 @@ class ReIDDataset:
 
 
 class ReIDPicture(NamedTuple):
-    """One picture: file relative to the root, identity as its name writes it, camera as a number."""
+    """A picture of a dataset.
+
+    file: path relative to the root.
+    identity: as written in the name.
+    camera: as a number.
+    """
 
     file: str
     identity: str
@@ -114,11 +121,13 @@ class ReIDPicture(NamedTuple):
 
 @dataclass(frozen=True)
 class NamingScheme:
-    """How a dataset labels its pictures.
+    """Naming scheme of a dataset's files, which contains the labels.
 
-    pattern: a whole name, with the groups ``identity`` and ``camera``; example: such a name.
-    one_numbering: whether train and test identities are numbered together, so that none may be in both.
-    advice: what to do about a copy that is not as it should be. folder: the name of a user's own, which has no title.
+    pattern: of a whole name, with the groups ``identity`` and ``camera``.
+    example: such a name.
+    advice: what to do about an incomplete or wrong copy.
+    one_numbering: whether train and test identities have one numbering, so that none may be in both.
+    folder: name of a user's own dataset.
     """
 
     key: str
@@ -130,16 +139,16 @@ class NamingScheme:
 
     @property
     def title(self) -> str:
-        """The official name; of a user's own dataset its folder's."""
+        """Official name of the dataset; for a user's own dataset, the name of its folder."""
         return self.folder or DATASETS[self.key].title
 
     def picture(self, folder: str, name: str) -> ReIDPicture | None:
-        """The picture ``folder/name``, None if its name does not parse."""
+        """Parse the name of ``folder/name``; None if it does not parse."""
         match = self.pattern.fullmatch(name)
         return match and ReIDPicture(f"{folder}/{name}", match["identity"], int(match["camera"]))
 
     def pictures(self, folder: str, names: Sequence[str], unparsable: list[str]) -> list[ReIDPicture]:
-        """The pictures of those names that parse, in order; the other files go to ``unparsable``."""
+        """Parse names in order; files whose names do not parse are added to ``unparsable``."""
         parsed = [(name, self.picture(folder, name)) for name in names]
         unparsable += [f"{folder}/{name}" for name, picture in parsed if picture is None]
         return [picture for _, picture in parsed if picture is not None]
@@ -160,21 +169,25 @@ def assemble(
     val_merged: bool = False,
     notes: Sequence[str] = (),
 ) -> ReIDDataset:
-    """A dataset from its pictures, order kept; training labels are places in the ascending official numbers.
+    """Build and check a dataset. The order of the pictures is kept.
 
-    train: None where nothing is to be trained. problems: what the reader found wrong already. unparsable: files whose
-    names do not parse; they are refused, or with ``skip_unparsable`` left out and listed in the dataset.
+    Training labels are positions in the ascending official identity numbers.
 
-    Raises Contradictions for all of these, an empty split, a training set of one identity, a file that is listed
-    twice or has a name that no file can have, a camera out of the official range, an identity of one numbering in train
-    and test, and queries of which none can be answered.
+    train: None if nothing is trained.
+    problems: found by the reader.
+    unparsable: files whose names do not parse. They are refused, or with ``skip_unparsable`` left out and listed in the
+        dataset.
+
+    Raises Contradictions for all of these, an empty split, a training set of one identity, a file that is listed twice
+    or has an impossible name, a camera out of the official range, an identity in train and test if they have one
+    numbering, and queries of which none can be answered.
     """
     splits = {} if train is None else {"train": train}
     splits |= {"query": query, "gallery": gallery}
     train = train or ()
     advice, problems = scheme.advice, list(problems)
     if unparsable and not skip_unparsable:
-        # Where nothing is trained no setting counts but those of the model's run.
+        # Without training, only the settings of the model's run apply.
         hint = '; SET="data.skip_unparsable=true" leaves them out' if "train" in splits else ""
         advice += f" Names that do not parse: {len(unparsable):,}{hint}."
         problems += [
@@ -215,7 +228,7 @@ def assemble(
 
 
 def unanswerable_queries(dataset: ReIDDataset) -> tuple[str, ...]:
-    """The queries whose identity has no gallery picture from another camera; evaluation has to leave them out."""
+    """Files of the queries whose identity has no gallery picture from another camera. They are not evaluated."""
     cameras_of: dict[int, set[int]] = {}
     for identity, camera in zip(dataset.gallery.labels, dataset.gallery.cameras, strict=True):
         cameras_of.setdefault(identity, set()).add(camera)
@@ -228,9 +241,9 @@ def unanswerable_queries(dataset: ReIDDataset) -> tuple[str, ...]:
 
 
 def picture_names(folder: Path) -> list[str]:
-    """The names of the pictures in a folder, sorted. Hidden files and other kinds (Thumbs.db) are none.
+    """Sorted names of the pictures in a folder, without hidden files and other kinds (Thumbs.db).
 
-    Looks at names alone: this runs over 36,000 of them at every start.
+    Only names are read: this runs over 36,000 of them at every start.
     """
     with explained(folder, DataError), os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if _is_picture(entry.name))
@@ -268,7 +281,7 @@ def _cameras_out_of_range(splits: dict[str, Sequence[ReIDPicture]], cameras: int
 
 
 def _shared_identities(train: Sequence[ReIDPicture], test: Sequence[ReIDPicture]) -> list[str]:
-    """A line for every identity that is in both; 0 and below are nobody's numbers, see ``named``."""
+    """A message for each identity in both splits; 0 and negative numbers are no identities, see ``market_folders``."""
     in_train, in_test = ({picture.number: picture for picture in reversed(part)} for part in (train, test))
     return [
         f"identity {in_train[number].identity} is in train and test ({in_train[number].file}, {in_test[number].file}), "

@@ -91,7 +91,11 @@ def evaluation_mode(model: DCAL) -> Iterator[None]:
 
 
 def predict(
-    model: DCAL, dataset: FGVCDataset, batches: Iterable[ImageBatch], prepare: Prepare, gather: Gather = local_rows
+    model: DCAL,
+    dataset: FGVCDataset,
+    batches: Iterable[ImageBatch],
+    prepare: Prepare,
+    gather: Gather = local_rows,
 ) -> ClassificationResult:
     """Predict every image of the batches once, whatever the batch size.
 

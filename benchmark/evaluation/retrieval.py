@@ -83,7 +83,11 @@ def _metrics(ranking: Ranking) -> dict[str, float]:
 
 
 def retrieve(
-    model: DCAL, dataset: ReIDDataset, batches: Iterable[ImageBatch], prepare: Prepare, gather: Gather = local_rows
+    model: DCAL,
+    dataset: ReIDDataset,
+    batches: Iterable[ImageBatch],
+    prepare: Prepare,
+    gather: Gather = local_rows,
 ) -> RetrievalResult:
     """Compute the features of all queries and gallery pictures, then rank the gallery for every query.
 

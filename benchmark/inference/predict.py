@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmark.config.datasets import OWN
 from benchmark.data.images import TestPictures
-from benchmark.data.own.image_files import find
+from benchmark.data.own.image_files import scan_folder
 from benchmark.errors import DataError
 from benchmark.evaluation.classification import evaluation_mode
 from benchmark.inference.trained import TrainedModel
@@ -23,7 +23,7 @@ BATCH = 16
 
 def picture_reader(trained: TrainedModel) -> TestPictures:
     """Reader of a user's picture files: like the run's test pictures, but turned upright by their EXIF orientation."""
-    return TestPictures.of(OWN, trained.config.settings.data)
+    return TestPictures.for_dataset(OWN, trained.config.settings.data)
 
 
 def probabilities(trained: TrainedModel, path: Path, compute: Compute) -> Mapping[str, np.ndarray]:
@@ -46,7 +46,7 @@ def nearest(
     Returns their names and the cosine similarity of the paper's features, for each given picture.
     Raises DataError for a picture that cannot be read and a folder without pictures.
     """
-    names = find(gallery).pictures
+    names = scan_folder(gallery).pictures
     if not names:
         raise DataError(f"{gallery}: no pictures in it, expected those to look for the same one in")
     similar = (

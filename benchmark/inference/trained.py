@@ -60,7 +60,7 @@ class TrainedModel:
     @property
     def pictures(self) -> TestPictures:
         """Reader of picture files that makes the network's input as in the run's own evaluation."""
-        return TestPictures.of(self.config.cell.dataset, self.config.settings.data)
+        return TestPictures.for_dataset(self.config.cell.dataset, self.config.settings.data)
 
     def prepare(self, device: torch.device | str = "cpu") -> Prepare:
         """Function that turns uint8 pictures (B, h, w, 3) into the model's normalised input on a device."""

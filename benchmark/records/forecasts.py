@@ -23,7 +23,7 @@ FOLDER = "forecast"
 # Modules that are measured, and those that evaluate runs. A measurement depends on their code and all their imports. It
 # does not depend on recipes: the settings that determine a pace are in the key of each measurement.
 MEASURED_MODULES = (
-    *(f"benchmark.timing.{part}" for part in ("rehearse", "reading", "ranking")),
+    *(f"benchmark.timing.{part}" for part in ("rehearse", "forecast_input")),
     "benchmark.training.tasks",
 )
 

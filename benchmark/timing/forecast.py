@@ -97,7 +97,7 @@ def _pictures(config: Config, counts: DatasetCounts, setting: Setting) -> Want:
         f"reading {DATASETS[config.cell.dataset].title}{'' if at_hand else ', generated pictures'}",
         {"dataset": config.cell.dataset, "data": asdict(data), "in_process": in_process},
         ReadingPace,
-        ("reading", "read"),
+        ("forecast_input", "read"),
         _run(config, setting) | {"data": at_hand, "in_process": in_process},
     )
 
@@ -108,7 +108,9 @@ def _ranking(counts: DatasetCounts, setting: Setting) -> Want | None:
     sizes = {name: getattr(counts, name) for name in ("queries", "gallery", "identities", "cameras")}
     text = f"ranking {counts.queries:,} × {counts.gallery:,}"
     arguments = sizes | _machine(setting)
-    return Want("rankings", ranking_key(counts), text, sizes, RankingTime, ("ranking", "rank"), arguments)
+    return Want(
+        "rankings", ranking_key(counts), text, sizes, RankingTime, ("forecast_input", "rank"), arguments
+    )
 
 
 # --- Measuring what a machine's forecast lacks, each in a fresh process, and keeping it at once ---

@@ -37,7 +37,7 @@ def measure(
 ) -> dict[str, object]:
     """Measure, write attention.npz and then attention.json into the pair's folder, and return the latter.
 
-    box_side: as ``cub_boxes.load``'s official_side. Raises RunError, DataError and SettingsError where a run is not
+    box_side: as ``cub_boxes.load_boxes``'s official_side. Raises RunError, DataError and SettingsError if a run is not
     done, a checkpoint, picture or list of boxes cannot be used, the layers are none, or box_side comes without boxes.
     """
     require(pair)
@@ -68,8 +68,8 @@ def measure(
 
 def _boxes(pair: RunPair, side: int | None) -> Boxes | None:
     dataset = pair.dataset
-    if dataset.key == "cub" and cub_boxes.is_there(dataset.root):
-        return cub_boxes.load(dataset.root, side)
+    if dataset.key == "cub" and cub_boxes.has_boxes(dataset.root):
+        return cub_boxes.load_boxes(dataset.root, side)
     if side is not None:
         raise SettingsError(
             f"BOX_SIDE is about {cub_boxes.FILE} of CUB-200-2011, which {dataset.root} has not; leave it out"
@@ -113,8 +113,8 @@ def _covered(batch: ImageBatch, files: tuple[str, ...], boxes: Boxes, network: N
     view, grid = network.pictures.view, network.model.backbone.grid
     rows = []
     for index in batch.index.tolist():
-        shown = cub_boxes.in_view(boxes.boxes[files[index]], boxes.sizes[files[index]], view)
-        cells = cub_boxes.covered(shown, view.crop, grid).ravel()
+        shown = cub_boxes.view_box(boxes.boxes[files[index]], boxes.sizes[files[index]], view)
+        cells = cub_boxes.patch_coverage(shown, view.crop, grid).ravel()
         rows.append(cells if cells.any() else np.full(cells.shape, np.nan))
     return np.stack(rows)
 

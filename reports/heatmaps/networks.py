@@ -102,7 +102,7 @@ def _network(
     where, data = torch.device(where), config.settings.data
     return Network(
         model.to(where),
-        TestPictures.of(config.cell.dataset, data),
+        TestPictures.for_dataset(config.cell.dataset, data),
         normalise(model, where, data.normalise),
         label,
         weights,

@@ -38,7 +38,7 @@ def measured(monkeypatch):
 
     def run(module, function, **arguments):
         asked.append((module, function, arguments))
-        if arguments.get("data") is not None and module == "reading":
+        if arguments.get("data") is not None and module == "forecast_input":
             return {"per_second": 1.0, "text": "x", "at_hand": bool(arguments["data"])}
         return vars(pace(float(len(asked))))
 
@@ -122,7 +122,7 @@ def test_a_damaged_measurement_is_made_again(path, measured):
 
 def test_generated_pictures_make_way_for_the_dataset_s_own_and_not_the_other_way_round(path, measured):
     own, generated = (
-        Want("pictures", "k", "x", {}, ReadingPace, ("reading", "read"), {"data": data})
+        Want("pictures", "k", "x", {}, ReadingPace, ("forecast_input", "read"), {"data": data})
         for data in ("/data", "")
     )
     for one, times in ((generated, 1), (generated, 1), (own, 2), (own, 2), (generated, 2)):
@@ -165,7 +165,7 @@ def test_of_a_process_s_last_words_the_reason_is_told(said, reason):
 
 def test_a_process_that_fails_is_an_error_in_one_line():
     with pytest.raises(RunError, match=r"^read\(\) got multiple values for argument 'meter'$"):
-        measuring.run("reading", "read", meter=1)
+        measuring.run("forecast_input", "read", meter=1)
 
 
 def test_what_a_launch_reads_of_forecasts_never_loads_torch():

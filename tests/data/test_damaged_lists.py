@@ -181,7 +181,7 @@ def test_the_search_of_an_xml_file_takes_time_in_proportion_to_its_length(tmp_pa
     """2 MB of letters would take hours if every one of them were the start of a search to the end."""
     path = tmp_path / "train_label.xml"
     path.write_text("<Item " + "a" * 2_000_000 + ' imageName="x" vehicleID="1"/>')
-    assert veri._contradicted(path, []) == []
+    assert veri._contradictions(path, []) == []
 
 
 def test_a_folder_that_may_not_be_read_is_said_to_be_one(write, tmp_path, monkeypatch):

@@ -118,7 +118,7 @@ def test_training_and_evaluation_warn_once_and_go_on(own, written, workers, capf
 def test_a_picture_of_a_verb_is_warned_of_once(tmp_path, written):
     path = stored(tmp_path / "half.jpg", HALF)
     settings = resolve(select(["cub/deit_tiny/dcal"])[0], 0, load_profile("mini"), {}).settings.data
-    pictures = TestPictures.of("own", settings)
+    pictures = TestPictures.for_dataset("own", settings)
     for _ in range(3):
         pictures(path)
     (line,) = written()

@@ -181,7 +181,9 @@ def test_only_a_users_own_pictures_are_turned(data):
     register_own("my_birds-2.0", data)
     profile = resolve.load_profile("quick")
     shapes = {
-        key: TestPictures.of(key, resolve.resolve(named(cell), 0, profile, {}).settings.data).read(file).shape
+        key: TestPictures.for_dataset(key, resolve.resolve(named(cell), 0, profile, {}).settings.data)
+        .read(file)
+        .shape
         for key, cell in (
             ("my_birds-2.0", "my_birds-2.0/deit_tiny/dcal"),
             ("own", "cub/deit_tiny/dcal"),

@@ -36,7 +36,9 @@ def corrupt(trained, tmp_path, monkeypatch):
 def correct(trained, model, corruption):
     """(n,) right or wrong, picture by picture, by the run's own reading of the files."""
     trained_model = load_trained(trained / "mini" / model / "seed0")
-    dataset = locate.load_fgvc("cub", trained / "mini" / "data", OVERRIDES["cub/deit_tiny"]["data.class_limit"])
+    dataset = locate.load_fgvc(
+        "cub", trained / "mini" / "data", OVERRIDES["cub/deit_tiny"]["data.class_limit"]
+    )
     shown = [trained_model.pictures(dataset.root / file) for file in dataset.test.files]
     worse = torch.from_numpy(np.stack([corruption(image, place) for place, image in enumerate(shown)]))
     with torch.no_grad():

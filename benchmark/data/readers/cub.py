@@ -1,4 +1,4 @@
-"""CUB-200-2011 from its official lists: four text files that share image and class ids (no torch).
+"""Reader of CUB-200-2011 from its official lists: four text files with common image and class ids (no torch).
 
 Source of the layout: the README of the official archive ``CUB_200_2011.tgz``.
 """
@@ -20,15 +20,15 @@ Table = dict[int, tuple[int, str]]  # id -> (line number, the rest of the line)
 
 
 def annotation_files(root: Path) -> tuple[Path, ...]:
-    """The lists that determine files, labels and splits, whether or not they are there."""
+    """Lists that determine files, labels and splits, existing or not."""
     names = ("classes.txt", "images.txt", "image_class_labels.txt", "train_test_split.txt")
     return tuple(root / name for name in names)
 
 
 def read(root: Path) -> FGVCDataset:
-    """The dataset at ``root``, joined by id; images in the order of their ids, classes of theirs.
+    """Read the dataset at ``root``, joined by ids; images and classes in the order of their ids.
 
-    Images are not looked at (``lists.missing_files`` does). Raises DataError for a missing or empty list
+    Images are not opened (``splits.missing_files`` finds missing ones). Raises DataError for a missing or empty list,
     and Contradictions for lists that are malformed or disagree.
     """
     require_files("CUB-200-2011", annotation_files(root), ADVICE)
@@ -43,8 +43,8 @@ def read(root: Path) -> FGVCDataset:
     is_train = _numbers(splits, "train_test_split.txt", "1 (train) or 0 (test)", problems, allowed=(0, 1))
     refuse(where, problems, ADVICE)
 
-    problems += _unshared(images, "images.txt", labels, "image_class_labels.txt")
-    problems += _unshared(images, "images.txt", splits, "train_test_split.txt")
+    problems += _unmatched_ids(images, "images.txt", labels, "image_class_labels.txt")
+    problems += _unmatched_ids(images, "images.txt", splits, "train_test_split.txt")
     order = sorted(classes)
     position = {class_id: index for index, class_id in enumerate(order)}
     for image, class_id in class_of.items():
@@ -75,9 +75,9 @@ def _table(path: Path, meaning: str, problems: list[str]) -> Table:
         if key is None or not rest.strip():
             problems.append(f"{path.name}, line {number}: found {line!r}, expected '<id> <{meaning}>'")
         elif key in table:
-            before = table[key][0]
+            first_line = table[key][0]
             problems.append(
-                f"{path.name}, line {number}: id {head} is on line {before} already, expected once"
+                f"{path.name}, line {number}: id {head} is on line {first_line} already, expected once"
             )
         else:
             table[key] = (number, rest.strip())
@@ -87,7 +87,7 @@ def _table(path: Path, meaning: str, problems: list[str]) -> Table:
 def _numbers(
     table: Table, name: str, expected: str, problems: list[str], allowed: tuple[int, ...] = ()
 ) -> dict[int, int]:
-    """id -> the row's value as a number; other values go to ``problems``."""
+    """id → value of the row as a number; problems of other values are added to ``problems``."""
     numbers: dict[int, int] = {}
     for image, (number, text) in table.items():
         value = natural_number(text)
@@ -98,8 +98,12 @@ def _numbers(
     return numbers
 
 
-def _unshared(one: Table, one_name: str, other: Table, other_name: str) -> list[str]:
-    """A line for every id that only one of two lists has."""
+def _unmatched_ids(first: Table, first_name: str, second: Table, second_name: str) -> list[str]:
+    """A message for each id that only one of two lists has."""
     return [
-        f"image {image} is in {one_name} but not in {other_name}" for image in sorted(one.keys() - other)
-    ] + [f"image {image} is in {other_name} but not in {one_name}" for image in sorted(other.keys() - one)]
+        f"image {image} is in {first_name} but not in {second_name}"
+        for image in sorted(first.keys() - second)
+    ] + [
+        f"image {image} is in {second_name} but not in {first_name}"
+        for image in sorted(second.keys() - first)
+    ]

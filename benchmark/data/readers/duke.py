@@ -1,9 +1,9 @@
-"""DukeMTMC-reID from its official folders; the labels are in the file names (no torch).
+"""Reader of DukeMTMC-reID from its official folders; the labels are in the file names (no torch).
 
 Source of the layout: the official archive ``DukeMTMC-reID.zip``. A name is ``<identity>_c<camera>_f<frame>.jpg``.
 
-The people on the pictures were filmed without their consent, and in 2019 the authors withdrew the dataset. This suite
-reads a copy that a user already has, to check published numbers, and never fetches one.
+The people on the pictures were filmed without their consent. In 2019 the authors withdrew the dataset. This suite
+reads a copy that a user already has, to check published numbers, and never downloads one.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ WHEN_ABSENT = (
 
 
 def recognises(root: Path) -> bool:
-    """Whether the folders at ``root`` hold names of DukeMTMC-reID."""
+    """Whether the folders at ``root`` contain names of DukeMTMC-reID."""
     return market_folders.recognises(root, LAYOUT)
 
 
 def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -> ReIDDataset:
-    """The dataset at ``root``; merge_val has no meaning here. Raises as ``market_folders.read`` does."""
+    """Read the dataset at ``root``; merge_val has no effect. Raises as ``market_folders.read``."""
     return market_folders.read(root, LAYOUT, skip_unparsable)

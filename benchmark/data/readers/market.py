@@ -1,4 +1,4 @@
-"""Market-1501 from its official folders; the labels are in the file names (no torch).
+"""Reader of Market-1501 from its official folders; the labels are in the file names (no torch).
 
 Source of the layout: the readme.txt of the official archive ``Market-1501-v15.09.15.zip``. A name is
 ``<identity>_c<camera>s<sequence>_<frame>_<box>.jpg``; identity -1 is junk, 0 a distractor.
@@ -22,10 +22,10 @@ LAYOUT = NamingScheme(
 
 
 def recognises(root: Path) -> bool:
-    """Whether the folders at ``root`` hold names of Market-1501."""
+    """Whether the folders at ``root`` contain names of Market-1501."""
     return market_folders.recognises(root, LAYOUT)
 
 
 def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -> ReIDDataset:
-    """The dataset at ``root``; merge_val has no meaning here. Raises as ``market_folders.read`` does."""
+    """Read the dataset at ``root``; merge_val has no effect. Raises as ``market_folders.read``."""
     return market_folders.read(root, LAYOUT, skip_unparsable)
