@@ -55,15 +55,16 @@ def assemble(
     Raises Contradictions for a file that is listed twice or lies outside the dataset's folder, an empty split, and a
     class with test but without train images.
     """
-    problems = [f"the {split} split has no images" for split, rows in _both(train, test) if not rows]
+    parts = {"train": train, "test": test}
+    problems = [f"the {split} split has no images" for split, rows in parts.items() if not rows]
     split_of: dict[str, str] = {}
-    for split, rows in _both(train, test):
+    for split, rows in parts.items():
         for file, _ in rows:
             if file in split_of:
                 problems.append(f"{file} is listed twice ({split_of[file]} and {split}), expected once")
             split_of[file] = split
     problems += outside_problems(split_of)
-    train_classes, test_classes = ({position for _, position in rows} for rows in (train, test))
+    train_classes, test_classes = ({position for _, position in rows} for rows in parts.values())
     problems += [
         f"class {names[position]!r} has test but no train images, expected both"
         for position in sorted(test_classes - train_classes)
@@ -71,14 +72,9 @@ def assemble(
     refuse(f"{key} at {root}", problems, advice)
     label_of = {position: index for index, position in enumerate(sorted(train_classes))}
     splits = (
-        Split(tuple(file for file, _ in rows), tuple(label_of[position] for _, position in rows))
-        for rows in (train, test)
+        Split.from_rows((file, label_of[position]) for file, position in rows) for rows in parts.values()
     )
     return FGVCDataset(key, root, tuple(names[position] for position in sorted(train_classes)), *splits)
-
-
-def _both(train: Sequence, test: Sequence) -> tuple[tuple[str, Sequence], tuple[str, Sequence]]:
-    return ("train", train), ("test", test)
 
 
 def first_classes(dataset: FGVCDataset, count: int) -> FGVCDataset:
@@ -91,15 +87,13 @@ def first_classes(dataset: FGVCDataset, count: int) -> FGVCDataset:
             f"{dataset.key} at {dataset.root} has {len(dataset.classes)} classes, {count} were asked for; "
             f"lower the class limit or set it to 0 for all of them"
         )
-    train, test = (_limit_classes(split, count) for split in (dataset.train, dataset.test))
+    train, test = (
+        Split.from_rows(row for row in zip(split.files, split.labels, strict=True) if row[1] < count)
+        for split in (dataset.train, dataset.test)
+    )
     if not test.files:
         raise DataError(
             f"{dataset.key} at {dataset.root}: the first {count} classes have no test images, expected some; "
             f"raise the class limit or set it to 0 for all classes"
         )
     return replace(dataset, classes=dataset.classes[:count], train=train, test=test)
-
-
-def _limit_classes(split: Split, count: int) -> Split:
-    rows = [(file, label) for file, label in zip(split.files, split.labels, strict=True) if label < count]
-    return Split(tuple(file for file, _ in rows), tuple(label for _, label in rows))

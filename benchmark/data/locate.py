@@ -96,11 +96,10 @@ def locate(key: str, data_root: Path | None) -> Path | None:
 
 def nested_note(key: str, data_root: Path, root: Path) -> str:
     """Message about a dataset that was found one folder down, or ""."""
-    row = dataset_row(key)
     expected = candidate_folders(key, data_root)
-    if row.own:
+    if dataset_row(key).own:
         expected = (data_root if data_root.name == key else data_root / key,)
-    return splits.nesting_text(root, expected)
+    return "" if root in expected else f"found one folder down, in {root}: that folder is used"
 
 
 def _is_recognised(reader: ModuleType, place: Path) -> bool:

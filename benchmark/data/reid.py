@@ -246,11 +246,8 @@ def picture_names(folder: Path) -> list[str]:
     Only names are read: this runs over 36,000 of them at every start.
     """
     with explained(folder, DataError), os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if _is_picture(entry.name))
-
-
-def _is_picture(name: str) -> bool:
-    return name.lower().endswith(PICTURES) and not name.startswith(".")
+        names = sorted(entry.name for entry in entries)
+    return [name for name in names if name.lower().endswith(PICTURES) and not name.startswith(".")]
 
 
 def _split(pictures: Sequence[ReIDPicture], labels: Sequence[int]) -> ReIDSplit:

@@ -31,13 +31,6 @@ def folder_below(title: str, folders: Iterable[Path], is_dataset: Callable[[Path
     return next(iter(matches.values()), None)
 
 
-def nesting_text(root: Path, expected: Iterable[Path]) -> str:
-    """Message about a dataset that is used one folder down; "" if it is in an expected place."""
-    if root in expected:
-        return ""
-    return f"found one folder down, in {root}: that folder is used"
-
-
 def _folders_in(folder: Path) -> list[Path]:
     """Folders in a folder, without hidden ones; none if it cannot be listed, which reading then explains."""
     try:
@@ -75,6 +68,12 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.files)
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[tuple[str, int]]) -> Split:
+        """A split from rows (file, label)."""
+        files, labels = tuple(zip(*rows, strict=True)) or ((), ())
+        return cls(files, labels)
 
 
 class Contradictions(DataError):

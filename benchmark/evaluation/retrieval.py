@@ -46,11 +46,12 @@ class RetrievalResult:
 
     def metrics(self) -> dict[str, float]:
         """mAP, R1, R5 and R10 over the valid queries, in percent; with GLCA also with prefix ``sa_`` and ``glca_``."""
-        return {
-            ("" if branch == "both" else f"{branch}_") + name: value
-            for branch, ranking in self.rankings.items()
-            for name, value in _metrics(ranking).items()
-        }
+        metrics = {}
+        for branch, ranking in self.rankings.items():
+            prefix = "" if branch == "both" else f"{branch}_"
+            metrics[f"{prefix}mAP"] = ranking.mean_ap()
+            metrics |= {f"{prefix}R{rank}": ranking.cmc(rank) for rank in RANKS}
+        return metrics
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays that predictions.npz stores for each query: identity, camera, the nearest pictures, and by branch
@@ -76,10 +77,6 @@ class RetrievalResult:
             "queries_without_match": int((~both.valid).sum()),
             "ties": int(both.ties.sum()),
         }
-
-
-def _metrics(ranking: Ranking) -> dict[str, float]:
-    return {"mAP": ranking.mean_ap(), **{f"R{rank}": ranking.cmc(rank) for rank in RANKS}}
 
 
 def retrieve(

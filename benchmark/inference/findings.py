@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from benchmark import reading
 from benchmark.config.datasets import DATASETS, is_own
 from benchmark.config.paper import REPORTED_METRICS
@@ -116,6 +114,9 @@ def compare_with_record(
     """Compare metrics, counts of pictures, digests and every array. computing_difference: as of ``Comparison``."""
     result, task = trained.result, TASKS[trained.config.cell.task]
     facts = task.facts(test_set.dataset)
+    arrays = {}  # a saved file has no recorded arrays
+    if trained.source.is_dir():
+        arrays = Predictions(RunFolder(trained.source).predictions, result["predictions_sha256"])
     digests = {f"{DIGEST} {branch}": digest for branch, digest in result.get(DIGEST, {}).items()}
     return compare(
         {
@@ -130,18 +131,11 @@ def compare_with_record(
             **facts,
             **{name: evaluation.digests.get(name.removeprefix(f"{DIGEST} ")) for name in digests},
         },
-        _recorded_arrays(trained),
+        arrays,
         evaluation.arrays(),
         precision=str(result["device"]["precision"]),
         computing_difference=computing_difference,
     )
-
-
-def _recorded_arrays(trained: TrainedModel) -> Mapping[str, np.ndarray]:
-    """The recorded arrays of a run folder; none for a saved file, which stores only metrics."""
-    if not trained.source.is_dir():
-        return {}
-    return Predictions(RunFolder(trained.source).predictions, trained.result["predictions_sha256"])
 
 
 # --- Test pictures of a trained model: those of its run, or a user's own folder for the same task ---

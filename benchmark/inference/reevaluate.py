@@ -132,21 +132,18 @@ def restore_selection(
 
     states: as of ``_selections``. rounds: number of batches.
     """
-    before = model.glca.generator.get_state() if states else None
-    first_batches = dict(zip(_first_batches(rounds, len(states)), states, strict=True))
+    if not states:
+        yield from batches
+        return
+    generator = model.glca.generator
+    before = generator.get_state()
+    first_batches = [0, *accumulate(Shares(ranks=len(states)).counts(rounds)[:-1])]  # of each rank's share
+    state_at = dict(zip(first_batches, states, strict=True))
     for number, batch in enumerate(batches):
-        if number in first_batches:
-            model.glca.generator.set_state(first_batches[number])
+        if number in state_at:
+            generator.set_state(state_at[number])
         yield batch
-    if states:
-        model.glca.generator.set_state(before)
-
-
-def _first_batches(rounds: int, ranks: int) -> list[int]:
-    """Index of the first batch of each rank's share."""
-    if not ranks:
-        return []
-    return [0, *accumulate(Shares(ranks=ranks).counts(rounds)[:-1])]
+    generator.set_state(before)
 
 
 def _corrupt(batches: Iterable[ImageBatch], corruption: Corruption) -> Iterator[ImageBatch]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -68,7 +68,9 @@ def estimate(
     batches = math.ceil(math.ceil(counts.test / batch) / ranks)
     evaluation = batches * _combined_seconds(pace.batch_seconds, batch / pictures.per_second, workers)
     if ranking is not None:
-        evaluation += sum(ranking.seconds(width) for width in ranked_widths(config, pace.width))
+        # SA's features; with GLCA also GLCA's, and both together.
+        widths = (pace.width, pace.width, 2 * pace.width) if config.glca else (pace.width,)
+        evaluation += sum(map(ranking.seconds, widths))
     epochs = settings.train.epochs
     return Estimate(
         epoch,
@@ -87,11 +89,6 @@ def _combined_seconds(compute: float, reading: float, workers: int) -> float:
 def evaluation_count(epochs: int, every: int) -> int:
     """Number of evaluations of a run: after every ``every``-th epoch, and after the last epoch."""
     return epochs // every + (epochs % every > 0)
-
-
-def ranked_widths(config: Config, width: int) -> Sequence[int]:
-    """Widths of the features in each ranking of the gallery: SA; with GLCA also GLCA and both."""
-    return (width, width, 2 * width) if config.glca else (width,)
 
 
 def estimate_from_forecast(

@@ -269,12 +269,9 @@ def read_glca_cost(path: Path) -> Overheads | None:
     record = read_json(path) or {}
     try:
         costs = {tuple(entry["of"].split("/")): GLCACost(**entry["cost"]) for entry in record["costs"]}
-        return Overheads(costs, record["made"]) if _is_complete(costs) else None
+        numbers = [number for cost in costs.values() for number in asdict(cost).values()]
+        published = {(overhead.dataset, overhead.backbone) for overhead in OVERHEADS}
+        is_valid = published <= costs.keys() and all(type(number) is int and number > 0 for number in numbers)
+        return Overheads(costs, record["made"]) if is_valid else None
     except (KeyError, TypeError, AttributeError):
         return None
-
-
-def _is_complete(costs: Mapping[tuple[str, ...], GLCACost]) -> bool:
-    numbers = [number for cost in costs.values() for number in asdict(cost).values()]
-    published_pairs = {(published.dataset, published.backbone) for published in OVERHEADS}
-    return published_pairs <= costs.keys() and all(type(number) is int and number > 0 for number in numbers)

@@ -132,7 +132,7 @@ def read_as_test(root: Path, classes: Sequence[str]) -> FGVCDataset:
     names = ", ".join(first_items(classes, MAX_SHOWN))
     advice = f"{ADVICE} A folder's name must be the name of one of the model's classes: {names}."
     refuse(str(root), problems, advice)
-    test = Split(tuple(file for file, _ in rows), tuple(label_of[name] for _, name in rows))
+    test = Split.from_rows((file, label_of[name]) for file, name in rows)
     return FGVCDataset(OWN, root, tuple(classes), Split((), ()), test, left_out_notes(root, others))
 
 

@@ -194,6 +194,7 @@ def _require_inside(
             f"{root}: {len(files):,} of {len(boxes):,} boxes of {FILE} stick out of their pictures, expected none: "
             f"{', '.join(first_items(files, MAX_SHOWN))}. The boxes are in pixels of the official pictures, of 500 on "
             f"the longest side, and those here have {largest} at most. If they are smaller copies, say so by "
-            "BOX_SIDE=500 (--box-side 500), the longest side of the official pictures: pictures of the largest size here are taken "
-            "as scaled down from it, smaller ones as unscaled, and boxes that still stick out are cut and counted"
+            "BOX_SIDE=500 (--box-side 500), the longest side of the official pictures: pictures of the largest size "
+            "here are taken as scaled down from it, smaller ones as unscaled, and boxes that still stick out are cut "
+            "and counted"
         )
