@@ -9,7 +9,7 @@ from benchmark.config.grid import ABLATIONS
 from benchmark.config.parse import abridged, duration
 from benchmark.records import lock, provenance
 from benchmark.records.progress import Progress, read_progress
-from benchmark.records.run_folder import last_lines, last_log_lines, read_json
+from benchmark.records.run_folder import last_lines, read_json
 from benchmark.records.status import STATES, has_job_started, state_counts
 from benchmark.records.terminal_text import single_line
 from slurm.tracking import Grid, Tracked
@@ -99,7 +99,7 @@ def tail(run: Tracked, count: int) -> list[str]:
     """The end of a run's log; of its job's output, where the job never got as far as the run's log."""
     outcome = read_json(run.view.folder.outcome)
     if run.submission is None or has_job_started(run.submission, run.view.folder, outcome):
-        return last_log_lines(run.view.folder, count)
+        return last_lines(run.view.folder.log, count)
     return [line for path in job_output(run) for line in last_lines(path, count)][-count:]
 
 

@@ -87,6 +87,15 @@ def _no_verification() -> None:
     """Verification for processes that only read."""
 
 
+def _file(name: str, doc: str = "") -> property:
+    """A property of ``RunFolder``: the path of a file in it."""
+
+    def path(folder: RunFolder) -> Path:
+        return folder.path / name
+
+    return property(path, doc=doc)
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Paths of a run's files.
@@ -97,56 +106,22 @@ class RunFolder:
     path: Path
     verify: Callable[[], None] = field(default=_no_verification, repr=False, compare=False)
 
-    @property
-    def config(self) -> Path:
-        return self.path / "config.json"
-
-    @property
-    def provenance(self) -> Path:
-        return self.path / "provenance.json"
-
-    @property
-    def history(self) -> Path:
-        return self.path / "history.jsonl"
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.path / "checkpoint.pt"
-
-    @property
-    def previous_checkpoint(self) -> Path:
-        return self.path / "checkpoint.previous.pt"
+    config = _file("config.json")
+    provenance = _file("provenance.json")
+    history = _file("history.jsonl")
+    checkpoint = _file("checkpoint.pt")
+    previous_checkpoint = _file("checkpoint.previous.pt")
+    predictions = _file("predictions.npz")
+    result = _file("result.json")
+    outcome = _file("outcome.json", "End of the last attempt, if it had no result.")
+    submission = _file("submission.json", "Last submission of the run to a cluster.")
+    heartbeat = _file("heartbeat.json")
+    log = _file("log.txt")
 
     @property
     def has_checkpoint(self) -> bool:
         """Whether a checkpoint exists; without hard links, for a moment only the previous one may."""
         return self.checkpoint.exists() or self.previous_checkpoint.exists()
-
-    @property
-    def predictions(self) -> Path:
-        return self.path / "predictions.npz"
-
-    @property
-    def result(self) -> Path:
-        return self.path / "result.json"
-
-    @property
-    def outcome(self) -> Path:
-        """End of the last attempt, if it had no result."""
-        return self.path / "outcome.json"
-
-    @property
-    def submission(self) -> Path:
-        """Last submission of the run to a cluster."""
-        return self.path / "submission.json"
-
-    @property
-    def heartbeat(self) -> Path:
-        return self.path / "heartbeat.json"
-
-    @property
-    def log(self) -> Path:
-        return self.path / "log.txt"
 
     def make(self) -> None:
         """Create the folder. Raises RunError if that fails."""
@@ -269,11 +244,6 @@ def set_aside(path: Path, reason: str) -> Path:
                 os.rename(path, new_path)
             return new_path
     raise RunError(f"cannot find a free name to set {path} aside")
-
-
-def last_log_lines(folder: RunFolder, count: int = 3) -> list[str]:
-    """The last lines of a run's log."""
-    return last_lines(folder.log, count)
 
 
 def last_lines(path: Path, count: int) -> list[str]:

@@ -32,7 +32,7 @@ from benchmark.records import damage, lock
 from benchmark.records.lock_files import UNKNOWN_HOLDER
 from benchmark.records.predictions import Predictions
 from benchmark.records.progress import read_progress
-from benchmark.records.run_folder import RunFolder, last_log_lines, locate_run, read_json, read_result
+from benchmark.records.run_folder import RunFolder, last_lines, locate_run, read_json, read_result
 from benchmark.records.submission import Submission, read_submission
 from benchmark.records.terminal_text import single_line
 from benchmark.records.weights_check import weights_problem
@@ -187,7 +187,7 @@ def _run_state(
         return outcome["state"], outcome["message"], None
     if not lock.was_started(folder.path):
         return *_not_started(config, places), None
-    log_end = last_log_lines(folder, 1)
+    log_end = last_lines(folder.log, 1)
     return (
         "failed",
         f"the process died without a word; {_progress_text(folder)}; log: {' '.join(log_end)}",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmark.data.fgvc import FGVCDataset, assemble
 from benchmark.data.readers import matlab_files
-from benchmark.data.readers.matlab_files import MatlabFile, Variable
+from benchmark.data.readers.matlab_files import MatlabFile, Value, Variable
 from benchmark.data.splits import control_character, refuse, require_files
 from benchmark.errors import DataError
 
@@ -156,7 +156,7 @@ def _class_names(file: Path, content: MatlabFile) -> tuple[str, ...]:
 
 def _annotations(
     file: Path, fields: Sequence[str], content: MatlabFile | None = None
-) -> Mapping[str, Sequence[object]]:
+) -> Mapping[str, Sequence[Value]]:
     """Columns of the struct array ``annotations``. Raises DataError if it lacks one of the fields.
 
     content: of the file, if it was read with other files.
@@ -176,7 +176,7 @@ def _annotations(
 
 
 def _rows(
-    annotations: Mapping[str, Sequence[object]],
+    annotations: Mapping[str, Sequence[Value]],
     source: str,
     classes: int,
     problems: list[str],
@@ -202,13 +202,13 @@ def _rows(
     return rows
 
 
-def _number(value: object) -> int | None:
+def _number(value: Value) -> int | None:
     """The whole number of a field; None for any other value."""
     if not isinstance(value, int | float) or not float(value).is_integer():
         return None
     return int(value)
 
 
-def _value_text(value: object) -> str:
+def _value_text(value: Value) -> str:
     """A value as text for an error; one that is neither text nor number has its description."""
     return value[0] if isinstance(value, list) else repr(value)[:200]

@@ -19,6 +19,9 @@ MAX_FILE_BYTES = 64 * MIB  # the official files have less than 1 MiB
 TIMEOUT = 300  # seconds; the official files take less than 1 s
 
 
+Value = str | float | list[str]  # a list holds the description of any other value
+
+
 @dataclass(frozen=True)
 class Variable:
     """A variable of a MATLAB file.
@@ -30,7 +33,7 @@ class Variable:
 
     shape: tuple[int, ...]
     fields: tuple[str, ...]
-    columns: dict[str, list[object]]
+    columns: dict[str, list[Value]]
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def read(path: str, variables: list[str], fields: list[str]) -> dict:
     }
 
 
-def variable(value: object, fields: list[str]) -> dict:
+def variable(value: np.ndarray | str | float, fields: list[str]) -> dict:
     """A variable as JSON: shape, names of a struct's fields, and columns, under "" without a struct."""
     values = np.atleast_1d(value)
     names = list(values.dtype.names or ())
@@ -56,7 +56,7 @@ def variable(value: object, fields: list[str]) -> dict:
     }
 
 
-def plain(value: object) -> object:
+def plain(value: object) -> str | float | list[str]:
     """A text or number unchanged; any other value as a list with its description."""
     if isinstance(value, str):
         return str(value)
