@@ -44,18 +44,18 @@ class DecoderMessages:
         """
         self._begin(alone=False)
         try:
-            before = self._stream.known_size
+            start = self._stream.known_size
             result = decode()
-            printed = self._stream.size() > before
+            has_output = self._stream.size() > start
         finally:
             self._end()
-        if not printed:
+        if not has_output:
             return result, []
         self._begin(alone=True)
         try:
-            before = self._stream.size()
+            start = self._stream.size()
             result = decode()
-            return result, self._stream.lines(before)
+            return result, self._stream.lines(start)
         finally:
             self._end()
 
@@ -85,7 +85,7 @@ class _MemoryStream:
 
     def __init__(self) -> None:
         self._buffer, self._size = ctypes.c_void_p(), ctypes.c_size_t()
-        self._variable = self._usual = self._stream = None
+        self._variable = self._original = self._stream = None
         try:
             library = ctypes.CDLL(None)
             self._variable = ctypes.c_void_p.in_dll(library, _VARIABLE)
@@ -111,11 +111,11 @@ class _MemoryStream:
 
     def start_capture(self) -> None:
         if self._stream:
-            self._usual, self._variable.value = self._variable.value, self._stream
+            self._original, self._variable.value = self._variable.value, self._stream
 
     def end_capture(self) -> None:
-        if self._usual:
-            self._variable.value, self._usual = self._usual, None
+        if self._original:
+            self._variable.value, self._original = self._original, None
 
     def size(self) -> int:
         """Number of bytes printed so far."""
@@ -128,8 +128,8 @@ class _MemoryStream:
         length = self.size() - start
         if length <= 0:
             return []
-        printed = ctypes.string_at(self._buffer.value + start, length).decode(errors="replace")
-        return [line.strip() for line in printed.splitlines() if line.strip()]
+        text = ctypes.string_at(self._buffer.value + start, length).decode(errors="replace")
+        return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 _messages = DecoderMessages()

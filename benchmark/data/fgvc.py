@@ -57,22 +57,22 @@ def assemble(
     """
     parts = {"train": train, "test": test}
     problems = [f"the {split} split has no images" for split, rows in parts.items() if not rows]
-    split_of: dict[str, str] = {}
+    first_listing: dict[str, str] = {}
     for split, rows in parts.items():
         for file, _ in rows:
-            if file in split_of:
-                problems.append(f"{file} is listed twice ({split_of[file]} and {split}), expected once")
-            split_of[file] = split
-    problems += outside_problems(split_of)
+            if file in first_listing:
+                problems.append(f"{file} is listed twice ({first_listing[file]} and {split}), expected once")
+            first_listing[file] = split
+    problems += outside_problems(first_listing)
     train_classes, test_classes = ({position for _, position in rows} for rows in parts.values())
     problems += [
         f"class {names[position]!r} has test but no train images, expected both"
         for position in sorted(test_classes - train_classes)
     ]
     refuse(f"{key} at {root}", problems, advice)
-    label_of = {position: index for index, position in enumerate(sorted(train_classes))}
+    label_map = {position: index for index, position in enumerate(sorted(train_classes))}
     splits = (
-        Split.from_rows((file, label_of[position]) for file, position in rows) for rows in parts.values()
+        Split.from_rows((file, label_map[position]) for file, position in rows) for rows in parts.values()
     )
     return FGVCDataset(key, root, tuple(names[position] for position in sorted(train_classes)), *splits)
 

@@ -87,11 +87,11 @@ def locate(key: str, data_root: Path | None) -> Path | None:
     for folder in folders:
         if is_whole(folder):
             return folder
-    named = [folder for folder in folders[:-1] if os.path.isdir(folder)]
-    below = splits.folder_below(row.title, named, is_whole)
-    if below is None and not any(map(is_part, named)):
-        below = splits.folder_below(row.title, named, is_part)
-    return below or next(iter(named), None)
+    existing = [folder for folder in folders[:-1] if os.path.isdir(folder)]
+    below = splits.folder_below(row.title, existing, is_whole)
+    if below is None and not any(map(is_part, existing)):
+        below = splits.folder_below(row.title, existing, is_part)
+    return below or next(iter(existing), None)
 
 
 def nested_note(key: str, data_root: Path, root: Path) -> str:

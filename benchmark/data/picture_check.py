@@ -82,14 +82,14 @@ def refuse_unreadable(
     stop_reason: called after each picture; if it returns a reason, the check ends.
     Raises Contradictions that name the unreadable and damaged pictures; logs warnings about the others.
     """
-    checked = []
+    results = []
     with ThreadPoolExecutor(threads) as pool:
         for picture in pool.map(check_picture, [dataset.root / file for file in dataset.pictures]):
-            checked.append(picture)
+            results.append(picture)
             if stop_reason():
                 pool.shutdown(cancel_futures=True)
                 return
-    problems = collect_problems(checked)
+    problems = collect_problems(results)
     for warning in problems.warnings:
         logger.warning("%s", warning)
     lines: Sequence[str] = (*problems.unreadable, *problems.damaged)

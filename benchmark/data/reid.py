@@ -204,14 +204,14 @@ def assemble(
         problems.append(f"the train split has only identity {train[0].identity}, expected 2 and more")
     if scheme.one_numbering:
         problems += _shared_identities(train, [*query, *gallery])
-    label_of = {number: index for index, number in enumerate(sorted(train_numbers))}
+    label_map = {number: index for index, number in enumerate(sorted(train_numbers))}
     names = {picture.number: picture.identity for picture in reversed(train)}
     dataset = ReIDDataset(
         scheme.key,
         root,
         version,
-        tuple(names[number] for number in label_of),
-        _split(train, [label_of[picture.number] for picture in train]),
+        tuple(names[number] for number in label_map),
+        _split(train, [label_map[picture.number] for picture in train]),
         *(_split(pictures, [picture.number for picture in pictures]) for pictures in (query, gallery)),
         val=val,
         val_merged=val_merged,
@@ -229,14 +229,14 @@ def assemble(
 
 def unanswerable_queries(dataset: ReIDDataset) -> tuple[str, ...]:
     """Files of the queries whose identity has no gallery picture from another camera. They are not evaluated."""
-    cameras_of: dict[int, set[int]] = {}
+    gallery_cameras: dict[int, set[int]] = {}
     for identity, camera in zip(dataset.gallery.labels, dataset.gallery.cameras, strict=True):
-        cameras_of.setdefault(identity, set()).add(camera)
+        gallery_cameras.setdefault(identity, set()).add(camera)
     query = dataset.query
     return tuple(
         file
         for file, identity, camera in zip(query.files, query.labels, query.cameras, strict=True)
-        if not cameras_of.get(identity, set()) - {camera}
+        if not gallery_cameras.get(identity, set()) - {camera}
     )
 
 
@@ -256,15 +256,15 @@ def _split(pictures: Sequence[ReIDPicture], labels: Sequence[int]) -> ReIDSplit:
 
 
 def _duplicate_files(splits: dict[str, Sequence[ReIDPicture]]) -> list[str]:
-    split_of: dict[str, str] = {}
+    first_listing: dict[str, str] = {}
     problems: list[str] = []
     for name, pictures in splits.items():
         for picture in pictures:
-            if picture.file in split_of:
+            if picture.file in first_listing:
                 problems.append(
-                    f"{picture.file} is listed twice ({split_of[picture.file]} and {name}), expected once"
+                    f"{picture.file} is listed twice ({first_listing[picture.file]} and {name}), expected once"
                 )
-            split_of[picture.file] = name
+            first_listing[picture.file] = name
     return problems
 
 
@@ -279,10 +279,15 @@ def _cameras_out_of_range(splits: dict[str, Sequence[ReIDPicture]], cameras: int
 
 def _shared_identities(train: Sequence[ReIDPicture], test: Sequence[ReIDPicture]) -> list[str]:
     """A message for each identity in both splits; 0 and negative numbers are no identities, see ``market_folders``."""
-    in_train, in_test = ({picture.number: picture for picture in reversed(part)} for part in (train, test))
+    train_pictures, test_pictures = (
+        {picture.number: picture for picture in reversed(part)} for part in (train, test)
+    )
+    pairs = [
+        (train_pictures[number], test_pictures[number])
+        for number in sorted(train_pictures.keys() & test_pictures)
+    ]
     return [
-        f"identity {in_train[number].identity} is in train and test ({in_train[number].file}, {in_test[number].file}), "
-        f"expected in one of the two"
-        for number in sorted(in_train.keys() & in_test.keys())
-        if number > 0
+        f"identity {first.identity} is in train and test ({first.file}, {second.file}), expected in one of the two"
+        for first, second in pairs
+        if first.number > 0
     ]

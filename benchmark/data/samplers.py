@@ -95,10 +95,10 @@ class IdentityBatches:
         used = np.zeros_like(remaining)
         plan = []
         while len(available := np.flatnonzero(remaining)) >= self.identities:
-            chosen = rng.choice(available, self.identities, replace=False)
-            plan.append([index for identity in chosen for index in groups[identity][used[identity]]])
-            used[chosen] += 1
-            remaining[chosen] -= 1
+            selected = rng.choice(available, self.identities, replace=False)
+            plan.append([index for identity in selected for index in groups[identity][used[identity]]])
+            used[selected] += 1
+            remaining[selected] -= 1
         absent = np.flatnonzero(used == 0)
         if len(absent):
             others = rng.choice(np.flatnonzero(used), self.identities - len(absent), replace=False)

@@ -33,16 +33,16 @@ def count_ranks(distances: Tensor, matches: Sequence[QueryMatches]) -> list[Rank
     distances: (c, g) float32 or float64.
     matches: relevant and removed items of each query.
     """
-    by_search = [not distances.is_cpu or relevant.size > MAX_PASSES for relevant, _ in matches]
+    use_search = [not distances.is_cpu or relevant.size > MAX_PASSES for relevant, _ in matches]
     ranks: list[Ranks] = [(np.empty(0, np.int64), 0)] * len(matches)
     for query, (relevant, removed) in enumerate(matches):
-        if not by_search[query]:
+        if not use_search[query]:
             ranks[query] = count_in_passes(distances[query].numpy(), relevant, removed)
-    if any(by_search):
-        queries = np.flatnonzero(by_search)
-        rows = distances if all(by_search) else distances[torch.from_numpy(queries).to(distances.device)]
-        counted = count_by_search(rows, [matches[query] for query in queries])
-        for query, result in zip(queries, counted, strict=True):
+    if any(use_search):
+        queries = np.flatnonzero(use_search)
+        rows = distances if all(use_search) else distances[torch.from_numpy(queries).to(distances.device)]
+        results = count_by_search(rows, [matches[query] for query in queries])
+        for query, result in zip(queries, results, strict=True):
             ranks[query] = result
     return ranks
 
@@ -54,15 +54,15 @@ def count_in_passes(distances: np.ndarray, relevant: np.ndarray, removed: np.nda
         distances = distances.copy()
         distances[removed] = np.nan  # NaN is neither below nor equal to any distance, infinity included
     mask = np.empty(distances.shape, bool)
-    before = np.empty(relevant.size, np.int64)
+    preceding = np.empty(relevant.size, np.int64)
     equal = np.empty(relevant.size, np.int64)
     for k, (position, value) in enumerate(zip(relevant, values, strict=True)):
-        before[k] = np.count_nonzero(np.less(distances, value, out=mask))
-        equal[k] = np.count_nonzero(np.less_equal(distances, value, out=mask)) - before[k]
+        preceding[k] = np.count_nonzero(np.less(distances, value, out=mask))
+        equal[k] = np.count_nonzero(np.less_equal(distances, value, out=mask)) - preceding[k]
         if equal[k] > 1:
-            before[k] += np.count_nonzero(distances[:position] == value)
+            preceding[k] += np.count_nonzero(distances[:position] == value)
     equal_and_relevant = np.count_nonzero(values[:, None] == values, axis=1)
-    return np.sort(before) + 1, int(np.count_nonzero(equal > equal_and_relevant))
+    return np.sort(preceding) + 1, int(np.count_nonzero(equal > equal_and_relevant))
 
 
 def count_by_search(distances: Tensor, matches: Sequence[QueryMatches]) -> list[Ranks]:

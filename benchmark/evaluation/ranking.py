@@ -149,22 +149,22 @@ def _rank(blocks: Iterable[Tensor], query_items: Items, gallery_items: Items, me
     count, size = len(query_items.identities), len(gallery_items.identities)
     ap, first_hit, ties = np.zeros(count), np.zeros(count, np.int64), np.zeros(count, np.int64)
     rows = _rows(memory_bytes, ITEM_BYTES * size + RELEVANT_BYTES * candidates.max_count)
-    done = 0
+    ranked = 0
     for block in blocks:
-        _check_block(block, rows, done, count, size)
+        _check_block(block, rows, ranked, count, size)
         for part in block.detach().split(rows):
             if part.dtype not in (torch.float32, torch.float64):
                 part = part.float()  # exact and in the same order, and numpy has this type
-            matches = [candidates.matches(query) for query in range(done, done + len(part))]
-            for query, (ranks, tie_count) in enumerate(count_ranks(part, matches), start=done):
+            matches = [candidates.matches(query) for query in range(ranked, ranked + len(part))]
+            for query, (ranks, tie_count) in enumerate(count_ranks(part, matches), start=ranked):
                 if ranks.size:
                     ap[query] = np.mean(np.arange(1, ranks.size + 1) / ranks)
                     first_hit[query] = ranks[0]
                     ties[query] = tie_count
-            done += len(part)
-    if done != count:
+            ranked += len(part)
+    if ranked != count:
         raise DataError(
-            f"distances of {done} queries for {count} query items: expected a row of distances for each of them"
+            f"distances of {ranked} queries for {count} query items: expected a row of distances for each of them"
         )
     return Ranking(ap, first_hit, ties)
 
@@ -212,11 +212,11 @@ def _check_items(query_items: Items, gallery_items: Items) -> None:
         )
 
 
-def _check_block(block: Tensor, rows: int, done: int, count: int, size: int) -> None:
+def _check_block(block: Tensor, rows: int, ranked: int, count: int, size: int) -> None:
     """Raise DataError for a block of wrong shape or type, or with NaN. rows: number of rows to count NaN in at once."""
-    if block.ndim != 2 or block.shape[1] != size or done + len(block) > count:
+    if block.ndim != 2 or block.shape[1] != size or ranked + len(block) > count:
         raise DataError(
-            f"distances of shape {tuple(block.shape)} after those of {done} queries: expected columns for the "
+            f"distances of shape {tuple(block.shape)} after those of {ranked} queries: expected columns for the "
             f"{size} gallery items and rows for {count} queries in all"
         )
     if not block.is_floating_point():
@@ -225,7 +225,7 @@ def _check_block(block: Tensor, rows: int, done: int, count: int, size: int) -> 
     if len(block) and torch.isnan(block.amax(dim=1)).any():
         bad = sum(int(torch.isnan(part).sum()) for part in block.split(rows))
         raise DataError(
-            f"{bad} of {block.numel()} distances of queries {done} to {done + len(block) - 1} are NaN: expected "
+            f"{bad} of {block.numel()} distances of queries {ranked} to {ranked + len(block) - 1} are NaN: expected "
             "numbers; check the features they were computed from"
         )
 

@@ -71,11 +71,11 @@ class RetrievalResult:
 
     def notes(self) -> dict[str, int]:
         """Counts for the paper's feature: queries, queries without a relevant picture (not evaluated), and ties."""
-        both = self.rankings["both"]
+        paper_ranking = self.rankings["both"]
         return {
-            "queries": len(both.ap),
-            "queries_without_match": int((~both.valid).sum()),
-            "ties": int(both.ties.sum()),
+            "queries": len(paper_ranking.ap),
+            "queries_without_match": int((~paper_ranking.valid).sum()),
+            "ties": int(paper_ranking.ties.sum()),
         }
 
 
@@ -143,17 +143,19 @@ def nearest(
         for items in (gallery_items, query_items)
         for values in (items.identities, items.cameras)
     )
-    done = 0
+    first_query = 0
     for block in distance_blocks(queries, gallery, memory_bytes=memory_bytes // 4):
-        rows = slice(done, done + len(block))
+        rows = slice(first_query, first_query + len(block))
         removed = (identities == query_identities[rows, None]) & (cameras == query_cameras[rows, None])
         # The block may be changed until the next one; cosines are finite, so infinity ranks last.
         block.masked_fill_(removed, torch.inf)
         kth_distances = block.kthvalue(min(count, block.shape[1]), dim=1, keepdim=True).values
-        for query, (row, kth_distance) in enumerate(zip(block, kth_distances, strict=True), start=done):
+        for query, (row, kth_distance) in enumerate(
+            zip(block, kth_distances, strict=True), start=first_query
+        ):
             # All pictures up to the k-th distance, ties included; ties are ordered by gallery position.
             places = torch.nonzero((row <= kth_distance) & (row < torch.inf))[:, 0]
             order = row[places].sort(stable=True).indices[:count]
             nearest_places[query, : len(order)] = places[order].cpu().numpy()
-        done += len(block)
+        first_query += len(block)
     return nearest_places

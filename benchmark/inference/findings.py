@@ -89,8 +89,8 @@ def reevaluate_model(path: Path, options: EvaluationOptions, data: Path | None, 
     test_set = evaluation_set(trained, data, runs)
     compute = reevaluate.compute_for(trained, options)
     evaluation = reevaluate.evaluate(trained, test_set.dataset, compute, workers=options.workers)
-    comparison, why_not = None, "" if test_set.own else NOT_THE_RUNS_PICTURES
-    if test_set.own and reevaluate.draws_unknown(trained):
+    comparison, why_not = None, "" if test_set.matches_run else NOT_THE_RUNS_PICTURES
+    if test_set.matches_run and reevaluate.draws_unknown(trained):
         why_not = UNKNOWN_DRAWS
     if not why_not:
         difference = reevaluate.computing_difference(trained, compute)
@@ -147,12 +147,12 @@ LISTED_CLASSES = 5  # class names of each side in an error
 class EvaluationSet:
     """Pictures that a model is evaluated on.
 
-    own: whether they are the pictures of the model's run, so that the results can be compared with its record.
+    matches_run: whether they are the pictures of the model's run, so that the results can be compared with its record.
     text: description of the pictures.
     """
 
     dataset: Dataset
-    own: bool
+    matches_run: bool
     text: str
 
 
@@ -209,23 +209,24 @@ def _load_own_folder(trained: TrainedModel, root: Path) -> EvaluationSet:
 
 def _use_model_labels(dataset: FGVCDataset, classes: Sequence[str]) -> FGVCDataset:
     """The dataset with the model's class indices as test labels. Raises DataError for a class unknown to the model."""
-    index_of = {name: index for index, name in enumerate(classes)}
-    if unknown := sorted({dataset.classes[old] for old in dataset.test.labels} - index_of.keys()):
+    label_map = {name: index for index, name in enumerate(classes)}
+    if unknown := sorted({dataset.classes[old] for old in dataset.test.labels} - label_map.keys()):
+        unknown_names, model_names = (
+            ", ".join(first_items(names, LISTED_CLASSES)) for names in (unknown, list(label_map))
+        )
         raise DataError(
             f"{dataset.root}: {len(unknown):,} of its classes are none of the model's, "
-            f"{', '.join(first_items(unknown, LISTED_CLASSES))}; the model tells {len(index_of):,} apart, "
-            f"{', '.join(first_items(list(index_of), LISTED_CLASSES))}. Use data of these classes, under the same names"
+            f"{unknown_names}; the model tells {len(label_map):,} apart, {model_names}. Use data of these classes, "
+            "under the same names"
         )
-    labels = tuple(index_of[dataset.classes[old]] for old in dataset.test.labels)
+    labels = tuple(label_map[dataset.classes[old]] for old in dataset.test.labels)
     return replace(dataset, classes=tuple(classes), test=Split(dataset.test.files, labels))
 
 
 def _dataset_text(dataset: Dataset) -> str:
     if isinstance(dataset, FGVCDataset):
-        shown, known = len(set(dataset.test.labels)), len(dataset.classes)
-        return (
-            f"{len(dataset.test):,} pictures of {shown:,} of the model's {known:,} classes, at {dataset.root}"
-        )
+        present, total = len(set(dataset.test.labels)), len(dataset.classes)
+        return f"{len(dataset.test):,} pictures of {present:,} of the model's {total:,} classes, at {dataset.root}"
     return (
         f"{len(dataset.query):,} queries of {dataset.query.identities:,} identities, {len(dataset.gallery):,} gallery "
         f"pictures, at {dataset.root}"

@@ -136,14 +136,14 @@ def restore_selection(
         yield from batches
         return
     generator = model.glca.generator
-    before = generator.get_state()
+    original = generator.get_state()
     first_batches = [0, *accumulate(Shares(ranks=len(states)).counts(rounds)[:-1])]  # of each rank's share
     state_at = dict(zip(first_batches, states, strict=True))
     for number, batch in enumerate(batches):
         if number in state_at:
             generator.set_state(state_at[number])
         yield batch
-    generator.set_state(before)
+    generator.set_state(original)
 
 
 def _corrupt(batches: Iterable[ImageBatch], corruption: Corruption) -> Iterator[ImageBatch]:

@@ -71,7 +71,7 @@ def evaluate_model(
         evaluation = reevaluate.evaluate(
             trained, test_set.dataset, compute, workers=options.workers, corruption=corruption
         )
-        if corruption is None and test_set.own and not reevaluate.draws_unknown(trained):
+        if corruption is None and test_set.matches_run and not reevaluate.draws_unknown(trained):
             difference = reevaluate.computing_difference(trained, compute)
             recorded = compare_with_record(trained, test_set, evaluation, difference).verdict
         metrics.append(evaluation.metrics())
@@ -130,7 +130,7 @@ def require_comparable(
                 f"{run['source']} was trained with {name} {value}, {group.runs[0]['source']} with {expected}: only "
                 "models of the same training can stand side by side; name them apart, each with its --out"
             )
-    if any(other["run"] == run["run"] for other in group.runs):
+    if any(entry["run"] == run["run"] for entry in group.runs):
         raise SettingsError(f"{run['source']} is {run['run']}, which is there already from another source")
     if not all(np.array_equal(group.images[name], images[name]) for name in images):
         raise SettingsError(f"{run['source']} is tested on other pictures than {group.runs[0]['source']}")

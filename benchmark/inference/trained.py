@@ -130,7 +130,7 @@ def load_saved_file(path: Path) -> TrainedModel:
     return TrainedModel(model, config, result, model.class_names, path)
 
 
-def record_of(trained: TrainedModel) -> dict[str, object]:
+def file_record(trained: TrainedModel) -> dict[str, object]:
     """The record of a model's run for a saved file, in the form that ``load_saved_file`` reads."""
     result = {name: trained.result[name] for name in RESULT_FIELDS if name in trained.result}
     provenance = trained.result.get("provenance", {})
@@ -174,7 +174,7 @@ def write_model(trained: TrainedModel, path: Path) -> str:
     try:
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            difference = writer(model, path, class_names=trained.classes, about=record_of(trained))
+            difference = writer(model, path, class_names=trained.classes, about=file_record(trained))
     except (ValueError, ImportError) as error:
         raise RunError(f"{trained.config.run_id} is not exported: {error}") from error
     text = f"{trained.config.run_id} is in {path}, {path.stat().st_size / 1e6:,.1f} MB"

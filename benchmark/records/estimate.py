@@ -173,8 +173,8 @@ def estimate_job(
         for forecast in forecasts
         if forecast.machine.type == device_type and forecast.machine.threads <= threads
     ]
-    known = [estimate for estimate in estimates if estimate is not None]
-    return max(known, key=lambda estimate: estimate.run_seconds, default=None)
+    available = [estimate for estimate in estimates if estimate is not None]
+    return max(available, key=lambda estimate: estimate.run_seconds, default=None)
 
 
 # --- Time of a run, from earlier runs of the same cell ---
@@ -209,8 +209,8 @@ def previous_seconds(config: Config, runs_dir: Path, ranks: int, setup: ComputeS
     None if no run has got far enough.
     """
     seeds = locate_run(config, runs_dir).path.parent.glob("seed*")
-    found = [_seconds(RunFolder(path), config, ranks, setup) for path in seeds]
-    return max((seconds for seconds in found if seconds), default=None)
+    run_times = [_seconds(RunFolder(path), config, ranks, setup) for path in seeds]
+    return max((seconds for seconds in run_times if seconds), default=None)
 
 
 def _seconds(folder: RunFolder, config: Config, ranks: int, setup: ComputeSetup) -> float | None:

@@ -67,11 +67,11 @@ class Heartbeat:
         parent: int = 0,
     ) -> None:
         self._folder, self._stop, self._parent = folder, stop, parent
-        before = read_json(folder.heartbeat) or {}
+        last_beat = read_json(folder.heartbeat) or {}
         self.progress = progress or (
-            lambda: {key: before[key] for key in before if key not in ("time", "seconds")}
+            lambda: {key: last_beat[key] for key in last_beat if key not in ("time", "seconds")}
         )
-        self._previous_seconds, self._start = _seconds(before), time.monotonic()
+        self._previous_seconds, self._start = _seconds(last_beat), time.monotonic()
         self._finished = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 

@@ -82,11 +82,11 @@ def progress_texts(progress: Progress | None) -> tuple[str, ...]:
     epoch = f"{min(progress.epoch + 1, progress.epochs)}/{progress.epochs}"
     if progress.share >= 1:
         return (f"epoch {epoch}, last evaluation", f"{epoch}, evaluating")
-    left = time_left(progress.remaining_seconds)
+    remaining = time_left(progress.remaining_seconds)
     return (
-        f"epoch {epoch}, step {progress.step}/{progress.steps}, {left}",
-        f"epoch {epoch}, {left}",
-        f"{epoch}, {left.replace('time left unknown', '? left')}",
+        f"epoch {epoch}, step {progress.step}/{progress.steps}, {remaining}",
+        f"epoch {epoch}, {remaining}",
+        f"{epoch}, {remaining.replace('time left unknown', '? left')}",
     )
 
 

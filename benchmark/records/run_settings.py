@@ -86,11 +86,11 @@ def require_agreement(overrides: str, runs: Iterable[tuple[RunFolder, Config]]) 
             if run_set
             else "without SET: leave it out"
         )
-        other = next(
+        stale_run = next(
             (path for path in _stale_folders(folder) if not _contradiction(values, _finished_config(path))),
             None,
         )
-        hint = f"; a run with this SET was set aside: name {other.path}" if other else ""
+        hint = f"; a run with this SET was set aside: name {stale_run.path}" if stale_run else ""
         raise SettingsError(
             f"SET={shlex.quote(overrides)} contradicts {folder.path}, where {contradiction}: a finished run is read as "
             f"it was made, {advice}{hint}"

@@ -110,8 +110,8 @@ def read(root: Path) -> FGVCDataset:
         notes += (
             f"{root}: no train and test folders, so a fifth of each class is held out for the test, by names",
         )
-    label_of = {name: index for index, name in enumerate(names)}
-    labelled_parts = ([(file, label_of[name]) for file, name in part] for part in (train, test))
+    label_map = {name: index for index, name in enumerate(names)}
+    labelled_parts = ([(file, label_map[name]) for file, name in part] for part in (train, test))
     return replace(assemble(root.name, root, names, *labelled_parts, ADVICE), notes=notes)
 
 
@@ -123,16 +123,16 @@ def read_as_test(root: Path, classes: Sequence[str]) -> FGVCDataset:
     """
     layout, problems, others = _layout(root), [], []
     rows = _rows(root, layout.test, problems, others)
-    label_of = {composed_name(name): index for index, name in enumerate(classes)}
-    for name in sorted({name for _, name in rows} - label_of.keys()):
-        hint = nearest_hint(name, label_of)
-        problems.append(f"folder {name!r} is none of the {len(label_of)} classes of the model{hint}")
+    label_map = {composed_name(name): index for index, name in enumerate(classes)}
+    for name in sorted({name for _, name in rows} - label_map.keys()):
+        hint = nearest_hint(name, label_map)
+        problems.append(f"folder {name!r} is none of the {len(label_map)} classes of the model{hint}")
     if not rows:
         problems.append("there are no pictures")
     names = ", ".join(first_items(classes, MAX_SHOWN))
     advice = f"{ADVICE} A folder's name must be the name of one of the model's classes: {names}."
     refuse(str(root), problems, advice)
-    test = Split.from_rows((file, label_of[name]) for file, name in rows)
+    test = Split.from_rows((file, label_map[name]) for file, name in rows)
     return FGVCDataset(OWN, root, tuple(classes), Split((), ()), test, left_out_notes(root, others))
 
 

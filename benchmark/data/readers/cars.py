@@ -40,17 +40,17 @@ def annotation_files(root: Path) -> tuple[Path, ...]:
 
 def _devkit(root: Path) -> Path:
     """Folder of the annotation files, also if its archive was unpacked into a folder of its own."""
-    usual = root / "devkit"
-    if os.path.isfile(usual / "cars_meta.mat"):
-        return usual
-    candidates = [root / "car_devkit" / "devkit", usual / "devkit", root / "car_devkit"]
+    default = root / "devkit"
+    if os.path.isfile(default / "cars_meta.mat"):
+        return default
+    candidates = [root / "car_devkit" / "devkit", default / "devkit", root / "car_devkit"]
     matches = [folder for folder in candidates if os.path.isfile(folder / "cars_meta.mat")]
     if len(matches) > 1:
         raise DataError(
             f"Stanford Cars at {root}: found cars_meta.mat in {' and in '.join(map(str, matches))}, expected one of "
             "them; remove the others"
         )
-    return matches[0] if matches else usual
+    return matches[0] if matches else default
 
 
 def read(root: Path) -> FGVCDataset:
@@ -101,23 +101,25 @@ def _read_joint(root: Path, file: Path) -> FGVCDataset:
     problems: list[str] = []
     annotations = _annotations(file, fields, content)
     rows = _rows(annotations, file.name, len(names), problems, name_field="relative_im_path")
-    in_test = [_number(value) for value in annotations["test"]]
+    test_flags = [_number(value) for value in annotations["test"]]
     problems += [
         f"{file.name}, row {number}: 'test' is {_value_text(annotations['test'][number - 1])}, expected 0 or 1"
-        for number, value in enumerate(in_test, 1)
+        for number, value in enumerate(test_flags, 1)
         if value not in (0, 1)
     ]
     refuse(f"Stanford Cars at {root}", problems, ADVICE)
-    train, test = ([row for row, flag in zip(rows, in_test, strict=True) if flag == side] for side in (0, 1))
+    train, test = (
+        [row for row, flag in zip(rows, test_flags, strict=True) if flag == side] for side in (0, 1)
+    )
     return assemble("cars", root, names, train, test, ADVICE)
 
 
 def _require_test_labels(root: Path, test_file: Path) -> None:
     if os.path.isdir(devkit := _devkit(root)) and not os.path.exists(test_file):
         has_unlabelled = any(os.path.isfile(folder / "cars_test_annos.mat") for folder in (root, devkit))
-        found = "found cars_test_annos.mat, which has no labels, but no" if has_unlabelled else "found no"
+        problem = "found cars_test_annos.mat, which has no labels, but no" if has_unlabelled else "found no"
         raise DataError(
-            f"Stanford Cars at {root}: {found} {WITH_LABELS}, so the test split has no labels. It is a "
+            f"Stanford Cars at {root}: {problem} {WITH_LABELS}, so the test split has no labels. It is a "
             f"download of its own: put it beside the folders or in {devkit.relative_to(root)}/"
         )
 
@@ -130,8 +132,8 @@ def _folder(root: Path, name: str) -> str:
 def _variable(file: Path, content: MatlabFile, name: str) -> Variable:
     """A variable of a file with one dimension, one entry per row."""
     if name not in content.variables:
-        there = ", ".join(content.names) or "nothing"
-        raise DataError(f"{file}: found {there}, expected the variable {name!r}. {ADVICE}")
+        existing = ", ".join(content.names) or "nothing"
+        raise DataError(f"{file}: found {existing}, expected the variable {name!r}. {ADVICE}")
     variable = content.variables[name]
     if 0 in variable.shape:
         raise DataError(f"{file}: {name!r} is empty, expected one entry a row. {ADVICE}")

@@ -39,7 +39,7 @@ def read(root: Path) -> FGVCDataset:
             annotation_files(root), ("class name", "path", "class id", "1 train | 0 test"), strict=True
         )
     )
-    class_of = _numbers(labels, "image_class_labels.txt", "a class id", problems)
+    class_ids = _numbers(labels, "image_class_labels.txt", "a class id", problems)
     is_train = _numbers(splits, "train_test_split.txt", "1 (train) or 0 (test)", problems, allowed=(0, 1))
     refuse(where, problems, ADVICE)
 
@@ -47,7 +47,7 @@ def read(root: Path) -> FGVCDataset:
     problems += _unmatched_ids(images, "images.txt", splits, "train_test_split.txt")
     order = sorted(classes)
     position = {class_id: index for index, class_id in enumerate(order)}
-    for image, class_id in class_of.items():
+    for image, class_id in class_ids.items():
         if class_id not in position:
             problems.append(
                 f"image_class_labels.txt, line {labels[image][0]}: image {image} has class {class_id}, "
@@ -62,7 +62,7 @@ def read(root: Path) -> FGVCDataset:
 
     rows = {1: [], 0: []}
     for image in sorted(images):
-        rows[is_train[image]].append((f"images/{images[image][1]}", position[class_of[image]]))
+        rows[is_train[image]].append((f"images/{images[image][1]}", position[class_ids[image]]))
     return assemble("cub", root, [classes[class_id][1] for class_id in order], rows[1], rows[0], ADVICE)
 
 

@@ -90,8 +90,8 @@ def _run(request: str) -> tuple[list[str], str]:
             start_new_session=True,
         )
     except subprocess.TimeoutExpired as error:
-        printed = (error.stdout or b"").decode(errors="replace")
-        return _complete_lines(printed), f"its reader did not end within {TIMEOUT} s"
+        output = (error.stdout or b"").decode(errors="replace")
+        return _complete_lines(output), f"its reader did not end within {TIMEOUT} s"
     if process.returncode < 0:
         return _complete_lines(
             process.stdout

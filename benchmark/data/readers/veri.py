@@ -56,18 +56,20 @@ def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -
         LAYOUT.pictures(folder, [line for _, line in numbered_lines(root / name)], unparsable)
         for name, folder in FOLDERS.items()
     )
-    pictures_of = {TRAIN_XML: train, TEST_XML: [*query, *gallery]}
-    existing = [name for name in pictures_of if is_reachable(root / name)]
+    listed_pictures = {TRAIN_XML: train, TEST_XML: [*query, *gallery]}
+    existing = [name for name in listed_pictures if is_reachable(root / name)]
     return assemble(
         LAYOUT,
         root,
         train,
         query,
         gallery,
-        problems=[line for name in existing for line in _contradictions(root / name, pictures_of[name])],
+        problems=[line for name in existing for line in _contradictions(root / name, listed_pictures[name])],
         unparsable=unparsable,
         skip_unparsable=skip_unparsable,
-        notes=[f"no {name}: names not checked against it" for name in pictures_of if name not in existing],
+        notes=[
+            f"no {name}: names not checked against it" for name in listed_pictures if name not in existing
+        ],
     )
 
 
@@ -78,10 +80,10 @@ def _contradictions(path: Path, pictures: Sequence[ReIDPicture]) -> list[str]:
     ]
     if not items:
         return [f"{path.name}: found no Item element, expected one a picture"]
-    picture_of = {picture.file.rpartition("/")[2]: picture for picture in pictures}
+    picture_map = {picture.file.rpartition("/")[2]: picture for picture in pictures}
     problems: list[str] = []
     for item in items:
-        picture = picture_of.get(item.get("imageName", ""))
+        picture = picture_map.get(item.get("imageName", ""))
         if picture is None:
             continue
         for attribute, expected in (("vehicleID", picture.number), ("cameraID", picture.camera)):
