@@ -134,7 +134,7 @@ def test_the_suites_own_measurements_depend_on_trainer_evaluator_readers_and_met
         "training.optim",
         "evaluation.classification",
         "evaluation.retrieval",
-        "training.evaluation",
+        "training.tasks",
         "data.loader",
         "config.datasets",  # with the versions of the generated pictures
         "data.readers.cub",  # named by strings
