@@ -16,8 +16,8 @@ from benchmark.errors import RunError
 from benchmark.records import lock
 from benchmark.records.provenance import now
 from benchmark.records.run_folder import last_lines
-from benchmark.records.submission import is_free_for, write_outcome
-from benchmark.records.visible import control
+from benchmark.records.submission import may_write_outcome, write_outcome
+from benchmark.records.terminal_text import write_control
 from slurm import status_text
 from slurm.launch import RETRY_STATES, SUBMIT_STATES, launch, require_answer
 from slurm.queue import job_phase, run_command
@@ -50,7 +50,7 @@ def show_status(arguments: argparse.Namespace) -> int:
             print(text)
             return 0
         if sys.stdout.isatty():
-            control(sys.stdout, "\x1b[2J\x1b[H")
+            write_control(sys.stdout, "\x1b[2J\x1b[H")
         print(f"{now()}  (every {arguments.watch:g} s; Ctrl-C ends the watching, not the runs)")
         print(text, flush=True)
         if not any(run.view.state in ("running", "queued", "unknown") for run in grid.runs):
@@ -72,7 +72,7 @@ def cancel(arguments: argparse.Namespace) -> int:
     _, problem = run_command(["scancel", *(run.job.id for run in jobs)])
     for run in jobs:
         folder, owner = run.view.folder, run.submission.owner
-        if problem or lock.holder(folder.path) or not is_free_for(folder, owner):
+        if problem or lock.holder(folder.path) or not may_write_outcome(folder, owner):
             continue  # a living run records its end itself; a run with a result has ended
         write_outcome(folder, "preempted", f"job {run.job.id} was taken back by make cancel", owner)
     if problem:

@@ -13,8 +13,8 @@ from benchmark.config.compute_setup import Tuning, require_divisible
 from benchmark.config.resolve import Config, Profile, load_profile
 from benchmark.errors import SettingsError, SuiteError
 from benchmark.records import estimate
-from benchmark.records.estimate import Estimate, Way, measured_seconds
-from benchmark.records.forecasts import Forecast, read_all
+from benchmark.records.estimate import ComputeSetup, Estimate, previous_seconds
+from benchmark.records.forecasts import Forecast, read_forecasts
 from benchmark.records.status import RunView
 from benchmark.training.device import threads_of, workers_of
 from slurm.cluster import AUTO, Cluster, ResourceClass, Resources
@@ -132,8 +132,8 @@ class TimeLimits:
         if resources.minutes != AUTO:
             return resources.minutes, "cluster file"
         times = f"× {self.cluster.margin:g}, rounded up"
-        way = Way(training_device(resources, self.device), str(self.tuning))
-        if measured := measured_seconds(config, self.runs, resources.ranks, way):
+        way = ComputeSetup(training_device(resources, self.device), str(self.tuning))
+        if measured := previous_seconds(config, self.runs, resources.ranks, way):
             return self._rounded(measured), f"measured {times}"
         if forecast := self._forecast(resources, config):
             return self._rounded(forecast.run_seconds), f"{_source(forecast)} {times}"
@@ -150,13 +150,13 @@ class TimeLimits:
         if config.profile not in self._forecasts:
             self._forecasts[config.profile] = (
                 load_profile(config.profile),
-                read_all(self.runs, config.profile),
+                read_forecasts(self.runs, config.profile),
             )
         profile, forecasts = self._forecasts[config.profile]
         kind, workers = training_device(resources, self.device), self.workers
         if workers is None:
             workers = workers_of(profile, resources.cpus, on_gpu=kind == "cuda")
-        return estimate.of_job(
+        return estimate.estimate_job(
             config,
             forecasts,
             kind,

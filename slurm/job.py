@@ -21,10 +21,10 @@ from benchmark.config.places import Places
 from benchmark.config.resolve import load_profile, parse_overrides, resolve
 from benchmark.errors import RunError, SuiteError
 from benchmark.records import lock
-from benchmark.records.heartbeat import Stopped, StopRequest
-from benchmark.records.lock import Busy
-from benchmark.records.run_folder import RunFolder, folder_of, read_json
-from benchmark.records.submission import is_free_for, owner_of, write_outcome
+from benchmark.records.heartbeat import RunInterrupt, StopRequest
+from benchmark.records.lock import LockHeld
+from benchmark.records.run_folder import RunFolder, locate_run, read_json
+from benchmark.records.submission import job_owner, may_write_outcome, write_outcome
 from benchmark.training import trackers
 from benchmark.training.device import threads_of, workers_of
 from slurm.queue import run_command
@@ -92,13 +92,13 @@ def attempt_run(job: RunJob) -> None:
     stop.listen((signal.SIGINT, signal.SIGTERM, NOTICE), insist=False)
     # The weights were there at submission, and a compute node may have no network.
     os.environ["HF_HUB_OFFLINE"] = "1"
-    rank_world, owner = world(), owner_of(job_id(), job.name)
+    rank_world, owner = world(), job_owner(job_id(), job.name)
     folder = _run_folder(job)
     try:
         _run(job, rank_world, owner, stop)
-    except Busy as error:
+    except LockHeld as error:
         print(error, flush=True)
-    except Stopped as error:
+    except RunInterrupt as error:
         print(error, flush=True)
         if rank_world.rank:
             return  # a non-zero exit status would end rank 0 before it has queued the job again
@@ -108,7 +108,7 @@ def attempt_run(job: RunJob) -> None:
         raise SystemExit(1) from None
     except SuiteError as error:
         recorded = (read_json(folder.outcome) or {}).get("owner") == owner
-        if not recorded and is_free_for(folder, owner):  # the error came before the run could record it
+        if not recorded and may_write_outcome(folder, owner):  # the error came before the run could record it
             folder.make()
             write_outcome(folder, "failed", str(error), owner)
         raise
@@ -150,7 +150,7 @@ def _run(job: RunJob, rank_world: World, owner: str, stop: StopRequest) -> None:
 def _run_folder(job: RunJob) -> RunFolder:
     (cell,) = select([job.cell])
     config = resolve(cell, job.seed, load_profile(job.profile), parse_overrides(job.overrides))
-    return folder_of(config, Path(job.runs))
+    return locate_run(config, Path(job.runs))
 
 
 def _queue_again(job: RunJob, folder: RunFolder, queue_again: Callable[[int, object], None]) -> None:
@@ -172,7 +172,7 @@ def _record_reason(folder: RunFolder, reason: str) -> None:
         f"{outcome.get('message', 'stopped')}; not queued again: {reason}. make retry goes on from there"
     )
     owner = str(outcome.get("owner", ""))
-    if lock.holder(folder.path) is None and is_free_for(folder, owner):
+    if lock.holder(folder.path) is None and may_write_outcome(folder, owner):
         write_outcome(folder, str(outcome.get("state", "preempted")), message, owner)
     print(message, flush=True)
 

@@ -72,7 +72,7 @@ def launch(arguments: argparse.Namespace, states: tuple[str, ...]) -> int:
             if view.state == "damaged":
                 for text in _set_files_aside(view):
                     print(f"{view.id}: {text}", file=sys.stderr)
-        code = provenance.code()
+        code = provenance.code_state()
         if code["dirty"] and arrays:
             print("WARNING: the checkout differs from its commit; the records will say so", file=sys.stderr)
         for array in arrays:
@@ -91,7 +91,7 @@ def _set_files_aside(view: status.RunView) -> list[str]:
     """Rename the damaged files of a run; where a job works on the run, that job has done it already."""
     try:
         held = lock.acquire(view.folder.path)
-    except lock.Busy:
+    except lock.LockHeld:
         return []
     try:
         return damage.set_files_aside(view.folder)
@@ -131,7 +131,7 @@ def _should_submit(run: TrackedRun, states: tuple[str, ...]) -> bool:
         if run.job is None:  # squeue shows all jobs of the user, perhaps not those of others
             return run.submission is None or run.submission.user == getpass.getuser()
         return job_phase(run.job.state) == "ended"
-    if run.view.state == "damaged" and not damage.is_mendable(run.view.folder):
+    if run.view.state == "damaged" and not damage.is_repairable(run.view.folder):
         return False
     return run.view.state in states
 
@@ -193,7 +193,7 @@ def _check_weights(grid: GridState, places: Places, states: tuple[str, ...]) -> 
     runs = []
     for run in grid.runs:
         if _should_submit(run, states) and (
-            lacking := status.lacking_weights(run.view.config, places, download=False)
+            lacking := status.weights_problem(run.view.config, places, download=False)
         ):
             run = replace(run, view=replace(run.view, state="no-weights", reason=lacking))
         runs.append(run)

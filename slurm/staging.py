@@ -15,7 +15,7 @@ from benchmark.atomic import explained, folder_content, write_json
 from benchmark.config.datasets import DATASETS
 from benchmark.data import locate
 from benchmark.errors import DataError, RunError
-from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.records.heartbeat import RunInterrupt, StopRequest
 from benchmark.records.run_folder import read_json
 
 logger = logging.getLogger("benchmark")
@@ -33,7 +33,7 @@ def stage_data(scratch: str, dataset: str, data: Path, stop: StopRequest | None 
     share the copy; one waits while another copies. The copy stays for the next job: the site empties scratch.
 
     Raises DataError if the dataset is not in ``data``; RunError if scratch names an unknown variable, cannot be written
-    or is full; Stopped at a stop request. The incomplete copy is removed then.
+    or is full; RunInterrupt at a stop request. The incomplete copy is removed then.
     """
     stop = stop or StopRequest()
     source = locate.locate(dataset, data)
@@ -67,7 +67,7 @@ def _lock(lock: IO[str], stop: StopRequest) -> None:
 def _check_stop(stop: StopRequest, step: str) -> None:
     """Raise Stopped at a stop request. step: what was going on, in words."""
     if stop.reason:
-        raise Stopped(f"{stop.reason} {step}; nothing was computed yet")
+        raise RunInterrupt(f"{stop.reason} {step}; nothing was computed yet")
 
 
 def _copy(source: Path, target: Path, name: str, stop: StopRequest) -> None:
@@ -88,7 +88,7 @@ def _copy(source: Path, target: Path, name: str, stop: StopRequest) -> None:
             f"copying {source} to scratch failed at {first[0]}: {first[2]}. Make room there, or leave scratch out of "
             "the cluster file to read the data where they are"
         ) from error
-    except (OSError, Stopped):
+    except (OSError, RunInterrupt):
         shutil.rmtree(partial, ignore_errors=True)
         raise
     write_json(partial / _COMPLETE, folder_content(partial, _COMPLETE))

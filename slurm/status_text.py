@@ -9,9 +9,9 @@ from benchmark.config.grid import ABLATIONS
 from benchmark.config.parse import abridged, duration
 from benchmark.records import lock, provenance
 from benchmark.records.progress import Progress, read_progress
-from benchmark.records.run_folder import last_lines, last_log_lines, read_json
-from benchmark.records.status import STATES, began, state_counts
-from benchmark.records.visible import one_row
+from benchmark.records.run_folder import last_lines, read_json
+from benchmark.records.status import STATES, has_job_started, state_counts
+from benchmark.records.terminal_text import single_line
 from slurm.tracking import GridState, TrackedRun
 
 # States in the order of the output: those that need attention first, ``done`` last.
@@ -73,11 +73,13 @@ def warnings(grid: GridState) -> list[str]:
         lines.append(
             f"WARNING: SLURM does not answer ({grid.queue.problem}): states are the run folders' alone"
         )
-    code = provenance.code()
+    code = provenance.code_state()
     waiting = [
         run.view.id
         for run in grid.runs
-        if run.view.state == "queued" and run.submission and provenance.difference(run.submission.code, code)
+        if run.view.state == "queued"
+        and run.submission
+        and provenance.code_difference(run.submission.code, code)
     ]
     if waiting:
         lines.append(
@@ -98,8 +100,8 @@ def warnings(grid: GridState) -> list[str]:
 def log_tail(run: TrackedRun, count: int) -> list[str]:
     """Last lines of a run's log, or of its job's output where the job ended before it opened the log."""
     outcome = read_json(run.view.folder.outcome)
-    if run.submission is None or began(run.submission, run.view.folder, outcome):
-        return last_log_lines(run.view.folder, count)
+    if run.submission is None or has_job_started(run.submission, run.view.folder, outcome):
+        return last_lines(run.view.folder.log, count)
     return [line for path in job_output_files(run) for line in last_lines(path, count)][-count:]
 
 
@@ -143,4 +145,4 @@ def _gpus(run: TrackedRun) -> int:
 
 def _code_difference(run: TrackedRun) -> str:
     started = read_json(run.view.folder.provenance) or {}
-    return one_row(provenance.difference(started.get("submitted"), started))
+    return single_line(provenance.code_difference(started.get("submitted"), started))

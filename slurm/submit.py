@@ -11,7 +11,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import submitit
@@ -23,7 +23,7 @@ from benchmark.errors import RunError
 from benchmark.records import provenance
 from benchmark.records.run_folder import RunFolder, read_json, set_aside
 from benchmark.records.status import RunView
-from benchmark.records.submission import Submission, stored
+from benchmark.records.submission import Submission
 from slurm.arrays import Array, training_device
 from slurm.cluster import Cluster
 from slurm.job import RunJob
@@ -232,7 +232,7 @@ class Handover:
     def __init__(self, folder: Path, folders: Sequence[RunFolder], submissions: Sequence[Submission]) -> None:
         self._file = folder / f"{submissions[0].name}.handover.json"
         runs = [
-            {"folder": str(run.path), "submission": stored(submission)}
+            {"folder": str(run.path), "submission": asdict(submission)}
             for run, submission in zip(folders, submissions, strict=True)
         ]
         write_json(self._file, {"name": submissions[0].name, "runs": runs})
@@ -241,7 +241,7 @@ class Handover:
         """Write the submissions, now with job ids, into the run folders, and remove the file."""
         for folder, submission in zip(folders, submissions, strict=True):
             folder.make()
-            write_json(folder.submission, stored(submission))
+            write_json(folder.submission, asdict(submission))
         self._file.unlink(missing_ok=True)
 
 

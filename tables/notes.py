@@ -100,7 +100,7 @@ def header(
         lines.append((f"data, {DATASETS[dataset].column}", "; ".join(texts) or "no finished run"))
     seeds = sorted({run.seed for run in summary.runs})
     changed = [
-        f"{run.cell.id}/seed{run.seed} {text}" for run in done if (text := records.code_difference(run))
+        f"{run.cell.id}/seed{run.seed} {text}" for run in done if (text := records.run_code_difference(run))
     ]
     if changed:
         lines.append(("WARNING, other code than at submission", abridged(changed, 3, "; ")))

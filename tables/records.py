@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmark.records.provenance import difference
+from benchmark.records.provenance import code_difference
 from benchmark.records.status import RunView
 from tables.formats import one_line
 
@@ -95,11 +95,11 @@ def commit(run: RunView, digits: int | None = None) -> str:
     return sha + ("-changes-unknown" if dirty is None else "-dirty" if dirty else "")
 
 
-def code_difference(run: RunView) -> str:
+def run_code_difference(run: RunView) -> str:
     """Difference between the code that ran and the code that was submitted to a cluster; "" for none."""
     started = section(run, "provenance")
     submitted = started.get("submitted")
-    return one_line(difference(submitted, started)) if isinstance(submitted, Mapping) else ""
+    return one_line(code_difference(submitted, started)) if isinstance(submitted, Mapping) else ""
 
 
 def device(run: RunView) -> str:

@@ -14,9 +14,9 @@ from typing import NoReturn, TextIO
 
 from benchmark.config.parse import natural_number
 from benchmark.errors import SettingsError, SuiteError
-from benchmark.records.heartbeat import Stopped
-from benchmark.records.lock import Busy
-from benchmark.records.visible import escape_output
+from benchmark.records.heartbeat import RunInterrupt
+from benchmark.records.lock import LockHeld
+from benchmark.records.terminal_text import escape_output
 
 # Options that take a list: "0 1 2" as one word, or 0 1 2. Which of the words that follow belong to the list.
 _LISTS = {"--seeds": re.compile(r"[\d,\s]*"), "--cells": re.compile(r"(?!-).*", re.DOTALL)}
@@ -154,10 +154,10 @@ def status_of(verb: Callable[[], int]) -> int:
     """Run a verb; returns its exit status. An error that a user can act on becomes one message on stderr."""
     try:
         return verb()
-    except Busy as error:
+    except LockHeld as error:
         print(f"busy: {error}", file=sys.stderr)
         return BUSY
-    except Stopped as error:
+    except RunInterrupt as error:
         print(error, file=sys.stderr)
         return STOPPED
     except SuiteError as error:

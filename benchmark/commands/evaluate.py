@@ -21,7 +21,7 @@ from benchmark.commands.command_line import COMPLETE, INCOMPLETE, Command, whole
 from benchmark.errors import SettingsError, SuiteError
 
 if TYPE_CHECKING:
-    from benchmark.inference.findings import Finding
+    from benchmark.inference.findings import Reevaluation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,17 +75,17 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return INCOMPLETE
 
 
-def _all(arguments: argparse.Namespace, paths: Sequence[Path]) -> tuple[list[Finding], int]:
+def _all(arguments: argparse.Namespace, paths: Sequence[Path]) -> tuple[list[Reevaluation], int]:
     """What was found, printed one by one, and how many models failed. A single one's error is raised."""
-    from benchmark.inference.findings import find
-    from benchmark.inference.reevaluate import Machine
+    from benchmark.inference.findings import reevaluate_model
+    from benchmark.inference.reevaluate import EvaluationOptions
 
-    machine = Machine(arguments.device, arguments.threads, arguments.workers)
+    machine = EvaluationOptions(arguments.device, arguments.threads, arguments.workers)
     data, runs = options.absolute(arguments.data), options.one_folder(arguments.runs)
     findings, failed = [], 0
     for path in paths:
         try:
-            finding = find(path, machine, data, runs)
+            finding = reevaluate_model(path, machine, data, runs)
         except SuiteError as error:
             if len(paths) == 1:
                 raise
@@ -97,7 +97,7 @@ def _all(arguments: argparse.Namespace, paths: Sequence[Path]) -> tuple[list[Fin
     return findings, failed
 
 
-def _lines(finding: Finding, *, alone: bool) -> list[str]:
+def _lines(finding: Reevaluation, *, alone: bool) -> list[str]:
     comparison_text = finding.comparison.text if finding.comparison else finding.why_not
     lines = [f"{finding.run}  {finding.headline}  {comparison_text}"]
     if alone:
@@ -108,7 +108,7 @@ def _lines(finding: Finding, *, alone: bool) -> list[str]:
     return lines
 
 
-def _summary(findings: Sequence[Finding], failed: int, total: int) -> str:
+def _summary(findings: Sequence[Reevaluation], failed: int, total: int) -> str:
     verdicts = Counter(finding.comparison.verdict for finding in findings if finding.comparison)
     words = {
         "equal": f"{verdicts['equal']} equal, bit for bit",
@@ -121,7 +121,7 @@ def _summary(findings: Sequence[Finding], failed: int, total: int) -> str:
     return f"{total} models: {', '.join(counts)}"
 
 
-def _write(path: Path, findings: Sequence[Finding]) -> None:
+def _write(path: Path, findings: Sequence[Reevaluation]) -> None:
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"evaluated": [finding.as_json() for finding in findings]})

@@ -31,9 +31,9 @@ def export(arguments: argparse.Namespace) -> int:
     if path.suffix not in SUFFIXES:
         raise SettingsError(f"--to {arguments.to}: the file's name has to end in {', '.join(SUFFIXES)}")
     found = select_models.one_model(arguments, arguments.model)
-    from benchmark.inference.trained import load_trained, write
+    from benchmark.inference.trained import load_trained, write_model
 
-    print(write(load_trained(found), path))
+    print(write_model(load_trained(found), path))
     return 0
 
 

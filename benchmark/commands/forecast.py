@@ -17,9 +17,15 @@ from benchmark.config.resolve import Config, Profile
 from benchmark.data import locate
 from benchmark.errors import DataError, SettingsError
 from benchmark.records import forecasts, provenance
-from benchmark.records.estimate import Estimate, from_stored
+from benchmark.records.estimate import Estimate, estimate_from_forecast
 from benchmark.records.forecasts import Forecast, Machine
-from benchmark.records.workload import Counts, counts_key, of_dataset, official, shape_of
+from benchmark.records.workload import (
+    DatasetCounts,
+    count_dataset,
+    counts_key,
+    official_counts,
+    step_workload,
+)
 from benchmark.timing import forecast_table, glca_overhead
 from benchmark.timing.forecast import Setting, complete, measurement_keys, measurement_requests, run
 from benchmark.training import device
@@ -56,7 +62,7 @@ def forecast(arguments: argparse.Namespace) -> int:
         require_divisible(config, 1, parse(arguments.tune).accumulate)
     counts_by_key = _count(configs, places)
     runs = [(config, counts_by_key[counts_key(config)]) for config in configs]
-    path = forecasts.path_of(places.runs, profile.name, setting.machine)
+    path = forecasts.forecast_path(places.runs, profile.name, setting.machine)
     _keep_counts(path, setting.machine, runs)
     try:
         measured, problems = complete(
@@ -88,44 +94,44 @@ def _setting(arguments: argparse.Namespace, profile: Profile, places: Places, ru
     return Setting(machine, threads, workers, arguments.overrides, tuning, places.data)
 
 
-def _count(configs: Sequence[Config], places: Places) -> dict[str, Counts]:
+def _count(configs: Sequence[Config], places: Places) -> dict[str, DatasetCounts]:
     """By counts_key: of the data at hand, else the official ones. Raises SettingsError where DATA is no folder."""
     if places.data is not None and not places.data.is_dir():
         raise SettingsError(
             f"DATA={places.data} is no folder: expected the one that holds the datasets, or no DATA to go by official "
             "counts"
         )
-    counts_by_key: dict[str, Counts] = {}
+    counts_by_key: dict[str, DatasetCounts] = {}
     for config in configs:
         key, dataset = counts_key(config), config.cell.dataset
         if key in counts_by_key:
             continue
         if places.data is None:
-            counts_by_key[key] = official(config)
+            counts_by_key[key] = official_counts(config)
             continue
         try:
-            counts_by_key[key] = of_dataset(
-                config, locate.load_for(dataset, places.data, config.settings.data)
+            counts_by_key[key] = count_dataset(
+                config, locate.load_dataset(dataset, places.data, config.settings.data)
             )
         except DataError as error:
             print(f"WARNING: {dataset} cannot be read, official counts stand in: {error}", file=sys.stderr)
-            counts_by_key[key] = official(config)
+            counts_by_key[key] = official_counts(config)
     return counts_by_key
 
 
-def _keep_counts(path: Path, machine: Machine, runs: Sequence[tuple[Config, Counts]]) -> None:
-    origin = forecasts.measured_by()
+def _keep_counts(path: Path, machine: Machine, runs: Sequence[tuple[Config, DatasetCounts]]) -> None:
+    origin = forecasts.measurement_origin()
     entries = {
         counts_key(config): forecasts.entry(counts, config.cell.dataset, origin) for config, counts in runs
     }
-    forecasts.add(path, machine, counts=entries)
+    forecasts.add_entries(path, machine, counts=entries)
 
 
 def _print(
     arguments: argparse.Namespace,
     setting: Setting,
     measured: Forecast,
-    runs: Sequence[tuple[Config, Counts]],
+    runs: Sequence[tuple[Config, DatasetCounts]],
     problems: dict[str, str],
     *,
     seeds: int,
@@ -137,7 +143,7 @@ def _print(
         if why := [problems[key] for key in measurement_keys(config, counts, setting) if key in problems]:
             unmeasured.setdefault(why[0], []).append(config.cell.id)
         else:
-            pair_estimates[config.cell.method] = from_stored(
+            pair_estimates[config.cell.method] = estimate_from_forecast(
                 config, measured, counts, workers=setting.workers, tuning=setting.tuning
             )
     table = forecast_table.ForecastTable(setting.machine, estimates, seeds, _published(arguments, runs))
@@ -162,9 +168,12 @@ def _print(
 
 
 def _heading(
-    arguments: argparse.Namespace, setting: Setting, measured: Forecast, runs: Sequence[tuple[Config, Counts]]
+    arguments: argparse.Namespace,
+    setting: Setting,
+    measured: Forecast,
+    runs: Sequence[tuple[Config, DatasetCounts]],
 ) -> str:
-    paces = (measured.pace(shape_of(config, counts.classes, setting.tuning)) for config, counts in runs)
+    paces = (measured.pace(step_workload(config, counts.classes, setting.tuning)) for config, counts in runs)
     precisions = dict.fromkeys(pace.precision for pace in paces if pace)
     origin = provenance.collect()
     versions = ", ".join(f"{name} {number}" for name, number in origin["versions"].items())
@@ -177,11 +186,11 @@ def _heading(
 
 
 def _published(
-    arguments: argparse.Namespace, runs: Sequence[tuple[Config, Counts]]
+    arguments: argparse.Namespace, runs: Sequence[tuple[Config, DatasetCounts]]
 ) -> set[forecast_table.Pair]:
     if not resolve.is_comparable(arguments.profile, resolve.parse_overrides(arguments.overrides)):
         return set()
-    full_runs = ((config, counts) for config, counts in runs if counts.is_whole(official(config)))
+    full_runs = ((config, counts) for config, counts in runs if counts.is_complete(official_counts(config)))
     return {(config.cell.dataset, config.cell.backbone) for config, _ in full_runs}
 
 

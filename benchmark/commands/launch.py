@@ -53,11 +53,11 @@ def launch(arguments: argparse.Namespace) -> int:
     if arguments.rerun == "stale" and set_stale_aside(views):
         views = options.collect(arguments)
     options.require_data(views, places)
-    startable = any(view.state in status.TO_RUN for view in views)
+    startable = any(view.state in status.STATES_TO_RUN for view in views)
     device_type = device.choose(arguments.device, profile.name, profile.device) if startable else "cpu"
     tidy_done(views)
     views = [status.with_weights(view, places) for view in views]
-    pending = [view for view in views if view.state in status.TO_RUN]
+    pending = [view for view in views if view.state in status.STATES_TO_RUN]
     slots = pool.plan_slots(device_type, len(pending), arguments.jobs)
     slots = replace(slots, threads=device.threads_of(profile, slots.threads))
     infrastructure = Infrastructure(
@@ -75,7 +75,7 @@ def launch(arguments: argparse.Namespace) -> int:
         views,
         lambda view: run_command(_request(view, places, overrides, infrastructure)),
         slots,
-        look=functools.partial(status.look_again, places=places),
+        look=functools.partial(status.refresh, places=places),
         show=LiveView(),
     )
     not_ready = Counter(

@@ -9,9 +9,9 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-from benchmark.records.progress import log_line, read_progress, rows
+from benchmark.records.progress import log_line, progress_rows, read_progress
 from benchmark.records.status import RunView, state_counts
-from benchmark.records.visible import control
+from benchmark.records.terminal_text import write_control
 
 REFRESH_SECONDS = 0.5  # on a terminal
 LINE_SECONDS = 60.0  # elsewhere
@@ -74,7 +74,7 @@ class LiveView:
         first = next(
             (text for text in (f"{self._clock()} {counts[0]}", *counts) if len(text) < width), counts[-1]
         )
-        lines = [first[: width - 1], *rows(progress, others, width - 1, height - 2)]
+        lines = [first[: width - 1], *progress_rows(progress, others, width - 1, height - 2)]
         self._clear()
         self.out.write("".join(f"{text}\n" for text in lines))
         self.out.flush()
@@ -107,7 +107,7 @@ class LiveView:
 
     def _clear(self) -> None:
         if self._lines:
-            control(self.out, f"\x1b[{self._lines}F\x1b[J")
+            write_control(self.out, f"\x1b[{self._lines}F\x1b[J")
             self._lines = 0
 
     def _clock(self) -> str:

@@ -16,7 +16,7 @@ from benchmark.commands.run_process import RunProcess, start_process
 from benchmark.errors import RunError
 from benchmark.records import lock
 from benchmark.records.run_folder import read_json
-from benchmark.records.status import TO_RUN, RunView
+from benchmark.records.status import STATES_TO_RUN, RunView
 from benchmark.training import device
 
 POLL_SECONDS = 0.2
@@ -89,7 +89,7 @@ def launch(
     process ends without a result. SIGINT and SIGTERM are passed on: the runs save their state and end.
     """
     show.start(views)
-    queue = [view for view in views if view.state in TO_RUN]
+    queue = [view for view in views if view.state in STATES_TO_RUN]
     elsewhere = {view.id: view for view in views if view.state == "running"}
     running: list[_Job] = []
     failed: dict[str, str] = {}

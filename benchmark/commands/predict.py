@@ -23,7 +23,7 @@ from benchmark.records.provenance import ROOT
 if TYPE_CHECKING:
     import numpy as np
 
-    from benchmark.inference.trained import Trained
+    from benchmark.inference.trained import TrainedModel
     from benchmark.training.device import Compute
 
 TITLES = {"both": "both", "sa": "SA", "glca": "GLCA"}
@@ -50,15 +50,15 @@ def predict(arguments: argparse.Namespace) -> int:
     """Say what a trained model sees in pictures, and draw where it looks."""
     images = [options.picture(text) for text in arguments.image]
     source = select_models.one_model(arguments, arguments.model)
-    from benchmark.inference.predict import pictures_of
-    from benchmark.inference.reevaluate import Machine, compute_for
+    from benchmark.inference.predict import picture_reader
+    from benchmark.inference.reevaluate import EvaluationOptions, compute_for
     from benchmark.inference.trained import load_trained
 
     trained = load_trained(source)
     figures, gallery = _figures(arguments, images, trained), _gallery(arguments, trained)
     for image in images:
-        pictures_of(trained)(image)  # an unreadable one is refused before anything is said of the others
-    compute = compute_for(trained, Machine(arguments.device))
+        picture_reader(trained)(image)  # an unreadable one is refused before anything is said of the others
+    compute = compute_for(trained, EvaluationOptions(arguments.device))
     lines_by_image = _nearest(arguments, trained, images, gallery, compute) if gallery else (
         _classes(arguments, trained, image, compute) for image in images
     )  # fmt: skip
@@ -75,7 +75,7 @@ def predict(arguments: argparse.Namespace) -> int:
     return by_reports(asks)
 
 
-def _figures(arguments: argparse.Namespace, images: Sequence[Path], trained: Trained) -> list[Path]:
+def _figures(arguments: argparse.Namespace, images: Sequence[Path], trained: TrainedModel) -> list[Path]:
     """Where the overlay of each picture goes. Raises SettingsError where two would take one place, or a picture's."""
     out, config = options.absolute(arguments.out), trained.config
     if out is not None and out.suffix:
@@ -93,7 +93,7 @@ def _figures(arguments: argparse.Namespace, images: Sequence[Path], trained: Tra
     return figures
 
 
-def _gallery(arguments: argparse.Namespace, trained: Trained) -> Path | None:
+def _gallery(arguments: argparse.Namespace, trained: TrainedModel) -> Path | None:
     run, reid = trained.config.run_id, trained.config.cell.task == "reid"
     if reid and arguments.gallery is None:
         raise SettingsError(
@@ -106,7 +106,11 @@ def _gallery(arguments: argparse.Namespace, trained: Trained) -> Path | None:
 
 
 def _nearest(
-    arguments: argparse.Namespace, trained: Trained, images: Sequence[Path], gallery: Path, compute: Compute
+    arguments: argparse.Namespace,
+    trained: TrainedModel,
+    images: Sequence[Path],
+    gallery: Path,
+    compute: Compute,
 ) -> list[list[str]]:
     from benchmark.inference.predict import nearest
 
@@ -117,7 +121,9 @@ def _nearest(
     ]
 
 
-def _classes(arguments: argparse.Namespace, trained: Trained, image: Path, compute: Compute) -> list[str]:
+def _classes(
+    arguments: argparse.Namespace, trained: TrainedModel, image: Path, compute: Compute
+) -> list[str]:
     """The most probable classes, a column a branch; of a baseline its prediction alone."""
     from benchmark.inference.predict import probabilities
 
@@ -127,7 +133,7 @@ def _classes(arguments: argparse.Namespace, trained: Trained, image: Path, compu
     return ["  " + "  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
 
 
-def _column(trained: Trained, title: str, scores: np.ndarray, top: int) -> list[str]:
+def _column(trained: TrainedModel, title: str, scores: np.ndarray, top: int) -> list[str]:
     best = (-scores).argsort(kind="stable")[:top].tolist()
     cells = [f"{scores[k]:7.2%}  {trained.classes[k] if trained.classes else f'class {k}'}" for k in best]
     width = max(len(cell) for cell in (*cells, title))

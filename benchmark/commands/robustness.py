@@ -11,9 +11,9 @@ from benchmark.commands import options, predict
 from benchmark.commands.command_line import INCOMPLETE
 from benchmark.data.corruptions import Corruption
 from benchmark.errors import SuiteError
-from benchmark.inference.reevaluate import Machine
-from benchmark.inference.robustness import NAME, Group, evaluate_model, require_fitting
-from benchmark.inference.trained import Trained, load_trained
+from benchmark.inference.reevaluate import EvaluationOptions
+from benchmark.inference.robustness import NAME, ModelGroup, evaluate_model, require_comparable
+from benchmark.inference.trained import TrainedModel, load_trained
 
 
 def evaluate_corrupted(
@@ -24,7 +24,7 @@ def evaluate_corrupted(
     Returns 1 where pictures as they are do not give the recorded numbers, and where one of several models could not be
     evaluated, which stops no other; else the exit status of the drawing. A single one's error is raised.
     """
-    groups: dict[Path, Group] = {}
+    groups: dict[Path, ModelGroup] = {}
     wrong = False
     for path in paths:
         try:
@@ -45,7 +45,10 @@ def evaluate_corrupted(
 
 
 def _add(
-    groups: dict[Path, Group], arguments: argparse.Namespace, path: Path, corruptions: Sequence[Corruption]
+    groups: dict[Path, ModelGroup],
+    arguments: argparse.Namespace,
+    path: Path,
+    corruptions: Sequence[Corruption],
 ) -> str:
     """Evaluate a model into its group, which is written; returns what came of the comparison with its record."""
     trained = load_trained(path)
@@ -53,12 +56,12 @@ def _add(
     run, images, outcomes, about = evaluate_model(
         trained,
         corruptions,
-        Machine(arguments.device, arguments.threads, arguments.workers),
+        EvaluationOptions(arguments.device, arguments.threads, arguments.workers),
         options.absolute(arguments.data),
         options.one_folder(arguments.runs),
     )
-    group = groups.get(folder, Group(about, images))
-    require_fitting(group, run, images, about)
+    group = groups.get(folder, ModelGroup(about, images))
+    require_comparable(group, run, images, about)
     group.runs.append(run)
     group.outcomes.append(outcomes)
     group.write(folder)
@@ -66,7 +69,7 @@ def _add(
     return str(run["recorded"])
 
 
-def _folder(arguments: argparse.Namespace, trained: Trained) -> Path:
+def _folder(arguments: argparse.Namespace, trained: TrainedModel) -> Path:
     cell, profile = trained.config.cell, trained.config.profile
     root = options.absolute(arguments.out) or options.one_folder(arguments.runs) / profile / NAME
     return root / cell.dataset / cell.backbone

@@ -14,7 +14,7 @@ from benchmark.config.grid import Cell
 from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.records import status
 from benchmark.records.heartbeat import StopRequest
-from benchmark.records.lock import Busy
+from benchmark.records.lock import LockHeld
 from benchmark.records.run_folder import set_aside
 from benchmark.records.status import RunView
 from benchmark.training import device, trackers
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             infrastructure=infrastructure,
             stop=stop,
         )
-    except Busy:
+    except LockHeld:
         raise
     except (DataError, RunError) as error:  # the run began and failed: its folder says so, too
         print(f"error: {error}", file=sys.stderr)
@@ -99,7 +99,7 @@ def _from_options(arguments: argparse.Namespace) -> tuple[Cell, RunRequest]:
     tracker_names, places = trackers.parse_installed(arguments.track), options.places(arguments)
     if arguments.rerun == "stale":
         config = resolve.resolve(cell, arguments.seed, profile, overrides)
-        set_stale_aside([status.view(config, places, *status.data_fingerprint(cell.dataset, places))])
+        set_stale_aside([status.view_run(config, places, *status.data_fingerprint(cell.dataset, places))])
     infrastructure = Infrastructure(
         device=arguments.device,
         threads=arguments.threads or device.threads_of(profile, device.usable_cores()),

@@ -20,7 +20,7 @@ from benchmark.config.variants import VARIANTS
 from benchmark.data.own.register import register_recorded
 from benchmark.errors import RunError, SettingsError
 from benchmark.reading import explained, require_folder, require_listable
-from benchmark.records import recorded
+from benchmark.records import run_settings
 from benchmark.records.run_folder import RunFolder, read_json, read_result
 
 SHOWN = 6  # runs in an error
@@ -67,8 +67,8 @@ def _require_agreement(overrides: str, paths: Sequence[Path]) -> None:
                 f"SET={overrides!r}: {path} keeps the settings that its model was trained with; leave SET out"
             )
         started = read_json(RunFolder(path).config) or {}
-        config = recorded.config_of(started, str(RunFolder(path).config))
-        recorded.require_agreement(overrides, [(RunFolder(path), config)])
+        config = run_settings.config_from_record(started, str(RunFolder(path).config))
+        run_settings.require_agreement(overrides, [(RunFolder(path), config)])
 
 
 def _grid_paths(arguments: argparse.Namespace) -> list[Path]:

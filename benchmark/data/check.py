@@ -1,4 +1,4 @@
-"""Are the datasets whole and readable? One report a dataset, every problem by name (no torch)."""
+"""Check of datasets: completeness and readability, with a report for each dataset (no torch)."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from typing import TextIO
 from benchmark.data import locate
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.picture_check import PictureProblems, check_picture, collect_problems
-from benchmark.data.reid import ReIDDataset, unanswerable
-from benchmark.data.splits import Contradictions, first, is_reachable, missing_files
+from benchmark.data.reid import ReIDDataset, unanswerable_queries
+from benchmark.data.splits import Contradictions, first_items, is_reachable, missing_files
 from benchmark.errors import DataError, SuiteError
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was found of one dataset.
+    """Result of the check of a dataset.
 
-    root: its folder, None where there is none; ``note`` then says why.
-    coverage: found against official counts; images: how many image files the lists name.
-    contradictions, missing, unreadable, damaged: every problem, one entry each; advice: what to do about the first.
-    Damaged pictures decode, but their decoder warns.
-    warnings: what a user should know of a sound dataset, too.
-    decoded: whether the images were decoded at all.
-    limit: how many entries of each kind are printed.
+    root: its folder, None if there is none; ``note`` then tells why.
+    coverage: counts compared with the official ones.
+    images: number of image files in the lists.
+    contradictions, missing, unreadable, damaged: all problems, one entry each. Damaged pictures decode, but with
+        warnings of the decoder.
+    advice: what to do about contradictions.
+    warnings: remarks that do not make the dataset unsound.
+    decoded: whether the images were decoded.
+    limit: number of printed entries of each kind.
     """
 
     key: str
@@ -49,7 +51,7 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        """Found, and nothing wrong with it."""
+        """Whether the dataset was found and has no problems."""
         return self.root is not None and not (
             self.contradictions or self.missing or self.unreadable or self.damaged
         )
@@ -65,21 +67,22 @@ def check(
     merge_val: bool = True,
     skip_unparsable: bool = False,
 ) -> Report:
-    """The report on one dataset; with ``decode`` every image is decoded, in ``jobs`` processes.
+    """Check a dataset.
 
-    merge_val, skip_unparsable: how a run would read it (``sources.load_reid``).
-    Raises SettingsError for an unknown key; everything wrong with the data is in the report.
+    decode: whether to decode every image, in ``jobs`` processes.
+    merge_val, skip_unparsable: as a run would read it (``locate.load_reid``).
+    Raises SettingsError for an unknown key. All problems of the data are in the report.
     """
-    row = locate.row_of(key)
+    row = locate.dataset_row(key)
     try:
         root = locate.locate(key, data_root)
     except SuiteError as error:
         return Report(key, row.title, data_root, contradictions=(str(error),), limit=limit)
     if root is None:
-        return Report(key, row.title, note=locate.absent_text(row, data_root))
+        return Report(key, row.title, note=locate.missing_text(row, data_root))
     try:
         if row.task == "fgvc":
-            dataset = locate.load(key, data_root)
+            dataset = locate.load_fgvc(key, data_root)
         else:
             dataset = locate.load_reid(key, data_root, merge_val=merge_val, skip_unparsable=skip_unparsable)
         missing = missing_files(dataset.root, dataset.pictures)
@@ -87,7 +90,7 @@ def check(
         return Report(key, row.title, root, contradictions=error.problems, advice=error.advice, limit=limit)
     except (SuiteError, OSError) as error:
         return Report(key, row.title, root, contradictions=(str(error),), limit=limit)
-    contradictions, pictures = _beyond_official(dataset, row.official), PictureProblems()
+    contradictions, pictures = _count_problems(dataset, row.official), PictureProblems()
     note = locate.nested_note(key, data_root, root)
     if decode:
         try:
@@ -123,9 +126,9 @@ def check_all(
     out: TextIO | None = None,
     options: Mapping[str, Mapping[str, bool]] | None = None,
 ) -> int:
-    """Checks dataset after dataset and prints each report as soon as it is there (out: stdout if None).
+    """Check datasets and print each report as soon as it is ready (out: stdout if None).
 
-    options: by key, ``merge_val`` and ``skip_unparsable`` as ``check`` takes them.
+    options: by key, ``merge_val`` and ``skip_unparsable`` of ``check``.
     Returns 0 if at least one dataset was found and all found ones are sound, else 1. Raises DataError for a data folder
     that does not exist.
     """
@@ -139,14 +142,14 @@ def check_all(
     for key in keys:
         reports.append(check(key, data_root, decode, limit, jobs, **(options or {}).get(key, {})))
         print_reports(reports[-1:], out)
-    found = [report for report in reports if report.root is not None]
-    sound = sum(report.sound for report in found)
-    print(f"{len(found)} of {len(reports)} datasets found, {sound} of them sound", file=out)
-    return 0 if found and sound == len(found) else 1
+    found_reports = [report for report in reports if report.root is not None]
+    sound = sum(report.sound for report in found_reports)
+    print(f"{len(found_reports)} of {len(reports)} datasets found, {sound} of them sound", file=out)
+    return 0 if found_reports and sound == len(found_reports) else 1
 
 
 def print_reports(reports: Sequence[Report], out: TextIO | None = None) -> None:
-    """A few lines a dataset as plain text (out: stdout if None)."""
+    """Print reports as plain text, a few lines each (out: stdout if None)."""
     for report in reports:
         print("\n".join(_lines(report)), file=out or sys.stdout, flush=True)
 
@@ -155,52 +158,52 @@ def _lines(report: Report) -> list[str]:
     if report.root is None:
         return [f"{report.key}: {report.note}"]
     lines = [f"{report.key}: {report.title} at {report.root}", f"  {report.coverage or 'lists not usable'}"]
-    lines += _listed("contradictions", report.contradictions, report.limit)
+    lines += _section_lines("contradictions", report.contradictions, report.limit)
     if report.advice:
         lines.append(f"  {report.advice}")
-    lines += _listed("warnings", report.warnings, report.limit)
+    lines += _section_lines("warnings", report.warnings, report.limit)
     if report.coverage:
-        there = report.images - len(report.missing)
-        lines.append(f"  {there:,} of {report.images:,} image files are there")
-        lines += _listed("missing", report.missing, report.limit)
+        existing = report.images - len(report.missing)
+        lines.append(f"  {existing:,} of {report.images:,} image files are there")
+        lines += _section_lines("missing", report.missing, report.limit)
         if report.decoded:
-            whole = there - len(report.unreadable) - len(report.damaged)
-            lines.append(f"  {whole:,} of {there:,} image files decode")
-            lines += _listed("unreadable", report.unreadable, report.limit)
-            lines += _listed("damaged", report.damaged, report.limit)
+            decoded = existing - len(report.unreadable) - len(report.damaged)
+            lines.append(f"  {decoded:,} of {existing:,} image files decode")
+            lines += _section_lines("unreadable", report.unreadable, report.limit)
+            lines += _section_lines("damaged", report.damaged, report.limit)
         else:
             lines.append("  images not decoded")
     return [*lines, f"  {'sound' if report.sound else 'NOT SOUND'}"]
 
 
-def _listed(title: str, entries: Sequence[str], limit: int) -> list[str]:
-    """A heading and the first entries below it; nothing for no entries."""
+def _section_lines(title: str, entries: Sequence[str], limit: int) -> list[str]:
+    """A heading and the first entries; nothing if there are no entries."""
     if not entries:
         return []
-    return [f"  {title}: {len(entries):,}", *(f"    {entry}" for entry in first(entries, limit))]
+    return [f"  {title}: {len(entries):,}", *(f"    {entry}" for entry in first_items(entries, limit))]
 
 
 def _warnings(dataset: FGVCDataset | ReIDDataset, limit: int) -> tuple[str, ...]:
-    """What is peculiar about a dataset and no contradiction."""
+    """Remarks on a dataset that are no contradictions."""
     warnings = list(dataset.notes)
     if not isinstance(dataset, ReIDDataset):
         return tuple(warnings)
-    if lost := unanswerable(dataset):
+    if unanswerable := unanswerable_queries(dataset):
         warnings.append(
-            f"{len(lost):,} of {len(dataset.query):,} queries cannot be answered, the gallery has their identity from "
-            f"no other camera: {', '.join(first(lost, limit))}"
+            f"{len(unanswerable):,} of {len(dataset.query):,} queries cannot be answered, the gallery has their "
+            f"identity from no other camera: {', '.join(first_items(unanswerable, limit))}"
         )
     if skipped := dataset.skipped:
         warnings.append(
-            f"{len(skipped):,} left out, names that do not parse: {', '.join(first(skipped, limit))}"
+            f"{len(skipped):,} left out, names that do not parse: {', '.join(first_items(skipped, limit))}"
         )
     return tuple(warnings)
 
 
-def _beyond_official(dataset: FGVCDataset | ReIDDataset, official: dict[str, int]) -> tuple[str, ...]:
-    """A line for every count above the official one: then it is not this dataset, or not it alone."""
+def _count_problems(dataset: FGVCDataset | ReIDDataset, official: dict[str, int]) -> tuple[str, ...]:
+    """A message for each count above the official one: then it is another dataset, or not this one alone."""
     return tuple(
-        f"found {count:,} {locate.COUNTED[name]}, expected at most the official {official[name]:,}; "
+        f"found {count:,} {locate.COUNT_NAMES[name]}, expected at most the official {official[name]:,}; "
         f"unpack the official archive again"
         for name, count in dataset.counts.items()
         if count > official[name]
@@ -208,11 +211,11 @@ def _beyond_official(dataset: FGVCDataset | ReIDDataset, official: dict[str, int
 
 
 def _decode_all(dataset: FGVCDataset | ReIDDataset, skip: set[str], jobs: int) -> PictureProblems:
-    """Decode every image, in list order; ``skip`` names missing ones."""
+    """Decode every image in list order, without the files in ``skip``."""
     files = [dataset.root / file for file in dataset.pictures if file not in skip]
     if jobs <= 1:
         return collect_problems(map(check_picture, files))
-    # spawn: a fork copies whatever locks the threads of this process hold at that moment
+    # spawn: a fork would copy locks that other threads hold at that moment
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context) as pool:
         return collect_problems(pool.map(check_picture, files, chunksize=32))

@@ -1,8 +1,8 @@
-"""Test pictures made worse, on uint8 arrays and reproducible: noise, blur, JPEG, occlusion (no torch).
+"""Corruptions of test pictures, on uint8 arrays and reproducible: noise, blur, JPEG, occlusion (no torch).
 
-Kinds and their meaning follow Hendrycks and Dietterich, *Benchmarking Neural Network Robustness* (2019); the levels are
-in units of their own instead of five severities. They are applied to what the network is shown, after resizing and
-cropping: the same level means the same on every dataset of one input size.
+Kinds follow Hendrycks and Dietterich, *Benchmarking Neural Network Robustness* (2019); levels are in physical units
+instead of five severities. They are applied to the network's input, after resizing and cropping: a level has the same
+meaning on every dataset with the same input size.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _EXAMPLE = 'expected kinds and levels like "noise=0.05,0.1 blur=2 jpeg=10 occlud
 
 @dataclass(frozen=True)
 class Corruption:
-    """One kind at one level. Called with a picture, uint8 (h, w, 3), and its place in the test split; returns another.
+    """A corruption of one kind and level. Called with a picture, uint8 (h, w, 3), and its position in the test split.
 
-    What is drawn depends on the kind and the place alone: every model sees the same, and two levels of one kind differ
-    in nothing else.
+    Random numbers depend only on kind and position: all models see the same pictures, and two levels of a kind have the
+    same noise.
     """
 
     kind: str
@@ -45,42 +45,46 @@ class Corruption:
 
 @dataclass(frozen=True)
 class Kind:
-    """unit: of the level, in words. Levels go up to ``most``, from ``least`` in whole numbers, else from above it."""
+    """A kind of corruption.
+
+    unit: of the level, as text.
+    minimum, maximum: of the level. With ``whole``, levels are whole numbers and may be equal to the minimum.
+    """
 
     unit: str
     apply: Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
-    least: float
-    most: float
+    minimum: float
+    maximum: float
     whole: bool = False
 
     def allows(self, level: object) -> bool:
-        """Whether ``level`` is a level of this kind."""
+        """Whether ``level`` is a valid level of this kind."""
         if isinstance(level, bool) or not isinstance(level, int if self.whole else (int, float)):
             return False
-        return self.least <= level <= self.most if self.whole else self.least < level <= self.most
+        return self.minimum <= level <= self.maximum if self.whole else self.minimum < level <= self.maximum
 
     @property
     def expected(self) -> str:
-        """The levels there are, in words."""
+        """The valid levels, as text."""
         if self.whole:
-            return f"a whole number from {self.least:g} to {self.most:g}"
-        return f"a number above {self.least:g}, up to {self.most:g}"
+            return f"a whole number from {self.minimum:g} to {self.maximum:g}"
+        return f"a number above {self.minimum:g}, up to {self.maximum:g}"
 
 
 def noise(image: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian noise on every value, of standard deviation ``level`` · 255, rounded and cut to 0 … 255."""
+    """Gaussian noise on every value, of standard deviation ``level`` · 255, rounded and clipped to 0 … 255."""
     noisy = image + rng.standard_normal(image.shape) * (level * 255)
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
 def blur(image: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian blur of standard deviation ``level`` pixels, cut off behind three of them; mirrored at the border."""
+    """Gaussian blur of standard deviation ``level`` pixels, cut off after three of them; mirrored at the border."""
     size = 2 * math.ceil(3 * level) + 1
     return cv2.GaussianBlur(image, (size, size), level, borderType=cv2.BORDER_REFLECT_101)
 
 
 def jpeg(image: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
-    """Written as a JPEG of quality ``level`` by libjpeg's scale, 1 to 100, and read again."""
+    """Compression as a JPEG of quality ``level``, 1 to 100 on libjpeg's scale."""
     _, data = cv2.imencode(
         ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, int(level)]
     )
@@ -88,17 +92,17 @@ def jpeg(image: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarra
 
 
 def occlude(image: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
-    """One grey box of the picture's proportions, which covers the share ``level`` of it, anywhere inside.
+    """A grey box at a random position that covers the share ``level`` of the picture.
 
-    Of its proportions and not square, so that any share fits into a tall picture of a person, too.
+    It has the picture's proportions, so that any share fits into a tall picture, too.
     """
     height, width = image.shape[:2]
     h, w = (max(1, round(side * math.sqrt(level))) for side in (height, width))
-    down, right = rng.random(2)
-    top, left = int(down * (height - h + 1)), int(right * (width - w + 1))
-    covered = image.copy()
-    covered[top : top + h, left : left + w] = GREY
-    return covered
+    vertical, horizontal = rng.random(2)
+    top, left = int(vertical * (height - h + 1)), int(horizontal * (width - w + 1))
+    occluded = image.copy()
+    occluded[top : top + h, left : left + w] = GREY
+    return occluded
 
 
 KINDS: dict[str, Kind] = {
@@ -110,11 +114,11 @@ KINDS: dict[str, Kind] = {
 
 
 def parse(text: str) -> tuple[Corruption, ...]:
-    """``"noise=0.05,0.1 jpeg=10"`` to corruptions, in this order.
+    """Parse ``"noise=0.05,0.1 jpeg=10"`` to corruptions in this order.
 
-    Raises SettingsError for an unknown kind, a level that it does not have, one that stands twice, and for none.
+    Raises SettingsError for an unknown kind, an invalid level, a repeated one, and for none.
     """
-    found: list[Corruption] = []
+    corruptions: list[Corruption] = []
     for kind, value in entries(text, "--corrupt", "kind=level, e.g. noise=0.1"):
         if kind not in KINDS:
             raise SettingsError(f"--corrupt: unknown kind {kind!r} of {', '.join(KINDS)}; {_EXAMPLE}")
@@ -123,9 +127,9 @@ def parse(text: str) -> tuple[Corruption, ...]:
                 raise SettingsError(
                     f"--corrupt: {kind}={level} is no {KINDS[kind].unit}: expected {KINDS[kind].expected}"
                 )
-            if (asked := Corruption(kind, float(level))) in found:
-                raise SettingsError(f"--corrupt: {asked.text} stands twice; {_EXAMPLE}")
-            found.append(asked)
-    if not found:
+            if (corruption := Corruption(kind, float(level))) in corruptions:
+                raise SettingsError(f"--corrupt: {corruption.text} stands twice; {_EXAMPLE}")
+            corruptions.append(corruption)
+    if not corruptions:
         raise SettingsError(f"--corrupt is empty: {_EXAMPLE}")
-    return tuple(found)
+    return tuple(corruptions)

@@ -1,9 +1,9 @@
-"""What C decoders (libjpeg, libpng) print to stderr about a damaged picture, told apart by picture (no torch).
+"""Collection of the messages that C decoders (libjpeg, libpng) print to stderr about a picture (no torch).
 
-libjpeg fills what it cannot decode with grey, calls that success, and prints a line that names no file. While a picture
-is decoded, the C library's variable ``stderr`` points to a stream in memory. File descriptor 2 and Python's sys.stderr
-stay as they are, so lines of other threads (a heartbeat, a progress bar) go where they always go. What another thread
-prints through C's ``stderr`` just then, both times that a picture is decoded, is taken for the decoder's.
+libjpeg fills what it cannot decode with grey, reports success, and prints a message without a file name. While a
+picture is decoded, the C library's variable ``stderr`` points to a stream in memory. File descriptor 2 and Python's
+sys.stderr are not changed, so messages of other threads (heartbeat, progress bar) are not affected. If another thread
+prints through C's ``stderr`` during both times that a picture is decoded, its text is taken for the decoder's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _VARIABLE = "__stderrp" if sys.platform == "darwin" else "stderr"
 
 
 class DecoderMessages:
-    """Collector of one process's decoder messages; any number of threads may decode at once."""
+    """Collector of the decoder messages of a process; several threads may decode at once."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -31,36 +31,36 @@ class DecoderMessages:
         self._stream = _MemoryStream()
 
     def reset_after_fork(self) -> None:
-        """Start anew in a forked process, in which the other threads of its parent do not exist."""
+        """Reset after a fork: the other threads of the parent do not exist in the child."""
         self._stream.end_capture()
         if self._stream.usable:
             self.__init__()
 
     def collect(self, decode: Callable[[], T]) -> tuple[T, list[str]]:
-        """Result of ``decode``, and the lines printed about it: none for a sound picture.
+        """Result of ``decode``, and the lines printed during it: none for a sound picture.
 
-        Where something was printed, ``decode`` is called a second time with no other thread decoding, so that the lines
-        belong to this picture alone.
+        If something was printed, ``decode`` is called again while no other thread decodes, so that the lines belong to
+        this picture.
         """
         self._begin(alone=False)
         try:
-            before = self._stream.known_size
+            start = self._stream.known_size
             result = decode()
-            printed = self._stream.size() > before
+            has_output = self._stream.size() > start
         finally:
             self._end()
-        if not printed:
+        if not has_output:
             return result, []
         self._begin(alone=True)
         try:
-            before = self._stream.size()
+            start = self._stream.size()
             result = decode()
-            return result, self._stream.lines(before)
+            return result, self._stream.lines(start)
         finally:
             self._end()
 
     def _begin(self, alone: bool) -> None:
-        """Wait until this thread may decode, together with others or alone, and capture what is printed."""
+        """Wait until this thread may decode, with others or alone, and start capturing."""
         with self._condition:
             self._waiting += alone
             while self._alone or (self._decoding if alone else self._waiting):
@@ -81,11 +81,11 @@ class DecoderMessages:
 
 
 class _MemoryStream:
-    """A C stream in memory that the C library's ``stderr`` can be pointed to."""
+    """A C stream in memory, to which the C library's ``stderr`` can point."""
 
     def __init__(self) -> None:
         self._buffer, self._size = ctypes.c_void_p(), ctypes.c_size_t()
-        self._variable = self._usual = self._stream = None
+        self._variable = self._original = self._stream = None
         try:
             library = ctypes.CDLL(None)
             self._variable = ctypes.c_void_p.in_dll(library, _VARIABLE)
@@ -101,35 +101,35 @@ class _MemoryStream:
 
     @property
     def usable(self) -> bool:
-        """Whether this system has what is needed."""
+        """Whether this system supports capturing."""
         return bool(self._stream)
 
     @property
     def known_size(self) -> int:
-        """Bytes printed up to the last call of ``size``."""
+        """Number of bytes printed until the last call of ``size``."""
         return self._size.value
 
     def start_capture(self) -> None:
         if self._stream:
-            self._usual, self._variable.value = self._variable.value, self._stream
+            self._original, self._variable.value = self._variable.value, self._stream
 
     def end_capture(self) -> None:
-        if self._usual:
-            self._variable.value, self._usual = self._usual, None
+        if self._original:
+            self._variable.value, self._original = self._original, None
 
     def size(self) -> int:
-        """Bytes printed so far."""
+        """Number of bytes printed so far."""
         if self._stream:
             self._flush(self._stream)
         return self._size.value
 
     def lines(self, start: int) -> list[str]:
-        """What was printed from byte ``start`` on."""
+        """Lines printed from byte ``start`` on."""
         length = self.size() - start
         if length <= 0:
             return []
-        printed = ctypes.string_at(self._buffer.value + start, length).decode(errors="replace")
-        return [line.strip() for line in printed.splitlines() if line.strip()]
+        text = ctypes.string_at(self._buffer.value + start, length).decode(errors="replace")
+        return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 _messages = DecoderMessages()

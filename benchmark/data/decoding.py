@@ -1,4 +1,4 @@
-"""The decoding processes of a loader: batches waited for with a bound, deaths in words, an end that is certain."""
+"""Decoding processes of a loader: bounded waiting for batches, error messages for lost processes, and their end."""
 
 from __future__ import annotations
 
@@ -23,26 +23,27 @@ from benchmark.errors import RunError
 
 logger = logging.getLogger("benchmark")
 
-POLL_SECONDS = 1.0  # between two looks at the stop request while a batch is waited for
-WARN_SECONDS = 60.0  # without a batch: said once a wait
-# Without a batch, an error: no batch takes so long from a disk that answers. Other ranks wait for this one at most 30
-# minutes (torch.distributed's own bound).
+POLL_SECONDS = 1.0  # between two checks of the stop request while waiting for a batch
+WARN_SECONDS = 60.0  # without a batch: logged once for each wait
+# Waiting longer for a batch is an error: a disk that answers is faster. Other ranks wait for this one for at most 30
+# minutes (the limit of torch.distributed).
 WAIT_SECONDS = 20 * 60.0
-CLOSE_SECONDS = 5.0  # for the processes to end by themselves
+CLOSE_SECONDS = 5.0  # time for the processes to end by themselves
 
-GOES_ON = "the same command goes on from the last checkpoint"
+SAME_COMMAND = "the same command goes on from the last checkpoint"
 
 
 class StopWhileWaiting(Exception):
-    """A stop was requested while a batch was waited for; the loader cannot be read any further."""
+    """Error: a stop was requested while waiting for a batch. The loader cannot be used any more."""
 
 
 class DecodingLoader(DataLoader):
     """A DataLoader that does not wait for ever.
 
-    plan: the indices of each batch. workers: decoding processes; 0 decodes in this one.
-    stopping: whether a stop was requested; looked at while a batch is waited for.
-    source: what the batches are read from, for messages.
+    plan: indices of each batch.
+    workers: number of decoding processes; 0 decodes in this process.
+    stopping: returns whether a stop was requested; called while waiting for a batch.
+    source: where the batches are read from, for messages.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class DecodingLoader(DataLoader):
             worker_init_fn=_start_worker,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
-            # Without one of its own it draws from torch's global state at every epoch, and a resumed run would differ.
+            # Otherwise it draws from torch's global state in every epoch, and a resumed run would differ.
             generator=torch.Generator(),
         )
 
@@ -71,14 +72,14 @@ class DecodingLoader(DataLoader):
         return _BatchIterator(self) if self.num_workers else super()._get_iterator()
 
     def close(self) -> None:
-        """End the processes, also those that do not answer."""
+        """End the processes, also those that do not respond."""
         iterator, self._iterator = self._iterator, None
         if iterator is not None:
             iterator.end()
 
 
 def _start_worker(_: int) -> None:
-    # The run's own process decides what a signal means; a worker that dies of it would take the run along.
+    # Only the run's main process handles signals: a worker that died of one would end the run.
     for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     cv2.setNumThreads(0)
@@ -93,39 +94,42 @@ class _BatchIterator(_MultiProcessingDataLoaderIter):
             self._start_reader()
 
     def _start_reader(self) -> None:
-        """Fetch batches in a thread, as torch does where it pins them: to fetch one is to wait for its process, and a
-        suspended one does not answer. The thread has the name under which torch ends it.
+        """Fetch batches in a thread, as torch does to pin them: fetching blocks if a decoding process is suspended.
+
+        The attributes have the names of torch's thread for pinning, so torch ends the thread.
         """
         self._data_queue, self._pin_memory_thread_done_event = queue.Queue(), threading.Event()
         ends = (self._worker_result_queue, self._data_queue, self._pin_memory_thread_done_event)
-        self._pin_memory_thread = threading.Thread(target=_read, args=ends, name="batches", daemon=True)
+        self._pin_memory_thread = threading.Thread(
+            target=_fetch_batches, args=ends, name="batches", daemon=True
+        )
         self._pin_memory_thread.start()
 
     def _get_data(self) -> object:
-        """torch's own waits without a bound, and notices nothing but the death of a process."""
-        began, warned = time.monotonic(), False
+        """Wait for the next batch. torch's own method waits without a limit and only notices dead processes."""
+        start, warned = time.monotonic(), False
         while True:
             try:
                 arrived, data = self._try_get_data(POLL_SECONDS)
             except RuntimeError as error:
                 raise RuntimeError(self._death() or str(error)) from error
             if arrived and isinstance(data, Exception):
-                time.sleep(POLL_SECONDS)  # it may be a process that is about to be known as dead
-                said = self._death() or str(data)
-                lost = f"a batch of a decoding process was lost ({said}): {_FEWER}; {GOES_ON}"
-                raise RunError(_reason(said) or lost) from data
+                time.sleep(POLL_SECONDS)  # the death of a process may be known only then
+                text = self._death() or str(data)
+                message = f"a batch of a decoding process was lost ({text}): {_FEWER_WORKERS}; {SAME_COMMAND}"
+                raise RunError(_loss_reason(text) or message) from data
             if arrived:
                 return data
             if self._stopping():
                 raise StopWhileWaiting
             if not self._pin_memory_thread.is_alive():
                 raise RuntimeError("Pin memory thread exited unexpectedly")
-            waited = time.monotonic() - began
+            waited = time.monotonic() - start
             if waited > WAIT_SECONDS:
                 raise RunError(
                     f"no batch arrived within {WAIT_SECONDS / 60:.0f} minutes, though {self._processes()}: the disk or "
                     f"network file system that holds {self._source} does not answer, or a process is suspended. See to "
-                    f"that, or decode in the run's own process (WORKERS=0); {GOES_ON}"
+                    f"that, or decode in the run's own process (WORKERS=0); {SAME_COMMAND}"
                 )
             if waited > WARN_SECONDS and not warned:
                 warned = True
@@ -135,11 +139,11 @@ class _BatchIterator(_MultiProcessingDataLoaderIter):
                 )  # fmt: skip
 
     def _death(self) -> str:
-        """How a process has ended, in torch's words, which may have come where errors are passed over; else ""."""
+        """Message about a dead process, in torch's words, or "". torch's own error may have been suppressed."""
         for process in self._workers:
             if code := process.exitcode:
-                how = f"is killed by signal: {signal.strsignal(-code)}" if code < 0 else ""
-                return f"DataLoader worker (pid {process.pid}) {how or f'exited unexpectedly with exit code {code}'}"
+                ending = f"is killed by signal: {signal.strsignal(-code)}" if code < 0 else ""
+                return f"DataLoader worker (pid {process.pid}) {ending or f'exited unexpectedly with exit code {code}'}"
         return ""
 
     def _processes(self) -> str:
@@ -147,9 +151,9 @@ class _BatchIterator(_MultiProcessingDataLoaderIter):
         return "the decoding process lives" if count == 1 else f"all {count} decoding processes live"
 
     def end(self) -> None:
-        """End the processes: they ignore SIGTERM, with which multiprocessing would end them and then wait for ever."""
+        """End the processes. They ignore SIGTERM, which multiprocessing would send before waiting for ever."""
         try:
-            with contextlib.suppress(RuntimeError):  # one of them is killed: it has ended
+            with contextlib.suppress(RuntimeError):  # one of them was killed
                 self._workers_done_event.set()
                 for requests in self._index_queues:
                     requests.put(None)
@@ -157,7 +161,7 @@ class _BatchIterator(_MultiProcessingDataLoaderIter):
                 for process in self._workers:
                     process.join(max(0.0, deadline - time.monotonic()))
         finally:
-            if self._worker_pids_set:  # from here on a death is no error
+            if self._worker_pids_set:  # from now on the death of a process is no error
                 _utils.signal_handling._remove_worker_pids(id(self))
                 self._worker_pids_set = False
             for process in self._workers:
@@ -167,19 +171,19 @@ class _BatchIterator(_MultiProcessingDataLoaderIter):
             self._shutdown_workers()
 
 
-def _read(batches: Queue, fetched: queue.Queue, done: threading.Event) -> None:
-    """Hand on what the decoding processes send, and errors in place of what cannot be received."""
-    while not done.is_set():
+def _fetch_batches(batches: Queue, fetched: queue.Queue, finished: threading.Event) -> None:
+    """Pass on the batches of the decoding processes, or the error where one cannot be received."""
+    while not finished.is_set():
         try:
             fetched.put(batches.get(timeout=CLOSE_SECONDS))
         except queue.Empty:
             continue
-        except Exception as error:  # whatever it is: the run raises it
+        except Exception as error:  # any error: the run raises it
             fetched.put(error)
 
 
 class Closable(Protocol):
-    """What has decoding processes."""
+    """An object with decoding processes."""
 
     def close(self) -> None:
         """End them."""
@@ -190,89 +194,92 @@ Loader, Item = TypeVar("Loader", bound=Closable), TypeVar("Item")
 
 @contextlib.contextmanager
 def loader_session(loader: Loader) -> Iterator[Loader]:
-    """The block in which a loader is used: its processes end with it, and the loss of one is a RunError.
+    """Context in which a loader is used. Its processes end with it, and the loss of one is a RunError.
 
-    torch raises the death of a process in the main thread at that moment, whatever this thread is doing.
+    torch raises the death of a process in the main thread, wherever that is at this moment.
     """
     try:
         yield loader
     except RuntimeError as error:
-        if reason := _reason(str(error)):
+        if reason := _loss_reason(str(error)):
             raise RunError(reason) from error
         raise
     finally:
         loader.close()
 
 
-class Peers(Protocol):
-    """The ranks of a run, as far as they agree on what to do next (``training.distributed``)."""
+class RankAgreement(Protocol):
+    """Agreement between the ranks of a run (``training.distributed``)."""
 
     def any(self, *flags: bool) -> tuple[bool, ...]:
-        """Of each flag, whether some rank has set it."""
+        """For each flag, whether any rank has set it."""
 
 
-def next_batch(batches: Iterator[Item], peers: Peers) -> Item | None:
+def next_batch(batches: Iterator[Item], ranks: RankAgreement) -> Item | None:
     """The next batch, None after the last one.
 
-    Raises StopWhileWaiting on every rank if a stop was requested of one of them before its batch came.
+    Raises StopWhileWaiting on all ranks if a stop was requested on one of them before its batch arrived.
     """
     try:
         batch, stopping = next(batches, None), False
     except StopWhileWaiting:
         batch, stopping = None, True
-    if peers.any(stopping)[0]:
+    if ranks.any(stopping)[0]:
         raise StopWhileWaiting
     return batch
 
 
-def share(tensors: Iterable[Tensor]) -> None:
-    """Move a batch's tensors into shared memory, if this is a decoding process. Raises RunError if there is no room.
+def share_memory(tensors: Iterable[Tensor]) -> None:
+    """Move a batch's tensors into shared memory, in a decoding process. Raises RunError if there is no space.
 
-    multiprocessing would do it in a thread of its own, where an error loses the batch without a word.
+    multiprocessing would do this in a thread, where an error loses the batch without a message.
     """
     if get_worker_info() is None:
         return
     try:
         for tensor in tensors:
-            if tensor.numel():  # nothing cannot be shared
+            if tensor.numel():  # an empty tensor cannot be shared
                 tensor.share_memory_()
     except RuntimeError as error:
         if "No space left" in str(error):
             raise RunError(NO_ROOM) from error
         raise RunError(
-            f"a decoding process cannot hand its batch over ({error}): {_FEWER}; {GOES_ON}"
+            f"a decoding process cannot hand its batch over ({error}): {_FEWER_WORKERS}; {SAME_COMMAND}"
         ) from error
 
 
-_FEWER = "use fewer of them (WORKERS=1; WORKERS=0 decodes in the run's own process)"
+_FEWER_WORKERS = "use fewer of them (WORKERS=1; WORKERS=0 decodes in the run's own process)"
 NO_ROOM = (
     "/dev/shm, through which decoding processes hand over their batches, is full: give the container more "
     "(docker run --shm-size=2g), use fewer processes or none (WORKERS=1, WORKERS=0), or fewer runs at once (JOBS=1); "
-    f"{GOES_ON}"
+    f"{SAME_COMMAND}"
 )
 
 
-def _reason(said: str) -> str:
-    """Why a decoding process was lost, from torch's text; "" where that is about something else."""
-    if killed := re.search(r"DataLoader worker \(pid (\d+)\) is killed by signal: ([\w ]+)", said):
-        pid, name = killed[1], killed[2].strip()
-        if name == "Bus error":  # a page of shared memory that could not be had
+def _loss_reason(text: str) -> str:
+    """Why a decoding process was lost, from torch's error text; "" for another error."""
+    if match := re.search(r"DataLoader worker \(pid (\d+)\) is killed by signal: ([\w ]+)", text):
+        pid, name = match[1], match[2].strip()
+        if name == "Bus error":  # a page of shared memory could not be allocated
             return NO_ROOM
         if name == "Killed":
             return (
-                f"a decoding process (pid {pid}) was killed, probably by the system because memory ran out: {_FEWER}, "
-                f"or fewer runs at once (JOBS=1), or ask for more memory; {GOES_ON}"
+                f"a decoding process (pid {pid}) was killed, probably by the system because memory ran out: "
+                f"{_FEWER_WORKERS}, or fewer runs at once (JOBS=1), or ask for more memory; {SAME_COMMAND}"
             )
-        return f"a decoding process (pid {pid}) was ended by a signal ({name}): {_FEWER}; {GOES_ON}"
-    if ended := re.search(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) exited unexpectedly", said):
-        status = re.search(r"with exit code (-?\d+)", said)
-        how = f"with status {status[1]}" if status else "without a word, perhaps because memory ran out"
-        return f"a decoding process (pid {ended[1]}) ended {how}: {_FEWER}; {GOES_ON}"
-    if "Too many open files" in said or "items of ancdata" in said:
+        return (
+            f"a decoding process (pid {pid}) was ended by a signal ({name}): {_FEWER_WORKERS}; {SAME_COMMAND}"
+        )
+    if match := re.search(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) exited unexpectedly", text):
+        status = re.search(r"with exit code (-?\d+)", text)
+        ending = f"with status {status[1]}" if status else "without a word, perhaps because memory ran out"
+        return f"a decoding process (pid {match[1]}) ended {ending}: {_FEWER_WORKERS}; {SAME_COMMAND}"
+    if "Too many open files" in text or "items of ancdata" in text:
         return (
             f"too many open files: decoding processes need a few for each of their batches. Raise the limit "
-            f"(ulimit -n 4096) or {_FEWER}; {GOES_ON}"
+            f"(ulimit -n 4096) or {_FEWER_WORKERS}; {SAME_COMMAND}"
         )
-    if "Pin memory thread exited" in said:
-        return f"the thread that pins batches in memory ended, perhaps because memory ran out: {_FEWER}; {GOES_ON}"
+    if "Pin memory thread exited" in text:
+        problem = "the thread that pins batches in memory ended, perhaps because memory ran out"
+        return f"{problem}: {_FEWER_WORKERS}; {SAME_COMMAND}"
     return ""

@@ -1,4 +1,4 @@
-"""What a fine-grained classification dataset is to the suite: two lists of labelled files (no torch)."""
+"""Fine-grained classification datasets: two lists of labelled files (no torch)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from benchmark.errors import DataError
 
 @dataclass(frozen=True)
 class FGVCDataset:
-    """A dataset as read from its official files; ``classes[i]`` is the official name of label i.
+    """A dataset as read from its official files.
 
+    classes: official names; ``classes[i]`` is the name of label i.
     notes: what was left out of a user's own folders, one sentence each.
     """
 
@@ -26,7 +27,7 @@ class FGVCDataset:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Found counts under the names of the registry's official ones."""
+        """Counts under the names of the registry's official ones."""
         return {"classes": len(self.classes), "train": len(self.train), "test": len(self.test)}
 
     @property
@@ -43,42 +44,41 @@ def assemble(
     test: Sequence[tuple[str, int]],
     advice: str,
 ) -> FGVCDataset:
-    """A dataset from rows (file, position of its class in ``names``).
+    """Build and check a dataset.
 
-    Classes of ``names`` without any image are dropped and the labels made contiguous, order kept, so
-    that a subset in the official layout is legal input.
+    Classes without any image are dropped, so that a subset in the official layout is valid. The order of the others is
+    kept, their labels are contiguous.
+
+    names: of the classes.
+    train, test: rows (file, position of its class in ``names``).
 
     Raises Contradictions for a file that is listed twice or lies outside the dataset's folder, an empty split, and a
-    class that has test but no train images.
+    class with test but without train images.
     """
-    problems = [f"the {split} split has no images" for split, rows in _both(train, test) if not rows]
-    seen: dict[str, str] = {}
-    for split, rows in _both(train, test):
+    parts = {"train": train, "test": test}
+    problems = [f"the {split} split has no images" for split, rows in parts.items() if not rows]
+    first_listing: dict[str, str] = {}
+    for split, rows in parts.items():
         for file, _ in rows:
-            if file in seen:
-                problems.append(f"{file} is listed twice ({seen[file]} and {split}), expected once")
-            seen[file] = split
-    problems += outside_problems(seen)
-    trained, tested = ({position for _, position in rows} for rows in (train, test))
+            if file in first_listing:
+                problems.append(f"{file} is listed twice ({first_listing[file]} and {split}), expected once")
+            first_listing[file] = split
+    problems += outside_problems(first_listing)
+    train_classes, test_classes = ({position for _, position in rows} for rows in parts.values())
     problems += [
         f"class {names[position]!r} has test but no train images, expected both"
-        for position in sorted(tested - trained)
+        for position in sorted(test_classes - train_classes)
     ]
     refuse(f"{key} at {root}", problems, advice)
-    label = {position: index for index, position in enumerate(sorted(trained))}
+    label_map = {position: index for index, position in enumerate(sorted(train_classes))}
     splits = (
-        Split(tuple(file for file, _ in rows), tuple(label[position] for _, position in rows))
-        for rows in (train, test)
+        Split.from_rows((file, label_map[position]) for file, position in rows) for rows in parts.values()
     )
-    return FGVCDataset(key, root, tuple(names[position] for position in sorted(trained)), *splits)
-
-
-def _both(train: Sequence, test: Sequence) -> tuple[tuple[str, Sequence], tuple[str, Sequence]]:
-    return ("train", train), ("test", test)
+    return FGVCDataset(key, root, tuple(names[position] for position in sorted(train_classes)), *splits)
 
 
 def first_classes(dataset: FGVCDataset, count: int) -> FGVCDataset:
-    """The dataset cut to its first ``count`` classes in official order.
+    """Cut a dataset to its first ``count`` classes in official order.
 
     Raises DataError if it has fewer classes, or if no test image is left.
     """
@@ -87,15 +87,13 @@ def first_classes(dataset: FGVCDataset, count: int) -> FGVCDataset:
             f"{dataset.key} at {dataset.root} has {len(dataset.classes)} classes, {count} were asked for; "
             f"lower the class limit or set it to 0 for all of them"
         )
-    train, test = (_below(split, count) for split in (dataset.train, dataset.test))
+    train, test = (
+        Split.from_rows(row for row in zip(split.files, split.labels, strict=True) if row[1] < count)
+        for split in (dataset.train, dataset.test)
+    )
     if not test.files:
         raise DataError(
             f"{dataset.key} at {dataset.root}: the first {count} classes have no test images, expected some; "
             f"raise the class limit or set it to 0 for all classes"
         )
     return replace(dataset, classes=dataset.classes[:count], train=train, test=test)
-
-
-def _below(split: Split, count: int) -> Split:
-    kept = [(file, label) for file, label in zip(split.files, split.labels, strict=True) if label < count]
-    return Split(tuple(file for file, _ in kept), tuple(label for _, label in kept))

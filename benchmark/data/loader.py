@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from benchmark.config.compute_setup import Shares
 from benchmark.config.settings import DataSettings
-from benchmark.data.decoding import DecodingLoader, share
+from benchmark.data.decoding import DecodingLoader, share_memory
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.images import Remark, TestPictures, log_once
 from benchmark.data.reid import ReIDDataset
@@ -24,9 +24,11 @@ from benchmark.errors import DataError, RunError, SuiteError
 from dcal.model import DCAL
 
 
-class Erased(NamedTuple):
-    """Random erasing of a batch. boxes: (B, 4) top, left, height, width, zeros where nothing is erased; noise: what
-    fills them in the normalised pictures, (3, height, width) each, one after the other.
+class Erasures(NamedTuple):
+    """Random erasing of a batch.
+
+    boxes: (B, 4) top, left, height, width; zeros if nothing is erased.
+    noise: flat values that fill the boxes of the normalised pictures, (3, height, width) for each box.
     """
 
     boxes: Tensor
@@ -34,25 +36,29 @@ class Erased(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Batch:
-    """images: (B, h, w, 3) uint8 RGB; labels: (B,) int64; index: (B,) places in the split.
+class ImageBatch:
+    """Batch of pictures as loaded.
 
-    partner_images: (B, h, w, 3), the second stream's pictures, where PWCA pairs through the loader.
-    counts: of a training batch, how many pictures each rank brings; where this one's is 0, B stand-ins count nowhere.
+    images: (B, h, w, 3) uint8 RGB.
+    labels: (B,) int64.
+    index: (B,) positions in the split.
+    erasures: random erasing of the images.
+    partner_images, partner_erasures: (B, h, w, 3), pictures of the second stream, if PWCA pairs through the loader.
+    counts: of a training batch, number of pictures of each rank. If this rank has 0, its B pictures are stand-ins.
     """
 
     images: Tensor
     labels: Tensor
     index: Tensor
-    erased: Erased | None = None
+    erasures: Erasures | None = None
     partner_images: Tensor | None = None
-    partner_erased: Erased | None = None
+    partner_erasures: Erasures | None = None
     counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Key:
-    """What a worker needs to make one view; the view depends on nothing else."""
+    """Key of a view. The view depends on nothing else."""
 
     index: int
     epoch: int
@@ -61,7 +67,7 @@ class _Key:
 
 @dataclass(frozen=True)
 class _Failure:
-    """An error on its way out of a worker, free of the worker's traceback."""
+    """An error in a worker, passed on without the worker's traceback."""
 
     kind: type[SuiteError]
     message: str
@@ -73,7 +79,7 @@ class _Views(Dataset):
     ) -> None:
         self.root, self.seed, self.training, self.erase = dataset.root, seed, training, settings.erase
         self.split = dataset.train if training else dataset.test
-        self.pictures = TestPictures.of(dataset.key, settings)
+        self.pictures = TestPictures.for_dataset(dataset.key, settings)
         self.view = self.pictures.view
 
     def __getitem__(self, key: _Key) -> tuple[np.ndarray, int, int, Erasure | None, list[Remark]] | _Failure:
@@ -92,18 +98,18 @@ class _Views(Dataset):
         return image, self.split.labels[key.index], key.index, erasure, remarks
 
 
-def _never() -> bool:
+def _no_stop() -> bool:
     return False
 
 
 class TrainLoader:
     """Training batches of any epoch from any step on.
 
-    sampler: which pictures make up a batch.
-    partners: which pictures make up a second batch that comes along with each, where PWCA pairs through the loader.
-    workers: decoding processes; 0 decodes in this one. The batches do not depend on it.
-    shares: of every batch of the sampler's, with its partners, this rank takes its part.
-    stopping: whether a stop was requested, which ends the wait for a batch with StopWhileWaiting.
+    sampler: indices of each batch.
+    partners: indices of a second batch that is loaded with each one, if PWCA pairs through the loader.
+    workers: number of decoding processes; 0 decodes in this process. The batches do not depend on it.
+    shares: this rank's part of every batch and its partners.
+    stopping: returns whether a stop was requested, which ends the wait for a batch with StopWhileWaiting.
     """
 
     def __init__(
@@ -116,7 +122,7 @@ class TrainLoader:
         partners: Sampler | None = None,
         workers: int,
         shares: Shares = Shares(),  # noqa: B008 - it cannot be changed
-        stopping: Callable[[], object] = _never,
+        stopping: Callable[[], object] = _no_stop,
     ) -> None:
         self._streams = [sampler, *([] if partners is None else [partners])]
         self._plan, self._shares = _Plan(), shares
@@ -131,7 +137,7 @@ class TrainLoader:
         """Steps of an epoch."""
         return self._streams[0].length(epoch)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[ImageBatch]:
         """The batches of an epoch from step ``start`` on.
 
         Raises DataError for an unreadable picture, RunError for a lost batch.
@@ -145,17 +151,19 @@ class TrainLoader:
             ]
             for parts in steps
         ]
-        for (targets, *partners), batch in zip(steps, _unpacked(self._loader), strict=True):
-            own = _split(batch) if partners else batch
-            yield replace(own, counts=self._shares.counts(len(targets)))
+        for (targets, *partners), batch in zip(steps, _unpack_batches(self._loader), strict=True):
+            image_batch = _split_streams(batch) if partners else batch
+            yield replace(image_batch, counts=self._shares.counts(len(targets)))
 
 
 class TestLoader:
-    """The test split in order, every picture once; of a Re-ID dataset the queries, then the gallery.
+    """Batches of the test split in order, every picture once; for a Re-ID dataset the queries, then the gallery.
 
-    shares: of the batches this rank takes its part, so that every picture is predicted in the same batch whatever the
-        number of ranks. counts: how many pictures each rank brings, in the split's order. rounds: batches of the rank
-        that has the most. stopping: as for training.
+    shares: this rank's part of the batches. Whole batches are distributed, so that every picture is predicted in the
+        same batch for any number of ranks.
+    stopping: as of ``TrainLoader``.
+    counts: number of pictures of each rank, in the split's order.
+    rounds: largest number of batches of a rank.
     """
 
     __test__ = False  # not a test class of pytest's
@@ -168,7 +176,7 @@ class TestLoader:
         *,
         workers: int,
         shares: Shares = Shares(),  # noqa: B008 - it cannot be changed
-        stopping: Callable[[], object] = _never,
+        stopping: Callable[[], object] = _no_stop,
     ) -> None:
         keys = [_Key(index, 0, TARGETS) for index in range(len(dataset.test))]
         batches = [keys[start : start + batch_size] for start in range(0, len(keys), batch_size)]
@@ -185,13 +193,13 @@ class TestLoader:
         """End the worker processes."""
         self._loader.close()
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[ImageBatch]:
         """Raises DataError for an unreadable picture, RunError for a lost batch."""
-        return _unpacked(self._loader)
+        return _unpack_batches(self._loader)
 
 
 class _Plan:
-    """The batch sampler of a DataLoader whose plan is laid anew for each epoch."""
+    """Batch sampler of a DataLoader whose batches are set for each epoch."""
 
     def __init__(self, batches: list[list[_Key]] | None = None) -> None:
         self.batches = batches or []
@@ -210,71 +218,72 @@ def _collate(items: list[tuple | _Failure]) -> tuple | _Failure:
     images, labels, index, erasures, remarks = zip(*items, strict=True)
     boxes = [(e.top, e.left, *e.noise.shape[1:]) if e else (0, 0, 0, 0) for e in erasures]
     noise = [e.noise.ravel() for e in erasures if e] or [np.empty(0, np.float32)]
-    # One flat tensor of noise: with workers every tensor costs an open file.
-    erased = Erased(torch.tensor(boxes), torch.from_numpy(np.concatenate(noise)))
-    batch = torch.from_numpy(np.stack(images)), torch.tensor(labels), torch.tensor(index), erased
+    # One flat tensor of noise: with workers every tensor needs an open file.
+    batch_erasures = Erasures(torch.tensor(boxes), torch.from_numpy(np.concatenate(noise)))
+    batch = torch.from_numpy(np.stack(images)), torch.tensor(labels), torch.tensor(index), batch_erasures
     try:
-        share((*batch[:3], *erased))
+        share_memory((*batch[:3], *batch_erasures))
     except RunError as error:
         return _Failure(RunError, str(error))
-    return batch, [remark for of_picture in remarks for remark in of_picture]
+    return batch, [remark for picture_remarks in remarks for remark in picture_remarks]
 
 
-def _unpacked(loader: DecodingLoader) -> Iterator[Batch]:
+def _unpack_batches(loader: DecodingLoader) -> Iterator[ImageBatch]:
     for item in loader:
         if isinstance(item, _Failure):
             raise item.kind(item.message)
         batch, remarks = item
-        for remark in remarks:  # here, since each worker would log a picture again
+        for remark in remarks:  # in this process, so that a remark is logged once and not by each worker
             log_once(remark)
-        yield Batch(*batch)
+        yield ImageBatch(*batch)
 
 
-def _split(batch: Batch) -> Batch:
-    """Targets and partners, which were loaded as one batch, apart."""
+def _split_streams(batch: ImageBatch) -> ImageBatch:
+    """Split a batch that was loaded as targets and partners together."""
     half = len(batch.images) // 2
-    boxes, noise = batch.erased
-    of_targets = int(boxes[:half, 2:].prod(dim=1).sum()) * 3
-    return Batch(
+    boxes, noise = batch.erasures
+    target_noise = int(boxes[:half, 2:].prod(dim=1).sum()) * 3
+    return ImageBatch(
         batch.images[:half],
         batch.labels[:half],
         batch.index[:half],
-        Erased(boxes[:half], noise[:of_targets]),
+        Erasures(boxes[:half], noise[:target_noise]),
         batch.images[half:],
-        Erased(boxes[half:], noise[of_targets:]),
+        Erasures(boxes[half:], noise[target_noise:]),
     )
 
 
-Prepare = Callable[[Tensor, Erased | None], Tensor]
+Prepare = Callable[[Tensor, Erasures | None], Tensor]
 
 
-def normalise(model: DCAL, where: torch.device, how: str = "weights") -> Prepare:
-    """uint8 pictures (B, h, w, 3) to normalised ones on the device, (B, 3, h, w) float32, with erased boxes filled.
+def normalise(model: DCAL, device: torch.device, mode: str = "weights") -> Prepare:
+    """Function that turns uint8 pictures (B, h, w, 3) into normalised ones (B, 3, h, w) float32 on the device.
 
-    how: ``weights`` normalises by the pretrained weights' own mean and std, ``half`` by 0.5 and 0.5.
+    It also fills the boxes of random erasing.
+    mode: ``weights`` normalises by the mean and std of the pretrained weights, ``half`` by 0.5 and 0.5.
     """
-    means, stds = (model.mean, model.std) if how == "weights" else ((0.5,) * 3, (0.5,) * 3)
-    mean = torch.tensor(means, device=where) * 255
-    scale = 1 / (torch.tensor(stds, device=where) * 255)
+    means, stds = (model.mean, model.std) if mode == "weights" else ((0.5,) * 3, (0.5,) * 3)
+    mean = torch.tensor(means, device=device) * 255
+    scale = 1 / (torch.tensor(stds, device=device) * 255)
 
-    def prepare(images: Tensor, erased: Erased | None = None) -> Tensor:
-        moved = images.to(where, non_blocking=True)
-        batch, height, width, channels = moved.shape
-        # Whole rows of pixels at once and in place: a CPU takes a third of the time that (B, 3, h, w) takes.
-        rows = moved.reshape(batch * height, width * channels).float()
+    def prepare(images: Tensor, erasures: Erasures | None = None) -> Tensor:
+        pixels = images.to(device, non_blocking=True)
+        batch, height, width, channels = pixels.shape
+        # Rows of pixels, in place: on a CPU three times as fast as on (B, 3, h, w).
+        rows = pixels.reshape(batch * height, width * channels).float()
         rows.sub_(mean.repeat(width)).mul_(scale.repeat(width))
         pictures = rows.view(batch, height, width, channels).permute(0, 3, 1, 2)
-        if erased is not None and erased.noise.numel():
-            _fill(pictures, erased.boxes.tolist(), erased.noise.to(where, non_blocking=True))
+        if erasures is not None and erasures.noise.numel():
+            _fill_boxes(pictures, erasures.boxes.tolist(), erasures.noise.to(device, non_blocking=True))
         return pictures
 
     return prepare
 
 
-def _fill(pictures: Tensor, boxes: list[list[int]], noise: Tensor) -> None:
-    used = 0
+def _fill_boxes(pictures: Tensor, boxes: list[list[int]], noise: Tensor) -> None:
+    offset = 0
     for picture, (top, left, height, width) in zip(pictures, boxes, strict=True):
         size = 3 * height * width
-        box = noise[used : used + size].view(3, height, width)
+        box = noise[offset : offset + size].view(3, height, width)
         picture[:, top : top + height, left : left + width] = box
-        used += size
+        offset += size

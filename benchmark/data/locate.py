@@ -1,4 +1,4 @@
-"""Where a dataset is, which data it holds, and how much of the official one that is (no torch, no scipy)."""
+"""Locating, loading, fingerprint and coverage of datasets (no torch, no scipy)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from benchmark.data.splits import annotation_bytes, is_reachable
 from benchmark.errors import DataError, SettingsError
 
 logger = logging.getLogger("benchmark")
-# What the registry's counts are called in texts.
-COUNTED = {
+# Names of the registry's counts in texts.
+COUNT_NAMES = {
     "classes": "classes",
     "train_ids": "train identities",
     "train": "train images",
@@ -36,7 +36,7 @@ COUNTED = {
     "gallery_ids": "gallery identities",
     "cameras": "cameras",
 }
-_SHOWN = {
+_COVERAGE_TEXTS = {
     "fgvc": "{classes} classes, {train} train and {test} test images",
     "reid": "{train_ids} identities, {train} train images, {query} queries, {gallery} gallery images",
 }
@@ -44,22 +44,22 @@ _SHOWN = {
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of the official dataset is there; only ``full`` may be compared with the paper's numbers."""
+    """Share of the official dataset that is present. Only ``full`` may be compared with the paper's numbers."""
 
     kind: Literal["full", "subset", "generated", "own"]
     text: str
 
 
-def row_of(key: str) -> DatasetRow:
-    """The registry's row; raises SettingsError for an unknown key."""
+def dataset_row(key: str) -> DatasetRow:
+    """Row of a dataset in the registry. Raises SettingsError for an unknown key."""
     if key not in DATASETS:
         raise SettingsError(f"unknown dataset {key!r}: expected one of {', '.join(DATASETS)}")
     return DATASETS[key]
 
 
-def places(key: str, data_root: Path | None) -> tuple[Path, ...]:
-    """The folders a dataset is looked for in: its known names below the data folder, and that itself."""
-    row = row_of(key)
+def candidate_folders(key: str, data_root: Path | None) -> tuple[Path, ...]:
+    """Folders in which a dataset is searched: its known names below the data folder, and the data folder itself."""
+    row = dataset_row(key)
     if data_root is None:
         return ()
     if row.own:
@@ -68,116 +68,115 @@ def places(key: str, data_root: Path | None) -> tuple[Path, ...]:
 
 
 def locate(key: str, data_root: Path | None) -> Path | None:
-    """The dataset's folder, None where there is none.
+    """Find the folder of a dataset; None if there is none.
 
-    A folder with all annotation files comes first, that of the first name where several have them; then one directly
-    below a folder of the right name, where an archive was unpacked into its own name. Without one, a folder that has
-    the right name is returned as it is, so that reading it can name what it lacks.
-    Raises DataError where several folders one down could be meant.
+    First choice is a folder with all annotation files, in the order of the names. Then a folder directly below one with
+    the right name, as when an archive was unpacked into its own name. Last a folder with the right name: reading it
+    then reports what is missing.
+    Raises DataError if several folders one level down may be the dataset.
     """
-    row, looked = row_of(key), places(key, data_root)
+    row, folders = dataset_row(key), candidate_folders(key, data_root)
     reader = _reader(row)
 
-    def is_whole(place: Path) -> bool:
-        return all(map(os.path.exists, reader.annotation_files(place))) and _recognised(reader, place)
+    def is_whole(folder: Path) -> bool:
+        return all(map(os.path.exists, reader.annotation_files(folder))) and _is_recognised(reader, folder)
 
-    def is_part(place: Path) -> bool:
-        return any(map(os.path.isfile, reader.annotation_files(place)))
+    def is_part(folder: Path) -> bool:
+        return any(map(os.path.isfile, reader.annotation_files(folder)))
 
-    for place in looked:
-        if is_whole(place):
-            return place
-    named = [place for place in looked[:-1] if os.path.isdir(place)]
-    below = splits.folder_below(row.title, named, is_whole)
-    if below is None and not any(map(is_part, named)):
-        below = splits.folder_below(row.title, named, is_part)
-    return below or next(iter(named), None)
+    for folder in folders:
+        if is_whole(folder):
+            return folder
+    existing = [folder for folder in folders[:-1] if os.path.isdir(folder)]
+    below = splits.folder_below(row.title, existing, is_whole)
+    if below is None and not any(map(is_part, existing)):
+        below = splits.folder_below(row.title, existing, is_part)
+    return below or next(iter(existing), None)
 
 
 def nested_note(key: str, data_root: Path, root: Path) -> str:
-    """What to say of a dataset that was found one folder down, or ""."""
-    row = row_of(key)
-    expected = places(key, data_root)
-    if row.own:
+    """Message about a dataset that was found one folder down, or ""."""
+    expected = candidate_folders(key, data_root)
+    if dataset_row(key).own:
         expected = (data_root if data_root.name == key else data_root / key,)
-    return splits.note(root, expected)
+    return "" if root in expected else f"found one folder down, in {root}: that folder is used"
 
 
-def _recognised(reader: ModuleType, place: Path) -> bool:
-    """Whether the annotation files there are this dataset's; asked of readers whose files another one has, too."""
+def _is_recognised(reader: ModuleType, place: Path) -> bool:
+    """Whether the annotation files are of this dataset, for readers whose file names another dataset also has."""
     try:
         return not hasattr(reader, "recognises") or reader.recognises(place)
-    except OSError:  # it cannot be listed, which reading it explains
+    except OSError:  # not readable, which reading it explains
         return True
 
 
-def load(key: str, data_root: Path | None, class_limit: int = 0) -> FGVCDataset:
-    """The fine-grained dataset below ``data_root``, cut to the first ``class_limit`` classes (0: all of them).
+def load_fgvc(key: str, data_root: Path | None, class_limit: int = 0) -> FGVCDataset:
+    """Load a fine-grained dataset, cut to the first ``class_limit`` classes (0: all of them).
 
-    Raises SettingsError for a key that is no fine-grained dataset's or an impossible limit, DataError where the
-    dataset is absent, incomplete, contradictory, or has fewer classes than asked for.
+    Raises SettingsError for a key of no fine-grained dataset or an impossible limit; DataError if the dataset is
+    absent, incomplete or contradictory, or has fewer classes.
     """
     if class_limit < 0 or class_limit == 1:
         raise SettingsError(f"class limit is {class_limit}, expected 0 (all classes) or 2 and more")
-    root = _need_located(key, "fgvc", data_root)
+    root = _require_root(key, "fgvc", data_root)
     dataset = replace(_reader(DATASETS[key]).read(root), key=key)
     return first_classes(dataset, class_limit) if class_limit else dataset
 
 
-def load_for(key: str, data_root: Path | None, settings: DataSettings) -> FGVCDataset | ReIDDataset:
-    """A dataset of either task, cut and merged as a run's settings say. Raises as ``load`` and ``load_reid``."""
-    if row_of(key).task == "reid":
+def load_dataset(key: str, data_root: Path | None, settings: DataSettings) -> FGVCDataset | ReIDDataset:
+    """Load a dataset of either task with the settings of a run. Raises as ``load_fgvc`` and ``load_reid``."""
+    if dataset_row(key).task == "reid":
         return load_reid(
             key, data_root, merge_val=settings.merge_val, skip_unparsable=settings.skip_unparsable
         )
-    return load(key, data_root, settings.class_limit)
+    return load_fgvc(key, data_root, settings.class_limit)
 
 
 def load_reid(
     key: str, data_root: Path | None, *, merge_val: bool = True, skip_unparsable: bool = False
 ) -> ReIDDataset:
-    """The re-identification dataset below ``data_root``.
+    """Load a re-identification dataset.
 
-    merge_val: whether MSMT17's validation list is part of the training set. skip_unparsable: leave pictures out whose
-    names do not parse.
-    Raises SettingsError for a key that is no re-identification dataset's, DataError where the dataset is absent,
-    incomplete or contradictory.
+    merge_val: whether MSMT17's validation list is part of the training set.
+    skip_unparsable: whether to leave out pictures whose names do not parse.
+    Raises SettingsError for a key of no re-identification dataset; DataError if the dataset is absent, incomplete or
+    contradictory.
     """
-    root = _need_located(key, "reid", data_root)
+    root = _require_root(key, "reid", data_root)
     dataset = _reader(DATASETS[key]).read(root, merge_val=merge_val, skip_unparsable=skip_unparsable)
     return replace(dataset, key=key)
 
 
-def _need_located(key: str, task: str, data_root: Path | None) -> Path:
-    row = row_of(key)
+def _require_root(key: str, task: str, data_root: Path | None) -> Path:
+    row = dataset_row(key)
     if row.task != task:
         others = ", ".join(other.key for other in DATASETS.values() if other.task == task)
         raise SettingsError(f"{key} is a dataset of task {row.task}, expected one of {task}: {others}")
     root = locate(key, data_root)
     if root is None:
-        raise DataError(absent_text(row, data_root))
+        raise DataError(missing_text(row, data_root))
     if note := nested_note(key, data_root, root):
         logger.info("%s: %s", row.title, note)
     return root
 
 
-def absent_text(row: DatasetRow, data_root: Path | None) -> str:
-    """Why a dataset was not found and what to do about it, with every path looked for."""
+def missing_text(row: DatasetRow, data_root: Path | None) -> str:
+    """Message that a dataset was not found, with all searched paths and what to do."""
     if data_root is None:
         return (
             f"{row.title}: no data folder is set; set DATA (--data) to the folder that holds {row.folders[0]}"
         )
     if row.own:
         folder = own_folder(row.key, data_root)
-        absent = [file.name for file in _reader(row).annotation_files(folder) if not os.path.exists(file)]
+        missing = [file.name for file in _reader(row).annotation_files(folder) if not os.path.exists(file)]
         if os.path.isdir(folder):
-            return f"{row.title}: {folder} lacks {', '.join(absent)}"
+            return f"{row.title}: {folder} lacks {', '.join(missing)}"
         return f"{row.title}: not found; looked for {folder}"
-    *folders, itself = places(row.key, data_root)
+    *folders, data_folder = candidate_folders(row.key, data_root)
     unpack = "Unpack the official archive into one of these folders, or set another data folder"
     return (
         f"{row.title}: not found; looked for {', '.join(map(str, folders))}, in them one folder down, and for its "
-        f"contents in {itself}. "
+        f"contents in {data_folder}. "
         f"{getattr(_reader(row), 'WHEN_ABSENT', unpack)}"
     )
 
@@ -185,22 +184,22 @@ def absent_text(row: DatasetRow, data_root: Path | None) -> str:
 def fingerprint(root: Path, key: str) -> str:
     """sha256 over the names and contents of the annotation files: equal if and only if these are.
 
-    A folder among them stands for the names of the pictures in it, of a user's own dataset for their sizes, too.
-    Raises DataError where an annotation file is missing.
+    A folder among them counts by the names of its pictures; for a user's own dataset also by their sizes.
+    Raises DataError if an annotation file is missing.
     """
-    row = row_of(key)
+    row = dataset_row(key)
     files = _reader(row).annotation_files(root)
-    absent = [str(file) for file in files if not is_reachable(file)]
-    if absent:
+    missing = [str(file) for file in files if not is_reachable(file)]
+    if missing:
         raise DataError(
-            f"{row.title} at {root}: missing {', '.join(absent)}, expected the official ones; unpack the official "
+            f"{row.title} at {root}: missing {', '.join(missing)}, expected the official ones; unpack the official "
             f"archive again"
         )
     if row.own:
         return image_files.fingerprint(root, files)
     digest = hashlib.sha256()
     for file in files:
-        is_list = file.suffix  # no folder of pictures among them has one
+        is_list = file.suffix  # folders of pictures have no suffix
         content = annotation_bytes(file) if is_list else os.fsencode("\0".join(picture_names(file)))
         digest.update(f"{file.name}\0{len(content)}\0".encode())
         digest.update(content)
@@ -208,52 +207,57 @@ def fingerprint(root: Path, key: str) -> str:
 
 
 def coverage(dataset: FGVCDataset | ReIDDataset, row: DatasetRow) -> Coverage:
-    """How much of the official dataset this is, by all of the registry's counts.
+    """Share of the official dataset, by all counts of the registry.
 
-    Where the dataset has versions, the text names the one found, and the lists it trains on. A validation list counts
-    only where it is trained on.
+    If the dataset has versions, the text names the version and the training lists. A validation list only counts if it
+    is part of the training set.
     """
     if row.own:
         counts = {name: f"{count:,}" for name, count in dataset.counts.items()}
-        return Coverage("own", f"own data, not the paper's: {_SHOWN[row.task].format(**counts)}")
-    found, official, named = dict(dataset.counts), dict(row.official), ""
+        return Coverage("own", f"own data, not the paper's: {_COVERAGE_TEXTS[row.task].format(**counts)}")
+    counts_here, official, prefix = dict(dataset.counts), dict(row.official), ""
     if isinstance(dataset, ReIDDataset):
         if not dataset.val_merged:
-            found.pop("val", None)
+            counts_here.pop("val", None)
             official.pop("val", None)
         if dataset.version:
-            named = f"{row.title} {dataset.edition}: "
-    shown, most = (_with_val(counts) for counts in (found, official))
-    if found == official:
-        numbers = {name: f"{count:,}" for name, count in shown.items()}
-        return Coverage("full", f"{named}full: {_SHOWN[row.task].format(**numbers)}")
-    shares = {name: f"{count:,} of {most[name]:,}" for name, count in shown.items() if name in most}
-    return Coverage(
-        "subset", f"{named}subset: {_SHOWN[row.task].format(**shares)}{_unshown(found, official, row.task)}"
-    )
+            prefix = f"{row.title} {dataset.edition}: "
+    text_counts, official_counts = (_with_val(counts) for counts in (counts_here, official))
+    if counts_here == official:
+        numbers = {name: f"{count:,}" for name, count in text_counts.items()}
+        return Coverage("full", f"{prefix}full: {_COVERAGE_TEXTS[row.task].format(**numbers)}")
+    shares = {
+        name: f"{count:,} of {official_counts[name]:,}"
+        for name, count in text_counts.items()
+        if name in official_counts
+    }
+    text = _COVERAGE_TEXTS[row.task].format(**shares) + _other_counts(counts_here, official, row.task)
+    return Coverage("subset", f"{prefix}subset: {text}")
 
 
-def generated(dataset: FGVCDataset | ReIDDataset) -> Coverage:
-    """Of a generated set, whatever its counts: it never passes for the official one."""
+def generated_coverage(dataset: FGVCDataset | ReIDDataset) -> Coverage:
+    """Coverage of a generated set: whatever its counts, it never counts as the official one."""
     merged = isinstance(dataset, ReIDDataset) and dataset.val_merged
     counts = _with_val(dataset.counts) if merged else dataset.counts
-    task = row_of(dataset.key).task
-    return Coverage("generated", f"generated: {_SHOWN[task].format(**counts)}")
+    task = dataset_row(dataset.key).task
+    return Coverage("generated", f"generated: {_COVERAGE_TEXTS[task].format(**counts)}")
 
 
 def _with_val(counts: Mapping[str, int]) -> dict[str, int]:
-    """The counts with a validation list's pictures among the training ones."""
+    """Counts with the validation pictures added to the training pictures."""
     return {**counts, "train": counts["train"] + counts.get("val", 0)}
 
 
-def _unshown(found: dict[str, int], official: dict[str, int], task: str) -> str:
-    """The counts that make a subset where all those in its text are the official ones."""
-    differing = [name for name, count in official.items() if found.get(name, 0) != count]
-    if any(f"{{{name}}}" in _SHOWN[task] for name in differing):
+def _other_counts(counts: dict[str, int], official: dict[str, int], task: str) -> str:
+    """Text of the counts that differ from the official ones, if none of those in the coverage text does."""
+    differing = [name for name, count in official.items() if counts.get(name, 0) != count]
+    if any(f"{{{name}}}" in _COVERAGE_TEXTS[task] for name in differing):
         return ""
-    return "".join(f", {found.get(name, 0):,} of {official[name]:,} {COUNTED[name]}" for name in differing)
+    return "".join(
+        f", {counts.get(name, 0):,} of {official[name]:,} {COUNT_NAMES[name]}" for name in differing
+    )
 
 
 def _reader(row: DatasetRow) -> ModuleType:
-    """The module that reads a dataset."""
+    """Reader module of a dataset."""
     return importlib.import_module(row.module)

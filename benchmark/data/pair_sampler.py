@@ -1,4 +1,4 @@
-"""Second batches, of the partners that PWCA pairs each picture of the first ones with."""
+"""Samplers of PWCA's partner batches, and a check of the training batches for partners."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from dcal.settings import PWCASettings
 def partner_batches(
     pwca: PWCASettings | None, labels: Sequence[int], targets: Sampler, seed: int
 ) -> Sampler | None:
-    """The second batches of a run; None where PWCA pairs within the batch, or there is none.
+    """Sampler of a run's partner batches; None without PWCA, or if it pairs within the batch.
 
-    labels: class of each training picture. targets: the first batches. Raises DataError as ``ClassPartners``.
+    labels: class of each training picture.
+    targets: sampler of the target batches.
+    Raises DataError as ``ClassPartners``.
     """
     if pwca is None or not pwca.brings_partners:
         return None
@@ -29,16 +31,16 @@ def partner_batches(
 
 
 class PartnerBatches:
-    """A second, independently shuffled stream over the same pictures, batch for batch as large as the first one's.
+    """Partners from an independently shuffled stream of the same pictures, in batches as large as the targets'.
 
-    As many permutations of the training set as an epoch needs, one after the other.
+    The stream is a sequence of permutations of the training set.
     """
 
     def __init__(self, pictures: int, targets: Sampler, seed: int) -> None:
         self.pictures, self.targets, self.seed = pictures, targets, seed
 
     def length(self, epoch: int) -> int:
-        """Batches in this epoch: the targets'."""
+        """Number of batches in this epoch, as of the targets."""
         return self.targets.length(epoch)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[int]]:
@@ -52,22 +54,23 @@ class PartnerBatches:
 
 
 class ClassPartners:
-    """For each picture of the first batches another one of its class, or one of another class, uniformly among them.
+    """Partners of the same class or of another class, drawn uniformly for each target.
 
-    What it is depends on seed, epoch and the picture's place in the epoch alone.
+    A partner only depends on the seed, the epoch and the position of its target in the epoch.
 
-    labels: class of each training picture. same: the share of partners of the same class, in 0…1.
-    Raises DataError where a picture has no such partner: a class of one picture, or a training set of one class.
+    labels: class of each training picture.
+    same: probability of a partner of the same class, 0…1.
+    Raises DataError if a picture has no such partner: a class of one picture, or a training set of one class.
     """
 
     def __init__(self, labels: Sequence[int], targets: Sampler, seed: int, same: float) -> None:
         self.targets, self.seed, self.same = targets, seed, same
-        _, of_class, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-        # Pictures in the order of their classes: a class is a stretch, another class is what lies beside it.
-        self._ordered = np.argsort(of_class, kind="stable")
+        _, class_index, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+        # Pictures sorted by class: each class is one interval.
+        self._ordered = np.argsort(class_index, kind="stable")
         self._place = np.argsort(self._ordered)
-        self._size = sizes[of_class]
-        self._start = (np.cumsum(sizes) - sizes)[of_class]
+        self._size = sizes[class_index]
+        self._start = (np.cumsum(sizes) - sizes)[class_index]
         if same and sizes.min() < 2:
             raise DataError(
                 f"{np.count_nonzero(sizes < 2)} of {len(sizes)} training classes have one picture alone, which has no "
@@ -80,43 +83,52 @@ class ClassPartners:
             )
 
     def length(self, epoch: int) -> int:
-        """Batches in this epoch: the targets'."""
+        """Number of batches in this epoch, as of the targets."""
         return self.targets.length(epoch)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[int]]:
         """Indices of each batch from batch ``start`` on."""
         batches = list(self.targets.epoch(epoch))
-        partners = self._drawn(np.concatenate(batches), np.random.default_rng((self.seed, epoch, PARTNERS)))
+        partners = self._draw_partners(
+            np.concatenate(batches), np.random.default_rng((self.seed, epoch, PARTNERS))
+        )
         ends = np.cumsum([len(batch) for batch in batches])
         for batch in np.split(partners, ends[:-1])[start:]:
             yield batch.tolist()
 
-    def _drawn(self, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _draw_partners(self, targets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         place, size, start = self._place[targets], self._size[targets], self._start[targets]
         same = rng.random(len(targets)) < self.same
-        drawn = rng.integers(np.where(same, size - 1, len(self._place) - size))
-        # Among the others of a class its own picture is stepped over, among the others of the set its whole class.
-        fellow = start + drawn + (start + drawn >= place)
-        other = drawn + np.where(drawn >= start, size, 0)
-        return self._ordered[np.where(same, fellow, other)]
+        offset = rng.integers(np.where(same, size - 1, len(self._place) - size))
+        # For the same class the picture itself is skipped, for another class its whole class.
+        same_class = start + offset + (start + offset >= place)
+        other_class = offset + np.where(offset >= start, size, 0)
+        return self._ordered[np.where(same, same_class, other_class)]
 
 
 def require_other_classes(
     config: Config, labels: Sequence[int], batches: Sampler, ranks: int, parts: int
 ) -> None:
-    """Raises SettingsError, hours before training would, if somewhere in a run no partner of another class can be found
-    in the batch, in a rank's share of it, or in a part of that.
+    """Check, before training, that all batches of a run contain two classes.
 
-    labels: class of each training picture. parts: into which each rank cuts its share.
+    Raises SettingsError if a batch, a rank's share of it or a part of that has pictures of only one class.
+
+    labels: class of each training picture.
+    parts: number of parts of each rank's share.
     """
     # Every share of a re-identification batch has two identities (world.require_divisible).
     if config.cell.task == "reid" or config.pwca is None or not config.pwca.pairs_by_features:
         return
-    shares, cut = training_shares(config, World(size=ranks, attempt="any")), share_parts(config, parts)
+    shares, part_shares = (
+        training_shares(config, World(size=ranks, attempt="any")),
+        share_parts(config, parts),
+    )
     for epoch in range(config.settings.train.epochs):
         for step, batch in enumerate(batches.epoch(epoch), start=1):
             rows = iter(batch)
-            sizes = [size for share in shares.counts(len(batch)) for size in cut.counts(share) if size]
+            sizes = [
+                size for share in shares.counts(len(batch)) for size in part_shares.counts(share) if size
+            ]
             if any(len({labels[index] for index in islice(rows, size)}) < 2 for size in sizes):
                 share = "the batch" if len(sizes) == 1 else f"one of {len(sizes)} parts of the batch"
                 raise SettingsError(

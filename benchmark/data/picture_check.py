@@ -1,4 +1,4 @@
-"""Every picture of a dataset decoded once: the unreadable and the damaged ones, each by name (no torch)."""
+"""Check of all pictures of a dataset by decoding them (no torch)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ logger = logging.getLogger("benchmark")
 
 @dataclass(frozen=True)
 class PictureProblems:
-    """Lines on the pictures of a dataset, in its order.
+    """Messages about the pictures of a dataset, in its order.
 
-    unreadable: those that do not decode. damaged: those whose decoder warns. warnings: what to know of sound ones.
+    unreadable: about pictures that do not decode.
+    damaged: about pictures with warnings of the decoder.
+    warnings: remarks on sound pictures.
     """
 
     unreadable: tuple[str, ...] = ()
@@ -34,14 +36,18 @@ class PictureProblems:
 
 @dataclass(frozen=True)
 class CheckedPicture:
-    """error: why it does not decode, "" where it does. remarks: on one that decodes."""
+    """Result of the check of a picture.
+
+    error: why it does not decode, or "".
+    remarks: on one that decodes.
+    """
 
     error: str
     remarks: tuple[Remark, ...] = ()
 
 
 def check_picture(path: Path) -> CheckedPicture:
-    """Decode a picture and keep what is wrong with it."""
+    """Decode a picture and collect its problems."""
     remarks: list[Remark] = []
     try:
         read_image(path, remark=remarks.append)
@@ -53,7 +59,7 @@ def check_picture(path: Path) -> CheckedPicture:
 
 
 def collect_problems(pictures: Iterable[CheckedPicture]) -> PictureProblems:
-    """The problems of many pictures."""
+    """Collect the problems of many pictures."""
     unreadable: list[str] = []
     damaged: list[str] = []
     others: dict[str, list[str]] = {}
@@ -68,40 +74,42 @@ def collect_problems(pictures: Iterable[CheckedPicture]) -> PictureProblems:
     return PictureProblems(tuple(unreadable), tuple(damaged), tuple(warnings))
 
 
-def refuse_unreadable(dataset: FGVCDataset | ReIDDataset, threads: int, stopping: Callable[[], str]) -> None:
-    """Decode every picture once, for it takes as long as an epoch's reading and may save days.
+def refuse_unreadable(
+    dataset: FGVCDataset | ReIDDataset, threads: int, stop_reason: Callable[[], str]
+) -> None:
+    """Decode every picture of a dataset before training. This takes as long as reading it in an epoch.
 
-    stopping: asked after each picture; once it answers with a reason, the others are not looked at.
-    Raises Contradictions that name the unreadable and the damaged ones; logs warnings about the others.
+    stop_reason: called after each picture; if it returns a reason, the check ends.
+    Raises Contradictions that name the unreadable and damaged pictures; logs warnings about the others.
     """
-    checked = []
+    results = []
     with ThreadPoolExecutor(threads) as pool:
         for picture in pool.map(check_picture, [dataset.root / file for file in dataset.pictures]):
-            checked.append(picture)
-            if stopping():
+            results.append(picture)
+            if stop_reason():
                 pool.shutdown(cancel_futures=True)
                 return
-    problems = collect_problems(checked)
+    problems = collect_problems(results)
     for warning in problems.warnings:
         logger.warning("%s", warning)
-    wrong: Sequence[str] = (*problems.unreadable, *problems.damaged)
-    refuse(f"{dataset.key} at {dataset.root}", wrong, "Nothing was trained.")
+    lines: Sequence[str] = (*problems.unreadable, *problems.damaged)
+    refuse(f"{dataset.key} at {dataset.root}", lines, "Nothing was trained.")
 
 
 def _tiff_damage(path: Path) -> list[Remark]:
-    """What a second decoder says of a TIFF: OpenCV fills strips that it cannot decode, and calls that success."""
+    """Remark of a second decoder (Pillow) on a TIFF: OpenCV fills strips that it cannot decode without an error."""
 
-    def decoded() -> str:
+    def decode() -> str:
         try:
             with Image.open(path) as image:
                 image.load()
         except OSError as error:
             return str(error)
-        except Exception:  # a variety that Pillow does not read says nothing about damage
+        except Exception:  # a kind of TIFF that Pillow does not read; no sign of damage
             return ""
         return ""
 
-    error, printed = decoder_messages.collect(decoded)
+    error, lines = decoder_messages.collect(decode)
     if error.startswith("decoder error") or "truncated" in error:
-        return [damage_remark(path, printed or [error])]
+        return [damage_remark(path, lines or [error])]
     return []

@@ -1,4 +1,4 @@
-"""Training batches onto the device, beside the work that it still has to do."""
+"""Transfer of training batches to the device while it computes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.data.loader import Batch, Prepare
+from benchmark.data.loader import ImageBatch, Prepare
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A training batch for the model. images, partner_images: (B, 3, h, w) on the device, normalised; labels, counts:
-    as the loader gave them.
+class DeviceBatch:
+    """A training batch for the model.
+
+    images, partner_images: (B, 3, h, w) on the device, normalised.
+    labels, counts: as of ``ImageBatch``.
     """
 
     images: Tensor
@@ -24,35 +26,38 @@ class Ready:
 
 
 class Transfer:
-    """Batches made ready one by one, each when it is asked for.
+    """Prepare batches on the device one by one, each when it is requested.
 
-    On a GPU that happens in a stream of its own. A step is only queued when the next batch is asked for: its copy, out
-    of pinned memory, and its normalisation run while the step computes. Nothing is fetched that is not trained on.
-    prepare: uint8 pictures to normalised ones on the device.
+    On a GPU this uses a stream of its own. The next batch is requested as soon as a step is queued: it is copied from
+    pinned memory and normalised while the step computes. No batch is loaded that is not trained on.
+
+    prepare: turns uint8 pictures into normalised ones on the device.
     """
 
     def __init__(self, prepare: Prepare, device: torch.device) -> None:
         self._prepare = prepare
-        self._beside = torch.cuda.Stream(device) if device.type == "cuda" else None
-        if self._beside:
-            self._beside.wait_stream(torch.cuda.current_stream(device))  # what prepare normalises with
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        if self._stream:
+            self._stream.wait_stream(torch.cuda.current_stream(device))  # wait for prepare's own tensors
 
-    def __call__(self, batches: Iterable[Batch]) -> Iterator[Ready]:
+    def __call__(self, batches: Iterable[ImageBatch]) -> Iterator[DeviceBatch]:
         for batch in batches:
-            yield self._ready(batch) if self._beside is None else self._ready_beside(batch, self._beside)
+            if self._stream is None:
+                yield self._to_device(batch)
+                continue
+            with torch.cuda.stream(self._stream):
+                device_batch = self._to_device(batch)
+            training_stream = torch.cuda.current_stream(self._stream.device)
+            training_stream.wait_stream(self._stream)
+            for pictures in (device_batch.images, device_batch.partner_images):
+                if pictures is not None:
+                    pictures.record_stream(
+                        training_stream
+                    )  # the other stream frees the memory only after its use
+            yield device_batch
 
-    def _ready(self, batch: Batch) -> Ready:
+    def _to_device(self, batch: ImageBatch) -> DeviceBatch:
         partners = None
         if batch.partner_images is not None:
-            partners = self._prepare(batch.partner_images, batch.partner_erased)
-        return Ready(self._prepare(batch.images, batch.erased), partners, batch.labels, batch.counts)
-
-    def _ready_beside(self, batch: Batch, beside: torch.cuda.Stream) -> Ready:
-        with torch.cuda.stream(beside):
-            ready = self._ready(batch)
-        training = torch.cuda.current_stream(beside.device)
-        training.wait_stream(beside)
-        for pictures in (ready.images, ready.partner_images):
-            if pictures is not None:
-                pictures.record_stream(training)  # its memory is the other stream's to give away again
-        return ready
+            partners = self._prepare(batch.partner_images, batch.partner_erasures)
+        return DeviceBatch(self._prepare(batch.images, batch.erasures), partners, batch.labels, batch.counts)

@@ -1,4 +1,4 @@
-"""What a re-identification dataset is to the suite: training identities, queries and a gallery (no torch)."""
+"""Re-identification datasets: training identities, queries and a gallery (no torch)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ SUFFIX = r"\.(?i:jpg|jpeg|png)"  # the same, for patterns
 class ReIDSplit(Split):
     """A split with the camera of each picture, parallel to ``files`` and ``labels``.
 
-    labels: of the training split 0-based places in the dataset's ``identities``; of query and gallery the official
-    identity numbers. cameras: official camera numbers.
+    labels: of the training split 0-based positions in the dataset's ``identities``; of query and gallery the official
+        identity numbers.
+    cameras: official camera numbers.
     """
 
     cameras: tuple[int, ...]
@@ -35,7 +36,7 @@ class ReIDSplit(Split):
 
     @property
     def identities(self) -> int:
-        """How many identities there are."""
+        """Number of identities."""
         return len(set(self.labels))
 
 
@@ -43,10 +44,11 @@ class ReIDSplit(Split):
 class ReIDDataset:
     """A dataset as read from its official files.
 
-    version: of the official dataset where that has several, e.g. ``V2``; else "".
+    version: of the official dataset if it has several, e.g. ``V2``; else "".
     identities: official numbers of the training identities, as text; ``identities[i]`` is label i.
-    val: pictures of the official validation list (MSMT17); val_merged: whether they are part of ``train``.
-    skipped: files whose names say neither identity nor camera, left out because that was asked for.
+    val: number of pictures of the official validation list (MSMT17).
+    val_merged: whether they are part of ``train``.
+    skipped: files whose names do not parse, left out by a setting.
     notes: what the reader could not check, for ``make check-data``.
     """
 
@@ -64,24 +66,24 @@ class ReIDDataset:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """What the classifier tells apart in training."""
+        """Classes of the classifier in training."""
         return self.identities
 
     @property
     def test(self) -> ReIDSplit:
-        """Everything that features are needed of: the queries, then the gallery."""
+        """All pictures whose features are needed: the queries, then the gallery."""
         q, g = self.query, self.gallery
         return ReIDSplit(q.files + g.files, q.labels + g.labels, q.cameras + g.cameras)
 
     @property
     def edition(self) -> str:
-        """``V1, train + val``: version and lists trained on, of the one dataset that has several (MSMT17); else ""."""
+        """Version and training lists, ``V1, train + val``, for the only dataset with several (MSMT17); else ""."""
         lists = "train + val" if self.val_merged else "train only"
         return f"{self.version}, {lists}" if self.version else ""
 
     @property
     def counts(self) -> dict[str, int]:
-        """Found counts under the names of the registry's official ones; ``val`` only where there is such a list."""
+        """Counts under the names of the registry's official ones; ``val`` only if there is a validation list."""
         return {
             "train_ids": len(self.identities),
             "train": len(self.train) - (self.val if self.val_merged else 0),
@@ -99,8 +101,13 @@ class ReIDDataset:
         return (*self.train.files, *self.query.files, *self.gallery.files)
 
 
-class Picture(NamedTuple):
-    """One picture: file relative to the root, identity as its name writes it, camera as a number."""
+class ReIDPicture(NamedTuple):
+    """A picture of a dataset.
+
+    file: path relative to the root.
+    identity: as written in the name.
+    camera: as a number.
+    """
 
     file: str
     identity: str
@@ -113,12 +120,14 @@ class Picture(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a dataset labels its pictures.
+class NamingScheme:
+    """Naming scheme of a dataset's files, which contains the labels.
 
-    pattern: a whole name, with the groups ``identity`` and ``camera``; example: such a name.
-    one_numbering: whether train and test identities are numbered together, so that none may be in both.
-    advice: what to do about a copy that is not as it should be. folder: the name of a user's own, which has no title.
+    pattern: of a whole name, with the groups ``identity`` and ``camera``.
+    example: such a name.
+    advice: what to do about an incomplete or wrong copy.
+    one_numbering: whether train and test identities have one numbering, so that none may be in both.
+    folder: name of a user's own dataset.
     """
 
     key: str
@@ -130,27 +139,27 @@ class Layout:
 
     @property
     def title(self) -> str:
-        """The official name; of a user's own dataset its folder's."""
+        """Official name of the dataset; for a user's own dataset, the name of its folder."""
         return self.folder or DATASETS[self.key].title
 
-    def picture(self, folder: str, name: str) -> Picture | None:
-        """The picture ``folder/name``, None if its name does not parse."""
+    def picture(self, folder: str, name: str) -> ReIDPicture | None:
+        """Parse the name of ``folder/name``; None if it does not parse."""
         match = self.pattern.fullmatch(name)
-        return match and Picture(f"{folder}/{name}", match["identity"], int(match["camera"]))
+        return match and ReIDPicture(f"{folder}/{name}", match["identity"], int(match["camera"]))
 
-    def pictures(self, folder: str, names: Sequence[str], unparsable: list[str]) -> list[Picture]:
-        """The pictures of those names that parse, in order; the other files go to ``unparsable``."""
-        found = [(name, self.picture(folder, name)) for name in names]
-        unparsable += [f"{folder}/{name}" for name, picture in found if picture is None]
-        return [picture for _, picture in found if picture is not None]
+    def pictures(self, folder: str, names: Sequence[str], unparsable: list[str]) -> list[ReIDPicture]:
+        """Parse names in order; files whose names do not parse are added to ``unparsable``."""
+        parsed = [(name, self.picture(folder, name)) for name in names]
+        unparsable += [f"{folder}/{name}" for name, picture in parsed if picture is None]
+        return [picture for _, picture in parsed if picture is not None]
 
 
 def assemble(
-    layout: Layout,
+    scheme: NamingScheme,
     root: Path,
-    train: Sequence[Picture] | None,
-    query: Sequence[Picture],
-    gallery: Sequence[Picture],
+    train: Sequence[ReIDPicture] | None,
+    query: Sequence[ReIDPicture],
+    gallery: Sequence[ReIDPicture],
     *,
     problems: Sequence[str] = (),
     unparsable: Sequence[str] = (),
@@ -160,105 +169,106 @@ def assemble(
     val_merged: bool = False,
     notes: Sequence[str] = (),
 ) -> ReIDDataset:
-    """A dataset from its pictures, order kept; training labels are places in the ascending official numbers.
+    """Build and check a dataset. The order of the pictures is kept.
 
-    train: None where nothing is to be trained. problems: what the reader found wrong already. unparsable: files whose
-    names do not parse; they are refused, or with ``skip_unparsable`` left out and listed in the dataset.
+    Training labels are positions in the ascending official identity numbers.
 
-    Raises Contradictions for all of these, an empty split, a training set of one identity, a file that is listed
-    twice or has a name that no file can have, a camera out of the official range, an identity of one numbering in train
-    and test, and queries of which none can be answered.
+    train: None if nothing is trained.
+    problems: found by the reader.
+    unparsable: files whose names do not parse. They are refused, or with ``skip_unparsable`` left out and listed in the
+        dataset.
+
+    Raises Contradictions for all of these, an empty split, a training set of one identity, a file that is listed twice
+    or has an impossible name, a camera out of the official range, an identity in train and test if they have one
+    numbering, and queries of which none can be answered.
     """
     splits = {} if train is None else {"train": train}
     splits |= {"query": query, "gallery": gallery}
     train = train or ()
-    advice, problems = layout.advice, list(problems)
+    advice, problems = scheme.advice, list(problems)
     if unparsable and not skip_unparsable:
-        # Where nothing is trained no setting counts but those of the model's run.
-        leave = '; SET="data.skip_unparsable=true" leaves them out' if "train" in splits else ""
-        advice += f" Names that do not parse: {len(unparsable):,}{leave}."
+        # Without training, only the settings of the model's run apply.
+        hint = '; SET="data.skip_unparsable=true" leaves them out' if "train" in splits else ""
+        advice += f" Names that do not parse: {len(unparsable):,}{hint}."
         problems += [
-            f"{file!r}: the name says neither identity nor camera, expected one like {layout.example}"
+            f"{file!r}: the name says neither identity nor camera, expected one like {scheme.example}"
             for file in unparsable
         ]
     problems += [f"the {name} split has no pictures" for name, pictures in splits.items() if not pictures]
-    problems += _listed_twice(splits)
+    problems += _duplicate_files(splits)
     problems += outside_problems(picture.file for pictures in splits.values() for picture in pictures)
-    if not is_own(layout.key):
-        problems += _cameras_out_of_range(splits, DATASETS[layout.key].official["cameras"])
-    trained = {picture.number for picture in train}
-    if len(trained) == 1:
+    if not is_own(scheme.key):
+        problems += _cameras_out_of_range(splits, DATASETS[scheme.key].official["cameras"])
+    train_numbers = {picture.number for picture in train}
+    if len(train_numbers) == 1:
         problems.append(f"the train split has only identity {train[0].identity}, expected 2 and more")
-    if layout.one_numbering:
-        problems += _in_train_and_test(train, [*query, *gallery])
-    label = {number: index for index, number in enumerate(sorted(trained))}
-    written = {picture.number: picture.identity for picture in reversed(train)}
+    if scheme.one_numbering:
+        problems += _shared_identities(train, [*query, *gallery])
+    label_map = {number: index for index, number in enumerate(sorted(train_numbers))}
+    names = {picture.number: picture.identity for picture in reversed(train)}
     dataset = ReIDDataset(
-        layout.key,
+        scheme.key,
         root,
         version,
-        tuple(written[number] for number in label),
-        _split(train, [label[picture.number] for picture in train]),
+        tuple(names[number] for number in label_map),
+        _split(train, [label_map[picture.number] for picture in train]),
         *(_split(pictures, [picture.number for picture in pictures]) for pictures in (query, gallery)),
         val=val,
         val_merged=val_merged,
         skipped=tuple(unparsable),
         notes=tuple(notes),
     )
-    if query and gallery and len(unanswerable(dataset)) == len(query):
+    if query and gallery and len(unanswerable_queries(dataset)) == len(query):
         problems.append(
             f"none of the {len(query):,} queries can be answered: no identity of theirs has a gallery picture from "
             f"another camera, expected one for nearly every query"
         )
-    refuse(f"{layout.title} at {root}", problems, advice)
+    refuse(f"{scheme.title} at {root}", problems, advice)
     return dataset
 
 
-def unanswerable(dataset: ReIDDataset) -> tuple[str, ...]:
-    """The queries whose identity has no gallery picture from another camera; evaluation has to leave them out."""
-    seen_by: dict[int, set[int]] = {}
+def unanswerable_queries(dataset: ReIDDataset) -> tuple[str, ...]:
+    """Files of the queries whose identity has no gallery picture from another camera. They are not evaluated."""
+    gallery_cameras: dict[int, set[int]] = {}
     for identity, camera in zip(dataset.gallery.labels, dataset.gallery.cameras, strict=True):
-        seen_by.setdefault(identity, set()).add(camera)
+        gallery_cameras.setdefault(identity, set()).add(camera)
     query = dataset.query
     return tuple(
         file
         for file, identity, camera in zip(query.files, query.labels, query.cameras, strict=True)
-        if not seen_by.get(identity, set()) - {camera}
+        if not gallery_cameras.get(identity, set()) - {camera}
     )
 
 
 def picture_names(folder: Path) -> list[str]:
-    """The names of the pictures in a folder, sorted. Hidden files and other kinds (Thumbs.db) are none.
+    """Sorted names of the pictures in a folder, without hidden files and other kinds (Thumbs.db).
 
-    Looks at names alone: this runs over 36,000 of them at every start.
+    Only names are read: this runs over 36,000 of them at every start.
     """
     with explained(folder, DataError), os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if _is_picture(entry.name))
+        names = sorted(entry.name for entry in entries)
+    return [name for name in names if name.lower().endswith(PICTURES) and not name.startswith(".")]
 
 
-def _is_picture(name: str) -> bool:
-    return name.lower().endswith(PICTURES) and not name.startswith(".")
-
-
-def _split(pictures: Sequence[Picture], labels: Sequence[int]) -> ReIDSplit:
+def _split(pictures: Sequence[ReIDPicture], labels: Sequence[int]) -> ReIDSplit:
     files, cameras = ([picture.file for picture in pictures], [picture.camera for picture in pictures])
     return ReIDSplit(tuple(files), tuple(labels), tuple(cameras))
 
 
-def _listed_twice(splits: dict[str, Sequence[Picture]]) -> list[str]:
-    seen: dict[str, str] = {}
+def _duplicate_files(splits: dict[str, Sequence[ReIDPicture]]) -> list[str]:
+    first_listing: dict[str, str] = {}
     problems: list[str] = []
     for name, pictures in splits.items():
         for picture in pictures:
-            if picture.file in seen:
+            if picture.file in first_listing:
                 problems.append(
-                    f"{picture.file} is listed twice ({seen[picture.file]} and {name}), expected once"
+                    f"{picture.file} is listed twice ({first_listing[picture.file]} and {name}), expected once"
                 )
-            seen[picture.file] = name
+            first_listing[picture.file] = name
     return problems
 
 
-def _cameras_out_of_range(splits: dict[str, Sequence[Picture]], cameras: int) -> list[str]:
+def _cameras_out_of_range(splits: dict[str, Sequence[ReIDPicture]], cameras: int) -> list[str]:
     return [
         f"{picture.file}: camera {picture.camera}, expected 1 to {cameras}"
         for pictures in splits.values()
@@ -267,12 +277,17 @@ def _cameras_out_of_range(splits: dict[str, Sequence[Picture]], cameras: int) ->
     ]
 
 
-def _in_train_and_test(train: Sequence[Picture], test: Sequence[Picture]) -> list[str]:
-    """A line for every identity that is in both; 0 and below are nobody's numbers, see ``named``."""
-    trained, tested = ({picture.number: picture for picture in reversed(part)} for part in (train, test))
+def _shared_identities(train: Sequence[ReIDPicture], test: Sequence[ReIDPicture]) -> list[str]:
+    """A message for each identity in both splits; 0 and negative numbers are no identities, see ``market_folders``."""
+    train_pictures, test_pictures = (
+        {picture.number: picture for picture in reversed(part)} for part in (train, test)
+    )
+    pairs = [
+        (train_pictures[number], test_pictures[number])
+        for number in sorted(train_pictures.keys() & test_pictures)
+    ]
     return [
-        f"identity {trained[number].identity} is in train and test ({trained[number].file}, {tested[number].file}), "
-        f"expected in one of the two"
-        for number in sorted(trained.keys() & tested.keys())
-        if number > 0
+        f"identity {first.identity} is in train and test ({first.file}, {second.file}), expected in one of the two"
+        for first, second in pairs
+        if first.number > 0
     ]

@@ -1,4 +1,4 @@
-"""Which pictures make up a batch: a function of seed and epoch alone, so that a run can go on in mid-epoch."""
+"""Samplers of training batches. They depend only on seed and epoch, so a run can be resumed within an epoch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.errors import DataError
 
-# Separates the streams drawn from one (seed, epoch): the targets' and the independent one of partners.
+# Numbers of the two independent random streams of one (seed, epoch).
 TARGETS, PARTNERS = 0, 1
 
 
@@ -18,20 +18,20 @@ class Sampler(Protocol):
     """Batches of indices into a training split."""
 
     def length(self, epoch: int) -> int:
-        """Batches in this epoch."""
+        """Number of batches in this epoch."""
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[int]]:
         """Indices of each batch from batch ``start`` on."""
 
 
 class ShuffledBatches:
-    """Every picture once an epoch, in a fresh order.
+    """Every picture once per epoch, in a new order. Baseline and DCAL get the same batches.
 
-    A remainder of one picture could not be paired, so it is shared out: the last two batches are halves then
-    (with batches of two the last one has three).
-    Baseline and DCAL see the same batches.
+    A last batch of one picture could not be paired: the last two batches then share their pictures equally (with
+    batches of two, the last one has three).
 
-    pictures: size of the training set; batch_size: pictures a step.
+    pictures: size of the training set.
+    batch_size: pictures per step.
     Raises DataError for fewer than two pictures.
     """
 
@@ -42,10 +42,10 @@ class ShuffledBatches:
             )
         self.pictures = pictures
         self.seed = seed
-        self.sizes = _sizes(pictures, batch_size)
+        self.sizes = _batch_sizes(pictures, batch_size)
 
     def length(self, epoch: int) -> int:
-        """Batches in this epoch: the same in all."""
+        """Number of batches in this epoch, the same in all epochs."""
         return len(self.sizes)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[int]]:
@@ -56,15 +56,15 @@ class ShuffledBatches:
 
 
 class IdentityBatches:
-    """P identities × K pictures a batch, for batch-hard triplets (Re-ID).
+    """Batches of P identities × K pictures, for batch-hard triplets (Re-ID), as TransReID's sampler.
 
-    In every epoch the pictures of each identity are shuffled and cut into groups of K; an identity with fewer than K
-    is filled up by drawing from its own with replacement; what is left over of a larger one is dropped. P identities
-    with groups left are drawn at random, one group each, until fewer than P have any: as TransReID's sampler, whose
-    recipe this is. Should that leave an identity without any appearance in the epoch, one more batch takes it in,
-    filled with groups drawn afresh for others: no identity misses an epoch.
+    In every epoch the pictures of each identity are shuffled and divided into groups of K. An identity with fewer than
+    K pictures is filled up by drawing from them with replacement; a remainder is dropped. P identities with unused
+    groups are drawn at random, one group of each, until fewer than P have any. If an identity then has not appeared in
+    the epoch, one more batch contains it, filled with new groups of other identities: no identity misses an epoch.
 
-    labels: identity of each training picture. identities: P; instances: K.
+    labels: identity of each training picture.
+    identities: P. instances: K.
     Raises DataError if there are fewer than P identities.
     """
 
@@ -91,38 +91,38 @@ class IdentityBatches:
     def _make_plan(self, epoch: int) -> list[list[int]]:
         rng = np.random.default_rng((self.seed, epoch, TARGETS))
         groups = [self._groups(pictures, rng) for pictures in self._pictures]
-        left = np.array([len(of_one) for of_one in groups])
-        taken = np.zeros_like(left)
+        remaining = np.array([len(identity_groups) for identity_groups in groups])
+        used = np.zeros_like(remaining)
         plan = []
-        while len(open_ := np.flatnonzero(left)) >= self.identities:
-            chosen = rng.choice(open_, self.identities, replace=False)
-            plan.append([index for one in chosen for index in groups[one][taken[one]]])
-            taken[chosen] += 1
-            left[chosen] -= 1
-        missed = np.flatnonzero(taken == 0)
-        if len(missed):
-            others = rng.choice(np.flatnonzero(taken), self.identities - len(missed), replace=False)
+        while len(available := np.flatnonzero(remaining)) >= self.identities:
+            selected = rng.choice(available, self.identities, replace=False)
+            plan.append([index for identity in selected for index in groups[identity][used[identity]]])
+            used[selected] += 1
+            remaining[selected] -= 1
+        absent = np.flatnonzero(used == 0)
+        if len(absent):
+            others = rng.choice(np.flatnonzero(used), self.identities - len(absent), replace=False)
             plan.append(
                 [
                     index
-                    for one in rng.permutation(np.concatenate((missed, others)))
-                    for index in self._groups(self._pictures[one], rng)[0]
+                    for identity in rng.permutation(np.concatenate((absent, others)))
+                    for index in self._groups(self._pictures[identity], rng)[0]
                 ]
             )
         return plan
 
     def _groups(self, pictures: np.ndarray, rng: np.random.Generator) -> list[list[int]]:
-        """An identity's pictures of one epoch in groups of K."""
+        """The pictures of an identity in one epoch, in groups of K."""
         count, k = len(pictures), self.instances
-        if count < k:  # all of them, and some again
+        if count < k:  # all of them, and some repeated
             pictures = np.concatenate((pictures, rng.choice(pictures, k - count)))
         shuffled = rng.permutation(pictures)
         return shuffled[: len(shuffled) // k * k].reshape(-1, k).tolist()
 
 
-def _sizes(pictures: int, batch_size: int) -> list[int]:
-    full, rest = divmod(pictures, batch_size)
-    sizes = [batch_size] * full + ([rest] if rest else [])
-    if batch_size > 1 and rest == 1 and full:
+def _batch_sizes(pictures: int, batch_size: int) -> list[int]:
+    full, remainder = divmod(pictures, batch_size)
+    sizes = [batch_size] * full + ([remainder] if remainder else [])
+    if batch_size > 1 and remainder == 1 and full:
         sizes[-2:] = [3] if batch_size == 2 else [batch_size // 2 + 1, batch_size - batch_size // 2]
     return sizes

@@ -1,4 +1,4 @@
-"""The views of an image that a network sees, on uint8 arrays and reproducible (no torch)."""
+"""Views of an image for the network, on uint8 arrays and reproducible (no torch)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ BANNER = 20  # rows of copyright text below every FGVC-Aircraft image
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How images become network input; sizes are (height, width) in pixels.
+    """Settings of the views; sizes are (height, width) in pixels.
 
-    resize: size before cropping; crop: size of the network's input.
+    resize: size before cropping.
+    crop: size of the network's input.
     flip: probability of a horizontal flip in training.
-    test_crop: ``center`` cuts the middle out of the resized image, ``whole`` resizes all of it to ``crop``.
-    interpolation: ``area`` or ``bicubic``, see ``resize``. pad: black pixels added on every side in training, after
-    resizing.
+    test_crop: ``center`` cuts out the middle of the resized image, ``whole`` resizes all of it to ``crop``.
+    interpolation: ``area`` or ``bicubic``, see ``resize``.
+    pad: black pixels added on every side in training, after resizing.
 
     Raises SettingsError for sizes below 1, a crop larger than the resize, and values out of range.
     """
@@ -55,32 +56,32 @@ class ViewSettings:
 
 
 def view_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """The random numbers of one view: a function of its three non-negative arguments alone.
+    """Random numbers of one view: they depend only on the three non-negative arguments.
 
-    Counter-based (Philox: the key is seed and epoch, the upper counter word the image's index), so it is
-    the same whichever worker asks, in whichever order, and after a resume.
+    Counter-based (Philox: the key is seed and epoch, the upper counter word the image's index), so they are the same in
+    any worker, in any order, and after a resume.
     """
     return np.random.Generator(np.random.Philox(key=(seed, epoch), counter=(0, 0, 0, index)))
 
 
 def train_view(image: np.ndarray, view: ViewSettings, rng: np.random.Generator) -> np.ndarray:
-    """Resize, pad, random crop, horizontal flip: uint8 (H, W, 3) to uint8 (*view.crop, 3), contiguous.
+    """Training view: resize, pad, random crop, horizontal flip. uint8 (H, W, 3) to uint8 (*view.crop, 3), contiguous.
 
-    Draws the crop's top, then its left, then the flip, each once whatever the settings.
+    Draws the crop's top, its left and the flip, once each for all settings.
     """
     (height, width), (h, w) = view.resize, view.crop
     top = int(rng.integers(height + 2 * view.pad - h + 1))
     left = int(rng.integers(width + 2 * view.pad - w + 1))
     flipped = rng.random() < view.flip
-    whole = resize(image, view.resize, view.interpolation)
+    resized = resize(image, view.resize, view.interpolation)
     if view.pad:
-        whole = np.pad(whole, ((view.pad, view.pad), (view.pad, view.pad), (0, 0)))
-    part = whole[top : top + h, left : left + w]
-    return cv2.flip(part, 1) if flipped else part.copy()  # numpy takes forty times as long to copy backwards
+        resized = np.pad(resized, ((view.pad, view.pad), (view.pad, view.pad), (0, 0)))
+    crop = resized[top : top + h, left : left + w]
+    return cv2.flip(crop, 1) if flipped else crop.copy()  # numpy's reversed copy takes forty times as long
 
 
 def test_view(image: np.ndarray, view: ViewSettings) -> np.ndarray:
-    """The one view used in evaluation: uint8 (H, W, 3) to uint8 (*view.crop, 3), contiguous."""
+    """Evaluation view: uint8 (H, W, 3) to uint8 (*view.crop, 3), contiguous."""
     if view.test_crop == "whole" or view.crop == view.resize:
         return resize(image, view.crop, view.interpolation)
     (height, width), (h, w) = view.resize, view.crop
@@ -88,15 +89,15 @@ def test_view(image: np.ndarray, view: ViewSettings) -> np.ndarray:
     return resize(image, view.resize, view.interpolation)[top : top + h, left : left + w].copy()
 
 
-test_view.__test__ = False  # pytest would collect it wherever a test file imports it
+test_view.__test__ = False  # otherwise pytest collects it in every test file that imports it
 
 
 def resize(image: np.ndarray, size: tuple[int, int], interpolation: str = "area") -> np.ndarray:
-    """The image at ``size`` (height, width), a new contiguous array.
+    """Resize an image to ``size`` (height, width); returns a new contiguous array.
 
-    ``area``: area averages on axes that shrink, bilinear on those that grow. Axes that go different ways are resized
-    one after the other, the shrinking one first: OpenCV's area mode does not average once one axis grows.
-    ``bicubic``: Pillow's, which widens its kernel where an axis shrinks: what published Re-ID code uses.
+    ``area``: area average on axes that shrink, bilinear on axes that grow. If one shrinks and the other grows, they are
+    resized one after the other, the shrinking one first: OpenCV's area mode does not average if one axis grows.
+    ``bicubic``: Pillow's, whose kernel widens for shrinking axes, as in published Re-ID code.
     """
     height, width = image.shape[:2]
     h, w = size
@@ -113,7 +114,7 @@ def resize(image: np.ndarray, size: tuple[int, int], interpolation: str = "area"
 
 
 def drop_banner(image: np.ndarray) -> np.ndarray:
-    """The image without its bottom 20 rows (a view); raises DataError if it is no taller than these."""
+    """The image without its bottom 20 rows (a view). Raises DataError if it is no taller than that."""
     if image.shape[0] <= BANNER:
         raise DataError(
             f"found an image {image.shape[0]} px high, expected more than the {BANNER} px of the banner; "
@@ -122,17 +123,20 @@ def drop_banner(image: np.ndarray) -> np.ndarray:
     return image[:-BANNER]
 
 
-# --- Random erasing (Zhong et al., AAAI 2020), the form Re-ID recipes use: a box of per-pixel noise ---
+# --- Random erasing (Zhong et al., AAAI 2020) with per-pixel noise, as in Re-ID recipes ---
 
-AREA = (0.02, 1 / 3)  # share of the picture
+AREA = (0.02, 1 / 3)  # share of the picture's area
 ASPECT = (0.3, 1 / 0.3)  # height to width
-ATTEMPTS = 10  # a box that does not fit is drawn again
+ATTEMPTS = 10  # draws of a box, until one fits
 
 
 @dataclass(frozen=True)
 class Erasure:
-    """A box, in pixels, and the standard normal noise (3, height, width), float32, that replaces the *normalised*
-    picture in it: two thirds of a normal variable fit into the range of a uint8 picture, so it is added on the device.
+    """A box with noise for random erasing.
+
+    top, left: in pixels.
+    noise: (3, height, width) float32, standard normal. It replaces the *normalised* picture on the device: only two
+        thirds of the values of a normal variable fit into the range of a uint8 picture.
     """
 
     top: int
@@ -141,7 +145,7 @@ class Erasure:
 
 
 def random_erasing(size: tuple[int, int], probability: float, rng: np.random.Generator) -> Erasure | None:
-    """A random box for a picture of ``size`` (height, width), or None: with 1 − probability, or where none fits.
+    """Draw a box for a picture of ``size`` (height, width); None with 1 − probability, or if none fits.
 
     Area uniform, aspect log-uniform; the box is smaller than the picture on both axes.
     """

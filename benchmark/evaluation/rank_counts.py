@@ -1,8 +1,8 @@
-"""Ranks of the right items by counting what stands before them: no row of distances is sorted.
+"""Ranks of the relevant gallery items, found by counting the items before them, without sorting the distances.
 
-A rank is one more than the items that are nearer, plus those equally near that come earlier in the gallery. Removed
-items count nowhere, and infinite distances are distances like others. There are two ways to count, with the same
-results: count_in_passes and count_by_search.
+The rank of an item is one plus the number of nearer items, plus the number of equally near items earlier in the
+gallery. Removed items are not counted. Infinite distances are allowed. The two methods, count_in_passes and
+count_by_search, give the same results.
 """
 
 from __future__ import annotations
@@ -13,111 +13,114 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Up to so many right items, passes over the distances are the quicker way on a CPU (measured).
-FEW = 256
-# What count_by_search needs a query for each gallery item and, besides, for each right item (measured).
-ITEM_BYTES, RIGHT_BYTES = 36, 160
+# Up to this many relevant items, passes over the distances are faster on a CPU (measured).
+MAX_PASSES = 256
+# Memory of count_by_search for one query: bytes per gallery item, plus bytes per relevant item (measured).
+ITEM_BYTES, RELEVANT_BYTES = 36, 160
 
-# A query's right items and the removed ones: positions in the gallery, ascending.
-Found = tuple[np.ndarray, np.ndarray]
-# Its right items' ranks from 1, ascending, and how many of these items share their distance with a wrong one.
+# A query's relevant items and its removed items: positions in the gallery, ascending.
+QueryMatches = tuple[np.ndarray, np.ndarray]
+# Ranks of the relevant items, from 1, ascending; and how many of them have the same distance as an irrelevant item.
 Ranks = tuple[np.ndarray, int]
 
 
-def count_ranks(distances: Tensor, found: Sequence[Found]) -> list[Ranks]:
-    """Ranks for distances (c, g) float32 or float64 and the c queries' right and removed items.
+def count_ranks(distances: Tensor, matches: Sequence[QueryMatches]) -> list[Ranks]:
+    """Count the ranks of c queries.
 
-    On a GPU, and where right items are many, the items are searched among the right ones, O(g log m) a query; else a
-    CPU counts faster in one pass for each right item, O(g m).
+    On a GPU, and for more than MAX_PASSES relevant items m, each item is searched among the relevant ones, O(g log m)
+    a query. Otherwise one pass for each relevant item, O(g m), is faster.
+
+    distances: (c, g) float32 or float64.
+    matches: relevant and removed items of each query.
     """
-    many = [not distances.is_cpu or right.size > FEW for right, _ in found]
-    ranks: list[Ranks] = [(np.empty(0, np.int64), 0)] * len(found)
-    for query, (right, removed) in enumerate(found):
-        if not many[query]:
-            ranks[query] = count_in_passes(distances[query].numpy(), right, removed)
-    if any(many):
-        queries = np.flatnonzero(many)
-        chosen = distances if all(many) else distances[torch.from_numpy(queries).to(distances.device)]
-        counted = count_by_search(chosen, [found[query] for query in queries])
-        for query, result in zip(queries, counted, strict=True):
+    use_search = [not distances.is_cpu or relevant.size > MAX_PASSES for relevant, _ in matches]
+    ranks: list[Ranks] = [(np.empty(0, np.int64), 0)] * len(matches)
+    for query, (relevant, removed) in enumerate(matches):
+        if not use_search[query]:
+            ranks[query] = count_in_passes(distances[query].numpy(), relevant, removed)
+    if any(use_search):
+        queries = np.flatnonzero(use_search)
+        rows = distances if all(use_search) else distances[torch.from_numpy(queries).to(distances.device)]
+        results = count_by_search(rows, [matches[query] for query in queries])
+        for query, result in zip(queries, results, strict=True):
             ranks[query] = result
     return ranks
 
 
-def count_in_passes(distances: np.ndarray, right: np.ndarray, removed: np.ndarray) -> Ranks:
-    """One query's ranks. distances: (g,); right, removed: positions, ascending."""
-    values = distances[right]
+def count_in_passes(distances: np.ndarray, relevant: np.ndarray, removed: np.ndarray) -> Ranks:
+    """Count the ranks of one query. distances: (g,); relevant, removed: positions in the gallery, ascending."""
+    values = distances[relevant]
     if removed.size:
         distances = distances.copy()
-        distances[removed] = np.nan  # neither below nor equal to anything, infinities included
-    passed = np.empty(distances.shape, bool)
-    before = np.empty(right.size, np.int64)
-    equal = np.empty(right.size, np.int64)
-    for k, (position, value) in enumerate(zip(right, values, strict=True)):
-        before[k] = np.count_nonzero(np.less(distances, value, out=passed))
-        equal[k] = np.count_nonzero(np.less_equal(distances, value, out=passed)) - before[k]
+        distances[removed] = np.nan  # NaN is neither below nor equal to any distance, infinity included
+    mask = np.empty(distances.shape, bool)
+    preceding = np.empty(relevant.size, np.int64)
+    equal = np.empty(relevant.size, np.int64)
+    for k, (position, value) in enumerate(zip(relevant, values, strict=True)):
+        preceding[k] = np.count_nonzero(np.less(distances, value, out=mask))
+        equal[k] = np.count_nonzero(np.less_equal(distances, value, out=mask)) - preceding[k]
         if equal[k] > 1:
-            before[k] += np.count_nonzero(distances[:position] == value)
-    equal_and_right = np.count_nonzero(values[:, None] == values, axis=1)
-    return np.sort(before) + 1, int(np.count_nonzero(equal > equal_and_right))
+            preceding[k] += np.count_nonzero(distances[:position] == value)
+    equal_and_relevant = np.count_nonzero(values[:, None] == values, axis=1)
+    return np.sort(preceding) + 1, int(np.count_nonzero(equal > equal_and_relevant))
 
 
-def count_by_search(distances: Tensor, found: Sequence[Found]) -> list[Ranks]:
-    """The ranks of c queries at once. distances: (c, g), on any device.
+def count_by_search(distances: Tensor, matches: Sequence[QueryMatches]) -> list[Ranks]:
+    """Count the ranks of c queries at once. distances: (c, g), on any device.
 
-    With the right items in their order, by distance and then by position, a binary search tells for every gallery
-    item between which of them it stands; how many items stand before each follows from the histogram.
+    The relevant items are sorted by distance, then by position. A binary search finds the place of every gallery item
+    among them. A histogram of these places gives the number of items before each relevant item.
     """
     count, size = distances.shape
-    most = max(right.size for right, _ in found)
-    if most == 0:
+    max_relevant = max(relevant.size for relevant, _ in matches)
+    if max_relevant == 0:
         return [(np.empty(0, np.int64), 0)] * count
-    # Padded to the longest by items at infinity and behind the gallery's last: they stand behind all real ones.
-    padded = np.full((count, most), size)
-    for row, (right, _) in zip(padded, found, strict=True):
-        row[: right.size] = right
-    removed_rows = np.repeat(np.arange(count), [removed.size for _, removed in found])
-    removed_items = np.concatenate([removed for _, removed in found])
+    # Shorter rows are padded with items at infinite distance and after the last position, so they rank last.
+    padded = np.full((count, max_relevant), size)
+    for row, (relevant, _) in zip(padded, matches, strict=True):
+        row[: relevant.size] = relevant
+    removed_rows = np.repeat(np.arange(count), [removed.size for _, removed in matches])
+    removed_items = np.concatenate([removed for _, removed in matches])
     device = distances.device
     removed = torch.from_numpy(removed_rows).to(device), torch.from_numpy(removed_items).to(device)
-    real = torch.tensor([[right.size] for right, _ in found], device=device)
+    relevant_counts = torch.tensor([[relevant.size] for relevant, _ in matches], device=device)
     positions = torch.from_numpy(padded).to(device)
 
     values = distances.gather(1, positions.clamp(max=size - 1)).masked_fill_(positions == size, torch.inf)
-    values += 0.0  # −0 becomes 0: they are equal, and a sort by bits would not know
+    values += 0.0  # −0 becomes 0: both are equal, but a sort by bits would order them
     values, order = values.sort(dim=1, stable=True)
     positions = positions.gather(1, order)
 
-    # How many right items are nearer than an item, and how many are no further.
+    # Number of relevant items that are nearer than an item, and number that are not further away.
     nearer = torch.searchsorted(values, distances, out_int32=True)
     no_further = torch.searchsorted(values, distances, right=True, out_int32=True)
-    right_nearer = torch.searchsorted(values, values)
-    right_no_further = torch.searchsorted(values, values, right=True)
-    # The two numbers' sum orders by distance; it is the same only for the same distance, or between two right items.
-    # With the position as the second key the search is exact among equal distances, too.
+    relevant_nearer = torch.searchsorted(values, values)
+    relevant_no_further = torch.searchsorted(values, values, right=True)
+    # The sum of both numbers orders items by distance. It is equal only for equal distances, or for items between the
+    # same two relevant items. With the position as second key the search is exact for equal distances, too.
     keys = (nearer + no_further).long().mul_(size + 1).add_(torch.arange(size, device=device))
-    right_keys = (right_nearer + right_no_further) * (size + 1) + positions
-    not_behind = torch.searchsorted(right_keys, keys, right=True, out_int32=True)
+    relevant_keys = (relevant_nearer + relevant_no_further) * (size + 1) + positions
+    not_behind = torch.searchsorted(relevant_keys, keys, right=True, out_int32=True)
     del keys
 
-    equal = _items_up_to(nearer, removed, most) - _items_up_to(no_further, removed, most)
-    equal_and_right = right_no_further.clamp(max=real) - right_nearer
-    tied = (equal > equal_and_right) & (torch.arange(most, device=device) < real)
-    ranks = (_items_up_to(not_behind, removed, most) + 1).cpu().numpy()
+    equal = _items_up_to(nearer, removed, max_relevant) - _items_up_to(no_further, removed, max_relevant)
+    equal_and_relevant = relevant_no_further.clamp(max=relevant_counts) - relevant_nearer
+    tied = (equal > equal_and_relevant) & (torch.arange(max_relevant, device=device) < relevant_counts)
+    ranks = (_items_up_to(not_behind, removed, max_relevant) + 1).cpu().numpy()
     return [
-        (ranks[query, : right.size], int(ties))
-        for query, ((right, _), ties) in enumerate(zip(found, tied.sum(dim=1).tolist(), strict=True))
+        (ranks[query, : relevant.size], int(ties))
+        for query, ((relevant, _), ties) in enumerate(zip(matches, tied.sum(dim=1).tolist(), strict=True))
     ]
 
 
-def _items_up_to(places: Tensor, removed: tuple[Tensor, Tensor], most: int) -> Tensor:
-    """How many of the items that are not removed have a place of at most k, for each k below most.
+def _items_up_to(places: Tensor, removed: tuple[Tensor, Tensor], max_relevant: int) -> Tensor:
+    """For each k below max_relevant, count the items with a place of at most k that are not removed.
 
-    places: (c, g), from 0 to most. Result (c, most) int64.
+    places: (c, g), from 0 to max_relevant. Returns (c, max_relevant) int64.
     """
     count = len(places)
     places = places.long()
-    places[removed] = most
-    bins = places.add_(torch.arange(count, device=places.device)[:, None] * (most + 1)).flatten()
-    histogram = torch.bincount(bins, minlength=count * (most + 1)).view(count, most + 1)
-    return histogram[:, :most].cumsum(dim=1)
+    places[removed] = max_relevant
+    bins = places.add_(torch.arange(count, device=places.device)[:, None] * (max_relevant + 1)).flatten()
+    histogram = torch.bincount(bins, minlength=count * (max_relevant + 1)).view(count, max_relevant + 1)
+    return histogram[:, :max_relevant].cumsum(dim=1)

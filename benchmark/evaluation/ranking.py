@@ -1,8 +1,8 @@
-"""Ranking a gallery for every query (re-identification): average precision and first hit, exact, without sorting.
+"""Ranking of a gallery for every query (re-identification): exact average precision and first hit, without sorting.
 
-Per query: items with its identity and its camera are removed; the rest is ordered by distance, equal distances by
-gallery order; the right items are those of its identity. Neither average precision nor CMC looks at anything but
-the ranks of the right items, and those are counted, in ranks.py.
+For each query, gallery items with its identity and its camera are removed. The others are ordered by distance, items at
+equal distance by gallery order. Relevant items are those with the query's identity. Average precision and CMC depend
+only on the ranks of the relevant items, which rank_counts.py counts.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.errors import DataError
-from benchmark.evaluation.rank_counts import ITEM_BYTES, RIGHT_BYTES, count_ranks
+from benchmark.evaluation.rank_counts import ITEM_BYTES, RELEVANT_BYTES, QueryMatches, count_ranks
 
 MEMORY_BYTES = 2**28
 
 
 @dataclass(frozen=True)
 class Items:
-    """Who is on the pictures, and which camera took them: (n,) integer arrays, one entry a picture."""
+    """Identity and camera of each picture: (n,) integer arrays."""
 
     identities: np.ndarray
     cameras: np.ndarray
@@ -32,11 +32,11 @@ class Items:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Per query, in the queries' order.
+    """Result of a ranking for each query, in the queries' order.
 
-    ap: (q,) float64, average precision without interpolation; 0 where nothing can be found.
-    first_hit: (q,) int64, the rank, from 1, of the first right item; 0 where nothing can be found.
-    ties: (q,) int64, how many right items share their distance with a wrong one, so that gallery order decides.
+    ap: (q,) float64, average precision without interpolation; 0 for a query without relevant items.
+    first_hit: (q,) int64, rank, from 1, of the first relevant item; 0 for a query without relevant items.
+    ties: (q,) int64, number of relevant items at the same distance as an irrelevant one: gallery order decides.
     """
 
     ap: np.ndarray
@@ -45,7 +45,7 @@ class Ranking:
 
     @property
     def valid(self) -> np.ndarray:
-        """(q,) bool: something can be found. Only these queries count in the means."""
+        """(q,) bool: the query has a relevant item. Only these queries count in the means."""
         return self.first_hit > 0
 
     def mean_ap(self) -> float:
@@ -53,9 +53,9 @@ class Ranking:
         return 100.0 * float(np.mean(self.ap[self._some_valid()]))
 
     def cmc(self, k: int) -> float:
-        """Share of the valid queries with a right item among the first k, in percent.
+        """Share of the valid queries with a relevant item among the first k, in percent.
 
-        Where fewer than k items remain, all of them are looked at: the curve keeps its last value.
+        With fewer than k items, all of them count: the curve keeps its last value.
         Raises ValueError for k < 1 and DataError if no query is valid.
         """
         if k < 1:
@@ -80,13 +80,16 @@ def rank_features(
     *,
     memory_bytes: int = MEMORY_BYTES,
 ) -> Ranking:
-    """Rank by minus the cosine similarity, which orders unit vectors as their Euclidean distance does.
+    """Rank by minus the cosine similarity, which orders unit vectors like their Euclidean distance.
 
-    queries: (q, D), gallery: (g, D); L2-normalised (others are divided by their lengths, which costs next to
-    nothing); computed on their device, in float32 whatever autocast says.
-    memory_bytes: bound of the working memory beside the features; a single query is the least that is ranked at once.
-    Raises DataError for no queries, an empty gallery, different D, numbers of items other than those of the
-    features, and features that are not finite.
+    Computes on the features' device, in float32 even under autocast. Features are L2-normalised here.
+
+    queries: (q, D) features.
+    gallery: (g, D) features.
+    memory_bytes: limit of the working memory, features not included. At least one query is ranked at a time.
+
+    Raises DataError for no queries, an empty gallery, different D, a number of items other than that of the features,
+    and features that are not finite.
     """
     _check_items(query_items, gallery_items)
     queries, gallery = queries.detach().float(), gallery.detach().float()
@@ -112,12 +115,12 @@ def rank_features(
 
 
 def distance_blocks(queries: Tensor, gallery: Tensor, *, memory_bytes: int) -> Iterator[Tensor]:
-    """Minus the cosine similarities of consecutive queries: blocks (c, g) of at most memory_bytes, c ≥ 1.
+    """Yield minus the cosine similarities of consecutive queries: blocks (c, g) of at most memory_bytes, c ≥ 1.
 
-    queries: (q, D), gallery: (g, D), float32. A block is overwritten by the next one.
+    queries: (q, D), gallery: (g, D), float32. The next block overwrites the memory of the last one.
     """
     rows = min(_rows(memory_bytes, 4 * len(gallery)), len(queries))
-    # The gallery's lengths go into the products: normalised features would be a second copy of it.
+    # The products are divided by the gallery's lengths: a normalised gallery would be a second copy in memory.
     scale = -1 / torch.linalg.vector_norm(gallery, dim=1).clamp_min(1e-12)
     distances = gallery.new_empty((rows, len(gallery)))
     for part in queries.split(rows):
@@ -129,44 +132,45 @@ def distance_blocks(queries: Tensor, gallery: Tensor, *, memory_bytes: int) -> I
 
 
 def rank_distances(blocks: Iterable[Tensor], query_items: Items, gallery_items: Items) -> Ranking:
-    """Rank by given distances; small is near.
+    """Rank by given distances; a small distance is near.
 
     blocks: (c, g) distances of consecutive queries, together (q, g), of any floating type, on a CPU or a GPU. They
-    are left as they are. Infinite distances are legal and order as they compare; equal infinities are ties.
+        are not changed. Distances may be infinite; equal infinities are ties.
+
     Raises DataError for no queries, an empty gallery, blocks of other sizes, and NaN.
     """
     return _rank(blocks, query_items, gallery_items, MEMORY_BYTES // 2)
 
 
 def _rank(blocks: Iterable[Tensor], query_items: Items, gallery_items: Items, memory_bytes: int) -> Ranking:
-    """rank_distances, with memory_bytes for the counting alone."""
+    """Rank by given distances, with at most memory_bytes for the counting."""
     _check_items(query_items, gallery_items)
     candidates = _Candidates(query_items, gallery_items)
     count, size = len(query_items.identities), len(gallery_items.identities)
     ap, first_hit, ties = np.zeros(count), np.zeros(count, np.int64), np.zeros(count, np.int64)
-    rows = _rows(memory_bytes, ITEM_BYTES * size + RIGHT_BYTES * candidates.most)
-    done = 0
+    rows = _rows(memory_bytes, ITEM_BYTES * size + RELEVANT_BYTES * candidates.max_count)
+    ranked = 0
     for block in blocks:
-        _check_block(block, rows, done, count, size)
+        _check_block(block, rows, ranked, count, size)
         for part in block.detach().split(rows):
             if part.dtype not in (torch.float32, torch.float64):
-                part = part.float()  # exact, keeps the order, and numpy knows it
-            found = [candidates.of(query) for query in range(done, done + len(part))]
-            for query, (ranks, tied) in enumerate(count_ranks(part, found), start=done):
+                part = part.float()  # exact and in the same order, and numpy has this type
+            matches = [candidates.matches(query) for query in range(ranked, ranked + len(part))]
+            for query, (ranks, tie_count) in enumerate(count_ranks(part, matches), start=ranked):
                 if ranks.size:
                     ap[query] = np.mean(np.arange(1, ranks.size + 1) / ranks)
                     first_hit[query] = ranks[0]
-                    ties[query] = tied
-            done += len(part)
-    if done != count:
+                    ties[query] = tie_count
+            ranked += len(part)
+    if ranked != count:
         raise DataError(
-            f"distances of {done} queries for {count} query items: expected a row of distances for each of them"
+            f"distances of {ranked} queries for {count} query items: expected a row of distances for each of them"
         )
     return Ranking(ap, first_hit, ties)
 
 
 class _Candidates:
-    """The gallery grouped by identity, once, so that no query is compared with every item's identity."""
+    """Gallery items grouped by identity, so that a query need not be compared with every item."""
 
     def __init__(self, query_items: Items, gallery_items: Items) -> None:
         self._query_cameras, self._cameras = query_items.cameras, gallery_items.cameras
@@ -174,10 +178,12 @@ class _Candidates:
         ascending = gallery_items.identities[self._order]
         self._start = np.searchsorted(ascending, query_items.identities, side="left")
         self._stop = np.searchsorted(ascending, query_items.identities, side="right")
-        self.most = int((self._stop - self._start).max())  # of any query's identity
+        self.max_count = int(
+            (self._stop - self._start).max()
+        )  # largest number of items of one query's identity
 
-    def of(self, query: int) -> tuple[np.ndarray, np.ndarray]:
-        """Positions in the gallery, ascending, of the query's right items and of those that are removed."""
+    def matches(self, query: int) -> QueryMatches:
+        """Positions in the gallery, ascending, of the query's relevant items and of the removed ones."""
         same = self._order[self._start[query] : self._stop[query]]
         removed = self._cameras[same] == self._query_cameras[query]
         return same[~removed], same[removed]
@@ -206,27 +212,27 @@ def _check_items(query_items: Items, gallery_items: Items) -> None:
         )
 
 
-def _check_block(block: Tensor, rows: int, done: int, count: int, size: int) -> None:
-    """rows: how many rows to look at together."""
-    if block.ndim != 2 or block.shape[1] != size or done + len(block) > count:
+def _check_block(block: Tensor, rows: int, ranked: int, count: int, size: int) -> None:
+    """Raise DataError for a block of wrong shape or type, or with NaN. rows: number of rows to count NaN in at once."""
+    if block.ndim != 2 or block.shape[1] != size or ranked + len(block) > count:
         raise DataError(
-            f"distances of shape {tuple(block.shape)} after those of {done} queries: expected columns for the "
+            f"distances of shape {tuple(block.shape)} after those of {ranked} queries: expected columns for the "
             f"{size} gallery items and rows for {count} queries in all"
         )
     if not block.is_floating_point():
         raise DataError(f"distances are {block.dtype}: expected a floating type")
-    # A maximum passes NaN on, and needs no memory.
+    # The maximum of values with NaN is NaN. It needs no memory, unlike isnan of the whole block.
     if len(block) and torch.isnan(block.amax(dim=1)).any():
         bad = sum(int(torch.isnan(part).sum()) for part in block.split(rows))
         raise DataError(
-            f"{bad} of {block.numel()} distances of queries {done} to {done + len(block) - 1} are NaN: expected "
+            f"{bad} of {block.numel()} distances of queries {ranked} to {ranked + len(block) - 1} are NaN: expected "
             "numbers; check the features they were computed from"
         )
 
 
 @contextlib.contextmanager
 def _exact_products() -> Iterator[None]:
-    """Matrix products in full float32, whatever training allowed (TF32, bfloat16)."""
+    """Context of matrix products in full float32, also where training allowed TF32 or bfloat16."""
     backends = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
     allowed = [backend.fp32_precision for backend in backends]
     try:

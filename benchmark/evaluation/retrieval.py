@@ -1,4 +1,4 @@
-"""Retrieval on the whole test split: features of every branch, ranked exactly (Re-ID)."""
+"""Retrieval on the whole test split (re-identification): exact ranking by the features of every branch."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.data.loader import Batch, Prepare
-from benchmark.data.reid import ReIDDataset
-from benchmark.evaluation.classification import Whole, digest, evaluating, own
+from benchmark.data.loader import ImageBatch, Prepare
+from benchmark.data.reid import ReIDDataset, ReIDSplit
+from benchmark.evaluation.classification import Gather, digest, evaluation_mode, local_rows
 from benchmark.evaluation.ranking import MEMORY_BYTES, Items, Ranking, distance_blocks, rank_features
 from dcal.model import DCAL, retrieval_features
 
 RANKS = (1, 5, 10)
-NEAREST = 10  # pictures of a ranked list that are kept, to be looked at
-# Part of every record: what the numbers mean.
+NEAREST = 10  # first pictures of each ranked list, stored for figures
+# Evaluation protocol, stored in every record.
 PROTOCOL = (
     "single query; gallery pictures of the query's identity and camera removed; L2-normalised features before the "
     "neck, no flip test, no re-ranking; average precision without interpolation"
@@ -26,13 +26,16 @@ PROTOCOL = (
 
 
 @dataclass(frozen=True)
-class Retrieval:
-    """Rankings by branch: ``both`` (the paper's feature; SA alone for a baseline), and with GLCA ``sa`` and ``glca``.
+class RetrievalResult:
+    """Ranking of the gallery for all queries, by branch.
 
-    identities, cameras: (q,), of the queries, in the split's order.
-    nearest: finds (q, NEAREST), of ``both``: places in the gallery of each query's first pictures, −1 where there are
-        fewer. It takes as long as a ranking, and an evaluation in mid-training asks for metrics alone.
-    digests: branch → ``evaluate.digest`` of its features, those of the queries first.
+    Branches: ``both`` (the paper's feature; SA alone for a baseline), and with GLCA ``sa`` and ``glca``.
+
+    identities, cameras: (q,) of the queries, in the split's order.
+    rankings: branch → ranking.
+    nearest: computes (q, NEAREST) gallery positions of each query's first pictures by ``both``; −1 where there are
+        fewer. A function, because it takes as long as a ranking and evaluations during training need only metrics.
+    digests: branch → ``classification.digest`` of its features, queries first.
     """
 
     identities: np.ndarray
@@ -42,16 +45,17 @@ class Retrieval:
     digests: dict[str, str]
 
     def metrics(self) -> dict[str, float]:
-        """mAP, R1, R5, R10, and with GLCA each with ``sa_`` and ``glca_`` in front, in percent of valid queries."""
-        return {
-            ("" if branch == "both" else f"{branch}_") + name: value
-            for branch, ranking in self.rankings.items()
-            for name, value in _metrics(ranking).items()
-        }
+        """mAP, R1, R5 and R10 over the valid queries, in percent; with GLCA also with prefix ``sa_`` and ``glca_``."""
+        metrics = {}
+        for branch, ranking in self.rankings.items():
+            prefix = "" if branch == "both" else f"{branch}_"
+            metrics[f"{prefix}mAP"] = ranking.mean_ap()
+            metrics |= {f"{prefix}R{rank}": ranking.cmc(rank) for rank in RANKS}
+        return metrics
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What predictions.npz holds, per query: identity, camera, the first pictures found, and by branch AP, the rank
-        of the first right picture (0: there is none to find) and how many right ones tie with a wrong one.
+        """The arrays that predictions.npz stores for each query: identity, camera, the nearest pictures, and by branch
+        the AP, the rank of the first relevant picture (0: there is none) and the number of ties (see ``Ranking``).
         """
         arrays = {
             "identities": self.identities.astype(np.int32),
@@ -66,53 +70,56 @@ class Retrieval:
         return arrays
 
     def notes(self) -> dict[str, int]:
-        """Queries that have no right picture from another camera and are left out, and ties, of the paper's feature."""
-        both = self.rankings["both"]
+        """Counts for the paper's feature: queries, queries without a relevant picture (not evaluated), and ties."""
+        paper_ranking = self.rankings["both"]
         return {
-            "queries": len(both.ap),
-            "queries_without_match": int((~both.valid).sum()),
-            "ties": int(both.ties.sum()),
+            "queries": len(paper_ranking.ap),
+            "queries_without_match": int((~paper_ranking.valid).sum()),
+            "ties": int(paper_ranking.ties.sum()),
         }
 
 
-def _metrics(ranking: Ranking) -> dict[str, float]:
-    return {"mAP": ranking.mean_ap(), **{f"R{rank}": ranking.cmc(rank) for rank in RANKS}}
-
-
 def retrieve(
-    model: DCAL, dataset: ReIDDataset, batches: Iterable[Batch], prepare: Prepare, whole: Whole = own
-) -> Retrieval:
-    """Features of all queries and gallery pictures, then every query ranked.
+    model: DCAL,
+    dataset: ReIDDataset,
+    batches: Iterable[ImageBatch],
+    prepare: Prepare,
+    gather: Gather = local_rows,
+) -> RetrievalResult:
+    """Compute the features of all queries and gallery pictures, then rank the gallery for every query.
 
-    batches: of the dataset's test split in order, queries first. prepare: uint8 (B, h, w, 3) to the model's
-    normalised input. whole: this rank's features to all ranks', in the split's order; every rank ranks them all.
-    Features are L2-normalised float32 and ranked where the model is.
+    Features are L2-normalised float32. They are ranked on the model's device.
+
+    batches: the dataset's test split in order, queries first.
+    prepare: turns uint8 pictures (B, h, w, 3) into the model's normalised input.
+    gather: joins this rank's features with those of the other ranks, in the split's order; every rank ranks all.
     """
     features: dict[str, list[torch.Tensor]] = {}
-    with evaluating(model):
+    with evaluation_mode(model):
         for batch in batches:
-            found = retrieval_features(model(prepare(batch.images)))
-            if len(found) == 2:  # SA alone: both is the same
-                del found["sa"]
-            for branch, feature in found.items():
+            branches = retrieval_features(model(prepare(batch.images)))
+            if len(branches) == 2:  # without GLCA, "both" equals "sa"
+                del branches["sa"]
+            for branch, feature in branches.items():
                 features.setdefault(branch, []).append(feature)
         queries = len(dataset.query)
-        asked, there = _items(dataset.query), _items(dataset.gallery)
+        query_items, gallery_items = _items(dataset.query), _items(dataset.gallery)
         rankings, digests = {}, {}
         for branch in tuple(features):
-            every = whole(torch.cat(features.pop(branch)))
-            digests[branch] = digest(every)
-            rankings[branch] = rank_features(every[:queries], every[queries:], asked, there)
+            all_features = gather(torch.cat(features.pop(branch)))
+            digests[branch] = digest(all_features)
+            inputs = all_features[:queries], all_features[queries:], query_items, gallery_items
+            rankings[branch] = rank_features(*inputs)
             if branch == "both":
-                first = partial(nearest, every[:queries], every[queries:], asked, there, NEAREST)
-    return Retrieval(asked.identities, asked.cameras, rankings, first, digests)
+                nearest_places = partial(nearest, *inputs, NEAREST)
+    return RetrievalResult(query_items.identities, query_items.cameras, rankings, nearest_places, digests)
 
 
-def _items(split: object) -> Items:
+def _items(split: ReIDSplit) -> Items:
     return Items(np.asarray(split.labels), np.asarray(split.cameras))
 
 
-# --- The head of every query's ranked list: which gallery pictures come first (re-identification) ---
+# --- First gallery pictures of every query ---
 
 
 def nearest(
@@ -124,32 +131,31 @@ def nearest(
     *,
     memory_bytes: int = MEMORY_BYTES,
 ) -> np.ndarray:
-    """Places in the gallery of each query's first ``count`` pictures, (q, count) int64; −1 where there are fewer.
+    """Gallery positions of each query's first ``count`` pictures, (q, count) int64; −1 where there are fewer.
 
     queries: (q, D), gallery: (g, D), as for ``ranking.rank_features``, which checks them.
-    memory_bytes: bound of the working memory beside the features; a single query is the least done at once.
+    memory_bytes: limit of the working memory, features not included. At least one query is processed at a time.
     """
-    found = np.full((len(queries), count), -1, np.int64)
+    nearest_places = np.full((len(queries), count), -1, np.int64)
     queries, gallery = queries.detach().float(), gallery.detach().float()
-    identities, cameras = (_on(gallery, items) for items in (gallery_items.identities, gallery_items.cameras))
-    own_identities, own_cameras = (
-        _on(gallery, items) for items in (query_items.identities, query_items.cameras)
+    identities, cameras, query_identities, query_cameras = (
+        torch.from_numpy(np.ascontiguousarray(values)).to(gallery.device)
+        for items in (gallery_items, query_items)
+        for values in (items.identities, items.cameras)
     )
-    done = 0
+    first_query = 0
     for block in distance_blocks(queries, gallery, memory_bytes=memory_bytes // 4):
-        rows = slice(done, done + len(block))
-        removed = (identities == own_identities[rows, None]) & (cameras == own_cameras[rows, None])
-        # The block is ours until the next one; a cosine is finite, so infinity stands behind every picture.
+        rows = slice(first_query, first_query + len(block))
+        removed = (identities == query_identities[rows, None]) & (cameras == query_cameras[rows, None])
+        # The block may be changed until the next one; cosines are finite, so infinity ranks last.
         block.masked_fill_(removed, torch.inf)
-        last = block.kthvalue(min(count, block.shape[1]), dim=1, keepdim=True).values
-        for query, (row, place) in enumerate(zip(block, last, strict=True), start=done):
-            # All up to the last distance, ties included: which of those come first, their places say.
-            places = torch.nonzero((row <= place) & (row < torch.inf))[:, 0]
+        kth_distances = block.kthvalue(min(count, block.shape[1]), dim=1, keepdim=True).values
+        for query, (row, kth_distance) in enumerate(
+            zip(block, kth_distances, strict=True), start=first_query
+        ):
+            # All pictures up to the k-th distance, ties included; ties are ordered by gallery position.
+            places = torch.nonzero((row <= kth_distance) & (row < torch.inf))[:, 0]
             order = row[places].sort(stable=True).indices[:count]
-            found[query, : len(order)] = places[order].cpu().numpy()
-        done += len(block)
-    return found
-
-
-def _on(like: Tensor, values: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values)).to(like.device)
+            nearest_places[query, : len(order)] = places[order].cpu().numpy()
+        first_query += len(block)
+    return nearest_places

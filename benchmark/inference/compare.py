@@ -1,4 +1,4 @@
-"""What an evaluation finds against what the run recorded: bit for bit, or how far apart (no torch)."""
+"""Comparison of an evaluation with the run's record: equal bit for bit, or by how much they differ (no torch)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-# To rounding: by how much the probabilities (or average precisions) of the test pictures may differ in the mean between
-# two machines, and a metric in points. A single prediction may well flip, another model's are farther apart.
-ROUNDING = {"float32": 1e-3, "bfloat16": 2e-2, "float16": 1e-2}
-POINTS = 1.0
+# Limits for differences by rounding between two machines: of the probabilities (or average precisions) of the test
+# pictures in the mean, and of a metric in percentage points. Single predictions may change; those of another model
+# differ by more.
+MAX_MEAN_DIFFERENCE = {"float32": 1e-3, "bfloat16": 2e-2, "float16": 1e-2}
+MAX_METRIC_DIFFERENCE = 1.0
 DIGEST = "outputs_sha256"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One number or array that is not the recorded one. text: in words. rounding: whether it may be that alone."""
+    """A number or array that differs from the recorded one.
+
+    text: description of the difference.
+    rounding: whether rounding alone can explain it.
+    """
 
     text: str
     rounding: bool
@@ -26,98 +31,110 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """numbers, arrays: how many of each were compared. other_way: how it was computed otherwise than recorded, or "".
+    """Result of a comparison with a record.
 
-    differences: empty where all are equal, bit for bit.
+    numbers, arrays: how many of each were compared.
+    differences: empty if all are equal, bit for bit.
+    computing_difference: how the computation differed from the recorded one, or "".
     """
 
     numbers: int
     arrays: int
     differences: tuple[Difference, ...]
-    other_way: str = ""
+    computing_difference: str = ""
 
     @property
     def verdict(self) -> str:
-        """``equal``; ``rounding`` where it was computed in another way and differs by no more; ``different``."""
+        """``equal``; ``rounding`` if the computation differed and rounding explains all differences; ``different``."""
         if not self.differences:
             return "equal"
         small = all(difference.rounding for difference in self.differences)
-        return "rounding" if self.other_way and small else "different"
+        return "rounding" if self.computing_difference and small else "different"
 
     @property
     def text(self) -> str:
-        """The verdict in words, a difference a line."""
+        """The verdict as text, one difference per line."""
         compared = f"{self.numbers} numbers and {self.arrays} arrays"
         if self.verdict == "equal":
             return f"equal, bit for bit ({compared})"
         head = {
-            "rounding": f"equal to rounding; {self.other_way}",
+            "rounding": f"equal to rounding; {self.computing_difference}",
             "different": f"DIFFERENT, {len(self.differences)} of {compared}"
-            + (f"; {self.other_way}" if self.other_way else ""),
+            + (f"; {self.computing_difference}" if self.computing_difference else ""),
         }[self.verdict]
         return "\n".join([head, *(f"  {difference.text}" for difference in self.differences)])
 
 
 def compare(
     recorded: Mapping[str, object],
-    found: Mapping[str, object],
+    new: Mapping[str, object],
     recorded_arrays: Mapping[str, np.ndarray],
-    found_arrays: Mapping[str, np.ndarray],
+    new_arrays: Mapping[str, np.ndarray],
     *,
     precision: str,
-    other_way: str = "",
+    computing_difference: str = "",
 ) -> Comparison:
-    """Every recorded number and array against what was found under its name.
+    """Compare every recorded number and array with the new one of the same name.
 
-    recorded, found: by name; numbers are compared as they are, not rounded. recorded_arrays: those of predictions.npz,
-    of an older record maybe fewer than are found today. precision: of the computation, says what rounding is.
+    recorded, new: numbers and texts by name, not rounded.
+    recorded_arrays: arrays of predictions.npz; an older record may have fewer than new_arrays.
+    precision: of the computation; decides which differences count as rounding.
+    computing_difference: as of ``Comparison``.
     """
     differences = []
-    for name in dict.fromkeys((*recorded, *found)):
-        was, now = recorded.get(name), found.get(name)
-        if was != now or type(was) is not type(now):
-            both = (was, now)
-            near = name.startswith(DIGEST) and None not in both  # of outputs, which any rounding changes
-            near |= all(isinstance(value, float) for value in both) and abs(was - now) <= POINTS
-            differences.append(Difference(f"{name}: recorded {was}, found {now}", near))
+    for name in dict.fromkeys((*recorded, *new)):
+        old_value, new_value = values = recorded.get(name), new.get(name)
+        if old_value != new_value or type(old_value) is not type(new_value):
+            # Rounding changes every digest of outputs, and metrics by little.
+            rounding = name.startswith(DIGEST) and None not in values
+            if all(isinstance(value, float) for value in values):
+                rounding = abs(old_value - new_value) <= MAX_METRIC_DIFFERENCE
+            differences.append(Difference(f"{name}: recorded {old_value}, found {new_value}", rounding))
     for name in recorded_arrays:
-        if name not in found_arrays:
+        if name not in new_arrays:
             differences.append(Difference(f"{name}: recorded, but no longer found", False))
-        elif difference := _of_arrays(name, recorded_arrays[name], found_arrays[name], ROUNDING[precision]):
+        elif difference := _array_difference(
+            name, recorded_arrays[name], new_arrays[name], MAX_MEAN_DIFFERENCE[precision]
+        ):
             differences.append(difference)
     return Comparison(
-        len(recorded.keys() | found.keys()), len(recorded_arrays), tuple(differences), other_way
+        len(recorded.keys() | new.keys()), len(recorded_arrays), tuple(differences), computing_difference
     )
 
 
-def _of_arrays(name: str, was: np.ndarray, now: np.ndarray, most: float) -> Difference | None:
+def _array_difference(
+    name: str, recorded: np.ndarray, new: np.ndarray, max_difference: float
+) -> Difference | None:
     import numpy as np
 
-    if was.dtype != now.dtype or was.shape != now.shape:
+    if recorded.dtype != new.dtype or recorded.shape != new.shape:
         return Difference(
-            f"{name}: recorded {was.dtype} {was.shape}, found {now.dtype} {now.shape}", rounding=False
+            f"{name}: recorded {recorded.dtype} {recorded.shape}, found {new.dtype} {new.shape}",
+            rounding=False,
         )
-    if was.tobytes() == now.tobytes():
+    if recorded.tobytes() == new.tobytes():
         return None
-    if was.dtype.kind != "f":
-        count = int(np.count_nonzero(was != now))
-        return Difference(f"{name}: {count:,} of {was.size:,} differ", rounding=was.dtype.kind in "ib")
-    gap = np.abs(was.astype(np.float64) - now.astype(np.float64))
+    if recorded.dtype.kind != "f":
+        count = int(np.count_nonzero(recorded != new))
+        return Difference(
+            f"{name}: {count:,} of {recorded.size:,} differ", rounding=recorded.dtype.kind in "ib"
+        )
+    gap = np.abs(recorded.astype(np.float64) - new.astype(np.float64))
     return Difference(
-        f"{name}: {np.count_nonzero(gap):,} of {was.size:,} differ, by {gap.max():.3g} at most, by {gap.mean():.3g} in "
-        "the mean",
-        bool(gap.mean() <= most),  # not for NaN
+        f"{name}: {np.count_nonzero(gap):,} of {recorded.size:,} differ, by {gap.max():.3g} at most, by "
+        f"{gap.mean():.3g} in the mean",
+        bool(gap.mean() <= max_difference),  # not for NaN
     )
 
 
-def other_way(recorded: Mapping[str, object], here: Mapping[str, object]) -> str:
-    """``computed on … instead of …``: where machine, precision, threads or versions differ; "" where none does.
+def computing_difference(recorded: Mapping[str, object], current: Mapping[str, object]) -> str:
+    """``computed with … instead of …``, if machine, precision, threads or versions differ; else "".
 
-    What a record does not say, e.g. the versions of a saved file's, counts as another.
+    A value that the record lacks, such as a version in a saved file, counts as different.
     """
     changed = [
-        f"{name} {here[name]} instead of {recorded.get(name, 'an unknown one')}"
-        for name in here
-        if recorded.get(name) != here[name]
+        f"{name} {current[name]} instead of {recorded.get(name, 'an unknown one')}"
+        for name in current
+        if recorded.get(name) != current[name]
     ]
     return f"computed with {', '.join(changed)}" if changed else ""

@@ -1,12 +1,10 @@
-"""What evaluating one trained model again finds, beside what its run recorded."""
+"""Re-evaluation of a trained model, compared with the record of its run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from benchmark import reading
 from benchmark.config.datasets import DATASETS, is_own
@@ -16,26 +14,34 @@ from benchmark.data import locate
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.mini.sets import write
 from benchmark.data.own import class_folders, market_layout
-from benchmark.data.splits import Split, first
+from benchmark.data.splits import Split, first_items
 from benchmark.errors import DataError
 from benchmark.inference import reevaluate
 from benchmark.inference.compare import DIGEST, Comparison, compare
-from benchmark.inference.reevaluate import Machine
-from benchmark.inference.trained import Trained, load_trained
+from benchmark.inference.reevaluate import EvaluationOptions
+from benchmark.inference.trained import TrainedModel, load_trained
 from benchmark.records.predictions import Predictions
 from benchmark.records.run_folder import RunFolder
 from benchmark.training.tasks import TASKS, Dataset, Evaluation
 
-OTHER_PICTURES = "not compared: these are not the run's own pictures"
-DREW = (
+NOT_THE_RUNS_PICTURES = "not compared: these are not the run's own pictures"
+UNKNOWN_DRAWS = (
     "not compared: GLCA's random selection counts here, and what the run's evaluation drew is not in older records, "
     "nor in saved files of runs by several processes"
 )
 
 
 @dataclass(frozen=True)
-class Finding:
-    """metrics, notes: as ``Evaluation`` names them. comparison: with the record; without one ``why_not`` says why."""
+class Reevaluation:
+    """Result of re-evaluating a model.
+
+    source: run folder or file of the model.
+    run: id of the run.
+    data: description of the test pictures.
+    device: as recorded in a result.
+    metrics, notes: as of ``Evaluation``.
+    comparison: with the record of the run; None if there is nothing to compare, for the reason in ``why_not``.
+    """
 
     source: Path
     run: str
@@ -49,17 +55,17 @@ class Finding:
 
     @property
     def equal(self) -> bool:
-        """Whether nothing speaks against the record, as far as there is one of these pictures."""
+        """Whether the evaluation does not contradict the record; True if there is no comparison."""
         return self.comparison is None or self.comparison.verdict != "different"
 
     @property
     def headline(self) -> str:
-        """The metrics that tables show."""
+        """The metrics of the tables, as text."""
         return "  ".join(f"{name} {self.metrics[name]:.2f}" for name in REPORTED_METRICS[self.task])
 
     def as_json(self) -> dict[str, object]:
-        """Everything, as --json writes it; ``compared``: equal, rounding, different or "not compared"."""
-        compared = self.comparison
+        """The JSON object that --json writes; ``compared``: equal, rounding, different or "not compared"."""
+        comparison = self.comparison
         return {
             "source": str(self.source),
             "run": self.run,
@@ -67,31 +73,33 @@ class Finding:
             "device": dict(self.device),
             "metrics": dict(self.metrics),
             "evaluation": dict(self.notes),
-            "compared": compared.verdict if compared else "not compared",
-            "differences": [difference.text for difference in compared.differences] if compared else [],
-            "note": compared.other_way if compared else self.why_not,
+            "compared": comparison.verdict if comparison else "not compared",
+            "differences": [difference.text for difference in comparison.differences] if comparison else [],
+            "note": comparison.computing_difference if comparison else self.why_not,
         }
 
 
-def find(path: Path, machine: Machine, data: Path | None, runs: Path) -> Finding:
-    """Evaluate the model of a run folder or file. data, runs: as ``pictures.find`` takes them.
+def reevaluate_model(path: Path, options: EvaluationOptions, data: Path | None, runs: Path) -> Reevaluation:
+    """Evaluate the model of a run folder or saved file, and compare it with its record.
 
-    Raises as ``load_trained``, ``pictures.find`` and ``again.compute_for``, and DataError for unreadable pictures.
+    data, runs: as of ``evaluation_set``.
+    Raises as ``load_trained``, ``evaluation_set`` and ``compute_for``, and DataError for unreadable pictures.
     """
     trained = load_trained(path)
-    shown = find_pictures(trained, data, runs)
-    compute = reevaluate.compute_for(trained, machine)
-    evaluation = reevaluate.evaluate(trained, shown.dataset, compute, workers=machine.workers)
-    comparison, why_not = None, "" if shown.own else OTHER_PICTURES
-    if shown.own and reevaluate.draws_unknown(trained):
-        why_not = DREW
+    test_set = evaluation_set(trained, data, runs)
+    compute = reevaluate.compute_for(trained, options)
+    evaluation = reevaluate.evaluate(trained, test_set.dataset, compute, workers=options.workers)
+    comparison, why_not = None, "" if test_set.matches_run else NOT_THE_RUNS_PICTURES
+    if test_set.matches_run and reevaluate.draws_unknown(trained):
+        why_not = UNKNOWN_DRAWS
     if not why_not:
-        comparison = against_record(trained, shown, evaluation, reevaluate.other_way(trained, compute))
-    return Finding(
+        difference = reevaluate.computing_difference(trained, compute)
+        comparison = compare_with_record(trained, test_set, evaluation, difference)
+    return Reevaluation(
         trained.source,
         trained.config.run_id,
         trained.config.cell.task,
-        shown.text,
+        test_set.text,
         compute.record(),
         evaluation.metrics(),
         evaluation.notes(),
@@ -100,10 +108,15 @@ def find(path: Path, machine: Machine, data: Path | None, runs: Path) -> Finding
     )
 
 
-def against_record(trained: Trained, shown: Pictures, evaluation: Evaluation, otherwise: str) -> Comparison:
-    """Metrics, counts of pictures and every array. otherwise: as ``Comparison.other_way``."""
+def compare_with_record(
+    trained: TrainedModel, test_set: EvaluationSet, evaluation: Evaluation, computing_difference: str
+) -> Comparison:
+    """Compare metrics, counts of pictures, digests and every array. computing_difference: as of ``Comparison``."""
     result, task = trained.result, TASKS[trained.config.cell.task]
-    facts = task.facts(shown.dataset)
+    facts = task.facts(test_set.dataset)
+    arrays = {}  # a saved file has no recorded arrays
+    if trained.source.is_dir():
+        arrays = Predictions(RunFolder(trained.source).predictions, result["predictions_sha256"])
     digests = {f"{DIGEST} {branch}": digest for branch, digest in result.get(DIGEST, {}).items()}
     return compare(
         {
@@ -118,104 +131,102 @@ def against_record(trained: Trained, shown: Pictures, evaluation: Evaluation, ot
             **facts,
             **{name: evaluation.digests.get(name.removeprefix(f"{DIGEST} ")) for name in digests},
         },
-        _recorded_arrays(trained),
+        arrays,
         evaluation.arrays(),
         precision=str(result["device"]["precision"]),
-        other_way=otherwise,
+        computing_difference=computing_difference,
     )
 
 
-def _recorded_arrays(trained: Trained) -> Mapping[str, np.ndarray]:
-    """Of a run folder; a saved file keeps the metrics alone."""
-    if not trained.source.is_dir():
-        return {}
-    return Predictions(RunFolder(trained.source).predictions, trained.result["predictions_sha256"])
+# --- Test pictures of a trained model: those of its run, or a user's own folder for the same task ---
 
-
-# --- Which pictures a trained model is evaluated on: those of its run, or a user's own folder of the same task ---
-
-SHOWN = 5  # class names of each side in an error
+LISTED_CLASSES = 5  # class names of each side in an error
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """own: whether they are the run's, so that its record says what is to be found. text: what they are."""
+class EvaluationSet:
+    """Pictures that a model is evaluated on.
+
+    matches_run: whether they are the pictures of the model's run, so that the results can be compared with its record.
+    text: description of the pictures.
+    """
 
     dataset: Dataset
-    own: bool
+    matches_run: bool
     text: str
 
 
-def find_pictures(trained: Trained, data: Path | None, runs: Path) -> Pictures:
-    """The pictures that a trained model is evaluated on.
+def evaluation_set(trained: TrainedModel, data: Path | None, runs: Path) -> EvaluationSet:
+    """Find the test pictures for a trained model.
 
-    The run's dataset where ``data`` holds it, whole or not; else that folder itself, read as class folders or in
-    Market-1501's layout. Of a mini run the generated pictures, if no folder is named: those beside the run's folder,
-    else below ``runs``, written if they are not there.
-    Raises DataError where none of these is there, and for class names that the model does not know.
+    If ``data`` holds the run's dataset, complete or not, that is used. Otherwise ``data`` itself is read as class
+    folders or in Market-1501's layout. A mini run without ``data`` uses generated pictures: those beside its run
+    folder, else those below ``runs``, which are written if they are missing.
+    Raises DataError if none of these exists, and for class names that the model does not know.
     """
     config, recorded, key = trained.config, trained.result["data"], trained.config.cell.dataset
     if data is None and load_profile(config.profile).pictures == "generated" and not is_own(key):
-        data = _generated(trained, runs)
+        data = _write_generated(trained, runs)
     if data is not None:
         _require_folder(data, f"the folder that holds {DATASETS[key].folders[0]}, or one of your own")
     root = locate.locate(key, data)
     if root is None and data is not None:
-        return _users_own(trained, data)
-    dataset = locate.load_for(key, data, config.settings.data)
+        return _load_own_folder(trained, data)
+    dataset = locate.load_dataset(key, data, config.settings.data)
     fingerprint = locate.fingerprint(dataset.root, key)
     if fingerprint == recorded["fingerprint"]:
-        return Pictures(dataset, True, str(recorded["text"]))
+        return EvaluationSet(dataset, True, str(recorded["text"]))
     if isinstance(dataset, FGVCDataset):
-        dataset = _in_the_models_classes(dataset, trained.classes)
-    return Pictures(dataset, False, _text(dataset))
+        dataset = _use_model_labels(dataset, trained.classes)
+    return EvaluationSet(dataset, False, _dataset_text(dataset))
 
 
 def _require_folder(path: Path, expected: str) -> None:
     with reading.explained(path, DataError):
         if path.is_dir():
             return
-        found = "is a file" if path.exists() else "is not there"
-    raise DataError(f"{path} {found}, expected {expected}")
+        state = "is a file" if path.exists() else "is not there"
+    raise DataError(f"{path} {state}, expected {expected}")
 
 
-def _generated(trained: Trained, runs: Path) -> Path:
+def _write_generated(trained: TrainedModel, runs: Path) -> Path:
     root = runs / trained.config.profile / "data"
-    above = trained.source.parents
-    if trained.source.is_dir() and len(above) > 3 and (above[3] / "data").is_dir():
-        root = above[3] / "data"
+    parents = trained.source.parents
+    if trained.source.is_dir() and len(parents) > 3 and (parents[3] / "data").is_dir():
+        root = parents[3] / "data"
     write(root, (trained.config.cell.dataset,))
     return root
 
 
-def _users_own(trained: Trained, root: Path) -> Pictures:
+def _load_own_folder(trained: TrainedModel, root: Path) -> EvaluationSet:
     if trained.config.cell.task == "reid":
         dataset = market_layout.read_as_test(root)
     else:
         dataset = class_folders.read_as_test(root, trained.classes)
-    # What was left out of a user's folders is said with what is there.
-    return Pictures(dataset, False, "; ".join((_text(dataset), *dataset.notes)))
+    # The text also names what was left out of a user's folders.
+    return EvaluationSet(dataset, False, "; ".join((_dataset_text(dataset), *dataset.notes)))
 
 
-def _in_the_models_classes(dataset: FGVCDataset, classes: Sequence[str]) -> FGVCDataset:
-    """The test split with labels as the model counts them. Raises DataError for a class that it does not know."""
-    label = {name: index for index, name in enumerate(classes)}
-    if unknown := sorted({dataset.classes[old] for old in dataset.test.labels} - label.keys()):
+def _use_model_labels(dataset: FGVCDataset, classes: Sequence[str]) -> FGVCDataset:
+    """The dataset with the model's class indices as test labels. Raises DataError for a class unknown to the model."""
+    label_map = {name: index for index, name in enumerate(classes)}
+    if unknown := sorted({dataset.classes[old] for old in dataset.test.labels} - label_map.keys()):
+        unknown_names, model_names = (
+            ", ".join(first_items(names, LISTED_CLASSES)) for names in (unknown, list(label_map))
+        )
         raise DataError(
             f"{dataset.root}: {len(unknown):,} of its classes are none of the model's, "
-            f"{', '.join(first(unknown, SHOWN))}; the model tells {len(label):,} apart, "
-            f"{', '.join(first(list(label), SHOWN))}. Use data of these classes, under the same names"
+            f"{unknown_names}; the model tells {len(label_map):,} apart, {model_names}. Use data of these classes, "
+            "under the same names"
         )
-    labels = tuple(label[dataset.classes[old]] for old in dataset.test.labels)
+    labels = tuple(label_map[dataset.classes[old]] for old in dataset.test.labels)
     return replace(dataset, classes=tuple(classes), test=Split(dataset.test.files, labels))
 
 
-def _text(dataset: Dataset) -> str:
+def _dataset_text(dataset: Dataset) -> str:
     if isinstance(dataset, FGVCDataset):
-        shown, known = len(set(dataset.test.labels)), len(dataset.classes)
-        return (
-            f"{len(dataset.test):,} pictures of {shown:,} of the model's {known:,} classes, at {dataset.root}"
-        )
+        present, total = len(set(dataset.test.labels)), len(dataset.classes)
+        return f"{len(dataset.test):,} pictures of {present:,} of the model's {total:,} classes, at {dataset.root}"
     return (
         f"{len(dataset.query):,} queries of {dataset.query.identities:,} identities, {len(dataset.gallery):,} gallery "
         f"pictures, at {dataset.root}"

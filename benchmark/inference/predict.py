@@ -1,4 +1,4 @@
-"""What a trained model says of any picture: its classes, or the nearest pictures of a folder (re-identification)."""
+"""Predictions for any picture: class probabilities, or the nearest pictures of a folder (re-identification)."""
 
 from __future__ import annotations
 
@@ -11,41 +11,42 @@ from torch import Tensor
 
 from benchmark.config.datasets import OWN
 from benchmark.data.images import TestPictures
-from benchmark.data.own.image_files import find
+from benchmark.data.own.image_files import scan_folder
 from benchmark.errors import DataError
-from benchmark.evaluation.classification import evaluating
-from benchmark.inference.trained import Trained
+from benchmark.evaluation.classification import evaluation_mode
+from benchmark.inference.trained import TrainedModel
 from benchmark.training.device import Compute
 from dcal.model import Outputs, class_scores, retrieval_features
 
 BATCH = 16
 
 
-def pictures_of(trained: Trained) -> TestPictures:
-    """From a user's picture to what the network sees: as the run's test pictures, and upright, as it is seen."""
-    return TestPictures.of(OWN, trained.config.settings.data)
+def picture_reader(trained: TrainedModel) -> TestPictures:
+    """Reader of a user's picture files: like the run's test pictures, but turned upright by their EXIF orientation."""
+    return TestPictures.for_dataset(OWN, trained.config.settings.data)
 
 
-def probabilities(trained: Trained, path: Path, compute: Compute) -> Mapping[str, np.ndarray]:
-    """Branch → (classes,) probabilities: ``both``, the paper's prediction, and with GLCA ``sa`` and ``glca``.
+def probabilities(trained: TrainedModel, path: Path, compute: Compute) -> Mapping[str, np.ndarray]:
+    """Class probabilities (classes,) by branch: ``both``, the paper's prediction, and with GLCA ``sa`` and ``glca``.
 
     Raises DataError for a picture that cannot be read.
     """
     scores = class_scores(_outputs(trained, [path], compute))
-    if len(scores) == 2:  # SA alone: both is the same
+    if len(scores) == 2:  # without GLCA, "both" equals "sa"
         del scores["sa"]
-    # "both" adds two distributions: over its sum it is one again.
+    # "both" is the sum of two distributions: divide by its sum to get a distribution.
     return {branch: (score[0] / score[0].sum()).cpu().numpy() for branch, score in sorted(scores.items())}
 
 
 def nearest(
-    trained: Trained, paths: Sequence[Path], gallery: Path, count: int, compute: Compute
+    trained: TrainedModel, paths: Sequence[Path], gallery: Path, count: int, compute: Compute
 ) -> list[list[tuple[str, float]]]:
-    """Of each picture those below a folder that are most like it, best first: name, and cosine of the paper's features.
+    """The ``count`` pictures below a folder that are most similar to each given picture, most similar first.
 
+    Returns their names and the cosine similarity of the paper's features, for each given picture.
     Raises DataError for a picture that cannot be read and a folder without pictures.
     """
-    names = find(gallery).pictures
+    names = scan_folder(gallery).pictures
     if not names:
         raise DataError(f"{gallery}: no pictures in it, expected those to look for the same one in")
     similar = (
@@ -58,15 +59,18 @@ def nearest(
     ]
 
 
-def _features(trained: Trained, paths: Sequence[Path], compute: Compute) -> Tensor:
-    """(n, D), of length 1."""
+def _features(trained: TrainedModel, paths: Sequence[Path], compute: Compute) -> Tensor:
+    """L2-normalised features (n, D)."""
     parts = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
     return torch.cat([retrieval_features(_outputs(trained, part, compute))["both"].cpu() for part in parts])
 
 
-def _outputs(trained: Trained, paths: Sequence[Path], compute: Compute) -> Outputs:
-    pictures = pictures_of(trained)
-    shown = torch.from_numpy(np.stack([pictures(path) for path in paths]))
+def _outputs(trained: TrainedModel, paths: Sequence[Path], compute: Compute) -> Outputs:
+    pictures = picture_reader(trained)
+    images = torch.from_numpy(np.stack([pictures(path) for path in paths]))
     model = trained.model.to(compute.device)
-    with evaluating(model), torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None):
-        return model(trained.prepare(compute.device)(shown))
+    with (
+        evaluation_mode(model),
+        torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None),
+    ):
+        return model(trained.prepare(compute.device)(images))

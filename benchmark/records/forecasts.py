@@ -1,4 +1,4 @@
-"""What was measured on a machine, as JSON in the runs folder: runs/<profile>/forecast/<device>.json (no torch)."""
+"""Measurements of a machine for forecasts, as JSON: runs/<profile>/forecast/<device>.json."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from benchmark.atomic import explained, write_json
 from benchmark.config.grid import ABLATIONS
@@ -17,12 +17,12 @@ from benchmark.config.paper import OVERHEADS
 from benchmark.config.parse import amount
 from benchmark.records.provenance import ROOT, code_digest, now
 from benchmark.records.run_folder import read_json, set_aside
-from benchmark.records.workload import Counts, Shape, digest
+from benchmark.records.workload import DatasetCounts, StepWorkload, digest
 
 FOLDER = "forecast"
-# What is measured, and what runs are evaluated by: with everything that these import, the code that a measurement
-# depends on. Recipes are not in it: the settings that a pace depends on stand in each measurement's key.
-MEASURED = (
+# Modules that are measured, and those that evaluate runs. A measurement depends on their code and all their imports. It
+# does not depend on recipes: the settings that determine a pace are in the key of each measurement.
+MEASURED_MODULES = (
     *(f"benchmark.timing.{part}" for part in ("rehearse", "forecast_input")),
     "benchmark.training.tasks",
 )
@@ -30,7 +30,7 @@ MEASURED = (
 
 @dataclass(frozen=True)
 class Machine:
-    """What was measured on. threads: of torch on a CPU; 0 on a GPU, whose pace does not depend on them."""
+    """The measured machine. threads: of torch on a CPU; 0 for a GPU, whose pace does not depend on them."""
 
     type: Literal["cpu", "cuda"]
     name: str
@@ -38,12 +38,12 @@ class Machine:
 
     @classmethod
     def of(cls, type: str, name: str, threads: int) -> Machine:
-        """Of a run's device as its result names it."""
+        """The machine of a run, from the device in its result."""
         return cls(type, name, threads if type == "cpu" else 0)
 
     @property
     def slug(self) -> str:
-        """A file's name."""
+        """File name of the machine's forecast, without suffix."""
         words = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
         return f"{words}-{self.threads}-threads" if self.threads else words
 
@@ -53,9 +53,13 @@ class Machine:
 
 @dataclass(frozen=True)
 class Pace:
-    """One shape. step_seconds: of a training step; batch_seconds: of an evaluation's batch, predictions included.
+    """Measured pace of one workload.
 
-    memory_bytes: peak, of the GPU, or what the process grew by on a CPU. width: of the features, D. precision: found.
+    step_seconds: time of a training step.
+    batch_seconds: time of an evaluation batch, predictions included.
+    memory_bytes: peak memory of the GPU, or on a CPU the growth of the process.
+    width: number of features, D.
+    precision: used precision.
     """
 
     step_seconds: float
@@ -66,8 +70,13 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """per_second: read and augmented by one process. text: which pictures. at_hand: they are the dataset's own."""
+class ReadingPace:
+    """Measured pace of reading and augmenting pictures.
+
+    per_second: pictures per second of one process.
+    text: description of the pictures.
+    at_hand: whether they were pictures of the dataset itself.
+    """
 
     per_second: float
     text: str
@@ -75,8 +84,8 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """Seconds to rank a whole gallery once by features of two widths."""
+class RankingTime:
+    """Measured seconds to rank the whole gallery once, with features of two widths (narrow and wide)."""
 
     narrow: int
     narrow_seconds: float
@@ -84,19 +93,22 @@ class Ranking:
     wide_seconds: float
 
     def seconds(self, width: int) -> float:
-        """On the line through both: the products grow with the width, the counting does not."""
+        """Seconds for features of another width, on the line through both: only the products grow with the width."""
         slope = max(0.0, (self.wide_seconds - self.narrow_seconds) / (self.wide - self.narrow))
         return max(0.0, self.narrow_seconds + slope * (width - self.narrow))
 
 
-def ranking_key(counts: Counts) -> str:
-    """Of what the time of ranking depends on, beside the features' width."""
+def ranking_key(counts: DatasetCounts) -> str:
+    """Key of everything that determines the time of a ranking, except the width of the features."""
     return digest([counts.queries, counts.gallery, counts.identities, counts.cameras])
+
+
+Measurement = TypeVar("Measurement", Pace, ReadingPace, RankingTime, DatasetCounts)
 
 
 @dataclass
 class Forecast:
-    """One machine's measurements by their keys, each beside when and with what it was measured."""
+    """Measurements of one machine, as stored in its file: tables of entries (see ``entry``) by key."""
 
     machine: Machine
     paces: dict[str, dict] = field(default_factory=dict)
@@ -104,28 +116,32 @@ class Forecast:
     rankings: dict[str, dict] = field(default_factory=dict)
     counts: dict[str, dict] = field(default_factory=dict)
 
-    def pace(self, shape: Shape) -> Pace | None:
-        return measurement(Pace, self.paces.get(shape.key))
+    def pace(self, shape: StepWorkload) -> Pace | None:
+        return parse_measurement(Pace, self.paces.get(shape.key))
 
-    def picture_pace(self, key: str) -> Pictures | None:
-        return measurement(Pictures, self.pictures.get(key))
+    def reading_pace(self, key: str) -> ReadingPace | None:
+        return parse_measurement(ReadingPace, self.pictures.get(key))
 
-    def ranking(self, counts: Counts) -> Ranking | None:
-        return measurement(Ranking, self.rankings.get(ranking_key(counts)))
+    def ranking(self, counts: DatasetCounts) -> RankingTime | None:
+        return parse_measurement(RankingTime, self.rankings.get(ranking_key(counts)))
 
-    def counted(self, key: str) -> Counts | None:
-        return measurement(Counts, self.counts.get(key))
-
-
-def entry(found: Pace | Pictures | Ranking | Counts, of: object, by: Mapping[str, str]) -> dict:
-    """A measurement as it is stored. of: what was measured, for readers of the file. by: ``measured_by``."""
-    return {"of": of, "found": asdict(found), "measured": now(), **by}
+    def dataset_counts(self, key: str) -> DatasetCounts | None:
+        return parse_measurement(DatasetCounts, self.counts.get(key))
 
 
-def measured_by(modules: tuple[str, ...] = MEASURED) -> dict[str, str]:
-    """What a measurement is only good for: a digest of the code that was measured, and torch's and timm's versions.
+def entry(value: Measurement, subject: object, origin: Mapping[str, str]) -> dict:
+    """A measurement as stored in the file.
 
-    modules: that were measured.
+    subject: what was measured, for readers of the file.
+    origin: as of ``measurement_origin``.
+    """
+    return {"of": subject, "found": asdict(value), "measured": now(), **origin}
+
+
+def measurement_origin(modules: tuple[str, ...] = MEASURED_MODULES) -> dict[str, str]:
+    """Digest of the measured code, and the versions of torch and timm: a measurement is only valid for these.
+
+    modules: the measured modules.
     """
     return {"code": code_digest(ROOT, modules), "torch": _version("torch"), "timm": _version("timm")}
 
@@ -138,33 +154,41 @@ def _version(package: str) -> str:
         return "unknown"
 
 
-def is_fresh(stored: Mapping | None, by: Mapping[str, str]) -> bool:
-    """Whether a stored measurement was made with this code, torch and timm."""
-    return bool(stored) and all(stored.get(name) == value for name, value in by.items())
+def is_fresh(stored: Mapping | None, origin: Mapping[str, str]) -> bool:
+    """Whether a stored measurement has this origin: the same code, torch and timm."""
+    return bool(stored) and all(stored.get(name) == value for name, value in origin.items())
 
 
-def path_of(runs: Path, profile: str, machine: Machine) -> Path:
-    """The file of a machine. runs: root of all run folders."""
+def forecast_path(runs: Path, profile: str, machine: Machine) -> Path:
+    """Path of a machine's forecast. runs: root of all run folders."""
     return runs / profile / FOLDER / f"{machine.slug}.json"
 
 
-def read_all(runs: Path, profile: str) -> list[Forecast]:
-    """Every readable forecast of a profile."""
-    found = (_forecast(path) for path in sorted((runs / profile / FOLDER).glob("*.json")))
-    return [one for one in found if one is not None]
+def read_forecasts(runs: Path, profile: str) -> list[Forecast]:
+    """Read all readable forecasts of a profile."""
+    forecasts = map(read_forecast, sorted((runs / profile / FOLDER).glob("*.json")))
+    return [forecast for forecast in forecasts if forecast is not None]
 
 
-def read(path: Path) -> Forecast | None:
-    """A machine's forecast, or None where there is none or it is not readable."""
-    return _forecast(path)
+def read_forecast(path: Path) -> Forecast | None:
+    """Read the forecast of a machine; None if there is none or it is not readable."""
+    fields = read_json(path) or {}
+    try:
+        machine = Machine(**fields.pop("machine"))
+        forecast = Forecast(machine, **fields)
+    except (KeyError, TypeError):
+        return None
+    tables = (forecast.paces, forecast.pictures, forecast.rankings, forecast.counts)
+    is_valid = machine.type in ("cpu", "cuda") and all(isinstance(table, dict) for table in tables)
+    return forecast if is_valid else None
 
 
-def add(path: Path, machine: Machine, **entries: Mapping[str, dict]) -> Forecast:
-    """Put entries among those of the file and return them all. A file that cannot be read is set aside.
+def add_entries(path: Path, machine: Machine, **entries: Mapping[str, dict]) -> Forecast:
+    """Add entries to a machine's forecast and return the forecast. An unreadable file is renamed first.
 
-    entries: by table (``paces``, ``pictures``, ``rankings``, ``counts``) and key. Raises RunError as write_json.
+    entries: by table (``paces``, ``pictures``, ``rankings``, ``counts``) and key. Raises RunError as ``write_json``.
     """
-    stored = _forecast(path)
+    stored = read_forecast(path)
     if stored is None and path.exists():
         print(f"{path} is not a forecast: set aside as {set_aside(path, 'damaged').name}", file=sys.stderr)
     merged = stored or Forecast(machine)
@@ -176,34 +200,30 @@ def add(path: Path, machine: Machine, **entries: Mapping[str, dict]) -> Forecast
     return merged
 
 
-def _forecast(path: Path) -> Forecast | None:
-    found = read_json(path) or {}
+def parse_measurement(kind: type[Measurement], stored: Mapping | None) -> Measurement | None:
+    """Parse a stored measurement; None if there is none, or it is not of this form.
+
+    kind: class of the measured values.
+    """
     try:
-        machine = Machine(**found.pop("machine"))
-        made = Forecast(machine, **found)
+        measurement = kind(**stored["found"])
     except (KeyError, TypeError):
         return None
-    tables = (made.paces, made.pictures, made.rankings, made.counts)
-    whole = machine.type in ("cpu", "cuda") and all(isinstance(table, dict) for table in tables)
-    return made if whole else None
+    numbers = [value for value in vars(measurement).values() if not isinstance(value, str)]
+    is_valid = all(isinstance(value, int | float) and 0 <= value < 1e30 for value in numbers)
+    return measurement if is_valid else None
 
 
-def measurement(kind: type, stored: object) -> object:
-    """A stored measurement as what it is of; None for one that is not there, or not of this form."""
-    try:
-        found = kind(**stored["found"])
-    except (KeyError, TypeError):
-        return None
-    numbers = [value for value in vars(found).values() if not isinstance(value, str)]
-    return found if all(isinstance(value, int | float) and 0 <= value < 1e30 for value in numbers) else None
-
-
-# --- Record of GLCA's counted cost: runs/<profile>/ablations/overhead.json ---
+# --- GLCA's counted cost: runs/<profile>/ablations/overhead.json ---
 
 
 @dataclass(frozen=True)
 class GLCACost:
-    """parameters, multiply_adds: the baseline's; added: by GLCA, without its rollout. Multiply-adds of one image."""
+    """Cost of a model, multiply-adds for one image.
+
+    parameters, multiply_adds: of the baseline.
+    added_parameters, added_multiply_adds: by GLCA, without its attention rollout.
+    """
 
     parameters: int
     added_parameters: int
@@ -213,44 +233,45 @@ class GLCACost:
 
     @property
     def parameters_percent(self) -> float:
-        """Of the baseline's parameters."""
+        """Added parameters in percent of the baseline's."""
         return 100 * self.added_parameters / self.parameters
 
     @property
     def multiply_adds_percent(self) -> float:
-        """Of the baseline's multiply-adds."""
+        """Added multiply-adds in percent of the baseline's."""
         return 100 * self.added_multiply_adds / self.multiply_adds
 
     @property
     def rollout_percent(self) -> float:
-        """Of the baseline's multiply-adds, not in the published figure."""
+        """Multiply-adds of the rollout in percent of the baseline's; not part of the published figure."""
         return 100 * self.rollout_multiply_adds / self.multiply_adds
 
 
 @dataclass(frozen=True)
 class Overheads:
-    """The file. costs: by (dataset, backbone) of the published ones. made: commit, versions, time and the like."""
+    """Content of the file.
+
+    costs: by (dataset, backbone), at least the published ones.
+    made: commit, versions, time and so on.
+    """
 
     costs: Mapping[tuple[str, str], GLCACost]
     made: Mapping[str, object]
 
 
 def glca_cost_path(runs: Path, profile: str) -> Path:
-    """runs: root of all run folders."""
+    """Path of the file. runs: root of all run folders."""
     return runs / profile / ABLATIONS / "overhead.json"
 
 
 def read_glca_cost(path: Path) -> Overheads | None:
-    """What is in the file; None where there is none, or not of this form."""
-    found = read_json(path) or {}
+    """Read the file; None if there is none, or it is not of this form."""
+    record = read_json(path) or {}
     try:
-        costs = {tuple(entry["of"].split("/")): GLCACost(**entry["cost"]) for entry in found["costs"]}
-        return Overheads(costs, found["made"]) if _is_whole(costs) else None
+        costs = {tuple(entry["of"].split("/")): GLCACost(**entry["cost"]) for entry in record["costs"]}
+        numbers = [number for cost in costs.values() for number in asdict(cost).values()]
+        published = {(overhead.dataset, overhead.backbone) for overhead in OVERHEADS}
+        is_valid = published <= costs.keys() and all(type(number) is int and number > 0 for number in numbers)
+        return Overheads(costs, record["made"]) if is_valid else None
     except (KeyError, TypeError, AttributeError):
         return None
-
-
-def _is_whole(costs: Mapping[tuple[str, ...], GLCACost]) -> bool:
-    numbers = [number for cost in costs.values() for number in asdict(cost).values()]
-    pairs = {(published.dataset, published.backbone) for published in OVERHEADS}
-    return pairs <= costs.keys() and all(type(number) is int and number > 0 for number in numbers)

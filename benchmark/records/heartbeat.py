@@ -1,4 +1,4 @@
-"""Being told to stop, and showing that one is alive (no torch)."""
+"""Stop requests to a run, and the heartbeat that shows that a run is alive."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from types import FrameType
 
 from benchmark.atomic import write_json
 from benchmark.errors import SuiteError
-from benchmark.records.lock import BEAT_SECONDS, Busy
+from benchmark.records.lock import BEAT_SECONDS, LockHeld
 from benchmark.records.run_folder import RunFolder, read_json
 
 
-class Stopped(SuiteError):
-    """The run was told to stop and has saved its state."""
+class RunInterrupt(SuiteError):
+    """Error: the run was stopped by request and has saved its state."""
 
 
 class StopRequest:
-    """Set by a signal, or when the launcher that started this process is gone. signals: those that came, in order."""
+    """A request to stop the run, made by a signal or by the end of the launcher.
+
+    reason: "" as long as there is no request.
+    signals: received signals, in order.
+    """
 
     def __init__(self) -> None:
         self.reason = ""
@@ -32,15 +36,15 @@ class StopRequest:
     def listen(
         self, signals: Iterable[signal.Signals] = (signal.SIGINT, signal.SIGTERM), *, insist: bool = True
     ) -> None:
-        """Take over the signals. insist: a second one of the same kind acts at once."""
+        """Install handlers for the signals. insist: a second signal of the same kind ends the process at once."""
         for number in signals:
-            signal.signal(number, self._on_impatient if insist else self._on_signal)
+            signal.signal(number, self._on_first_signal if insist else self._on_signal)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self.signals.append(signal.Signals(number))
         self.reason = f"stopped by {self.signals[-1].name}"
 
-    def _on_impatient(self, number: int, frame: FrameType | None) -> None:
+    def _on_first_signal(self, number: int, frame: FrameType | None) -> None:
         self._on_signal(number, frame)
         signal.signal(number, signal.SIG_DFL)
 
@@ -48,10 +52,11 @@ class StopRequest:
 class Heartbeat:
     """A thread that writes ``heartbeat.json`` every few seconds while the run lives.
 
-    Written beside the time are the seconds spent, former attempts' included, and what progress says, which may be set
-    later; until then it is what the last attempt said.
-    parent: process id of the launcher, 0 if there is none; when it is gone, the run is asked to stop. So it is when
-    another process has taken the run over, and nothing is written then.
+    The file holds the time, the seconds spent (earlier attempts included) and the progress. If the launcher has ended,
+    or another process has taken the run over, the thread requests a stop; in the second case it writes nothing.
+
+    progress: returns the fields of the progress; may be set later. Until then, those of the last attempt are kept.
+    parent: process id of the launcher, 0 if there is none.
     """
 
     def __init__(
@@ -62,12 +67,12 @@ class Heartbeat:
         parent: int = 0,
     ) -> None:
         self._folder, self._stop, self._parent = folder, stop, parent
-        before = read_json(folder.heartbeat) or {}
+        last_beat = read_json(folder.heartbeat) or {}
         self.progress = progress or (
-            lambda: {key: before[key] for key in before if key not in ("time", "seconds")}
+            lambda: {key: last_beat[key] for key in last_beat if key not in ("time", "seconds")}
         )
-        self._before, self._began = _seconds(before), time.monotonic()
-        self._ended = threading.Event()
+        self._previous_seconds, self._start = _seconds(last_beat), time.monotonic()
+        self._finished = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Heartbeat:
@@ -75,19 +80,19 @@ class Heartbeat:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
+        self._finished.set()
         self._thread.join()
         self._beat()
 
     def _beat(self) -> None:
-        seconds = round(self._before + time.monotonic() - self._began, 1)
+        seconds = round(self._previous_seconds + time.monotonic() - self._start, 1)
         beat = {"time": time.time(), "seconds": seconds, **self.progress()}
         try:
             write_json(self._folder.heartbeat, beat, verify=self._folder.verify)
-        except Busy as lost:
-            self._stop.reason = self._stop.reason or str(lost)
+        except LockHeld as error:
+            self._stop.reason = self._stop.reason or str(error)
         except SuiteError:
-            pass  # a full disk must not end a run that can go on without it
+            pass  # the run can go on without a heartbeat, e.g. on a full disk
 
     def _run(self) -> None:
         last = 0.0
@@ -95,20 +100,23 @@ class Heartbeat:
             if time.monotonic() - last >= BEAT_SECONDS or not last:
                 last = time.monotonic()
                 self._beat()
-            if self._parent and _has_lost(self._parent) and not self._stop.reason:
+            if self._parent and _has_ended(self._parent) and not self._stop.reason:
                 self._stop.reason = "stopped because its launcher is gone"
-            if self._ended.wait(1.0):
+            if self._finished.wait(1.0):
                 return
 
 
-def _has_lost(parent: int) -> bool:
-    """Whether the launcher is gone: of a process from its fork server it is no parent, but holds a pipe open."""
+def _has_ended(parent: int) -> bool:
+    """Whether the launcher has ended.
+
+    For a process from its fork server, the launcher is not the parent process, but multiprocessing knows it.
+    """
     launcher = multiprocessing.parent_process()
     return os.getppid() != parent if launcher is None else not launcher.is_alive()
 
 
 def _seconds(beat: dict) -> float:
-    """Spent before, 0 where the heartbeat does not say."""
+    """Seconds spent according to a heartbeat, 0 if it does not tell."""
     with contextlib.suppress(TypeError, ValueError, OverflowError):
         if math.isfinite(seconds := float(beat.get("seconds", 0.0))):
             return max(0.0, seconds)

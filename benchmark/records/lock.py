@@ -1,9 +1,11 @@
-"""Who works in a run folder: at most one process, on any machine that sees the folder (no torch).
+"""Lock of a run folder: at most one process works in it, on all machines that see the folder.
 
-A claim is a file ``claim.<n>`` that names its holder. To get one, a process judges all claims that are there, creates
-the next number, which must not exist yet, and looks again: a claim that it has not judged is another process's, made in
-between, and it takes its own back. So of two holders the later one would have seen the earlier one's claim. It removes
-those that it judged dead before it does anything else, so a holder that was taken for dead misses its claim's file.
+A lock is a file ``claim.<n>`` that names its holder. To acquire one, a process
+1. checks that the holder of every existing lock file is dead,
+2. creates the file with the next number, which must not exist yet,
+3. lists the files again. A lock that it has not checked was created in between: it removes its own and starts again.
+So of two holders, the later one would have seen the earlier one's file. Before it does anything else, the new holder
+removes the files of the dead ones: a process that was wrongly taken for dead notices that its file is missing.
 """
 
 from __future__ import annotations
@@ -27,37 +29,51 @@ from benchmark.errors import RunError, SuiteError
 from benchmark.records import lock_files
 from benchmark.records.lock_files import BEAT_SECONDS, SILENT_SECONDS, Holder
 
-__all__ = ["BEAT_SECONDS", "SILENT_SECONDS", "Busy", "Claim", "Holder", "acquire", "acquire_after", "holder"]
+__all__ = [
+    "BEAT_SECONDS",
+    "SILENT_SECONDS",
+    "Holder",
+    "LockHeld",
+    "RunLock",
+    "acquire",
+    "acquire_after",
+    "holder",
+]
 
 WAIT_SECONDS = 2
-# Most time between two attempts of processes that got in each other's way.
-YIELD_SECONDS = 0.02
+# Upper limit of the random wait after two processes tried to acquire a lock at the same time.
+MAX_RETRY_SECONDS = 0.02
 
 
-class Busy(RunError):
-    """Another living process holds the run. holder: who, where that is known."""
+class LockHeld(RunError):
+    """Error: another living process holds the run. holder: that process, None if unknown."""
 
     def __init__(self, message: str, holder: Holder | None = None) -> None:
         super().__init__(message)
         self.holder = holder
 
 
-class Claim:
-    """The right to work in a run folder, held until ``release`` or the process's end.
+class RunLock:
+    """Lock of a run folder, held until ``release`` or the end of the process.
 
-    content: what stands in its file, with a token that no other claim has: numbers may come again, tokens do not.
+    number: of the lock file.
+    descriptor: open file descriptor of the lock file, which holds the file lock.
+    content: of the lock file, with a random token. Numbers may be used again, tokens are unique.
     """
 
     def __init__(self, folder: Path, number: int, descriptor: int, content: bytes) -> None:
         self.folder, self.number = folder, number
         self._descriptor, self._content = descriptor, content
-        _held.add(self)
+        _open_locks.add(self)
 
     def verify(self) -> None:
-        """Raises Busy if another process took the run over, taking this one for dead; RunError if that is unknown."""
-        path = lock_files.path_of(self.folder, self.number)
+        """Check that this process still holds the run.
+
+        Raises LockHeld if another process took the run over, and RunError if the lock file cannot be read.
+        """
+        path = lock_files.lock_path(self.folder, self.number)
         try:
-            if lock_files.content_of(path) == self._content:
+            if lock_files.lock_content(path) == self._content:
                 return
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
@@ -66,70 +82,79 @@ class Claim:
                     "run: it stops without writing; the same command goes on from the last checkpoint"
                 ) from error
         if not self.folder.is_dir():
-            raise Busy(f"{self.folder} was removed while this process worked in it: it stops without writing")
-        taker = holder(self.folder)
-        raise Busy(
-            f"{self.folder} was taken over by {taker or 'another process'}: this one gave no sign for so long that it "
-            "was taken for dead, and stops without writing",
-            taker,
+            raise LockHeld(
+                f"{self.folder} was removed while this process worked in it: it stops without writing"
+            )
+        successor = holder(self.folder)
+        raise LockHeld(
+            f"{self.folder} was taken over by {successor or 'another process'}: this one gave no sign for so long that "
+            "it was taken for dead, and stops without writing",
+            successor,
         )
 
     def release(self) -> None:
-        """Give the run back; safe to call twice. Another process's claim of the same number is left alone."""
+        """Release the run; may be called twice. Does not remove another process's lock file of the same number."""
         if self._descriptor >= 0:
             with contextlib.suppress(OSError, SuiteError):
                 self.verify()
-                lock_files.path_of(self.folder, self.number).unlink()
-            self.let_go()
+                lock_files.lock_path(self.folder, self.number).unlink()
+            self.close()
 
-    def let_go(self) -> None:
-        """Close the locked file. In a fork that leaves the lock with the holder, and lets it end with the holder; in
-        the holder itself it leaves a dead claim, the sign of a run that began and did not say how it ended.
+    def close(self) -> None:
+        """Close the lock file without removing it.
+
+        In a forked child: only the parent then holds the lock, and it ends with the parent. In the holder itself: a
+        dead lock remains, as the sign of a run that started and did not record how it ended.
         """
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
 
-_held: weakref.WeakSet[Claim] = weakref.WeakSet()
+_open_locks: weakref.WeakSet[RunLock] = weakref.WeakSet()
 
 
-def _let_go_of_all() -> None:
-    for held in _held:
-        held.let_go()
+def _close_inherited_locks() -> None:
+    for lock in _open_locks:
+        lock.close()
 
 
-# A killed run's decoding processes live on for seconds, and would keep its lock.
-os.register_at_fork(after_in_child=_let_go_of_all)
+# The decoding processes of a killed run live on for seconds and would keep its lock.
+os.register_at_fork(after_in_child=_close_inherited_locks)
 
 
-def acquire(folder: Path, owner: str = "", *, watch: bool = True) -> Claim:
-    """Claim a run folder. Raises Busy if a living process holds it, RunError if it cannot be written.
+def acquire(folder: Path, owner: str = "", *, watch: bool = True) -> RunLock:
+    """Acquire the lock of a run folder.
 
-    watch: where another machine's process has given no sign for long, its heartbeat is watched for some seconds before.
+    owner: the launcher's name of the attempt.
+    watch: whether to observe the heartbeat of a long silent process of another machine for some seconds first.
+
+    Raises LockHeld if a living process holds the folder, RunError if it cannot be written.
     """
     while True:
         with explained(folder / "claim"):
-            if mine := _attempt(folder, owner, watch):
-                return mine
-        time.sleep(random.uniform(0, YIELD_SECONDS))
+            if lock := _try_acquire(folder, owner, watch):
+                return lock
+        time.sleep(random.uniform(0, MAX_RETRY_SECONDS))
 
 
-def acquire_after(folder: Path, owner: str, stopped: Callable[[], str]) -> Claim:
-    """Claim a run folder, after its holder where that is this attempt's own predecessor or does not seem to live.
+def acquire_after(folder: Path, owner: str, stop_reason: Callable[[], str]) -> RunLock:
+    """Acquire the lock of a run folder, waiting for a holder that has the same owner or shows no sign of life.
 
-    A cluster starts a job again while processes of a node that it lost may still run, and a lost node's claim counts
-    as living for SILENT_SECONDS. Another launcher's living process is not waited for.
-    stopped: a reason to stop waiting, or "". Raises Busy if the run is in other hands, or when told to stop.
+    A cluster may restart a job while processes on a lost node still run, and the lock of a lost node counts as held
+    for SILENT_SECONDS. A living process of another launcher is not waited for.
+
+    stop_reason: returns a reason to stop waiting, or "".
+    Raises LockHeld if another launcher's process holds the run, or if a stop is requested.
     """
     signs: set[float] = set()
     while True:
         try:
             return acquire(folder, owner)
-        except Busy as error:
-            signs.add(lock_files.last_sign(folder, lock_files.path_of(folder, _newest(folder))))
-            others = error.holder is None or error.holder.owner != owner
-            if (others and len(signs) > 1) or stopped():
+        except LockHeld as error:
+            signs.add(lock_files.last_sign(folder, lock_files.lock_path(folder, _newest_number(folder))))
+            other_owner = error.holder is None or error.holder.owner != owner
+            if (other_owner and len(signs) > 1) or stop_reason():
                 raise
         time.sleep(WAIT_SECONDS)
 
@@ -137,138 +162,140 @@ def acquire_after(folder: Path, owner: str, stopped: Callable[[], str]) -> Claim
 def holder(folder: Path) -> Holder | None:
     """The living process that works in a run folder, or None."""
     for number in _numbers(folder):
-        if living := lock_files.living(folder, number):
-            return living
+        if process := lock_files.living_holder(folder, number):
+            return process
     return None
 
 
 def was_started(folder: Path) -> bool:
-    """True if some process claimed the folder and did not give it back."""
+    """Whether the folder has a lock file: a process acquired it and did not release it."""
     return bool(_numbers(folder))
 
 
 def last_owner(folder: Path) -> str:
-    """The launcher's name of the attempt whose claim is the newest, living or not; "" where there is none."""
+    """Owner in the newest lock file, whether its process lives or not; "" if there is none."""
     try:
-        content = json.loads(lock_files.content_of(lock_files.path_of(folder, _newest(folder))) or b"{}")
+        content = json.loads(
+            lock_files.lock_content(lock_files.lock_path(folder, _newest_number(folder))) or b"{}"
+        )
     except (OSError, ValueError):
         return ""
     return str(content.get("owner", "")) if isinstance(content, dict) else ""
 
 
 def _numbers(folder: Path) -> list[int]:
-    """For those who only look: a folder that cannot be read shows no claims."""
+    """Numbers of the lock files, for readers: none if the folder cannot be read."""
     try:
-        return lock_files.numbers(folder)
+        return lock_files.lock_numbers(folder)
     except OSError:
         return []
 
 
-def _newest(folder: Path) -> int:
-    return max(lock_files.numbers(folder) if folder.is_dir() else (), default=0)
+def _newest_number(folder: Path) -> int:
+    return max(lock_files.lock_numbers(folder) if folder.is_dir() else (), default=0)
 
 
-def _attempt(folder: Path, owner: str, watch: bool) -> Claim | None:
-    """A claim, or None if another process got in the way. Raises Busy if a living process holds the folder."""
-    number = _newest(folder)
-    if number >= lock_files.LARGEST:
+def _try_acquire(folder: Path, owner: str, watch: bool) -> RunLock | None:
+    """Try to acquire the lock; None if another process tried at the same time. Raises LockHeld as ``acquire``."""
+    number = _newest_number(folder)
+    if number >= lock_files.MAX_NUMBER:
         raise RunError(
-            f"{lock_files.path_of(folder, number)}: no process of this suite counts so far; remove it"
+            f"{lock_files.lock_path(folder, number)}: no process of this suite counts so far; remove it"
         )
-    judged = _judge(folder, watch)
-    mine = _create(folder, number + 1, owner)
-    if mine is None:
+    dead = _dead_locks(folder, watch)
+    lock = _create_lock(folder, number + 1, owner)
+    if lock is None:
         return None
     try:
-        if _newest(folder) == mine.number and _others(mine).items() <= judged.items():
-            for old, content in judged.items():
-                _remove(folder, old, content)
-            mine.verify()  # it may have been suspended since it looked
-            return mine
+        if _newest_number(folder) == lock.number and _other_locks(lock).items() <= dead.items():
+            for dead_number, content in dead.items():
+                _remove_lock_file(folder, dead_number, content)
+            lock.verify()  # the process may have been suspended since it listed the files
+            return lock
     except BaseException:
-        mine.release()
+        lock.release()
         raise
-    mine.release()
+    lock.release()
     return None
 
 
-def _judge(folder: Path, watch: bool) -> dict[int, bytes | None]:
-    """The claims that are there, all of them dead, with what stands in them. Raises Busy if one lives."""
-    found: dict[int, bytes | None] = {}
-    for number in lock_files.numbers(folder):
-        with contextlib.suppress(FileNotFoundError):  # released between two looks
-            content = lock_files.content_of(lock_files.path_of(folder, number))
-            if living := lock_files.living(folder, number, watch=watch):
-                raise Busy(
-                    f"{folder} is being worked on by {living}; nothing to do here until it ends", living
+def _dead_locks(folder: Path, watch: bool) -> dict[int, bytes | None]:
+    """Numbers and contents of the existing lock files. Raises LockHeld if the holder of one of them lives."""
+    contents: dict[int, bytes | None] = {}
+    for number in lock_files.lock_numbers(folder):
+        with contextlib.suppress(FileNotFoundError):  # released since the files were listed
+            content = lock_files.lock_content(lock_files.lock_path(folder, number))
+            if process := lock_files.living_holder(folder, number, watch=watch):
+                raise LockHeld(
+                    f"{folder} is being worked on by {process}; nothing to do here until it ends", process
                 )
-            found[number] = content
-    return found
+            contents[number] = content
+    return contents
 
 
-def _others(mine: Claim) -> dict[int, bytes | None]:
-    """The claims besides one's own, with what stands in them."""
-    found: dict[int, bytes | None] = {}
-    for number in lock_files.numbers(mine.folder):
+def _other_locks(lock: RunLock) -> dict[int, bytes | None]:
+    """Numbers and contents of the other lock files."""
+    contents: dict[int, bytes | None] = {}
+    for number in lock_files.lock_numbers(lock.folder):
         with contextlib.suppress(FileNotFoundError):
-            if number != mine.number:
-                found[number] = lock_files.content_of(lock_files.path_of(mine.folder, number))
-    return found
+            if number != lock.number:
+                contents[number] = lock_files.lock_content(lock_files.lock_path(lock.folder, number))
+    return contents
 
 
-def _remove(folder: Path, number: int, content: bytes | None) -> None:
-    """Remove a claim, if that is what stands in it still.
+def _remove_lock_file(folder: Path, number: int, content: bytes | None) -> None:
+    """Remove a lock file if it still has this content.
 
-    Raises OSError where it cannot be removed: its process would find it and go on, if it is not dead after all.
+    Raises OSError if it cannot be removed: its process, if it lives after all, would find the file and go on.
     """
-    path = lock_files.path_of(folder, number)
+    path = lock_files.lock_path(folder, number)
     with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-        if lock_files.content_of(path) == content:
+        if lock_files.lock_content(path) == content:
             path.unlink()
 
 
-def _create(folder: Path, number: int, owner: str) -> Claim | None:
-    """The claim of a number, or None if another process has it.
+def _create_lock(folder: Path, number: int, owner: str) -> RunLock | None:
+    """Create the lock of a number; None if another process has it.
 
-    A hard link shows the file whole and locked from its first moment. Where the file system has none, the file is
-    filled under its own name, and counts as living meanwhile.
+    With a hard link the file appears complete and locked. On a file system without hard links it is written under its
+    own name; an incomplete new file counts as held.
     """
-    me = Holder(
-        lock_files.machine(), socket.gethostname(), os.getpid(), time.time(), owner, secrets.token_hex(16)
+    process = Holder(
+        lock_files.machine_id(), socket.gethostname(), os.getpid(), time.time(), owner, secrets.token_hex(16)
     )
-    path, draft = lock_files.path_of(folder, number), folder / f".claim.{me.token}.tmp"
-    descriptor, content = _write(draft, me)
+    path, draft = lock_files.lock_path(folder, number), folder / f".claim.{process.token}.tmp"
+    descriptor, content = _write_lock_file(draft, process)
     try:
         os.link(draft, path)
     except OSError as error:
-        # A network file system may have lost the answer to a link that it made.
+        # A network file system may report an error for a link that it has created: the link count tells.
         if os.fstat(descriptor).st_nlink < 2:
             os.close(descriptor)
             if isinstance(error, FileExistsError):
                 return None
             try:
-                descriptor, content = _write(path, me)
+                descriptor, content = _write_lock_file(path, process)
             except FileExistsError:
                 return None
     finally:
         draft.unlink(missing_ok=True)
-    return Claim(folder, number, descriptor, content)
+    return RunLock(folder, number, descriptor, content)
 
 
-def _write(path: Path, me: Holder) -> tuple[int, bytes]:
-    """A new file with a holder in it, on disk and, where there are locks, locked: its descriptor and content.
+def _write_lock_file(path: Path, process: Holder) -> tuple[int, bytes]:
+    """Write a holder to a new file and lock the file, if the file system has locks.
 
-    Raises FileExistsError.
+    Returns its descriptor and content. Raises FileExistsError.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         except OSError:
-            me = replace(me, locked=False)
-        content = json.dumps(asdict(me)).encode()
+            process = replace(process, locked=False)
+        content = json.dumps(asdict(process)).encode()
         os.write(descriptor, content)
-        os.fsync(descriptor)  # another machine sees it no sooner
+        os.fsync(descriptor)  # other machines see the content only after this
     except BaseException:
         os.close(descriptor)
         path.unlink(missing_ok=True)

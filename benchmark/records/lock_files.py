@@ -1,8 +1,7 @@
-"""The files by which a run folder says who works in it: their names, what stands in them, whether its writer lives
-(no torch).
+"""Lock files of a run folder: names, contents, and whether the process that wrote one still lives.
 
-On the writer's own machine a file lock tells whether it lives, which the kernel drops with the process however it dies;
-from other machines, and where there are no locks, its heartbeat tells.
+On the same machine a file lock tells whether the process lives: the kernel releases it when the process ends. From
+other machines, and on file systems without locks, the heartbeat tells.
 """
 
 from __future__ import annotations
@@ -16,28 +15,32 @@ import secrets
 import socket
 import stat
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 BEAT_SECONDS = 10
-# Longer than a stalled network file system keeps a living holder from beating.
+# A stalled network file system delays the heartbeat of a living process by less than this.
 SILENT_SECONDS = 180
-# A claim that is not whole may be being written just now.
+# An incomplete lock file that is younger than this may still be being written.
 TORN_SECONDS = 30
-# Machines whose clocks differ may stamp the files of some file systems: before such a run is taken over, its heartbeat
-# is watched for longer than two beats. A clock that is a day off is noticed elsewhere.
+# On some file systems, files get the time of machines whose clocks differ. So before a run of another machine is taken
+# over, its heartbeat is watched for longer than two beats. A clock that is wrong by a day is noticed elsewhere.
 WATCH_SECONDS = 25
 WATCHED_AGE = 24 * 3600
-_MOST_BYTES = 65536
-LARGEST = 10**18 - 1  # number of a claim
+_MAX_BYTES = 65536
+MAX_NUMBER = 10**18 - 1  # of a lock file
 
 
 @dataclass(frozen=True)
 class Holder:
-    """The process behind a claim.
+    """The process that holds a lock.
 
-    owner: the launcher's name of the attempt, e.g. a cluster job; may be empty. token: random, no other claim's.
-    locked: whether the file system could lock the claim's file.
+    machine: as of ``machine_id``.
+    since: time of the lock, in seconds since the epoch.
+    owner: the launcher's name of the attempt, e.g. a cluster job; may be empty.
+    token: random and unique.
+    locked: whether the file system could lock the file.
     """
 
     machine: str
@@ -49,69 +52,67 @@ class Holder:
     locked: bool = True
 
     def __str__(self) -> str:
-        if self == UNKNOWN:
-            return "a process whose claim is not whole yet, or may not be read by this user"
+        if self == UNKNOWN_HOLDER:
+            return "a process whose lock file is not complete yet, or may not be read by this user"
         return f"process {self.pid} on {self.host}" + (f", {self.owner}" if self.owner else "")
 
 
-UNKNOWN = Holder("", "", 0, 0.0)
+UNKNOWN_HOLDER = Holder("", "", 0, 0.0)
 
 
-def numbers(folder: Path) -> list[int]:
-    """Of all claims in a folder, the newest first. Raises OSError where the folder cannot be read."""
-    ends = [name.removeprefix("claim.") for name in os.listdir(folder) if name.startswith("claim.")]
-    return sorted(
-        (int(end) for end in ends if end.isascii() and end.isdecimal() and len(end) <= len(str(LARGEST))),
-        reverse=True,
-    )
+def lock_numbers(folder: Path) -> list[int]:
+    """Numbers of all lock files in a folder, newest first. Raises OSError if the folder cannot be read."""
+    suffixes = [name.removeprefix("claim.") for name in os.listdir(folder) if name.startswith("claim.")]
+    numerals = [text for text in suffixes if text.isascii() and text.isdecimal()]
+    return sorted((int(text) for text in numerals if len(text) <= len(str(MAX_NUMBER))), reverse=True)
 
 
-def path_of(folder: Path, number: int) -> Path:
-    """``claim.<number>``."""
+def lock_path(folder: Path, number: int) -> Path:
+    """The lock file ``claim.<number>``."""
     return folder / f"claim.{number}"
 
 
-def content_of(path: Path) -> bytes | None:
-    """What stands in a claim; None for one that is no file, or may not be read. Raises FileNotFoundError."""
-    with contextlib.suppress(PermissionError), _opened(path) as descriptor:
+def lock_content(path: Path) -> bytes | None:
+    """Content of a lock file; None if it is no file or may not be read. Raises FileNotFoundError."""
+    with contextlib.suppress(PermissionError), _open_file(path) as descriptor:
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return os.read(descriptor, _MOST_BYTES)
+            return os.read(descriptor, _MAX_BYTES)
     return None
 
 
-def living(folder: Path, number: int, *, watch: bool = False) -> Holder | None:
-    """The process behind a claim, or None if it is dead or has released it. watch: take time to see its heartbeat."""
-    path = path_of(folder, number)
+def living_holder(folder: Path, number: int, *, watch: bool = False) -> Holder | None:
+    """Holder of a lock, or None if it is dead or has released the lock. watch: observe its heartbeat for some time."""
+    path = lock_path(folder, number)
     try:
-        content = content_of(path)
+        content = lock_content(path)
         if content is None:
-            return UNKNOWN if path.is_file() and not _silent(folder, path, watch) else None
+            return UNKNOWN_HOLDER if path.is_file() and not _is_silent(folder, path, watch) else None
         try:
             value = json.loads(content)
         except ValueError:
-            return UNKNOWN if age(path) <= TORN_SECONDS else None
+            return UNKNOWN_HOLDER if file_age(path) <= TORN_SECONDS else None
         holder = _holder(value)
         if holder is None:
             return None
-        is_locked = _is_locked(path) if holder.machine == machine() and holder.locked else None
+        is_locked = _is_locked(path) if holder.machine == machine_id() and holder.locked else None
         if is_locked is None:
-            is_locked = not _silent(folder, path, watch)
+            is_locked = not _is_silent(folder, path, watch)
         return holder if is_locked else None
     except OSError:
-        return None  # released between two looks
+        return None  # released in the meantime
 
 
-def last_sign(folder: Path, claim: Path) -> float:
-    """When a claim's holder was last heard of, by the file system's clock."""
+def last_sign(folder: Path, lock_file: Path) -> float:
+    """Time of the last sign of life of a lock's holder, by the file system's clock."""
     times = [0.0]
-    for path in (claim, folder / "heartbeat.json"):
+    for path in (lock_file, folder / "heartbeat.json"):
         with contextlib.suppress(OSError):
             times.append(path.stat().st_mtime)
     return max(times)
 
 
-def machine() -> str:
-    """This machine since its last boot: locks only tell about processes of the same kernel."""
+def machine_id() -> str:
+    """Id of this machine since its last boot: file locks only work between processes of the same kernel."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -120,8 +121,9 @@ def machine() -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: Path):  # noqa: ANN202 - an iterator of a descriptor
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO would else wait for a writer
+def _open_file(path: Path) -> Iterator[int]:
+    """Context with an open file descriptor."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # without it, opening a FIFO waits for a writer
     try:
         yield descriptor
     finally:
@@ -129,21 +131,21 @@ def _opened(path: Path):  # noqa: ANN202 - an iterator of a descriptor
 
 
 def _holder(value: object) -> Holder | None:
-    """None for JSON that no process of this suite wrote."""
+    """Parse a holder; None for JSON that no process of this suite wrote."""
     if not isinstance(value, dict):
         return None
     try:
-        named = {name: str(value[name]) for name in ("machine", "host")}
+        names = {name: str(value[name]) for name in ("machine", "host")}
         pid, since = int(value["pid"]), float(value["since"])
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    rest = {name: str(value.get(name, "")) for name in ("owner", "token")}
-    return Holder(**named, pid=pid, since=since, **rest, locked=value.get("locked") is not False)
+    optional = {name: str(value.get(name, "")) for name in ("owner", "token")}
+    return Holder(**names, pid=pid, since=since, **optional, locked=value.get("locked") is not False)
 
 
 def _is_locked(path: Path) -> bool | None:
-    """None where the file system has no locks."""
-    with _opened(path) as descriptor:
+    """Whether another process holds the file lock; None if the file system has no locks."""
+    with _open_file(path) as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -153,9 +155,9 @@ def _is_locked(path: Path) -> bool | None:
         return False
 
 
-def _silent(folder: Path, claim: Path, watch: bool) -> bool:
-    sign = last_sign(folder, claim)
-    silence = now(folder) - sign
+def _is_silent(folder: Path, lock_file: Path, watch: bool) -> bool:
+    sign = last_sign(folder, lock_file)
+    silence = file_system_time(folder) - sign
     if silence <= SILENT_SECONDS:
         return False
     if not watch or silence > WATCHED_AGE:
@@ -163,49 +165,49 @@ def _silent(folder: Path, claim: Path, watch: bool) -> bool:
     end = time.monotonic() + WATCH_SECONDS
     while time.monotonic() < end:
         time.sleep(min(1.0, WATCH_SECONDS / 10))
-        if last_sign(folder, claim) != sign:
+        if last_sign(folder, lock_file) != sign:
             return False
     return True
 
 
-# --- The clock that stamps files ---
+# --- Clock of the file system ---
 
-# A measurement writes a file: a launcher that waits for a run asks several times a second.
+# A measurement writes a file, and a waiting launcher needs the time several times a second.
 VALID_SECONDS = 60.0
 logger = logging.getLogger("benchmark")
-# Device of a file system → by how much its clock is ahead of this process's monotonic one, and when that was measured.
-_measured: dict[int, tuple[float, float]] = {}
+# Device of a file system → offset of its clock to this process's monotonic clock, and time of that measurement.
+_clock_offsets: dict[int, tuple[float, float]] = {}
 _warned = False
 
 
-def now(folder: Path) -> float:
-    """The time by which a file written in a folder would be stamped now, in seconds since the epoch.
+def file_system_time(folder: Path) -> float:
+    """Time stamp that a file written to the folder now would get, in seconds since the epoch.
 
-    Where nothing can be written it is this machine's own time, with a warning once.
+    If nothing can be written there, the time of this machine, with a warning once.
     """
     ticks = time.monotonic()
     try:
         device = folder.stat().st_dev
-        ahead, when = _measured.get(device, (0.0, -VALID_SECONDS))
-        if ticks - when >= VALID_SECONDS:
-            ahead = _stamp(folder) - ticks
-            _measured[device] = ahead, ticks
+        offset, measured_at = _clock_offsets.get(device, (0.0, -VALID_SECONDS))
+        if ticks - measured_at >= VALID_SECONDS:
+            offset = _file_stamp(folder) - ticks
+            _clock_offsets[device] = offset, ticks
     except OSError as error:
         _warn(folder, error)
         return time.time()
-    return ticks + ahead
+    return ticks + offset
 
 
-def age(path: Path) -> float:
-    """Seconds since a file was written. Raises OSError where there is none."""
-    return now(path.parent) - path.stat().st_mtime
+def file_age(path: Path) -> float:
+    """Seconds since a file was written. Raises OSError if it does not exist."""
+    return file_system_time(path.parent) - path.stat().st_mtime
 
 
-def _stamp(folder: Path) -> float:
+def _file_stamp(folder: Path) -> float:
     probe = folder / f".clock.{secrets.token_hex(8)}.tmp"
     descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        os.utime(descriptor)  # the server's time, where the file was made with the client's
+        os.utime(descriptor)  # a new file may have the client's time; this sets the server's
         return os.fstat(descriptor).st_mtime
     finally:
         os.close(descriptor)

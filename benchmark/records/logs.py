@@ -1,4 +1,4 @@
-"""A run's log and history files (no torch)."""
+"""Log and history files of a run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from benchmark.records.run_folder import RunFolder
 
 
 @contextlib.contextmanager
-def logged(folder: RunFolder, *, quiet: bool) -> Iterator[None]:
-    """Log to the run folder's log.txt, and unless quiet to stderr. Appends: every attempt stays on record.
+def log_to_folder(folder: RunFolder, *, quiet: bool) -> Iterator[None]:
+    """Context in which log messages are appended to the run folder's log.txt and, unless quiet, shown on stderr.
 
-    Errors go to the file alone: each of them is raised, too, and shown by who called.
+    Errors only go to the file: they are also raised, and the caller shows them.
     """
     logger = logging.getLogger("benchmark")
     logger.setLevel(logging.INFO)
@@ -25,9 +25,9 @@ def logged(folder: RunFolder, *, quiet: bool) -> Iterator[None]:
         handlers: list[logging.Handler] = [logging.FileHandler(folder.log, encoding="utf-8")]
     handlers[0].addFilter(lambda _: _may_write(folder))
     if not quiet:
-        shown = logging.StreamHandler(sys.stderr)
-        shown.addFilter(lambda record: record.levelno < logging.ERROR)
-        handlers.append(shown)
+        console = logging.StreamHandler(sys.stderr)
+        console.addFilter(lambda record: record.levelno < logging.ERROR)
+        handlers.append(console)
     for handler in handlers:
         handler.setFormatter(
             logging.Formatter("%(asctime)s %(levelname).1s %(message)s", "%Y-%m-%d %H:%M:%S")
@@ -42,7 +42,7 @@ def logged(folder: RunFolder, *, quiet: bool) -> Iterator[None]:
 
 
 def _may_write(folder: RunFolder) -> bool:
-    """A log line of a process that has lost its run belongs to nobody's run."""
+    """Whether this process still holds the run: otherwise its messages do not belong into the log."""
     try:
         folder.verify()
     except SuiteError:
@@ -51,6 +51,6 @@ def _may_write(folder: RunFolder) -> bool:
 
 
 def write_history(folder: RunFolder, history: list[dict]) -> None:
-    """history.jsonl, one line an epoch; rewritten whole, so that a resumed run leaves no double lines."""
+    """Write history.jsonl, one line per epoch. It is always rewritten, so a resumed run adds no line twice."""
     lines = "".join(json.dumps(entry) + "\n" for entry in history)
     write_file(folder.history, lambda stream: stream.write(lines.encode()), verify=folder.verify)

@@ -1,4 +1,4 @@
-"""The runs of several people's folders as one sweep: for each run the newest valid record (no torch)."""
+"""Runs of several folders merged into one sweep: for each run, the newest valid record."""
 
 from __future__ import annotations
 
@@ -11,18 +11,20 @@ from pathlib import Path
 
 from benchmark.config.places import Places
 from benchmark.records import status
-from benchmark.records.recorded import view_as_recorded
+from benchmark.records.run_settings import view_as_recorded
 from benchmark.records.status import STATES, RunView
 
 logger = logging.getLogger("benchmark")
 
 
 @dataclass(frozen=True)
-class Merged:
-    """runs: one view a run, in grid order. conflicts: where two valid records of a run differ, in words.
+class MergedRuns:
+    """Result of merging.
 
-    places: run id → where the folder that its view comes from has its data and weights. refused: cell id → why the
-    settings asked for make no sense for it; such a cell has no runs.
+    runs: one view for each run, in grid order.
+    conflicts: messages about runs with two valid records that differ.
+    places: run id → data and weights of the folder of its view.
+    refused: cell id → why the requested settings make no sense for it; such a cell has no runs.
     """
 
     runs: tuple[RunView, ...]
@@ -39,17 +41,19 @@ def collect(
     weights_dir: Path | None = None,
     as_recorded: bool = False,
     **selection: object,
-) -> Merged:
-    """As ``status.collect``, over several folders of runs.
+) -> MergedRuns:
+    """Read the runs of several folders, as ``status.collect`` does for one.
 
-    A valid record of the settings asked for beats every other state, the one finished last beats older ones, and of
-    copies of one record the most complete folder counts. Cells that the overrides make no sense for are left out, with
-    a warning. as_recorded: finished runs count as done whatever their settings, for verbs that read them as they are.
+    A valid record of the requested settings is preferred to any other state, then the record that finished last, then
+    the most complete copy. Cells for which the settings make no sense are left out, with a warning.
+
+    as_recorded: finished runs count as done with their own settings.
+    selection: further arguments of ``status.collect``.
     Raises as ``status.collect``.
     """
     refused: dict[str, str] = {}
     places = [Places.of(profile, folder, data_dir, weights_dir) for folder in folders]
-    found = [
+    views_by_folder = [
         status.collect(
             profile=profile,
             runs_dir=folder,
@@ -61,56 +65,63 @@ def collect(
         for folder in folders
     ]
     if as_recorded:
-        found = [[view_as_recorded(view) for view in views] for views in found]
-    for why in dict.fromkeys(refused.values()):
-        cells = [cell for cell, reason in refused.items() if reason == why]
-        logger.warning("left out, as these settings make no sense for it: %s: %s", ", ".join(cells), why)
-    runs, conflicts, chosen_places = [], [], {}
-    for views in zip(*found, strict=True):
+        views_by_folder = [[view_as_recorded(view) for view in views] for views in views_by_folder]
+    for reason in dict.fromkeys(refused.values()):
+        cells = [cell for cell, cell_reason in refused.items() if cell_reason == reason]
+        logger.warning("left out, as these settings make no sense for it: %s: %s", ", ".join(cells), reason)
+    runs, conflicts, places_by_run = [], [], {}
+    for views in zip(*views_by_folder, strict=True):
         order = sorted(range(len(views)), key=lambda place: _rank(views[place]), reverse=True)
-        chosen, others = views[order[0]], [views[place] for place in order[1:]]
-        runs.append(chosen)
-        chosen_places[chosen.id] = places[order[0]]
-        conflicts += [text for other in others if (text := _conflict(chosen, other))]
-    return Merged(tuple(runs), tuple(conflicts), chosen_places, refused)
+        best, others = views[order[0]], [views[place] for place in order[1:]]
+        runs.append(best)
+        places_by_run[best.id] = places[order[0]]
+        conflicts += [text for other in others if (text := _conflict(best, other))]
+    return MergedRuns(tuple(runs), tuple(conflicts), places_by_run, refused)
 
 
 def _rank(view: RunView) -> tuple[int, datetime, tuple[bool, ...], str]:
-    """What says more ranks higher: of records of one moment, copies mostly, the one that kept its predictions, then its
-    checkpoint. The path decides between the rest, so that the order in which the folders are named never does.
+    """Sort key of a view: state, time of finishing, existing predictions and checkpoint, path.
+
+    Copies of a record differ in the files that they still have. The path makes the choice independent of the order of
+    the folders.
     """
-    known = STATES.index(view.state)  # in the order of how much they tell
+    state_rank = STATES.index(view.state)  # ordered by how much they tell
     files = view.folder.predictions, view.folder.checkpoint
-    kept = tuple(os.path.isfile(file) for file in files)  # not of a folder that may not be looked into
-    return -known, _finished(view) or datetime.min.replace(tzinfo=UTC), kept, str(view.folder.path)
+    existing = tuple(os.path.isfile(file) for file in files)  # False in a folder that may not be read
+    return (
+        -state_rank,
+        _finish_time(view) or datetime.min.replace(tzinfo=UTC),
+        existing,
+        str(view.folder.path),
+    )
 
 
-def _finished(view: RunView) -> datetime | None:
-    """When a record says its run ended, or None where it does not say."""
+def _finish_time(view: RunView) -> datetime | None:
+    """Time at which a run finished, according to its record; None if it does not tell."""
     text = view.result["provenance"].get("finished") if view.result else None
     try:
-        found = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _conflict(chosen: RunView, other: RunView) -> str:
-    """In words, where a record is passed over that says something else than the chosen one; else ""."""
+    """Message if another valid record differs from the chosen one, else ""."""
     if other.result is None or chosen.result is None:
         return ""
-    taken, left = chosen.result["metrics"], other.result["metrics"]
-    differing = [
-        f"{name} {taken.get(name, 'none')} and {left.get(name, 'none')}"
-        for name in dict.fromkeys((*taken, *left))
-        if taken.get(name) != left.get(name)
+    chosen_metrics, other_metrics = chosen.result["metrics"], other.result["metrics"]
+    differences = [
+        f"{name} {chosen_metrics.get(name, 'none')} and {other_metrics.get(name, 'none')}"
+        for name in dict.fromkeys((*chosen_metrics, *other_metrics))
+        if chosen_metrics.get(name) != other_metrics.get(name)
     ]
     if chosen.result["data"]["fingerprint"] != other.result["data"]["fingerprint"]:
-        differing.insert(0, "other data")
-    if not differing:
+        differences.insert(0, "other data")
+    if not differences:
         return ""
     return (
-        f"{chosen.id}: two valid records differ ({', '.join(differing[:2])}): taken is {chosen.folder.path}, finished "
-        f"{_finished(chosen) or 'at an unknown time'}, not {other.folder.path}, finished "
-        f"{_finished(other) or 'at an unknown time'}"
+        f"{chosen.id}: two valid records differ ({', '.join(differences[:2])}): taken is {chosen.folder.path}, "
+        f"finished {_finish_time(chosen) or 'at an unknown time'}, not {other.folder.path}, finished "
+        f"{_finish_time(other) or 'at an unknown time'}"
     )

@@ -1,4 +1,4 @@
-"""What a finished run found for each test picture or query, from its predictions.npz (no torch)."""
+"""Predictions of a finished run for each test picture or query, read from its predictions.npz."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 FILE_BYTES = 2**30
-# array, without its branch → dimensions and kinds of dtype
+# Name of an array, without its branch → number of dimensions and kinds of dtype.
 _FORMS = {
     "classes": (1, "U"),
     **dict.fromkeys(("labels", "identities", "cameras", "predicted", "first_hit", "ties"), (1, "iu")),
@@ -31,14 +31,14 @@ _BRANCHES = ("both_", "sa_", "glca_", "top5_")
 
 
 class Predictions(Mapping[str, "np.ndarray"]):
-    """The arrays by name, read from the file one by one when first asked for.
+    """The arrays by name. Each is read from the file when it is first used.
 
     fgvc: ``classes`` (c,) names, ``labels`` (n,), ``top5_correct`` (n,), and by branch ``both_predicted`` (n,),
     ``both_correct`` (n,) bool, ``both_probability`` (n,) of the true class.
     reid: ``identities`` (q,), ``cameras`` (q,), ``both_nearest`` (q, k) places in the gallery, and by branch
-    ``both_ap`` (q,), ``both_first_hit`` (q,) from 1 and 0 where nothing can be found, ``both_rank1_correct``,
-    ``both_ties``. Runs with GLCA have the branches ``sa`` and ``glca`` besides. Records made before a name was
-    introduced lack it.
+    ``both_ap`` (q,), ``both_first_hit`` (q,) from 1, or 0 without a relevant picture, ``both_rank1_correct``,
+    ``both_ties``. Runs with GLCA also have the branches ``sa`` and ``glca``. Records made before a
+    name was introduced lack it.
     """
 
     def __init__(self, path: Path, sha256: str) -> None:
@@ -52,12 +52,12 @@ class Predictions(Mapping[str, "np.ndarray"]):
         )
         try:
             content = read_bytes(self.path, FILE_BYTES)
-            found = hashlib.sha256(content).hexdigest()
-            if found != self._sha256:
+            digest = hashlib.sha256(content).hexdigest()
+            if digest != self._sha256:
                 raise RunError(
-                    f"{self.path}: its digest is {found[:12]}…, result.json names {self._sha256[:12]}…; {advice}"
+                    f"{self.path}: its digest is {digest[:12]}…, result.json names {self._sha256[:12]}…; {advice}"
                 )
-            # From memory: a sweep of a thousand runs would hold as many files open.
+            # Read into memory: a sweep of a thousand runs would keep a thousand files open.
             return Archive(content)
         except FileNotFoundError:
             raise RunError(f"{self.path}: no such file, expected what the run found; {advice}") from None
@@ -67,23 +67,25 @@ class Predictions(Mapping[str, "np.ndarray"]):
             raise RunError(
                 f"{self.path}: cannot be read ({damage_text(self.path, error)}); {advice}"
             ) from None
-        except UNREADABLE as error:
+        except ARCHIVE_ERRORS as error:
             raise RunError(f"{self.path}: cannot be read ({error}); {advice}") from None
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """Raises RunError for a file that is missing, torn, not the record's or of another form, KeyError for a name
+        """Read an array.
+
+        Raises RunError for a file that is missing, damaged, not the record's or of another form; KeyError for a name
         that it lacks.
         """
         if name not in self._read:
             if name not in self._archive.names:
                 raise KeyError(name)
             try:
-                found = self._archive.read(name)
-            except UNREADABLE as error:
+                array = self._archive.read(name)
+            except ARCHIVE_ERRORS as error:
                 raise RunError(f"{self.path}: {name} cannot be read ({error})") from None
-            if problem := _problem(name, found):
+            if problem := _problem(name, array):
                 raise RunError(f"{self.path}: {name} cannot be read ({problem})")
-            self._read[name] = found
+            self._read[name] = array
         return self._read[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -93,30 +95,29 @@ class Predictions(Mapping[str, "np.ndarray"]):
         return len(self._archive.names)
 
 
-def _problem(name: str, found: np.ndarray) -> str:
-    """What is wrong with the form of a known array, or ""."""
+def _problem(name: str, array: np.ndarray) -> str:
+    """What is wrong with the dimensions or the dtype of a known array, or ""."""
     branch = next((branch for branch in _BRANCHES if name.startswith(branch)), "")
-    dimensions, kinds = _FORMS.get(name.removeprefix(branch), (found.ndim, found.dtype.kind))
-    if found.ndim != dimensions or found.dtype.kind not in kinds:
-        return f"it has {found.ndim} dimensions of {found.dtype}, expected {dimensions} of kind {' or '.join(kinds)}"
+    dimensions, kinds = _FORMS.get(name.removeprefix(branch), (array.ndim, array.dtype.kind))
+    if array.ndim != dimensions or array.dtype.kind not in kinds:
+        return f"it has {array.ndim} dimensions of {array.dtype}, expected {dimensions} of kind {' or '.join(kinds)}"
     return ""
 
 
-# --- Arrays of a .npz archive that anybody may have made: nothing is read that is larger than it says ---
+# --- Safe reading of .npz archives of unknown origin: no array is read beyond its declared size ---
 
-MEMBER_BYTES = (
-    2**28
-)  # of one array: 33 million numbers of 8 bytes, where the largest test split has 0.1 million
+# Of one array: 33 million numbers of 8 bytes. The largest test split has 0.1 million pictures.
+MEMBER_BYTES = 2**28
 MEMBERS = 1000
-# What zipfile and numpy raise of an archive that is torn, encrypted, packed otherwise or of a form unknown here.
-UNREADABLE = (
+# Exceptions of zipfile and numpy for an archive that is damaged, encrypted or of an unknown form.
+ARCHIVE_ERRORS = (
     OSError, EOFError, ValueError, TypeError, KeyError, RuntimeError, MemoryError, OverflowError, RecursionError,
     zipfile.BadZipFile, zlib.error, SyntaxError,
 )  # fmt: skip
 
 
 class Archive:
-    """The arrays in the bytes of a .npz file, read one by one. Making and reading raise UNREADABLE."""
+    """The arrays in the bytes of a .npz file, read one by one. Constructor and methods raise ARCHIVE_ERRORS."""
 
     def __init__(self, content: bytes) -> None:
         self._zip = zipfile.ZipFile(io.BytesIO(content))
@@ -125,27 +126,27 @@ class Archive:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Of the arrays."""
+        """Names of the arrays."""
         return tuple(name.removesuffix(".npy") for name in self._zip.namelist())
 
     def read(self, name: str) -> np.ndarray:
-        """An array of numbers, truth values or text.
+        """Read an array of numbers, booleans or text.
 
-        Raises ValueError, too, for a member that would be larger than MEMBER_BYTES, before any of it is unpacked, and
-        for one whose header does not fit its size.
+        Raises ValueError also for a member larger than MEMBER_BYTES, before unpacking it, and for one whose header does
+        not agree with its size.
         """
-        import numpy as np  # only where arrays are looked at: states and --help do without
+        import numpy as np  # imported here: reading states and --help do not need it
 
         name = name if name in self._zip.namelist() else f"{name}.npy"
-        stated = self._zip.getinfo(name)
-        if stated.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        info = self._zip.getinfo(name)
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError("it is packed in a way that numpy does not write")
-        if stated.file_size > MEMBER_BYTES:
+        if info.file_size > MEMBER_BYTES:
             raise ValueError(
-                f"unpacked it would have {stated.file_size:,} bytes, expected at most {MEMBER_BYTES:,}"
+                f"unpacked it would have {info.file_size:,} bytes, expected at most {MEMBER_BYTES:,}"
             )
         with self._zip.open(name) as member:
-            content = member.read(stated.file_size)  # with a size given no more than that is unpacked
+            content = member.read(info.file_size)  # unpacks at most the declared size
         stream = io.BytesIO(content)
         if not content.startswith(np.lib.format.MAGIC_PREFIX):
             raise ValueError("it is no array")
@@ -164,16 +165,18 @@ class Archive:
         ):
             raise ValueError(f"it has {len(content):,} bytes, which do not make an array of {shape} {dtype}")
         stream.seek(0)
-        found = np.load(stream, allow_pickle=False)
+        array = np.load(stream, allow_pickle=False)
         if dtype.kind == "U":
-            _require_text(found)
-        return found
+            _require_text(array)
+        return array
 
 
-def _require_text(found: np.ndarray) -> None:
-    """Raises ValueError for code points that are no characters."""
+def _require_text(array: np.ndarray) -> None:
+    """Raise ValueError for code points that are no characters."""
     import numpy as np
 
-    points = np.ascontiguousarray(found).astype(found.dtype.newbyteorder("=")).view(np.uint32)
-    if points.size and (points.max() > 0x10FFFF or ((points >= 0xD800) & (points < 0xE000)).any()):
+    code_points = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("=")).view(np.uint32)
+    if code_points.size and (
+        code_points.max() > 0x10FFFF or ((code_points >= 0xD800) & (code_points < 0xE000)).any()
+    ):
         raise ValueError("it holds numbers that are no characters")

@@ -1,4 +1,4 @@
-"""How far a run is and what it took so far, from its heartbeat (no torch)."""
+"""Progress of a run, read from its heartbeat, as text for terminals and logs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from benchmark.records import lock_files
 from benchmark.records.run_folder import RunFolder, read_checked
 
 _COUNTS = ("epoch", "epochs", "step", "steps")
-_MOST = 10**9  # of epochs and steps
+_MAX_COUNT = 10**9  # of epochs and steps
 _SCHEMA = {**dict.fromkeys(_COUNTS, int), "seconds?": float, "time": float}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """epoch, step: finished ones, of epochs and of this epoch's steps. seconds: spent over all attempts, each from
-    its model's making to its last sign. silent_seconds: since the last sign, by the file system's clock.
+    """Progress of a run.
+
+    epoch, epochs: finished epochs, and all.
+    step, steps: finished steps of the current epoch, and all of that epoch.
+    seconds: time spent in all attempts, each from the creation of its model to its last sign of life.
+    silent_seconds: time since the last sign of life, by the file system's clock.
     """
 
     epoch: int
@@ -30,17 +34,17 @@ class Progress:
 
     @property
     def share(self) -> float:
-        """Of the whole training, 0 to 1."""
+        """Finished share of the training, 0 to 1."""
         return min(1.0, (self.epoch + self.step / max(1, self.steps)) / max(1, self.epochs))
 
     @property
     def remaining_seconds(self) -> float | None:
-        """At the pace so far, evaluations and lost work included; None before there is a pace."""
+        """Remaining time at the average pace, evaluations and lost work included; None at the very start."""
         return self.seconds / self.share * (1 - self.share) if self.share > 0 else None
 
     @property
     def silence(self) -> str:
-        """``, last sign 40 s ago``, or "" if that was a moment ago."""
+        """``, last sign 40 s ago``; "" if it is recent."""
         return f", last sign {self.silent_seconds:,.0f} s ago" if self.silent_seconds > 30 else ""
 
     def __str__(self) -> str:
@@ -48,81 +52,83 @@ class Progress:
 
 
 def read_progress(folder: RunFolder) -> Progress | None:
-    """What the last heartbeat says, or None where there is none or it is not readable."""
+    """Read the progress from the last heartbeat; None if there is none or it is not readable."""
     try:
         beat, _ = read_checked(folder.heartbeat, _SCHEMA)
         if beat is None:
             return None
-        age = lock_files.age(folder.heartbeat)
+        age = lock_files.file_age(folder.heartbeat)
     except (RunError, OSError):
         return None
-    counts = (min(beat[name], _MOST) for name in _COUNTS)
+    counts = (min(beat[name], _MAX_COUNT) for name in _COUNTS)
     return Progress(*counts, float(beat.get("seconds", 0.0)), age)
 
 
-# --- How far runs are, in the room that a terminal or a log line has ---
+# --- Progress as text, in the width of a terminal or in a log line ---
 
-BAR, LEAST_BAR = 20, 5  # cells of a bar; a shorter one says nothing
-LEAST_NAME = 12  # characters of a run's name that still tell it from others
+MAX_BAR, MIN_BAR = 20, 5  # characters of a progress bar
+MIN_NAME = 12  # shortest name of a run that still identifies it
 
 
 def time_left(seconds: float | None) -> str:
-    """``4 min left``, or that it is not known yet."""
+    """Remaining time as text, ``4 min left``; None means unknown."""
     return "time left unknown" if seconds is None else f"{duration(round(seconds))} left"
 
 
-def texts(progress: Progress | None) -> tuple[str, ...]:
-    """The same progress in words, the longest text first."""
+def progress_texts(progress: Progress | None) -> tuple[str, ...]:
+    """Texts of the same progress, the longest first."""
     if progress is None:
         return ("starting, time left unknown", "starting")
     epoch = f"{min(progress.epoch + 1, progress.epochs)}/{progress.epochs}"
     if progress.share >= 1:
         return (f"epoch {epoch}, last evaluation", f"{epoch}, evaluating")
-    left = time_left(progress.remaining_seconds)
+    remaining = time_left(progress.remaining_seconds)
     return (
-        f"epoch {epoch}, step {progress.step}/{progress.steps}, {left}",
-        f"epoch {epoch}, {left}",
-        f"{epoch}, {left.replace('time left unknown', '? left')}",
+        f"epoch {epoch}, step {progress.step}/{progress.steps}, {remaining}",
+        f"epoch {epoch}, {remaining}",
+        f"{epoch}, {remaining.replace('time left unknown', '? left')}",
     )
 
 
-def rows(
+def progress_rows(
     runs: Sequence[tuple[str, Progress | None]], elsewhere: Sequence[str], width: int, height: int
 ) -> list[str]:
-    """A line a run of ``width`` characters at most, all with the same columns; at most ``height`` lines.
+    """Lines of at most ``width`` characters, one per run and in the same columns; at most ``height`` lines.
 
-    runs: name and progress. elsewhere: names of the runs that another process works on.
-    The progress is whole: where there is little room, the bar goes first, then words, then the middle of the names.
+    In a narrow terminal first the bar is left out, then the text is shortened, then the names.
+
+    runs: name and progress of each.
+    elsewhere: names of the runs that another process works on.
     """
-    shown = [(name, texts(progress), progress) for name, progress in runs]
-    shown += [(name, ("in another process", "elsewhere"), None) for name in elsewhere]
-    if not shown:
+    entries = [(name, progress_texts(progress), progress) for name, progress in runs]
+    entries += [(name, ("in another process", "elsewhere"), None) for name in elsewhere]
+    if not entries:
         return []
-    longest = max(len(name) for name, *_ in shown)
-    brief = next((n for n in range(2) if 3 + longest + _widest(shown, n) <= width), 2)
-    room = max(LEAST_NAME, min(longest, width - 3 - _widest(shown, brief)))
-    cells = min(BAR, width - 4 - room - _widest(shown, brief))
+    longest = max(len(name) for name, *_ in entries)
+    level = next((n for n in range(2) if 3 + longest + _max_width(entries, n) <= width), 2)
+    room = max(MIN_NAME, min(longest, width - 3 - _max_width(entries, level)))
+    cells = min(MAX_BAR, width - 4 - room - _max_width(entries, level))
     lines = []
-    for name, words, progress in shown:
-        drawn = f"{_bar(progress, cells)} " if cells >= LEAST_BAR else ""
-        lines.append(f"  {shortened(name, room):<{room}} {drawn}{_words(words, brief)}"[:width])
+    for name, texts, progress in entries:
+        bar = f"{_bar(progress, cells)} " if cells >= MIN_BAR else ""
+        lines.append(f"  {shorten(name, room):<{room}} {bar}{_choose_text(texts, level)}"[:width])
     if len(lines) > max(1, height):
-        kept = max(1, height - 1)
-        lines = [*lines[:kept], f"  … and {len(lines) - kept} more"]
+        count = max(1, height - 1)
+        lines = [*lines[:count], f"  … and {len(lines) - count} more"]
     return lines
 
 
 def log_line(counts: str, runs: Sequence[tuple[str, Progress | None]], elsewhere: Sequence[str]) -> str:
-    """All of it in one line."""
-    each = [f"{name} {texts(progress)[0]}" for name, progress in runs]
-    each += [f"{name} in another process" for name in elsewhere]
-    return "; ".join([counts, *each])
+    """The counts and the progress of all runs in one line."""
+    parts = [f"{name} {progress_texts(progress)[0]}" for name, progress in runs]
+    parts += [f"{name} in another process" for name in elsewhere]
+    return "; ".join([counts, *parts])
 
 
-def shortened(name: str, room: int) -> str:
-    """A run's name in so many characters: ``seed`` becomes ``s``, then parts lose their middle, the backbone first.
+def shorten(name: str, room: int) -> str:
+    """Shorten a run's name to ``room`` characters: ``seed`` becomes ``s``, then the middle of parts is left out.
 
-    ``msmt17/deit_small/dcal/seed0`` in 21: ``msmt17/de…all/dcal/s0``.
+    The backbone is shortened first: ``msmt17/deit_small/dcal/seed0`` in 21: ``msmt17/de…all/dcal/s0``.
     """
     if len(name) <= room:
         return name
@@ -134,7 +140,7 @@ def shortened(name: str, room: int) -> str:
         if not longer:
             break
         lengths[max(longer, key=lambda number: lengths[number] + 4 * (number == backbone))] -= 1
-    return "/".join(map(_without_middle, parts, lengths))[-room:]  # the seed last of all
+    return "/".join(map(_without_middle, parts, lengths))[-room:]  # the seed is kept longest
 
 
 def _without_middle(part: str, length: int) -> str:
@@ -144,12 +150,12 @@ def _without_middle(part: str, length: int) -> str:
     return f"{part[:head]}…{part[head + 1 - length :]}"
 
 
-def _words(words: tuple[str, ...], brief: int) -> str:
-    return words[min(brief, len(words) - 1)]
+def _choose_text(texts: tuple[str, ...], level: int) -> str:
+    return texts[min(level, len(texts) - 1)]
 
 
-def _widest(shown: Sequence[tuple[str, tuple[str, ...], Progress | None]], brief: int) -> int:
-    return max(len(_words(words, brief)) for _, words, _ in shown)
+def _max_width(entries: Sequence[tuple[str, tuple[str, ...], Progress | None]], level: int) -> int:
+    return max(len(_choose_text(texts, level)) for _, texts, _ in entries)
 
 
 def _bar(progress: Progress | None, cells: int) -> str:

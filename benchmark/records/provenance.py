@@ -1,4 +1,4 @@
-"""Where a number comes from: code, versions, machine (no torch)."""
+"""Provenance of a result: code, versions, machine."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from pathlib import Path
 logger = logging.getLogger("benchmark")
 ROOT = Path(__file__).resolve().parents[2]
 _GIT_SECONDS = 60
-# What a hook or a script of git's hands to its children; here it would be taken for the checkout.
-_OTHER_CHECKOUT = {
+# Set by git for its hooks; here they would make git use another checkout.
+_GIT_VARIABLES = {
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -33,15 +33,15 @@ PACKAGES = ("torch", "timm", "numpy", "opencv-python-headless", "opencv-python")
 
 
 def now() -> str:
-    """The time as ISO 8601, UTC, to the second."""
+    """Current time as ISO 8601 in UTC, in whole seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def commit() -> tuple[str, bool | None]:
-    """The checkout's commit and whether tracked files differ from it.
+def commit_state() -> tuple[str, bool | None]:
+    """Commit of the checkout, and whether tracked files differ from it.
 
-    ("unknown", None) where git does not say; a known commit with None where it does not say whether files differ. Both
-    are warned of, once.
+    ("unknown", None) if git does not tell; the commit and None if it does not tell whether files differ. Both cases log
+    a warning once.
     """
     try:
         _git("ls-files", "--error-unmatch", "benchmark/records/provenance.py")
@@ -56,9 +56,9 @@ def commit() -> tuple[str, bool | None]:
         return sha, None
 
 
-def code() -> dict[str, object]:
-    """What runs: commit, dirty as ``commit`` gives them, and changes, a digest of the difference where there is one."""
-    sha, dirty = commit()
+def code_state() -> dict[str, object]:
+    """State of the running code: commit and dirty as of ``commit_state``; changes, a digest of the difference or ""."""
+    sha, dirty = commit_state()
     changes = ""
     if dirty:
         with contextlib.suppress(OSError, subprocess.SubprocessError):
@@ -67,8 +67,8 @@ def code() -> dict[str, object]:
     return {"commit": sha, "dirty": dirty, "changes": changes}
 
 
-def changes_text(dirty: object) -> str:
-    """What follows a commit in a text. dirty: as ``commit`` gives it."""
+def changes_text(dirty: bool | None) -> str:
+    """Text after a commit about changed files. dirty: as of ``commit_state``."""
     return (
         " (whether files were changed is unknown)"
         if dirty is None
@@ -78,15 +78,15 @@ def changes_text(dirty: object) -> str:
     )
 
 
-def difference(submitted: object, started: Mapping[str, object]) -> str:
-    """How the code a run started with differs from the code it was submitted with, or "".
+def code_difference(submitted: object, started: Mapping[str, object]) -> str:
+    """Difference between the code at the submission and at the start of a run, as text, or "".
 
-    Nothing is said of what one of both does not know: a compute node may be without git.
+    submitted, started: as of ``code_state``. Unknown values are not compared: a compute node may not have git.
     """
     if not isinstance(submitted, Mapping) or "unknown" in (submitted.get("commit"), started.get("commit")):
         return ""
-    whole = None not in (submitted.get("dirty"), started.get("dirty"))
-    names = ("commit", "dirty", "changes") if whole else ("commit",)
+    is_known = None not in (submitted.get("dirty"), started.get("dirty"))
+    names = ("commit", "dirty", "changes") if is_known else ("commit",)
     if all(submitted.get(name) == started.get(name) for name in names):
         return ""
     return f"submitted with {_code_text(submitted)}, started with {_code_text(started)}"
@@ -98,15 +98,15 @@ def _code_text(code: Mapping[str, object]) -> str:
 
 
 def _git(*arguments: str) -> bytes:
-    """What git says of the checkout. Raises OSError, SubprocessError."""
+    """Output of git for the checkout. Raises OSError, SubprocessError."""
     command = [
         "git",
-        # Without the index's lock: many jobs and a watching status must not get in the way of the user's own commits.
+        # Without the lock of the index: many jobs and `status` must not block the user's own commits.
         "--no-optional-locks",
-        # The checkout may be another user's, whose code runs here already; a program that it names for git does not.
+        # The checkout may belong to another user. Its code runs here anyway, but git must not start its fsmonitor.
         *("-c", f"safe.directory={ROOT}", "-c", "core.fsmonitor=false"),
     ]
-    environment = {name: value for name, value in os.environ.items() if name not in _OTHER_CHECKOUT}
+    environment = {name: value for name, value in os.environ.items() if name not in _GIT_VARIABLES}
     return subprocess.run(
         [*command, *arguments],
         cwd=ROOT,
@@ -121,14 +121,14 @@ def _reason(error: OSError | subprocess.SubprocessError) -> str:
     if isinstance(error, FileNotFoundError):
         return "git is not installed here"
     if isinstance(error, subprocess.CalledProcessError):
-        said = error.stderr.decode(errors="replace").strip().splitlines()
+        lines = error.stderr.decode(errors="replace").strip().splitlines()
         if (
             "--error-unmatch" in error.cmd
-            and "not a git repository" not in "".join(said)
+            and "not a git repository" not in "".join(lines)
             and error.returncode == 1
         ):
             return f"{ROOT} belongs to no git checkout; run from a clone"
-        return f"git says: {said[0] if said else 'nothing'}; run from a clone of your own"
+        return f"git says: {lines[0] if lines else 'nothing'}; run from a clone of your own"
     return f"git does not answer ({error})"
 
 
@@ -138,9 +138,9 @@ def _warn(text: str) -> None:
 
 
 def collect() -> dict[str, object]:
-    """Everything recorded at the start of a run."""
+    """Provenance recorded at the start of a run."""
     return {
-        **code(),
+        **code_state(),
         "started": now(),
         "command": " ".join(sys.argv),
         "host": socket.gethostname(),
@@ -152,7 +152,7 @@ def collect() -> dict[str, object]:
 
 
 def cpu_name() -> str:
-    """The processor in words."""
+    """Name of the processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -163,69 +163,74 @@ def cpu_name() -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
-# --- Digest of the code that a measurement depends on: what some modules import, without comments and docstrings ---
+# --- Digest of the code that a measurement depends on, without comments and docstrings ---
 
 _DIGESTED_PACKAGES = ("benchmark", "dcal")
-_BLOCKS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)  # what a docstring may begin
+_BLOCKS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)  # nodes that may have a docstring
 
 
 @cache
 def code_digest(root: Path, modules: tuple[str, ...]) -> str:
-    """16 hexadecimal digits over everything that these modules import of the project, themselves included.
+    """Digest of these modules and everything of the project that they import, 16 hexadecimal digits.
 
-    The same whatever comments and docstrings say, and in whatever order files lie. root: of the checkout.
+    Does not depend on comments, docstrings or the order of files. root: of the checkout.
     """
-    outlines = sorted(_read(_file(root, module)).outline for module in closure(root, modules))
+    outlines = sorted(
+        _source_file(_module_file(root, module)).outline for module in import_closure(root, modules)
+    )
     return hashlib.sha256("\n".join(outlines).encode()).hexdigest()[:16]
 
 
-def closure(root: Path, modules: Iterable[str]) -> set[str]:
-    """Names of all modules of the project that are imported with these, directly or not.
+def import_closure(root: Path, modules: Iterable[str]) -> set[str]:
+    """Names of these modules and of all modules of the project that they import, directly or not.
 
-    Raises ModuleNotFoundError for a module that is not there.
+    Raises ModuleNotFoundError for a module that does not exist.
     """
-    found: set[str] = set()
-    waiting = list(modules)
-    while waiting:
-        module = waiting.pop()
-        if module in found:
+    names: set[str] = set()
+    queue = list(modules)
+    while queue:
+        module = queue.pop()
+        if module in names:
             continue
-        if (file := _file(root, module)) is None:
+        if (file := _module_file(root, module)) is None:
             raise ModuleNotFoundError(f"{root} has no module {module}")
-        found.add(module)
-        imported = {*_read(file).names, module.rpartition(".")[0]}  # with a module comes its package
-        waiting += (name for name in imported - found if _file(root, name) is not None)
-    return found
+        names.add(module)
+        imported = {
+            *_source_file(file).names,
+            module.rpartition(".")[0],
+        }  # importing a module imports its package
+        queue += (name for name in imported - names if _module_file(root, name) is not None)
+    return names
 
 
-class _Code:
-    """One file. outline: its code as text; names: what it may import, modules or not."""
+class _SourceFile:
+    """A source file. outline: its code as text. names: everything that it may import, modules or not."""
 
     def __init__(self, file: Path) -> None:
         self.names: set[str] = set()
         self._strings: set[str] = set()
         self._beginnings: set[str] = set()
-        shown: list[str] = []
-        self._show(ast.parse(file.read_text(encoding="utf-8")), shown)
-        self.outline = "".join(shown)
-        named = self._strings | {start + end for start in self._beginnings for end in self._strings}
-        self.names |= named | {name.rpartition(".")[0] for name in named}
+        parts: list[str] = []
+        self._write_outline(ast.parse(file.read_text(encoding="utf-8")), parts)
+        self.outline = "".join(parts)
+        candidates = self._strings | {start + end for start in self._beginnings for end in self._strings}
+        self.names |= candidates | {name.rpartition(".")[0] for name in candidates}
 
-    def _show(self, node: ast.AST, into: list[str]) -> None:
-        """A node as text that is the same in every version of Python: fields that are empty are left out."""
+    def _write_outline(self, node: ast.AST, parts: list[str]) -> None:
+        """Append a node as text. Empty fields are left out, so the text is the same in every version of Python."""
         if _is_type_check(node):
             return
         self._collect(node)
-        into.append(f"{type(node).__name__}(")
+        parts.append(f"{type(node).__name__}(")
         for name in node._fields:
             value = getattr(node, name, None)
             if value is None or value == [] or name in ("ctx", "type_comment"):
@@ -236,13 +241,13 @@ class _Code:
                 and ast.get_docstring(node, clean=False) is not None
             ):
                 value = value[1:]
-            into.append(f"{name}=")
+            parts.append(f"{name}=")
             for item in value if isinstance(value, list) else (value,):
                 if isinstance(item, ast.AST):
-                    self._show(item, into)
+                    self._write_outline(item, parts)
                 else:
-                    into.append(f"{item!r},")
-        into.append(")")
+                    parts.append(f"{item!r},")
+        parts.append(")")
 
     def _collect(self, node: ast.AST) -> None:
         if isinstance(node, ast.Import):
@@ -256,18 +261,18 @@ class _Code:
 
 
 def _is_type_check(node: ast.AST) -> bool:
-    """``if TYPE_CHECKING:``, whose imports never happen."""
+    """Whether a node is ``if TYPE_CHECKING:``, whose imports are not executed."""
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 @cache
-def _read(file: Path) -> _Code:
-    return _Code(file)
+def _source_file(file: Path) -> _SourceFile:
+    return _SourceFile(file)
 
 
 @cache
-def _file(root: Path, module: str) -> Path | None:
-    """Where a module of the project lies, or None for a name that is none."""
+def _module_file(root: Path, module: str) -> Path | None:
+    """File of a module of the project; None for any other name."""
     parts = module.split(".")
     if parts[0] not in _DIGESTED_PACKAGES or not all(part.isidentifier() for part in parts):
         return None

@@ -1,4 +1,4 @@
-"""The run folder: its files, what a valid result is, and what a damaged one is worth: nothing (no torch)."""
+"""Run folder: paths of its files, reading and checking of its JSON files, and the schema of a result."""
 
 from __future__ import annotations
 
@@ -16,27 +16,24 @@ from benchmark.errors import RunError
 from benchmark.reading import damage_text, explanation, is_refusal, is_there, open_file, read_json_value
 
 SCHEMA = 1
-RECORD_LIMIT = (
-    16 * 2**20
-)  # bytes of a JSON file of a run folder; the largest the suite writes have some thousand
+MAX_RECORD_BYTES = 16 * 2**20  # of a JSON file of a run folder; the suite writes some thousand at most
 NOT_JSON = "it is not readable JSON"
-LONGEST = 10_000  # characters of a recorded text
-TAIL_BYTES = 2**20  # of a log: a line may be as long as the whole file
-_SET_ASIDE = re.compile(r"\.stale-[\d-]+$")  # as set_aside names a run's folder
-LARGEST = 1e30  # of a recorded number: JSON's integers have no end, floats have
+MAX_TEXT = 10_000  # characters of a recorded text
+TAIL_BYTES = 2**20  # read at the end of a log, whose lines may be very long
+_SET_ASIDE = re.compile(r"\.stale-[\d-]+$")  # suffix by set_aside for a run's folder
+MAX_VALUE = 1e30  # of a recorded number; JSON integers may exceed the range of floats
 
-# field → type, several types, or a dict of such; a trailing "?" marks a field that may be absent. No count or time of a
-# record is negative.
+# Field → type, tuple of types, or dict of fields. A trailing "?" marks an optional field. Numbers must not be negative.
 _FGVC_SCHEMA: dict[str, object] = {
     "metrics": {"top1": float, "top5": float, "sa_top1?": float, "glca_top1?": float},
     "best": {"epoch": int, "top1": float},
     "data": {"classes": int, "train_images": int, "test_images": int},
 }
-_RANKED = ("mAP", "R1", "R5", "R10")
+_REID_METRICS = ("mAP", "R1", "R5", "R10")
 _REID_SCHEMA: dict[str, object] = {
     "metrics": {
-        **dict.fromkeys(_RANKED, float),
-        **{f"{branch}_{name}?": float for branch in ("sa", "glca") for name in _RANKED},
+        **dict.fromkeys(_REID_METRICS, float),
+        **{f"{branch}_{name}?": float for branch in ("sa", "glca") for name in _REID_METRICS},
     },
     "best": {"epoch": int, "mAP": float},
     "data": {
@@ -80,101 +77,80 @@ _RESULT_SCHEMA: dict[str, object] = {
     },
     "final_weights_sha256": str,
     "predictions_sha256": str,
-    # of the last evaluation's logits (Re-ID: features) by branch; records made before it was introduced lack it
+    # digests of the last evaluation's logits (Re-ID: features) by branch; older records lack them
     "outputs_sha256?": {"sa?": str, "glca?": str, "both?": str},
     "provenance": dict,
 }
 
 
-def _holds_nothing() -> None:
-    """The verification of those who hold nothing."""
+def _no_verification() -> None:
+    """Verification for processes that only read."""
+
+
+def _file(name: str, doc: str = "") -> property:
+    """A property of ``RunFolder``: the path of a file in it."""
+
+    def path(folder: RunFolder) -> Path:
+        return folder.path / name
+
+    return property(path, doc=doc)
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths of one run's files.
+    """Paths of a run's files.
 
-    verify: raises where the process that holds the run has lost it; called before anything in the folder is changed.
+    verify: called before each change in the folder; raises if this process has lost the lock of the run.
     """
 
     path: Path
-    verify: Callable[[], None] = field(default=_holds_nothing, repr=False, compare=False)
+    verify: Callable[[], None] = field(default=_no_verification, repr=False, compare=False)
 
-    @property
-    def config(self) -> Path:
-        return self.path / "config.json"
-
-    @property
-    def provenance(self) -> Path:
-        return self.path / "provenance.json"
-
-    @property
-    def history(self) -> Path:
-        return self.path / "history.jsonl"
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.path / "checkpoint.pt"
-
-    @property
-    def previous_checkpoint(self) -> Path:
-        return self.path / "checkpoint.previous.pt"
+    config = _file("config.json")
+    provenance = _file("provenance.json")
+    history = _file("history.jsonl")
+    checkpoint = _file("checkpoint.pt")
+    previous_checkpoint = _file("checkpoint.previous.pt")
+    predictions = _file("predictions.npz")
+    result = _file("result.json")
+    outcome = _file("outcome.json", "End of the last attempt, if it had no result.")
+    submission = _file("submission.json", "Last submission of the run to a cluster.")
+    heartbeat = _file("heartbeat.json")
+    log = _file("log.txt")
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether there is one; for a moment it may be the previous one alone, where there are no hard links."""
+        """Whether a checkpoint exists; without hard links, for a moment only the previous one may."""
         return self.checkpoint.exists() or self.previous_checkpoint.exists()
 
-    @property
-    def predictions(self) -> Path:
-        return self.path / "predictions.npz"
-
-    @property
-    def result(self) -> Path:
-        return self.path / "result.json"
-
-    @property
-    def outcome(self) -> Path:
-        """How the last attempt ended, where it did not end with a result."""
-        return self.path / "outcome.json"
-
-    @property
-    def submission(self) -> Path:
-        """Which job of a cluster the run was last handed to."""
-        return self.path / "submission.json"
-
-    @property
-    def heartbeat(self) -> Path:
-        return self.path / "heartbeat.json"
-
-    @property
-    def log(self) -> Path:
-        return self.path / "log.txt"
-
     def make(self) -> None:
-        """Create the folder. Raises RunError if that is not allowed."""
+        """Create the folder. Raises RunError if that fails."""
         with explained(self.path / "config.json"):
             self.path.mkdir(parents=True, exist_ok=True)
 
 
-def folder_of(config: Config, runs_dir: Path) -> RunFolder:
-    """Where a run lies: ``runs/<profile>/<dataset>/<backbone>/<method>/seed<k>``."""
+def locate_run(config: Config, runs_dir: Path) -> RunFolder:
+    """Folder of a run: ``runs/<profile>/<dataset>/<backbone>/<method>/seed<k>``."""
     return RunFolder(runs_dir / config.profile / config.run_id)
 
 
 def read_json(path: Path) -> dict | None:
-    """A JSON object, or None where there is no readable one."""
+    """Read a JSON object; None if there is none or it is not readable."""
     try:
-        value = read_json_value(path, RECORD_LIMIT)
+        value = read_json_value(path, MAX_RECORD_BYTES)
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
 
 
-def read_checked(path: Path, schema: dict[str, object], limit: int = RECORD_LIMIT) -> tuple[dict | None, str]:
-    """The JSON object of a file and "", or None and what is wrong with the file ("" where there is none).
+def read_checked(
+    path: Path, schema: dict[str, object], limit: int = MAX_RECORD_BYTES
+) -> tuple[dict | None, str]:
+    """Read a JSON object and check it: it and "", or None and what is wrong ("" for a file that does not exist).
 
-    Raises RunError where the system refuses to read it: that says nothing of the file.
+    schema: as of ``schema_problem``.
+    limit: largest size in bytes.
+    Raises RunError if the system refuses to read the file: that is no damage.
     """
     try:
         if not is_there(path):
@@ -182,7 +158,7 @@ def read_checked(path: Path, schema: dict[str, object], limit: int = RECORD_LIMI
         value = read_json_value(path, limit)
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
-            return None, ""  # removed since: claims and outcomes are, in normal work
+            return None, ""  # removed in the meantime, as locks and outcomes normally are
         if is_refusal(error):
             raise RunError(explanation(path, error)) from error
         return None, damage_text(path, error)
@@ -193,7 +169,7 @@ def read_checked(path: Path, schema: dict[str, object], limit: int = RECORD_LIMI
 
 
 def read_result(folder: RunFolder) -> tuple[dict | None, str]:
-    """The valid result of a run and "", or None and what is wrong with the file. Raises as ``read_checked``."""
+    """Read the result of a run: it and "", or None and what is wrong with it. Raises as ``read_checked``."""
     result, problem = read_checked(folder.result, {})
     if result is not None:
         problem = result_problem(result)
@@ -203,7 +179,7 @@ def read_result(folder: RunFolder) -> tuple[dict | None, str]:
 
 
 def write_result(folder: RunFolder, result: dict) -> None:
-    """Write a result, once and last. Raises RunError if it does not satisfy its own schema."""
+    """Write the result of a run, as its last file. Raises RunError if the result does not satisfy its schema."""
     if problem := result_problem(result):
         raise RunError(f"result of {folder.path} is invalid and is not written: {problem}")
     write_json(folder.result, result, verify=folder.verify)
@@ -229,54 +205,49 @@ def result_problem(result: dict) -> str:
     return ""
 
 
-def schema_problem(value: object, schema: object, at: str = "") -> str:
-    """What of a JSON value does not fit a schema like the result's, or "". at: its place, for the answer."""
+def schema_problem(value: object, schema: object, place: str = "") -> str:
+    """The first violation of a schema by a JSON value, or "". place: name of the value, for the message."""
     if isinstance(schema, dict):
         if not isinstance(value, dict):
-            return f"{at or 'it'} is not an object"
+            return f"{place or 'it'} is not an object"
         for key, kind in schema.items():
             name = key.removesuffix("?")
             if name not in value:
                 if key.endswith("?"):
                     continue
-                return f"{at}{name} is missing"
-            if problem := schema_problem(value[name], kind, f"{at}{name}."):
+                return f"{place}{name} is missing"
+            if problem := schema_problem(value[name], kind, f"{place}{name}."):
                 return problem
         return ""
     kinds = schema if isinstance(schema, tuple) else (schema,)
     fits = isinstance(value, kinds) or (float in kinds and isinstance(value, int))
-    name = at.rstrip(".") or "it"
+    name = place.rstrip(".") or "it"
     if not fits or (isinstance(value, bool) and bool not in kinds):
         expected = " or ".join(kind.__name__ for kind in kinds)
         return f"{name} is {type(value).__name__}, expected {expected}"
-    if isinstance(value, int | float) and not abs(value) <= LARGEST:  # NaN is not, either
-        return f"{name} is not finite, or larger than {LARGEST:g}"
-    if isinstance(value, str) and len(value) > LONGEST:
-        return f"{name} is text of {len(value):,} characters, expected at most {LONGEST:,}"
+    if isinstance(value, int | float) and not abs(value) <= MAX_VALUE:  # also True for NaN
+        return f"{name} is not finite, or larger than {MAX_VALUE:g}"
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        return f"{name} is text of {len(value):,} characters, expected at most {MAX_TEXT:,}"
     if isinstance(value, int | float) and value < 0:
         return f"{name} is {value}, expected no negative number"
     return ""
 
 
-def set_aside(path: Path, why: str) -> Path:
-    """Rename a file or folder out of the way, losing nothing; returns its new name."""
+def set_aside(path: Path, reason: str) -> Path:
+    """Rename a file or folder to a free name, so that nothing is lost; return its path. reason: part of the name."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for attempt in range(1000):
-        aside = path.with_name(f"{path.name}.{why}-{stamp}{f'-{attempt}' if attempt else ''}")
-        if not aside.exists():
-            with explained(aside):
-                os.rename(path, aside)
-            return aside
+        new_path = path.with_name(f"{path.name}.{reason}-{stamp}{f'-{attempt}' if attempt else ''}")
+        if not new_path.exists():
+            with explained(new_path):
+                os.rename(path, new_path)
+            return new_path
     raise RunError(f"cannot find a free name to set {path} aside")
 
 
-def last_log_lines(folder: RunFolder, count: int = 3) -> list[str]:
-    """The end of a run's log."""
-    return last_lines(folder.log, count)
-
-
 def last_lines(path: Path, count: int) -> list[str]:
-    """The last lines of a text file, of its last MiB at most; none of one that cannot be read."""
+    """The last lines of a text file, at most 1 MiB of it; none if it cannot be read."""
     try:
         with open_file(path) as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - TAIL_BYTES))

@@ -1,14 +1,14 @@
-"""The state of every run, read from the disk (no torch).
+"""State of every run, read from the disk.
 
-done       a valid result.json of the settings and data asked for
-stale      results or checkpoints of other settings or other data; never reused, never overwritten
+done       a valid result.json for the requested settings and data
+stale      results or checkpoints of other settings or data; never reused, never overwritten
 running    a living process holds the run
-preempted  stopped by a signal after saving; goes on from there
-failed     ended with an error, or died without a word
-damaged    files that say nothing the suite could have written, or that this user may not read; the reason names them
-queued     handed to a cluster, whose job has not begun; whether it still waits only the cluster knows (slurm/)
-unknown    handed to a cluster that does not answer (only slurm/ finds that)
-no-data, no-weights, missing   not started, with and without what it needs
+preempted  stopped by a signal after saving; continues from there
+failed     ended with an error, or its process died without a message
+damaged    files that the suite cannot have written, or that this user may not read; the reason names them
+queued     submitted to a cluster, the job has not started; only the cluster knows whether it still waits (slurm/)
+unknown    submitted to a cluster that does not answer (set by slurm/ only)
+no-data, no-weights, missing   not started: data are missing, weights are missing, everything is there
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from benchmark.data import locate
 from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.reading import explained, explanation, is_there, require_folder, require_listable
 from benchmark.records import damage, lock
-from benchmark.records.lock_files import UNKNOWN
+from benchmark.records.lock_files import UNKNOWN_HOLDER
 from benchmark.records.predictions import Predictions
 from benchmark.records.progress import read_progress
-from benchmark.records.run_folder import RunFolder, folder_of, last_log_lines, read_json, read_result
+from benchmark.records.run_folder import RunFolder, last_lines, locate_run, read_json, read_result
 from benchmark.records.submission import Submission, read_submission
-from benchmark.records.visible import one_row
-from benchmark.records.weights_check import lacking_weights
+from benchmark.records.terminal_text import single_line
+from benchmark.records.weights_check import weights_problem
 from dcal.weights import manifest as weight_files
 
-# The more a state tells of a run, the earlier it stands: of several folders' views of a run the first one counts.
+# Ordered by how much they tell about a run: of the views of several folders the first in this order is used.
 STATES = (
     "done",
     "running",
@@ -52,14 +52,14 @@ STATES = (
     "no-data",
     "no-weights",
 )
-# States in which a launcher starts the run; a failed run starts again from its last checkpoint, a damaged one sets the
-# damaged files aside before, or says why it cannot.
-TO_RUN = ("missing", "failed", "preempted", "damaged")
+# States in which a launcher starts the run. A failed run continues from its last checkpoint. For a damaged one, the
+# damaged files are renamed first, or an error tells why that is impossible.
+STATES_TO_RUN = ("missing", "failed", "preempted", "damaged")
 
 
 @dataclass(frozen=True)
 class RunView:
-    """One run and what is known of it. result is None unless it is done."""
+    """State of one run. result: of a done run, else None."""
 
     cell: Cell
     seed: int
@@ -75,14 +75,14 @@ class RunView:
 
     @cached_property
     def predictions(self) -> Predictions | None:
-        """What a done run found for each test picture or query; None unless it is done. Read when it is looked at."""
+        """Predictions of a done run for each test picture or query, read when first used; None unless it is done."""
         if self.result is None:
             return None
         return Predictions(self.folder.predictions, self.result["predictions_sha256"])
 
 
 def state_counts(states: Iterable[str]) -> str:
-    """``12 done, 4 running``: how many of some runs are in which state, in the order of ``STATES``."""
+    """Number of runs in each state as text, in the order of ``STATES``: ``12 done, 4 running``."""
     counts = Counter(states)
     return ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
 
@@ -99,60 +99,60 @@ def collect(
     weights_dir: Path | None = None,
     refused: dict[str, str] | None = None,
 ) -> list[RunView]:
-    """Every run of the selected cells with its state, in grid order.
+    """Read the state of every run of the selected cells, in grid order.
 
-    refused: where given, cells that the overrides make no sense for are left out, and why goes there by cell id.
+    refused: if given, cells for which the overrides make no sense are left out, and added here with the reason, by id.
 
     Raises SettingsError as ``grid.select`` and ``config.resolve``; with ``refused``, only if no cell is left; RunError
-    where the runs may not be read.
+    if the runs may not be read.
     """
     places = Places.of(profile, runs_dir, data_dir, weights_dir)
-    loaded = load_profile(profile)
-    with explained(places.runs):  # one error instead of a row a run
+    profile_settings = load_profile(profile)
+    with explained(places.runs):  # one error instead of one per run
         require_folder(places.runs)
-        require_listable(places.runs / loaded.name)
+        require_listable(places.runs / profile_settings.name)
     fingerprint = cache(lambda dataset: data_fingerprint(dataset, places))
     cells = select(patterns, table)
-    if refused is None:  # one SET for all tables may be meant for one of them
+    if refused is None:  # a SET for several tables may be meant for only one of them
         require_meaning(overrides or {}, cells)
     views = []
     for cell in cells:
         try:
-            configs = [resolve(cell, seed, loaded, overrides or {}) for seed in seeds]
+            configs = [resolve(cell, seed, profile_settings, overrides or {}) for seed in seeds]
         except SettingsError as error:
             if refused is None or (cell is cells[-1] and not views):
                 raise
             refused[cell.id] = str(error)
             continue
-        views += [view(config, places, *fingerprint(cell.dataset)) for config in configs]
+        views += [view_run(config, places, *fingerprint(cell.dataset)) for config in configs]
     return views
 
 
-def view(config: Config, places: Places, fingerprint: str | None, lacking: str = "") -> RunView:
-    """The state of one run.
+def view_run(config: Config, places: Places, fingerprint: str | None, data_problem: str = "") -> RunView:
+    """Read the state of one run.
 
-    fingerprint: of the data at hand, None if there are none to compare with. lacking: why data that are there cannot
-    be used.
+    fingerprint: of the data at hand, None if there are none.
+    data_problem: why existing data cannot be used, or "".
     """
-    folder = folder_of(config, places.runs)
+    folder = locate_run(config, places.runs)
     try:
-        state, reason, result = _state(config, folder, places, fingerprint)
+        state, reason, result = _run_state(config, folder, places, fingerprint)
     except RunError as error:
         state, reason, result = "damaged", str(error), None
     except OSError as error:
         state, reason, result = "damaged", explanation(folder.path, error), None
-    if state == "missing" and lacking:
-        state, reason = "no-data", lacking
-    return RunView(config.cell, config.seed, state, one_row(reason), result, folder, config)
+    if state == "missing" and data_problem:
+        state, reason = "no-data", data_problem
+    return RunView(config.cell, config.seed, state, single_line(reason), result, folder, config)
 
 
-def look_again(before: RunView, places: Places) -> RunView:
-    """The same run with the state that it has now."""
-    fingerprint = data_fingerprint(before.cell.dataset, places)
-    return view(before.config, places, *fingerprint)
+def refresh(earlier: RunView, places: Places) -> RunView:
+    """Read the state of a run again."""
+    fingerprint = data_fingerprint(earlier.cell.dataset, places)
+    return view_run(earlier.config, places, *fingerprint)
 
 
-def _state(
+def _run_state(
     config: Config, folder: RunFolder, places: Places, fingerprint: str | None
 ) -> tuple[str, str, dict | None]:
     if problem := damage.folder_problem(folder):
@@ -162,38 +162,42 @@ def _state(
         return *_not_started(config, places), None
     result, damaged_result = read_result(folder)
     if result is not None:
-        why = stale_reason(config, folder, result, fingerprint)
-        return ("stale", why, None) if why else ("done", "", result)
-    damaged_claims = damage.damaged_claims(folder)
-    # A damaged claim is not one that is being written just now.
-    if (living := lock.holder(folder.path)) and not (damaged_claims and living == UNKNOWN):
-        return "running", f"{_progress(folder)} ({living})", None
-    if why := stale_reason(config, folder, None, fingerprint):
-        return "stale", f"unfinished; {why}", None
+        stale = stale_reason(config, folder, result, fingerprint)
+        return ("stale", stale, None) if stale else ("done", "", result)
+    bad_locks = damage.damaged_locks(folder)
+    # A damaged lock file is not one that is still being written.
+    if (holder := lock.holder(folder.path)) and not (bad_locks and holder == UNKNOWN_HOLDER):
+        return "running", f"{_progress_text(folder)} ({holder})", None
+    if stale := stale_reason(config, folder, None, fingerprint):
+        return "stale", f"unfinished; {stale}", None
     if damaged_result:
         return "damaged", f"{damaged_result}; the next launch sets it aside and does the run again", None
-    if damaged := damaged_claims or damage.damaged_files(folder):
-        return "damaged", f"{'; '.join(map(str, damaged))}; {damage.NEXT}", None
+    if damages := bad_locks or damage.damaged_files(folder):
+        return "damaged", f"{'; '.join(map(str, damages))}; {damage.NEXT_LAUNCH}", None
     outcome = read_json(folder.outcome)
-    if (handed := read_submission(folder)) and not began(handed, folder, outcome):
-        if handed.hash != config.hash:
+    if (submission := read_submission(folder)) and not has_job_started(submission, folder, outcome):
+        if submission.hash != config.hash:
             return (
                 "stale",
-                f"{handed.owner} was submitted with other settings; make cancel takes it back",
+                f"{submission.owner} was submitted with other settings; make cancel takes it back",
                 None,
             )
-        return "queued", f"submitted as job {handed.job} on {handed.time[:16]}", None
+        return "queued", f"submitted as job {submission.job} on {submission.time[:16]}", None
     if outcome:
         return outcome["state"], outcome["message"], None
     if not lock.was_started(folder.path):
         return *_not_started(config, places), None
-    last = last_log_lines(folder, 1)
-    return "failed", f"the process died without a word; {_progress(folder)}; log: {' '.join(last)}", None
+    log_end = last_lines(folder.log, 1)
+    return (
+        "failed",
+        f"the process died without a word; {_progress_text(folder)}; log: {' '.join(log_end)}",
+        None,
+    )
 
 
-def began(handed: Submission, folder: RunFolder, outcome: dict | None) -> bool:
-    """Whether the job that a run was handed to left a sign of its own; older signs are of former attempts."""
-    return handed.owner in ((outcome or {}).get("owner"), lock.last_owner(folder.path))
+def has_job_started(submission: Submission, folder: RunFolder, outcome: dict | None) -> bool:
+    """Whether the job of a submission has started: the outcome or the newest lock has its owner."""
+    return submission.owner in ((outcome or {}).get("owner"), lock.last_owner(folder.path))
 
 
 def _not_started(config: Config, places: Places) -> tuple[str, str]:
@@ -203,72 +207,72 @@ def _not_started(config: Config, places: Places) -> tuple[str, str]:
             return "no-data", f"no {row.folders[0]} in {places.data or 'DATA, which is not set'}"
     except OSError as error:
         return "no-data", explanation(places.data, error)
-    except DataError as error:  # several folders that could be meant
+    except DataError as error:  # several folders may be the dataset
         return "no-data", str(error)
-    if lacking := lacking_weights(config, places, download=not weight_files.hub_is_offline()):
-        return "no-weights", lacking
+    if problem := weights_problem(config, places, download=not weight_files.hub_is_offline()):
+        return "no-weights", problem
     return "missing", "not run"
 
 
 def with_weights(view: RunView, places: Places) -> RunView:
-    """A run that would start again and could not load its weights becomes ``no-weights``, as one not started yet."""
-    if view.state not in TO_RUN:
+    """Change the state of a run that a launcher would start to ``no-weights``, if it cannot load its weights."""
+    if view.state not in STATES_TO_RUN:
         return view
-    lacking = lacking_weights(view.config, places, download=not weight_files.hub_is_offline())
-    return replace(view, state="no-weights", reason=lacking) if lacking else view
+    problem = weights_problem(view.config, places, download=not weight_files.hub_is_offline())
+    return replace(view, state="no-weights", reason=problem) if problem else view
 
 
 def stale_reason(config: Config, folder: RunFolder, result: dict | None, fingerprint: str | None) -> str:
-    """Why a run folder's record is of something else than what is asked for, or "".
+    """Why the record in a run folder does not belong to the requested settings and data, or "".
 
-    Without a result, a checkpoint is what could be lost: a folder that has neither may be used for anything.
+    A folder with neither result nor checkpoint is never stale: nothing in it could be lost.
     """
     if result is not None:
         return _mismatch(config, folder, result["config_hash"], result["data"]["fingerprint"], fingerprint)
-    started = read_json(folder.config)
-    if started and folder.has_checkpoint:
-        return _mismatch(config, folder, started.get("hash"), started.get("data_fingerprint"), fingerprint)
+    record = read_json(folder.config)
+    if record and folder.has_checkpoint:
+        return _mismatch(config, folder, record.get("hash"), record.get("data_fingerprint"), fingerprint)
     return ""
 
 
 def _mismatch(
-    config: Config, folder: RunFolder, found_hash: object, found_data: object, fingerprint: str | None
+    config: Config, folder: RunFolder, record_hash: object, record_data: object, fingerprint: str | None
 ) -> str:
-    """Why a record is not of what is asked for, or ""."""
-    if found_hash != config.hash:
-        return f"made with other settings ({_difference(config, folder) or 'not recorded which'})"
-    if fingerprint is not None and found_data != fingerprint:
+    """Why a record does not belong to the requested settings and data, or ""."""
+    if record_hash != config.hash:
+        return f"made with other settings ({_identity_difference(config, folder) or 'not recorded which'})"
+    if fingerprint is not None and record_data != fingerprint:
         return "made from other data than the folder holds now"
     return ""
 
 
-def _difference(config: Config, folder: RunFolder) -> str:
-    started = read_json(folder.config) or {}
-    was, now = _flat(started.get("identity", {})), _flat(config.identity)
-    changed = [
-        f"{name}: {was.get(name, 'none')} then, {now.get(name, 'none')} now"
-        for name in sorted(was.keys() | now.keys())
-        if was.get(name) != now.get(name)
+def _identity_difference(config: Config, folder: RunFolder) -> str:
+    record = read_json(folder.config) or {}
+    recorded, current = _flat_identity(record.get("identity", {})), _flat_identity(config.identity)
+    changes = [
+        f"{name}: {recorded.get(name, 'none')} then, {current.get(name, 'none')} now"
+        for name in sorted(recorded.keys() | current.keys())
+        if recorded.get(name) != current.get(name)
     ]
-    return abridged(changed, 4, "; ")
+    return abridged(changes, 4, "; ")
 
 
-def _flat(identity: object) -> dict[str, object]:
+def _flat_identity(identity: object) -> dict[str, object]:
     if not isinstance(identity, dict):
         return {}
     settings = identity.get("settings")
-    rest = {name: str(value) for name, value in identity.items() if name != "settings"}
-    return rest | (settings if isinstance(settings, dict) else {})
+    others = {name: str(value) for name, value in identity.items() if name != "settings"}
+    return others | (settings if isinstance(settings, dict) else {})
 
 
-def _progress(folder: RunFolder) -> str:
+def _progress_text(folder: RunFolder) -> str:
     return str(
         read_progress(folder) or ("no readable heartbeat" if folder.heartbeat.exists() else "starting")
     )
 
 
 def data_fingerprint(dataset: str, places: Places) -> tuple[str | None, str]:
-    """The fingerprint and "", or None and what is wrong with the data: one broken dataset must not stop the others."""
+    """Fingerprint of a dataset and "", or None and what is wrong with it, so that other datasets are still read."""
     try:
         root = locate.locate(dataset, places.data)
         return (locate.fingerprint(root, dataset) if root else None), ""

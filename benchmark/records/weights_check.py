@@ -1,4 +1,4 @@
-"""Whether a run can load its pretrained weights, from names, sizes and headers alone (no torch)."""
+"""Check whether a run can load its pretrained weights, from file names, sizes and headers only."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from benchmark.config.places import Places
 from benchmark.config.resolve import Config
 from benchmark.reading import explanation
 from dcal.weights import integrity, manifest
-from dcal.weights import manifest as weight_manifest
 
 
-def lacking_weights(config: Config, places: Places, *, download: bool) -> str:
-    """Why a run could not load its pretrained weights, or "". download: whether the hub may be asked for them.
+def weights_problem(config: Config, places: Places, *, download: bool) -> str:
+    """Why a run could not load its pretrained weights, or "".
 
-    A file that is there must be whole as far as its own header tells and, in name and size, the one that weights.json
-    beside it records; its digest is compared when it is loaded.
+    An existing file must be complete according to its own header, and have the name and size that weights.json beside
+    it records. Its digest is only compared when it is loaded.
+
+    download: whether the file may be downloaded from the hub.
     """
     try:
-        return _lacking_weights(config, places, download=download)
+        return _weights_problem(config.tag, places.weights, download)
     except OSError as error:
         return explanation(places.weights or Path(config.tag), error)
 
 
-def _lacking_weights(config: Config, places: Places, *, download: bool) -> str:
-    tag, folder = config.tag, places.weights
+def _weights_problem(tag: str, folder: Path | None, download: bool) -> str:
     if folder is None:
         file = manifest.find_in_hub_cache(tag)
         if file is None and download:
@@ -43,9 +43,9 @@ def _lacking_weights(config: Config, places: Places, *, download: bool) -> str:
         if file is None:
             return f"no {tag} in {folder}: `make weights` fetches it"
         try:
-            if problem := weight_manifest.disagreement(tag, file, folder):
+            if problem := manifest.disagreement(tag, file, folder):
                 return problem
         except ValueError as error:
             return str(error)
-    damage = integrity.defect(file)
-    return f"{file} is {damage}: `make weights` fetches it again" if damage else ""
+    defect = integrity.defect(file)
+    return f"{file} is {defect}: `make weights` fetches it again" if defect else ""

@@ -1,4 +1,4 @@
-"""How many steps an epoch has, and how many pictures an evaluation: from data at hand or official counts (no torch)."""
+"""Workload of a run: steps of an epoch and pictures of an evaluation, from the data at hand or from official counts."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ AT_HAND, OFFICIAL = "data at hand", "official counts"
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Of one dataset as a run reads it.
+class DatasetCounts:
+    """Counts of a dataset as a run reads it.
 
-    classes: of the classifier. train: pictures. steps: of an epoch, of the first one where epochs differ. test:
-    pictures of an evaluation. queries, gallery, identities, cameras: what has to be ranked, 0 where nothing has.
+    classes: of the classifier.
+    train: training pictures.
+    steps: of an epoch; of the first one if epochs differ.
+    test: pictures of an evaluation.
+    queries, gallery, identities, cameras: of the ranking; 0 without one.
     """
 
     classes: int
@@ -39,13 +42,13 @@ class Counts:
     identities: int = 0
     cameras: int = 0
 
-    def is_whole(self, other: Counts) -> bool:
-        """Whether these are as many classes and pictures as the official ones."""
+    def is_complete(self, other: DatasetCounts) -> bool:
+        """Whether there are as many classes and pictures as in ``other``, the official counts."""
         return (self.classes, self.train, self.test) == (other.classes, other.train, other.test)
 
 
 def counts_key(config: Config) -> str:
-    """Of what the counts depend on."""
+    """Key of everything that determines the counts."""
     data, train = config.settings.data, config.settings.train
     return digest(
         [
@@ -59,36 +62,41 @@ def counts_key(config: Config) -> str:
     )
 
 
-def of_dataset(config: Config, dataset: FGVCDataset | ReIDDataset) -> Counts:
-    """Of the data at hand, with the steps that the run's own sampler makes. Raises DataError as the sampler does."""
-    whole = {
+def count_dataset(config: Config, dataset: FGVCDataset | ReIDDataset) -> DatasetCounts:
+    """Count the data at hand, with the steps of the run's own sampler. Raises DataError as the sampler."""
+    common = {
         "classes": len(dataset.classes),
         "train": len(dataset.train),
         "steps": _steps(config, dataset.train.labels),
         "source": AT_HAND,
     }
     if isinstance(dataset, FGVCDataset):
-        return Counts(**whole, test=len(dataset.test))
-    return Counts(**whole, **_ranked(dataset.counts))
+        return DatasetCounts(**common, test=len(dataset.test))
+    return DatasetCounts(**common, **_ranking_counts(dataset.counts))
 
 
-def official(config: Config) -> Counts:
-    """Of the complete dataset, without having it.
+def official_counts(config: Config) -> DatasetCounts:
+    """Counts of the complete dataset, without reading it.
 
-    Pictures are taken to be spread evenly over classes and identities: with class_limit the rest is in proportion, and
-    P×K batches are those of such a set. Raises DataError as the sampler does.
+    Assumes the same number of pictures for every class or identity: for class_limit and for the P×K batches.
+    Raises DataError as the sampler.
     """
-    known, data = DATASETS[config.cell.dataset].official, config.settings.data
+    official, data = DATASETS[config.cell.dataset].official, config.settings.data
     if config.cell.task == "fgvc":
-        classes = min(data.class_limit or known["classes"], known["classes"])
-        train, test = (known[name] * classes // known["classes"] for name in ("train", "test"))
-        return Counts(classes, train, _steps(config, np.arange(train) % classes), test, OFFICIAL)
-    classes, train = known["train_ids"], known["train"] + (known.get("val", 0) if data.merge_val else 0)
+        classes = min(data.class_limit or official["classes"], official["classes"])
+        train, test = (official[name] * classes // official["classes"] for name in ("train", "test"))
+        return DatasetCounts(classes, train, _steps(config, np.arange(train) % classes), test, OFFICIAL)
+    classes, train = (
+        official["train_ids"],
+        official["train"] + (official.get("val", 0) if data.merge_val else 0),
+    )
     steps = _steps(config, np.arange(train) % classes)
-    return Counts(classes=classes, train=train, steps=steps, source=OFFICIAL, **_ranked(known))
+    return DatasetCounts(
+        classes=classes, train=train, steps=steps, source=OFFICIAL, **_ranking_counts(official)
+    )
 
 
-def _ranked(counts: Mapping[str, int]) -> dict[str, int]:
+def _ranking_counts(counts: Mapping[str, int]) -> dict[str, int]:
     queries, gallery = counts["query"], counts["gallery"]
     return {
         "test": queries + gallery,
@@ -107,16 +115,20 @@ def _steps(config: Config, labels: Sequence[int]) -> int:
     return IdentityBatches(labels, identities, train.instances, config.seed).length(0)
 
 
-# --- What the time of a training step depends on, beside the machine ---
+# --- What determines the time of a training step, except the machine ---
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Runs of one shape take the same time for a step, and for a batch of an evaluation, on the same machine.
+class StepWorkload:
+    """Everything that determines the time of a training step and of an evaluation batch on a machine.
 
-    crop: height and width of the input. classes: of the classifier. erase: probability that a picture has a box to be
-    filled on the device. tuning: as TUNE has it. glca, pwca: settings of the method, None where a run is without.
-    Seeds, learning rates and what the pictures show are not in it, nor are the weights' values.
+    Seeds, learning rates, picture contents and weights do not.
+
+    crop: height and width of the input.
+    classes: of the classifier.
+    erase: probability that a picture has a box that is filled on the device.
+    tuning: the Tuning as text, as in TUNE.
+    glca, pwca: settings of the method, None for a run without.
     """
 
     tag: str
@@ -134,15 +146,18 @@ class Shape:
 
     @property
     def key(self) -> str:
-        """The same for equal shapes, in any process."""
+        """Digest of all fields, the same in every process."""
         return digest(asdict(self))
 
-    def share(self, ranks: int) -> Shape:
-        """What each of so many ranks computes of a step."""
+    def share(self, ranks: int) -> StepWorkload:
+        """The workload of one of several ranks."""
         return replace(self, batch_size=self.batch_size // ranks)
 
     def __str__(self) -> str:
-        branches = (_text("GLCA", self.glca, GLCASettings()), _text("PWCA", self.pwca, PWCASettings()))
+        branches = (
+            _branch_text("GLCA", self.glca, GLCASettings()),
+            _branch_text("PWCA", self.pwca, PWCASettings()),
+        )
         method = " + ".join(filter(None, branches)) or "baseline"
         height, width = self.crop
         tuned = f", {self.tuning}" if self.tuning else ""
@@ -151,18 +166,18 @@ class Shape:
         )
 
 
-def _text(name: str, settings: dict[str, object] | None, usual: GLCASettings | PWCASettings) -> str:
-    """A branch and what of it differs from FGVC's: ``GLCA ratio=0.3``; "" for none."""
+def _branch_text(name: str, settings: dict[str, object] | None, defaults: GLCASettings | PWCASettings) -> str:
+    """Name of a branch and its settings that differ from the defaults: ``GLCA ratio=0.3``; "" for no branch."""
     if settings is None:
         return ""
-    differs = (f" {key}={value}" for key, value in settings.items() if value != getattr(usual, key))
-    return name + "".join(differs)
+    changes = (f" {key}={value}" for key, value in settings.items() if value != getattr(defaults, key))
+    return name + "".join(changes)
 
 
-def shape_of(config: Config, classes: int, tuning: str = "") -> Shape:
-    """The shape of a run whose data have so many classes. tuning: its Tuning as text."""
+def step_workload(config: Config, classes: int, tuning: str = "") -> StepWorkload:
+    """The workload of a run. classes: of its data. tuning: its Tuning as text."""
     settings = config.settings
-    return Shape(
+    return StepWorkload(
         tag=config.tag,
         task=config.cell.task,
         crop=settings.data.crop,
@@ -178,12 +193,12 @@ def shape_of(config: Config, classes: int, tuning: str = "") -> Shape:
     )
 
 
-def pictures_key(dataset: str, data: DataSettings, *, in_process: bool) -> str:
-    """Of what a picture's way into a batch depends on. in_process: decoded by the run itself, not by a worker."""
+def reading_key(dataset: str, data: DataSettings, *, in_process: bool) -> str:
+    """Key of everything that determines the time to read a picture. in_process: whether the run decodes it itself."""
     return digest({"dataset": dataset, "data": asdict(data), "in_process": in_process})
 
 
 def digest(value: object) -> str:
-    """16 hexadecimal digits of a JSON value."""
+    """Digest of a JSON value, 16 hexadecimal digits."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

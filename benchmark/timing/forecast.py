@@ -12,8 +12,8 @@ from benchmark.config.datasets import DATASETS
 from benchmark.config.resolve import Config
 from benchmark.errors import RunError
 from benchmark.records import forecasts
-from benchmark.records.forecasts import Forecast, Machine, Pace, Pictures, Ranking, ranking_key
-from benchmark.records.workload import AT_HAND, Counts, pictures_key, shape_of
+from benchmark.records.forecasts import Forecast, Machine, Pace, RankingTime, ReadingPace, ranking_key
+from benchmark.records.workload import AT_HAND, DatasetCounts, reading_key, step_workload
 from benchmark.timing.measure import measure
 
 
@@ -28,7 +28,7 @@ class MeasurementRequest:
     key: str
     text: str
     of: object
-    kind: type[Pace | Pictures | Ranking]
+    kind: type[Pace | ReadingPace | RankingTime]
     work: tuple[str, str]
     arguments: Mapping[str, object]
 
@@ -52,14 +52,16 @@ class Setting:
     data: Path | None
 
 
-def measurement_keys(config: Config, counts: Counts, setting: Setting) -> tuple[str, ...]:
+def measurement_keys(config: Config, counts: DatasetCounts, setting: Setting) -> tuple[str, ...]:
     """Of everything that a run's forecast rests on."""
-    read = pictures_key(config.cell.dataset, config.settings.data, in_process=not setting.workers)
+    read = reading_key(config.cell.dataset, config.settings.data, in_process=not setting.workers)
     ranked = (ranking_key(counts),) if counts.gallery else ()
-    return shape_of(config, counts.classes, setting.tuning).key, read, *ranked
+    return step_workload(config, counts.classes, setting.tuning).key, read, *ranked
 
 
-def measurement_requests(runs: Iterable[tuple[Config, Counts]], setting: Setting) -> list[MeasurementRequest]:
+def measurement_requests(
+    runs: Iterable[tuple[Config, DatasetCounts]], setting: Setting
+) -> list[MeasurementRequest]:
     """Everything that these runs' forecasts rest on, each once, in the order of the runs."""
     requests: dict[str, MeasurementRequest] = {}
     for config, counts in runs:
@@ -81,8 +83,8 @@ def _machine(setting: Setting) -> dict[str, object]:
     return {"device_type": setting.machine.type, "threads": setting.threads}
 
 
-def _pace(config: Config, counts: Counts, setting: Setting) -> MeasurementRequest:
-    shape = shape_of(config, counts.classes, setting.tuning)
+def _pace(config: Config, counts: DatasetCounts, setting: Setting) -> MeasurementRequest:
+    shape = step_workload(config, counts.classes, setting.tuning)
     arguments = _run(config, setting) | _machine(setting)
     arguments |= {"tuning": setting.tuning, "classes": counts.classes}
     return MeasurementRequest(
@@ -90,28 +92,28 @@ def _pace(config: Config, counts: Counts, setting: Setting) -> MeasurementReques
     )
 
 
-def _pictures(config: Config, counts: Counts, setting: Setting) -> MeasurementRequest:
+def _pictures(config: Config, counts: DatasetCounts, setting: Setting) -> MeasurementRequest:
     data, in_process = config.settings.data, not setting.workers
     at_hand = str(setting.data) if counts.source == AT_HAND else ""
     return MeasurementRequest(
         "pictures",
-        pictures_key(config.cell.dataset, data, in_process=in_process),
+        reading_key(config.cell.dataset, data, in_process=in_process),
         f"reading {DATASETS[config.cell.dataset].title}{'' if at_hand else ', generated pictures'}",
         {"dataset": config.cell.dataset, "data": asdict(data), "in_process": in_process},
-        Pictures,
+        ReadingPace,
         ("forecast_input", "read"),
         _run(config, setting) | {"data": at_hand, "in_process": in_process},
     )
 
 
-def _ranking(counts: Counts, setting: Setting) -> MeasurementRequest | None:
+def _ranking(counts: DatasetCounts, setting: Setting) -> MeasurementRequest | None:
     if not counts.gallery:
         return None
     sizes = {name: getattr(counts, name) for name in ("queries", "gallery", "identities", "cameras")}
     text = f"ranking {counts.queries:,} × {counts.gallery:,}"
     arguments = sizes | _machine(setting)
     return MeasurementRequest(
-        "rankings", ranking_key(counts), text, sizes, Ranking, ("forecast_input", "rank"), arguments
+        "rankings", ranking_key(counts), text, sizes, RankingTime, ("forecast_input", "rank"), arguments
     )
 
 
@@ -124,9 +126,9 @@ def complete(
     """A machine's forecast with everything wanted that can be measured, and of the rest by key why it cannot.
 
     path: the forecast's file, which has every measurement as soon as it is made. again: measure also what this code
-    measured with this torch before. Raises RunError as store.add.
+    measured with this torch before. Raises RunError as ``forecasts.add_entries``.
     """
-    origin, forecast, problems = forecasts.measured_by(), forecasts.add(path, machine), {}
+    origin, forecast, problems = forecasts.measurement_origin(), forecasts.add_entries(path, machine), {}
     pending = [want for want in requests if again or not _is_stored(forecast, want, origin)]
     for number, want in enumerate(pending, start=1):
         print(f"measuring {number} of {len(pending)}: {want.text}", file=sys.stderr)
@@ -137,13 +139,13 @@ def complete(
             print(f"  cannot be measured: {error}", file=sys.stderr)
             continue
         entries = {want.table: {want.key: forecasts.entry(measurement, want.of, origin)}}
-        forecast = forecasts.add(path, machine, **entries)
+        forecast = forecasts.add_entries(path, machine, **entries)
     return forecast, problems
 
 
 def _is_stored(forecast: Forecast, want: MeasurementRequest, origin: dict[str, str]) -> bool:
     stored = getattr(forecast, want.table).get(want.key)
-    readable = forecasts.measurement(want.kind, stored) is not None
+    readable = forecasts.parse_measurement(want.kind, stored) is not None
     return readable and forecasts.is_fresh(stored, origin) and want.is_met_by(stored)
 
 

@@ -43,7 +43,7 @@ def read(
     config = resolve(asked, 0, load_profile(profile), parse_overrides(overrides))
     with tempfile.TemporaryDirectory(prefix="dcal forecast ") as folder:
         if data:
-            dataset, text = locate.load_for(asked.dataset, Path(data), config.settings.data), "its own"
+            dataset, text = locate.load_dataset(asked.dataset, Path(data), config.settings.data), "its own"
         else:
             dataset, (height, width) = (
                 _generated(config, Path(folder)),

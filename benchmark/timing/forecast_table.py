@@ -16,7 +16,7 @@ from benchmark.config.variants import VARIANTS
 from benchmark.records.estimate import Estimate
 from benchmark.records.forecasts import Forecast, Machine
 from benchmark.records.status import RunView
-from benchmark.records.workload import OFFICIAL, Counts, pictures_key
+from benchmark.records.workload import OFFICIAL, DatasetCounts, reading_key
 
 Pair = tuple[str, str]
 HEADINGS = (
@@ -130,13 +130,13 @@ def totals(told: ForecastTable) -> list[str]:
     ]
 
 
-def rests_on(runs: Iterable[tuple[Config, Counts]], forecast: Forecast, workers: int) -> list[str]:
+def rests_on(runs: Iterable[tuple[Config, DatasetCounts]], forecast: Forecast, workers: int) -> list[str]:
     """A line a dataset: whose numbers of pictures these are, and how fast one process reads them."""
     lines = {}
     for config, counts in runs:
         dataset = DATASETS[config.cell.dataset]
-        key = pictures_key(dataset.key, config.settings.data, in_process=not workers)
-        if found := forecast.picture_pace(key):
+        key = reading_key(dataset.key, config.settings.data, in_process=not workers)
+        if found := forecast.reading_pace(key):
             spread = ", spread evenly over identities" if counts.gallery and counts.source == OFFICIAL else ""
             lines[dataset.key] = (
                 f"{dataset.title}: {counts.steps:,} steps an epoch, {counts.test:,} test pictures "

@@ -16,7 +16,7 @@ from benchmark.config.datasets import DATASETS
 from benchmark.config.grid import select
 from benchmark.config.paper import OVERHEADS
 from benchmark.config.resolve import Config
-from benchmark.records.forecasts import Overheads, is_fresh, measured_by, read_glca_cost
+from benchmark.records.forecasts import Overheads, is_fresh, measurement_origin, read_glca_cost
 from benchmark.records.provenance import collect
 
 PROFILE = "paper"
@@ -28,7 +28,7 @@ def complete(path: Path) -> Overheads:
 
     Loads torch where it counts. Raises RunError where the file cannot be written.
     """
-    origin = measured_by(COUNTED)
+    origin = measurement_origin(COUNTED)
     stored = read_glca_cost(path)
     if stored is not None and is_fresh(stored.made, origin):
         return stored

@@ -20,10 +20,10 @@ import torch
 from benchmark.config.compute_setup import parse
 from benchmark.config.grid import select
 from benchmark.config.resolve import Config, load_profile, parse_overrides, resolve
-from benchmark.data.loader import Batch, Prepare, TestLoader, TrainLoader, normalise
+from benchmark.data.loader import ImageBatch, Prepare, TestLoader, TrainLoader, normalise
 from benchmark.data.pair_sampler import PartnerBatches
-from benchmark.evaluation.classification import own
-from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.evaluation.classification import local_rows
+from benchmark.records.heartbeat import RunInterrupt, StopRequest
 from benchmark.timing import forecast_input
 from benchmark.timing.measure import Meter
 from benchmark.training import device
@@ -81,7 +81,7 @@ def _go_first() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def _batches(config: Config, folder: Path, classes: int) -> tuple[list[Batch], Batch]:
+def _batches(config: Config, folder: Path, classes: int) -> tuple[list[ImageBatch], ImageBatch]:
     """Training batches as the loader brings them, with erased boxes and partners, and one of a test split."""
     settings, size = config.settings, config.settings.train.batch_size
     pictured_classes = classes if config.cell.task == "fgvc" else size // settings.train.instances
@@ -102,26 +102,26 @@ def _batches(config: Config, folder: Path, classes: int) -> tuple[list[Batch], B
 class _Endless:
     """In the place of a run's loader: the same few batches in turns, each asked for when the step before has ended.
 
-    Raises Stopped once enough steps were timed.
+    Raises RunInterrupt once enough steps were timed.
     """
 
-    def __init__(self, batches: list[Batch], clock: Clock) -> None:
+    def __init__(self, batches: list[ImageBatch], clock: Clock) -> None:
         self._batches, self._clock = batches, clock
 
     def length(self, epoch: int) -> int:
         """More than are ever taken."""
         return 1_000_000
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[ImageBatch]:
         for batch in itertools.cycle(self._batches):
             self._clock.step()
             if self._clock.enough:
-                raise Stopped("measured")
+                raise RunInterrupt("measured")
             yield batch
 
 
 def _train(
-    config: Config, model: DCAL, batches: list[Batch], compute: Compute, prepare: Prepare, tuning: str
+    config: Config, model: DCAL, batches: list[ImageBatch], compute: Compute, prepare: Prepare, tuning: str
 ) -> float:
     """Seconds of a training step."""
     clock = Clock(compute.device)
@@ -137,7 +137,7 @@ def _train(
         step_log=StepLog(model.branch_names, every=0, bar=False),
         tuning=parse(tuning),
     )
-    with contextlib.suppress(Stopped):
+    with contextlib.suppress(RunInterrupt):
         trainer.fit()
     return clock.seconds
 
@@ -152,7 +152,7 @@ class _NoEvaluator:
 def _evaluate(
     config: Config,
     model: DCAL,
-    batch: Batch,
+    batch: ImageBatch,
     folder: Path,
     classes: int,
     compute: Compute,
@@ -166,13 +166,13 @@ def _evaluate(
         config.cell.dataset, folder, classes=classes, train=1, test=count * len(batch.images)
     )
 
-    def repeated() -> Iterator[Batch]:
+    def repeated() -> Iterator[ImageBatch]:
         for _ in range(count):
             clock.step()
             yield batch
 
     with torch.autocast(compute.device.type, compute.amp, enabled=compute.amp is not None):
-        TASKS[config.cell.task].evaluate(model, pictures, repeated(), prepare, own)
+        TASKS[config.cell.task].evaluate(model, pictures, repeated(), prepare, local_rows)
     return clock.seconds
 
 

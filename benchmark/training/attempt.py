@@ -22,7 +22,7 @@ from benchmark.data.pair_sampler import partner_batches, require_other_classes
 from benchmark.data.shared_memory import batch_bytes, fitting_workers
 from benchmark.errors import RunError
 from benchmark.records import estimate, provenance
-from benchmark.records.estimate import Way, recorded_way
+from benchmark.records.estimate import ComputeSetup, setup_record
 from benchmark.records.forecasts import Machine
 from benchmark.records.heartbeat import Heartbeat, StopRequest
 from benchmark.records.run_folder import RunFolder, write_result
@@ -167,7 +167,7 @@ class RunAttempt:
     def _forecast(self) -> float | None:
         """Seconds that a forecast of this machine gives the run, if there is one."""
         compute = self.compute
-        return estimate.of_run(
+        return estimate.forecast_seconds(
             self.config,
             self.dataset,
             self.places.runs,
@@ -204,12 +204,12 @@ class RunAttempt:
 
     def _provenance(self) -> dict[str, object]:
         started, submitted = provenance.collect(), self.infrastructure.submitted
-        if changed := provenance.difference(submitted, started):
+        if changed := provenance.code_difference(submitted, started):
             logger.warning("other code than at submission: %s", changed)
         return {**started, "submitted": dict(submitted)} if submitted else started
 
     def _write_start(self) -> None:
-        way = Way(self.compute.device.type, str(self.infrastructure.tuning))
+        way = ComputeSetup(self.compute.device.type, str(self.infrastructure.tuning))
         write_json(
             self.folder.config,
             {
@@ -219,7 +219,7 @@ class RunAttempt:
                 "identity": dict(self.config.identity),
                 "data_fingerprint": self.fingerprint,
                 "data": self.coverage.text,
-                "way": recorded_way(self.folder, self.config.hash, way),
+                "way": setup_record(self.folder, self.config.hash, way),
             },
             verify=self.folder.verify,
         )
@@ -229,4 +229,4 @@ class RunAttempt:
 def _coverage(dataset: Dataset) -> locate.Coverage:
     if not is_generated(dataset.root):  # whatever the profile: generated pictures never pass for the real set
         return locate.coverage(dataset, DATASETS[dataset.key])
-    return locate.generated(dataset)
+    return locate.generated_coverage(dataset)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from torch import Tensor
 
 from benchmark.data.decoding import StopWhileWaiting, next_batch
-from benchmark.data.loader import Batch, Prepare, TestLoader
+from benchmark.data.loader import ImageBatch, Prepare, TestLoader
 from benchmark.training.device import Compute
 from benchmark.training.distributed import SingleProcess
 from benchmark.training.step_log import StepLog
@@ -49,7 +49,7 @@ class Evaluator:
             self._task, self._model, self._dataset, batches, self._prepare, self._compute, self._gather
         )
 
-    def _batches(self, should_stop: Callable[[], bool], step_log: StepLog) -> Iterator[Batch]:
+    def _batches(self, should_stop: Callable[[], bool], step_log: StepLog) -> Iterator[ImageBatch]:
         """This rank's batches; a rank that has fewer of them takes part in every look for a stop all the same."""
         batches = iter(self._tests)
         for _ in step_log.evaluation(self._tests.rounds):

@@ -37,11 +37,11 @@ def tidy_done(views: Iterable[RunView]) -> None:
 
 def remove(folder: RunFolder, result: dict) -> None:
     """Remove it from the folder of a finished run that this process holds. What cannot be removed stays, with a
-    warning: the run is done. Raises Busy if another process has taken the folder over.
+    warning: the run is done. Raises LockHeld if another process has taken the folder over.
     """
     try:
         _remove(folder, result)
-    except lock.Busy:
+    except lock.LockHeld:
         raise
     except SuiteError as error:
         logger.warning(

@@ -15,7 +15,7 @@ from benchmark.atomic import write_json
 from benchmark.config.compute_setup import World
 from benchmark.errors import RunError, SuiteError
 from benchmark.records import lock_files
-from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.records.heartbeat import RunInterrupt, StopRequest
 from benchmark.records.run_folder import RunFolder, read_json
 from benchmark.training.distributed import ProcessGroup, SingleProcess
 
@@ -90,7 +90,7 @@ class Meeting:
 
     @contextlib.contextmanager
     def group(self, device: torch.device) -> Iterator[SingleProcess]:
-        """All ranks together, once each has come here. Raises Stopped or RunError if that does not happen, Over."""
+        """All ranks together, once each has come here. Raises RunInterrupt or RunError if not, Over."""
         if self.world.size == 1:
             yield SingleProcess()
             return
@@ -103,7 +103,7 @@ class Meeting:
             yield peers
             peers.meet()  # nobody's connections close while another still needs them
             together = True
-        except Stopped:
+        except RunInterrupt:
             together = True
             raise
         finally:
@@ -161,7 +161,7 @@ class Meeting:
             if watch and (message := self.failure()):
                 raise RunError(message)
             if watch and self._stop.reason:
-                raise Stopped(f"{self._stop.reason} before training began")
+                raise RunInterrupt(f"{self._stop.reason} before training began")
             if time.monotonic() > end:
                 return False
             time.sleep(POLL_SECONDS)
@@ -175,7 +175,7 @@ class Meeting:
         """Announcements of attempts that were killed. One that somebody may still wait for is left alone."""
         for file in self._folder.path.glob(".rendezvous.*"):
             with contextlib.suppress(OSError):
-                if lock_files.age(file) > WAIT_SECONDS:
+                if lock_files.file_age(file) > WAIT_SECONDS:
                     file.unlink()
 
 

@@ -20,12 +20,12 @@ from benchmark.data.picture_check import refuse_unreadable
 from benchmark.data.splits import missing_files
 from benchmark.errors import DataError, RunError, SuiteError
 from benchmark.records import damage, lock
-from benchmark.records.heartbeat import Heartbeat, Stopped, StopRequest
-from benchmark.records.lock import Busy
-from benchmark.records.logs import logged
-from benchmark.records.run_folder import RunFolder, folder_of, read_result, set_aside
+from benchmark.records.heartbeat import Heartbeat, RunInterrupt, StopRequest
+from benchmark.records.lock import LockHeld
+from benchmark.records.logs import log_to_folder
+from benchmark.records.run_folder import RunFolder, locate_run, read_result, set_aside
 from benchmark.records.status import stale_reason
-from benchmark.records.submission import is_free_for, write_outcome
+from benchmark.records.submission import may_write_outcome, write_outcome
 from benchmark.training import leftovers
 from benchmark.training.attempt import RunAttempt
 from benchmark.training.rendezvous import Meeting, Over
@@ -49,7 +49,7 @@ def run_cell(
     """Train and evaluate one cell with one seed, or go on with it; returns its result.
 
     A finished run of the same settings is returned as it is. Raises SuiteError for everything that is the input's
-    fault, and Stopped after a requested stop; both are recorded in the run folder.
+    fault, and RunInterrupt after a requested stop; both are recorded in the run folder.
 
     Of several ranks all call this. Rank 0 holds the run, writes everything and returns the result; the others return
     None, also where rank 0 found nothing to do or failed before they joined it. Once joined, all raise if one does.
@@ -58,7 +58,7 @@ def run_cell(
     infrastructure = infrastructure or Infrastructure()
     world = infrastructure.world or World()
     require_divisible(config, world.size, infrastructure.tuning.accumulate)
-    folder = folder_of(config, places.runs)
+    folder = locate_run(config, places.runs)
     stop = stop or StopRequest()
     folder.make()
     damage.require_readable(folder)
@@ -66,13 +66,13 @@ def run_cell(
         attempt = RunAttempt(config, folder, places, infrastructure, stop, meeting)
         if world.rank:
             return _follow(attempt)
-        mended = damage.set_claims_aside(folder)
+        mended = damage.set_locks_aside(folder)
         held = _claimed(folder, infrastructure.owner, stop)
         folder = replace(folder, verify=held.verify)
         try:
             mended += damage.set_files_aside(folder)
             with (
-                logged(folder, quiet=infrastructure.quiet),
+                log_to_folder(folder, quiet=infrastructure.quiet),
                 Heartbeat(folder, stop, parent=infrastructure.parent) as heartbeat,
             ):
                 for text in mended:
@@ -82,23 +82,23 @@ def run_cell(
             _give_back(folder, held)
 
 
-def _claimed(folder: RunFolder, owner: str, stop: StopRequest) -> lock.Claim:
+def _claimed(folder: RunFolder, owner: str, stop: StopRequest) -> lock.RunLock:
     if not owner:
         return lock.acquire(folder.path)
     try:
         return lock.acquire_after(folder.path, owner, lambda: stop.reason)
-    except lock.Busy as error:
+    except lock.LockHeld as error:
         if stop.reason:  # a cluster's notice while it waited: it may wait again
-            raise Stopped(f"{stop.reason} while it waited for the run: {error}") from None
+            raise RunInterrupt(f"{stop.reason} while it waited for the run: {error}") from None
         raise
 
 
-def _give_back(folder: RunFolder, held: lock.Claim) -> None:
+def _give_back(folder: RunFolder, held: lock.RunLock) -> None:
     """Where the disk was too full to say how the run ended, a dead claim stays and says that it did not end well."""
     if folder.result.exists() or folder.outcome.exists():
         held.release()
     else:
-        held.let_go()
+        held.close()
 
 
 def _follow(attempt: RunAttempt) -> None:
@@ -141,7 +141,7 @@ def _lead(attempt: RunAttempt) -> dict:
 def _load_data(config: Config, places: Places) -> Dataset:
     if places.generates(config.cell.dataset):
         write(places.data, (config.cell.dataset,))
-    dataset = locate.load_for(config.cell.dataset, places.data, config.settings.data)
+    dataset = locate.load_dataset(config.cell.dataset, places.data, config.settings.data)
     missing = missing_files(dataset.root, dataset.pictures, limit=5)
     if missing:
         raise DataError(
@@ -178,14 +178,14 @@ def recorded(folder: RunFolder, owner: str, meeting: Meeting) -> Iterator[None]:
 
     owner: the launcher's name of the attempt. Of several ranks' errors the first one counts: it breaks the others'
     connections, and what they see of it says nothing. Of a process that has lost the run nothing is recorded: however
-    it ends, it leaves the block as Busy.
+    it ends, it leaves the block as LockHeld.
     """
     try:
         with _lost_first(folder, meeting):
             yield
-    except (Over, Busy):
+    except (Over, LockHeld):
         raise
-    except Stopped as error:
+    except RunInterrupt as error:
         if meeting.world.rank == 0:
             _write(folder, "preempted", str(error), owner)
         raise
@@ -217,7 +217,7 @@ def _lost_first(folder: RunFolder, meeting: Meeting) -> Iterator[None]:
     except BaseException as error:
         try:
             folder.verify()
-        except Busy as lost:
+        except LockHeld as lost:
             logger.error("%s", lost)
             meeting.report(str(lost))
             raise lost from error
@@ -231,7 +231,7 @@ def _failed(folder: RunFolder, message: str, owner: str, meeting: Meeting) -> No
     text = f"rank {rank}: {message}" if rank else message
     meeting.report(text)
     # Rank 0 writes what is reported, unless it is gone or waits for a GPU that will never answer.
-    if rank == 0 or (meeting.goes_on() and not folder.outcome.exists() and is_free_for(folder, owner)):
+    if rank == 0 or (meeting.goes_on() and not folder.outcome.exists() and may_write_outcome(folder, owner)):
         _write(folder, "failed", text, owner)
 
 

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from benchmark.config.settings import TrainSettings
 from benchmark.data.fgvc import FGVCDataset
-from benchmark.data.loader import Batch, Prepare
+from benchmark.data.loader import ImageBatch, Prepare
 from benchmark.data.reid import ReIDDataset
 from benchmark.data.samplers import IdentityBatches, Sampler, ShuffledBatches
-from benchmark.evaluation.classification import Whole, own, predict
+from benchmark.evaluation.classification import Gather, local_rows, predict
 from benchmark.evaluation.retrieval import PROTOCOL, retrieve
 from benchmark.training.device import Compute
 from dcal.heads import Branch
@@ -58,7 +58,7 @@ class Task:
     metric: str
     loss: Callable[..., Tensor]
     sampler: Callable[[Dataset, TrainSettings, int], Sampler]
-    evaluate: Callable[[DCAL, Dataset, Iterable[Batch], Prepare, Whole], Evaluation]
+    evaluate: Callable[[DCAL, Dataset, Iterable[ImageBatch], Prepare, Gather], Evaluation]
     facts: Callable[[Dataset], dict[str, object]]
 
 
@@ -109,10 +109,10 @@ def evaluate_model(
     task: Task,
     model: DCAL,
     dataset: Dataset,
-    batches: Iterable[Batch],
+    batches: Iterable[ImageBatch],
     prepare: Prepare,
     compute: Compute,
-    whole: Whole = own,
+    whole: Gather = local_rows,
 ) -> Evaluation:
     """Evaluate a model on a test split, in the precision of ``compute``; arguments as ``Task.evaluate``.
 

@@ -17,9 +17,9 @@ from benchmark.config.compute_setup import Tuning, share_parts
 from benchmark.config.resolve import Config
 from benchmark.data.decoding import StopWhileWaiting, next_batch
 from benchmark.data.loader import Prepare, TrainLoader
-from benchmark.data.prefetcher import Ready, Transfer
+from benchmark.data.prefetcher import DeviceBatch, Transfer
 from benchmark.errors import RunError
-from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.records.heartbeat import RunInterrupt, StopRequest
 from benchmark.training.checkpoint import Checkpointer, Randomness
 from benchmark.training.device import Compute
 from benchmark.training.distributed import SingleProcess
@@ -113,7 +113,7 @@ class Trainer:
         }
 
     def fit(self) -> Evaluation:
-        """Train to the last epoch. Raises Stopped after saving when asked to stop, RunError if the loss diverges.
+        """Train to the last epoch. Raises RunInterrupt after saving when asked to stop, RunError if the loss diverges.
 
         Returns the last epoch's predictions; of a run whose training was over before, they are made again.
         """
@@ -147,7 +147,7 @@ class Trainer:
             if due and progress.step < steps:
                 self._save()
 
-    def _training_batches(self) -> Iterator[Ready]:
+    def _training_batches(self) -> Iterator[DeviceBatch]:
         """What is left of this epoch, ready for the model."""
         progress = self.progress
         batches = self.transfer(self.loader.epoch(progress.epoch, progress.step))
@@ -157,7 +157,7 @@ class Trainer:
         except StopWhileWaiting:
             self._save_and_stop(f"in epoch {progress.epoch + 1}, step {progress.step}, waiting for a batch")
 
-    def _step(self, batch: Ready) -> None:
+    def _step(self, batch: DeviceBatch) -> None:
         progress = self.progress
         self.schedule.set(progress.epoch, progress.step)
         labels = self.peers.gather(batch.labels, batch.counts).to(self.compute.device, non_blocking=True)
@@ -279,7 +279,7 @@ class Trainer:
         requests = self.peers.collect((self.stop.reason, self.stop.signals))
         self.stop.signals = [number for _, signals in requests for number in signals]
         reason = next(reason for reason, _ in requests if reason)
-        raise Stopped(f"{reason} {where}; saved")
+        raise RunInterrupt(f"{reason} {where}; saved")
 
     def _save(self) -> None:
         if not torch.isfinite(self._sums).all():

@@ -9,7 +9,7 @@ from functools import cached_property
 from benchmark.config.grid import ABLATIONS
 from benchmark.config.resolve import parse_overrides
 from benchmark.records import merge
-from benchmark.records.merge import Merged
+from benchmark.records.merge import MergedRuns
 from reports.page import costs
 from reports.page.inputs import Asked
 from tables.ablations import layout, tables
@@ -29,7 +29,7 @@ class Gathered:
     """merged: the runs of the ablations' cells, those that they share with the tables included."""
 
     asked: Asked
-    merged: Merged
+    merged: MergedRuns
     laid_out: AblationLayout
 
     @property

@@ -95,7 +95,7 @@ def examples(
 
 def _dataset(run: RunView, places: Places, labels: np.ndarray) -> FGVCDataset:
     """The dataset the record was made from. Raises DataError where it is not there, or is another one."""
-    dataset = locate.load(run.cell.dataset, places.data, run.config.settings.data.class_limit)
+    dataset = locate.load_fgvc(run.cell.dataset, places.data, run.config.settings.data.class_limit)
     if locate.fingerprint(dataset.root, dataset.key) != fingerprint(run):
         raise DataError(
             f"{dataset.root} holds other data than {run.id} was made from, so its pictures cannot be shown; "

@@ -17,7 +17,7 @@ from benchmark.commands import options
 from benchmark.config import resolve
 from benchmark.config.grid import Cell, select
 from benchmark.errors import RunError, SettingsError
-from benchmark.records import recorded
+from benchmark.records import run_settings
 from benchmark.records.status import RunView
 from reports.heatmaps import run_pairs
 from reports.heatmaps.run_pairs import no_class_token
@@ -111,7 +111,7 @@ def _of_cell(arguments: argparse.Namespace) -> tuple[dict, str, str, str]:
 
     runs = _runs(arguments, cells)
     title = f"{arguments.cell} · profile {arguments.profile} · seed {seeds[0]}"
-    changed = {name: None for run in runs for name in recorded.changed_settings(run.config)}
+    changed = {name: None for run in runs for name in run_settings.changed_settings(run.config)}
     warning = _warning(arguments.profile, changed)
     return {run.cell.method: of_run(run) for run in runs}, name, title, warning
 
@@ -157,9 +157,9 @@ def _runs(arguments: argparse.Namespace, cells: tuple[Cell, ...]) -> list[RunVie
                 f"{run.id} is not done: {run.state}{f', {run.reason}' if run.reason else ''}; looked in "
                 f"{arguments.runs}, profile {arguments.profile}. Run it, name another cell, or give a --checkpoint"
             )
-    recorded.require_agreement(arguments.overrides, [(run.folder, run.config) for run in merged.runs])
+    run_settings.require_agreement(arguments.overrides, [(run.folder, run.config) for run in merged.runs])
     first, last = merged.runs[0], merged.runs[-1]
-    if unlike := recorded.unlike(first.config, last.config):
+    if unlike := run_settings.training_differences(first.config, last.config):
         raise RunError(
             f"{first.id} and {last.id} were made with different settings, {unlike}: draw them one by one, "
             f"CELL={first.cell.id}"

@@ -12,7 +12,7 @@ import torch
 
 from benchmark.atomic import explained, write_file, write_json
 from benchmark.data.decoding import loader_session
-from benchmark.data.loader import Batch, TestLoader
+from benchmark.data.loader import ImageBatch, TestLoader
 from benchmark.data.readers import cub_boxes
 from benchmark.data.readers.cub_boxes import Boxes
 from benchmark.data.shared_memory import fitting_workers
@@ -37,7 +37,7 @@ def measure(
 ) -> dict[str, object]:
     """Measure, write attention.npz and then attention.json into the pair's folder, and return the latter.
 
-    box_side: as ``cub_boxes.load``'s official_side. Raises RunError, DataError and SettingsError where a run is not
+    box_side: as ``cub_boxes.load_boxes``'s official_side. Raises RunError, DataError and SettingsError if a run is not
     done, a checkpoint, picture or list of boxes cannot be used, the layers are none, or box_side comes without boxes.
     """
     require(pair)
@@ -68,8 +68,8 @@ def measure(
 
 def _boxes(pair: RunPair, side: int | None) -> Boxes | None:
     dataset = pair.dataset
-    if dataset.key == "cub" and cub_boxes.is_there(dataset.root):
-        return cub_boxes.load(dataset.root, side)
+    if dataset.key == "cub" and cub_boxes.has_boxes(dataset.root):
+        return cub_boxes.load_boxes(dataset.root, side)
     if side is not None:
         raise SettingsError(
             f"BOX_SIDE is about {cub_boxes.FILE} of CUB-200-2011, which {dataset.root} has not; leave it out"
@@ -108,18 +108,18 @@ def _over_the_test_set(
     return Measured(files, values, np.concatenate(areas) if areas else None), layers
 
 
-def _covered(batch: Batch, files: tuple[str, ...], boxes: Boxes, network: Network) -> np.ndarray:
+def _covered(batch: ImageBatch, files: tuple[str, ...], boxes: Boxes, network: Network) -> np.ndarray:
     """(B, N): share of each patch inside its picture's box; NaN where the view shows nothing of the box."""
     view, grid = network.pictures.view, network.model.backbone.grid
     rows = []
     for index in batch.index.tolist():
-        shown = cub_boxes.in_view(boxes.boxes[files[index]], boxes.sizes[files[index]], view)
-        cells = cub_boxes.covered(shown, view.crop, grid).ravel()
+        shown = cub_boxes.view_box(boxes.boxes[files[index]], boxes.sizes[files[index]], view)
+        cells = cub_boxes.patch_coverage(shown, view.crop, grid).ravel()
         rows.append(cells if cells.any() else np.full(cells.shape, np.nan))
     return np.stack(rows)
 
 
-def _watched(batches: TestLoader, total: int, who: str) -> Iterator[Batch]:
+def _watched(batches: TestLoader, total: int, who: str) -> Iterator[ImageBatch]:
     """The batches, with a line that says how far they are on a terminal."""
     done, live = 0, sys.stderr.isatty()
     for batch in batches:

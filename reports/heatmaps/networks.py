@@ -68,7 +68,7 @@ class Network:
 
 def of_run(run: RunView, where: torch.device | str = "cpu") -> Network:
     """A finished run's final weights. Raises RunError where its checkpoint is missing, torn or of other weights."""
-    found = trained.of_folder(run.folder)
+    found = trained.load_run_folder(run.folder)
     label = f"{run.cell.method} seed {run.seed}"
     return _network(
         found.model, found.config, label, found.result["final_weights_sha256"], found.classes, where
@@ -102,7 +102,7 @@ def _network(
     where, data = torch.device(where), config.settings.data
     return Network(
         model.to(where),
-        TestPictures.of(config.cell.dataset, data),
+        TestPictures.for_dataset(config.cell.dataset, data),
         normalise(model, where, data.normalise),
         label,
         weights,

@@ -33,9 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
     layers = run_pairs.layers(arguments.layers)
     from benchmark.config.resolve import is_comparable
-    from benchmark.inference.predict import pictures_of
+    from benchmark.inference.predict import picture_reader
     from benchmark.inference.trained import load_trained
-    from benchmark.records.recorded import changed_settings
+    from benchmark.records.run_settings import changed_settings
     from reports.heatmaps.any_image import draw
     from reports.heatmaps.networks import Network
 
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError(f"{arguments.model} cannot be looked into: {reason}")
     network = Network(
         trained.model,
-        pictures_of(trained),
+        picture_reader(trained),
         trained.prepare(),
         trained.config.run_id,
         trained.result["final_weights_sha256"],

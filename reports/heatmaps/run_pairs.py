@@ -18,8 +18,8 @@ from benchmark.data import locate
 from benchmark.data.fgvc import FGVCDataset
 from benchmark.data.reid import ReIDDataset
 from benchmark.errors import DataError, RunError, SettingsError, SuiteError
-from benchmark.records import merge, recorded
-from benchmark.records.merge import Merged
+from benchmark.records import merge, run_settings
+from benchmark.records.merge import MergedRuns
 from benchmark.records.status import RunView
 from tables.formats import one_line
 
@@ -76,7 +76,7 @@ class RunPair:
     @property
     def changed(self) -> tuple[str, ...]:
         """Names of the settings that differ from the profile's (SET)."""
-        both = (recorded.changed_settings(run.config) for run in (self.baseline, self.dcal))
+        both = (run_settings.changed_settings(run.config) for run in (self.baseline, self.dcal))
         return tuple(dict.fromkeys(name for found in both for name in found))
 
     @property
@@ -98,7 +98,7 @@ class RunPair:
     def dataset(self) -> Dataset:
         """The pictures, from their lists. Raises DataError where they are not as the runs had them."""
         config, recorded = self.dcal.config, self.identity["data"]
-        dataset = locate.load_for(config.cell.dataset, self.places.data, config.settings.data)
+        dataset = locate.load_dataset(config.cell.dataset, self.places.data, config.settings.data)
         if locate.fingerprint(dataset.root, dataset.key) != recorded:
             raise DataError(
                 f"{dataset.root} holds other data than these runs were made from: its lists have another fingerprint "
@@ -118,7 +118,7 @@ class RunPair:
         found = [run.result["data"]["fingerprint"] for run in (self.baseline, self.dcal)]
         if found[0] != found[1]:
             return f"{self.id}: baseline and DCAL were run on data of different fingerprints"
-        if unlike := recorded.unlike(self.baseline.config, self.dcal.config):
+        if unlike := run_settings.training_differences(self.baseline.config, self.dcal.config):
             return f"{self.id}: baseline and DCAL were made with different settings: {unlike}"
         try:
             self.dataset  # noqa: B018 - whether it can be read
@@ -127,7 +127,7 @@ class RunPair:
         return ""
 
 
-def pairs_of(merged: Merged, root: Path) -> list[RunPair]:
+def pairs_of(merged: MergedRuns, root: Path) -> list[RunPair]:
     """All pairs of the merged runs, by grid order and seed. root: the profile's folder that holds ``figures``.
 
     A run without a partner among the merged ones makes no pair.
@@ -230,7 +230,7 @@ def all_pairs(arguments: argparse.Namespace) -> list[RunPair]:
         weights_dir=options.absolute(arguments.weights),
     )
     done = [(run.folder, run.config) for run in merged.runs if run.result is not None]
-    recorded.require_agreement(arguments.overrides, done)
+    run_settings.require_agreement(arguments.overrides, done)
     found = pairs_of(merged, folders[0] / arguments.profile)
     out = options.absolute(arguments.out)
     if out is None:

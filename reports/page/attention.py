@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.records.run_folder import LARGEST, read_json
+from benchmark.records.run_folder import MAX_VALUE, read_json
 from benchmark.records.status import RunView
 from reports.heatmaps.run_pairs import no_class_token
 from reports.heatmaps.test_images import NAME
@@ -107,7 +107,7 @@ def _block(found: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _finite(value: object) -> float | None:
-    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST
+    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MAX_VALUE
     return float(value) if fits else None
 
 

@@ -10,7 +10,7 @@ from benchmark.config.backbones import BACKBONES
 from benchmark.config.datasets import DATASETS
 from benchmark.config.paper import REPORTED_METRICS
 from benchmark.config.parse import duration
-from benchmark.records.run_folder import last_log_lines
+from benchmark.records.run_folder import last_lines
 from benchmark.records.status import RunView
 from reports.page import commands_to_run, html_table, provenance
 from reports.page import costs as cost_tables
@@ -115,7 +115,7 @@ def _rules(layout: TableLayout) -> list[str]:
 def _lacking(run: RunView) -> dict[str, object]:
     reason = one_line(run.reason, 600)
     word = states.state_label(run.state)
-    lines = last_log_lines(run.folder, LOG_LINES) if run.state in ("failed", "damaged", "preempted") else []
+    lines = last_lines(run.folder.log, LOG_LINES) if run.state in ("failed", "damaged", "preempted") else []
     return {
         "name": provenance.run_name(run),
         "state": word,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.errors import SuiteError
-from benchmark.records.merge import Merged
+from benchmark.records.merge import MergedRuns
 from benchmark.records.status import RunView
 from reports.errors.confusion import Accuracy, Confusion, Matrix, Mistakes, mistakes
 from reports.errors.examples import hardest
@@ -205,7 +205,7 @@ class Pictures:
 
 
 def pictures(
-    confused: Sequence[Confusion], runs: Sequence[RunView], merged: Merged, pair: Pair, folder: Path
+    confused: Sequence[Confusion], runs: Sequence[RunView], merged: MergedRuns, pair: Pair, folder: Path
 ) -> Pictures:
     """Thumbnails in ``folder``, that of the report's figures: of the first finished DCAL run, else of a baseline's."""
     from reports.errors.examples import examples

@@ -143,7 +143,7 @@ def _tidy(folder: Path) -> None:
     if not folder.exists() and (aside := sorted(folder.parent.glob(f"{_OLD}*"))):
         os.rename(aside[-1], folder)
     for left in (*folder.parent.glob(f"{_NEW}*"), *folder.parent.glob(f"{_OLD}*")):
-        if lock_files.age(left) > _LEFT_SECONDS:
+        if lock_files.file_age(left) > _LEFT_SECONDS:
             shutil.rmtree(left, ignore_errors=True)
 
 

@@ -15,7 +15,7 @@ from benchmark.config.grid import METHODS, TABLES
 from benchmark.config.resolve import parse_overrides
 from benchmark.reading import explained, require_listable
 from benchmark.records import merge
-from benchmark.records.merge import Merged
+from benchmark.records.merge import MergedRuns
 from benchmark.records.status import RunView
 from reports.page import costs
 from tables import layout
@@ -53,7 +53,7 @@ class Material:
     """layouts: the three tables, by key."""
 
     asked: Asked
-    merged: Merged
+    merged: MergedRuns
     layouts: Mapping[str, TableLayout]
 
     @cached_property

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmark.errors import RunError
 from benchmark.reading import read_bytes
-from benchmark.records.predictions import FILE_BYTES, UNREADABLE, Archive
+from benchmark.records.predictions import ARCHIVE_ERRORS, FILE_BYTES, Archive
 from benchmark.records.run_folder import read_json
 from tables.statistics import Interval, mean_interval
 
@@ -71,7 +71,7 @@ def read(folder: Path) -> Robustness:
     try:
         archive = Archive(read_bytes(folder / f"{NAME}.npz", FILE_BYTES))
         return _robustness(record, {name: archive.read(name) for name in archive.names})
-    except (*UNREADABLE, AttributeError, IndexError, AssertionError) as error:
+    except (*ARCHIVE_ERRORS, AttributeError, IndexError, AssertionError) as error:
         raise RunError(f"{folder}: {NAME}.json and .npz cannot be read together ({error}); {AGAIN}") from None
 
 

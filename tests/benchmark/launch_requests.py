@@ -27,7 +27,7 @@ def requests_of_a_launch(monkeypatch, *arguments):
 def request_to_a_run(tmp_path, monkeypatch, *options):
     """The request of the run of one cell as a launch with these options would start it."""
     monkeypatch.setattr(status, "_not_started", lambda *_: ("missing", "as if data and weights were there"))
-    monkeypatch.setattr(status, "lacking_weights", lambda *_, **__: "")
+    monkeypatch.setattr(status, "weights_problem", lambda *_, **__: "")
     places = ["--profile", "quick", "--data", str(tmp_path), "--runs", str(tmp_path / "runs")]
     (request,) = requests_of_a_launch(monkeypatch, *places, "--cells", "cub/deit_tiny/dcal", *options)
     return request

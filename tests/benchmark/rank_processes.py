@@ -20,8 +20,8 @@ from benchmark.config.places import Places
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.data import locate
 from benchmark.data.loader import TestLoader, normalise
-from benchmark.records.heartbeat import Stopped, StopRequest
-from benchmark.records.run_folder import RunFolder, folder_of
+from benchmark.records.heartbeat import RunInterrupt, StopRequest
+from benchmark.records.run_folder import RunFolder, locate_run
 from benchmark.training import checkpoint, run
 from benchmark.training.checkpoint import Randomness
 from benchmark.training.device import Compute
@@ -94,7 +94,7 @@ def config_of(job):
 
 
 def folder(job):
-    return folder_of(config_of(job), job.places.runs)
+    return locate_run(config_of(job), job.places.runs)
 
 
 def weights(job):
@@ -123,7 +123,7 @@ def run_cell(world, job):
             ),
             stop=stop,
         )
-    except Stopped as error:
+    except RunInterrupt as error:
         error.signals = stop.signals
         raise
 
@@ -132,7 +132,7 @@ def evaluate(world, folder, data, settings, key, batch_size):
     """What predictions.npz would hold of untrained heads, and how many pictures this rank went through."""
     torch.set_num_threads(1)
     task = TASKS["reid" if key == "market" else "fgvc"]
-    dataset = locate.load_reid(key, data) if key == "market" else locate.load(key, data, 3)
+    dataset = locate.load_reid(key, data) if key == "market" else locate.load_fgvc(key, data, 3)
     torch.manual_seed(0)
     model = build(
         TINY, len(dataset.classes), image_size=settings.crop, weights="random", head=task.head,

@@ -9,7 +9,7 @@ from benchmark.config.grid import select
 from benchmark.config.places import Places
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.records import status
-from benchmark.records.run_folder import RunFolder, folder_of
+from benchmark.records.run_folder import RunFolder, locate_run
 from benchmark.training import run
 from benchmark.training.request import Infrastructure
 
@@ -34,11 +34,11 @@ def run_once(places: Places) -> dict:
 
 
 def folder(places: Places) -> RunFolder:
-    return folder_of(CONFIG, places.runs)
+    return locate_run(CONFIG, places.runs)
 
 
 def state(places: Places) -> tuple[str, str]:
-    view = status.view(CONFIG, places, None)
+    view = status.view_run(CONFIG, places, None)
     return view.state, view.reason
 
 

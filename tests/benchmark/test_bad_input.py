@@ -14,7 +14,7 @@ from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.records import lock
-from benchmark.records.run_folder import folder_of
+from benchmark.records.run_folder import locate_run
 from benchmark.training import device, run
 from benchmark.training.request import Infrastructure
 from reports.__main__ import main as reports
@@ -30,7 +30,7 @@ def run_cell(places, overrides=QUICK, cell=CELL):
 
 
 def outcome(places, cell=CELL):
-    folder = folder_of(resolve(cell, 0, load_profile("mini"), QUICK), places.runs)
+    folder = locate_run(resolve(cell, 0, load_profile("mini"), QUICK), places.runs)
     assert not folder.result.exists()
     assert lock.holder(folder.path) is None
     return json.loads(folder.outcome.read_text())

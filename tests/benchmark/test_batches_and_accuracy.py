@@ -24,7 +24,7 @@ NAMED = SimpleNamespace(classes=("one", "<b>two</b>", "三"))  # all that a pred
 
 @pytest.fixture(scope="module")
 def dataset(mini_pictures):
-    return locate.load("cub", mini_pictures, 3)
+    return locate.load_fgvc("cub", mini_pictures, 3)
 
 
 @pytest.fixture(scope="module")
@@ -126,11 +126,11 @@ class Indexed:
         self.labels, self.size = labels, size
 
     def __iter__(self):
-        from benchmark.data.loader import Batch
+        from benchmark.data.loader import ImageBatch
 
         for start in range(0, len(self.labels), self.size):
             index = torch.arange(start, min(start + self.size, len(self.labels)))
-            yield Batch(index.view(-1, 1, 1, 1).expand(-1, 2, 2, 3).float(), self.labels[index], index)
+            yield ImageBatch(index.view(-1, 1, 1, 1).expand(-1, 2, 2, 3).float(), self.labels[index], index)
 
 
 @pytest.mark.parametrize("size", [1, 3, 50, 64])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from campaigns import damaged_checkpoints
 
-from benchmark.records.lock import Busy
+from benchmark.records.lock import LockHeld
 from benchmark.records.run_folder import RunFolder
 from benchmark.training import checkpoint
 
@@ -195,9 +195,9 @@ def test_who_has_lost_the_run_changes_no_checkpoint(folder):
     checkpoint.save(folder, state(2))
 
     def lost():
-        raise Busy("taken over")
+        raise LockHeld("taken over")
 
-    with pytest.raises(Busy):
+    with pytest.raises(LockHeld):
         checkpoint.save(replace(folder, verify=lost), state(9))
     assert checkpoint.newest(folder, "h")["epoch"] == 2
     folder.checkpoint.unlink()

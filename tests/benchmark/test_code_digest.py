@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmark.records.forecasts import MEASURED
-from benchmark.records.provenance import ROOT, closure, code_digest
+from benchmark.records.forecasts import MEASURED_MODULES
+from benchmark.records.provenance import ROOT, code_digest, import_closure
 from benchmark.timing.glca_overhead import COUNTED
 
 TRAIN = '''"""Trains."""
@@ -62,14 +62,14 @@ def digest_after(project, name=None, text=None):
 
     if name:
         write(project, name, text)
-    for cached in (module.code_digest, module._read, module._file):
+    for cached in (module.code_digest, module._source_file, module._module_file):
         cached.cache_clear()
     return code_digest(project, ("benchmark.train",))
 
 
 def test_everything_that_is_imported_belongs_to_it_and_nothing_else(project):
     expected = {f"benchmark.{name}" for name in IMPORTED} | {"dcal", "dcal.model"}
-    assert closure(project, ["benchmark.train"]) == expected
+    assert import_closure(project, ["benchmark.train"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -123,18 +123,18 @@ def test_a_module_in_a_new_folder_counts_as_soon_as_it_is_imported(project):
 
 def test_an_unknown_module_is_an_error(project):
     with pytest.raises(ModuleNotFoundError, match=r"no module benchmark\.nowhere"):
-        closure(project, ["benchmark.nowhere"])
+        import_closure(project, ["benchmark.nowhere"])
 
 
 def test_the_suites_own_measurements_depend_on_trainer_evaluator_readers_and_method():
-    found = closure(ROOT, MEASURED)
+    found = import_closure(ROOT, MEASURED_MODULES)
     parts = (
         "training.trainer",
         "training.step",
         "training.optim",
         "evaluation.classification",
         "evaluation.retrieval",
-        "training.evaluation",
+        "training.tasks",
         "data.loader",
         "config.datasets",  # with the versions of the generated pictures
         "data.readers.cub",  # named by strings
@@ -142,4 +142,4 @@ def test_the_suites_own_measurements_depend_on_trainer_evaluator_readers_and_met
     )
     assert {f"benchmark.{part}" for part in parts} | {"dcal.model", "dcal.glca"} <= found
     assert not {"benchmark.__main__", "benchmark.commands.select_models", "benchmark.config.paper"} & found
-    assert {"benchmark.timing.counting", "dcal.model"} <= closure(ROOT, COUNTED)
+    assert {"benchmark.timing.counting", "dcal.model"} <= import_closure(ROOT, COUNTED)

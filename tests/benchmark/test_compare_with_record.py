@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.inference.compare import compare, other_way
+from benchmark.inference.compare import compare, computing_difference
 
 NUMBERS = {"top1": 70.0, "queries": 12, "outputs_sha256 sa": "ab"}
 ARRAYS = {
@@ -20,7 +20,7 @@ def compared(numbers=None, arrays=None, way="", recorded=ARRAYS):
         recorded,
         ARRAYS | (arrays or {}),
         precision="float32",
-        other_way=way,
+        computing_difference=way,
     )
 
 
@@ -101,9 +101,9 @@ def test_large_differences_are_no_rounding_on_any_machine(numbers, arrays):
 
 def test_what_was_computed_otherwise_is_named():
     recorded = {"name": "A", "threads": 1, "torch": "2.14"}
-    assert other_way(recorded, recorded) == ""
+    assert computing_difference(recorded, recorded) == ""
     here = {"name": "A", "threads": 2, "torch": "2.15", "timm": "1.0"}
     expected = (
         "computed with threads 2 instead of 1, torch 2.15 instead of 2.14, timm 1.0 instead of an unknown one"
     )
-    assert other_way(recorded, here) == expected
+    assert computing_difference(recorded, here) == expected

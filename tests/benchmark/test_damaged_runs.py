@@ -18,7 +18,7 @@ from benchmark.config.places import Places
 from benchmark.errors import DataError, RunError
 from benchmark.records import damage, lock, status
 from benchmark.records.progress import read_progress
-from benchmark.records.run_folder import folder_of
+from benchmark.records.run_folder import locate_run
 from benchmark.records.submission import read_submission
 from reports.__main__ import main as reports_main
 
@@ -34,7 +34,7 @@ def asked():
 
 @pytest.fixture
 def folder(tmp_path, asked):
-    made = folder_of(asked, tmp_path / "runs")
+    made = locate_run(asked, tmp_path / "runs")
     made.make()
     write_json(made.config, {"hash": asked.hash, "data_fingerprint": "f" * 64, "way": None})
     return made
@@ -42,7 +42,7 @@ def folder(tmp_path, asked):
 
 def seen(asked, folder):
     places = Places.of("mini", folder.path.parents[4], None, None)
-    view = status.view(asked, places, None)
+    view = status.view_run(asked, places, None)
     return view.state, view.reason
 
 
@@ -134,7 +134,7 @@ def test_damage_is_set_aside_whole_and_what_is_sound_stays(folder):
     folder.heartbeat.write_text('{"time": null}')
     (folder.path / "claim.1").mkdir()
     folder.submission.write_text("[]")
-    said = damage.set_claims_aside(folder) + damage.set_files_aside(folder)
+    said = damage.set_locks_aside(folder) + damage.set_files_aside(folder)
     assert sorted(text.partition(" ")[0] for text in said) == [
         "claim.1", "heartbeat.json", "log.txt", "outcome.json", "submission.json",
     ]  # fmt: skip
@@ -154,7 +154,7 @@ def test_a_path_that_is_no_folder_is_damage_and_a_launch_says_so(asked, folder):
     state, reason = seen(asked, folder)
     assert state == "damaged"
     assert "is not a run folder: a part of its path is no folder" in reason
-    assert not damage.is_mendable(folder)
+    assert not damage.is_repairable(folder)
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def listed(capsys, runs, *more):
 
 def test_what_may_not_be_read_costs_its_own_row_or_is_one_error(asked, open_to_all, capsys):
     runs = open_to_all / "runs"
-    folder = folder_of(asked, runs)
+    folder = locate_run(asked, runs)
     folder.make()
     folder.result.write_text(json.dumps(RESULT | {"profile": "mini", "config_hash": asked.hash}))
     assert "cub/deit_tiny/dcal/seed0      done" in listed(capsys, runs)[1].out
@@ -233,7 +233,7 @@ def test_an_attempt_sets_damage_aside_and_goes_on(tmp_path):
     from benchmark.training.request import Infrastructure
     from benchmark.training.run import run_cell
 
-    folder = folder_of(resolve.resolve(CELL, 0, resolve.load_profile("quick"), {}), tmp_path)
+    folder = locate_run(resolve.resolve(CELL, 0, resolve.load_profile("quick"), {}), tmp_path)
     folder.make()
     os.mkfifo(folder.log)
     folder.outcome.mkdir()

@@ -22,7 +22,7 @@ BASELINE = select(["cub/deit_tiny/baseline"])[0]
 
 @pytest.fixture(scope="module")
 def dataset(mini_pictures):
-    return locate.load("cub", mini_pictures, 3)
+    return locate.load_fgvc("cub", mini_pictures, 3)
 
 
 @pytest.fixture(scope="module")

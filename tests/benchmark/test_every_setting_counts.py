@@ -8,7 +8,7 @@ from benchmark.config.grid import select
 from benchmark.config.parse import setting_types
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.config.settings import ONE_TASK
-from benchmark.records.run_folder import folder_of
+from benchmark.records.run_folder import locate_run
 from benchmark.training import run
 from benchmark.training.request import Infrastructure
 
@@ -86,7 +86,7 @@ def computed(tmp_path_factory, mini_pictures):
             torch.set_num_threads(1)
             one = Places(places.runs / str(len(known)), places.data, places.weights, generated=True)
             run.run_cell(cell, 0, "mini", one, overrides=overrides, infrastructure=Infrastructure(quiet=True))
-            files = folder_of(config, one.runs)
+            files = locate_run(config, one.runs)
             history = [line.split('"seconds"')[0] for line in files.history.read_text().splitlines()]
             metrics = [line[line.find('"metrics"') :] for line in files.history.read_text().splitlines()]
             known[key] = (history, metrics, files.predictions.read_bytes())

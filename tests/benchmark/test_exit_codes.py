@@ -11,8 +11,8 @@ from benchmark.__main__ import main, parser
 from benchmark.commands import command_line, evaluate
 from benchmark.commands.command_line import _joined
 from benchmark.errors import DataError, RunError, SettingsError
-from benchmark.records.heartbeat import Stopped
-from benchmark.records.lock import Busy
+from benchmark.records.heartbeat import RunInterrupt
+from benchmark.records.lock import LockHeld
 from reports.__main__ import main as reports
 from slurm.__main__ import main as slurm
 from tables.__main__ import main as tables
@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
         (SettingsError("x"), 2, "error: x\n"),
         (DataError("x"), 2, "error: x\n"),
         (RunError("x"), 2, "error: x\n"),
-        (Busy("x"), 75, "busy: x\n"),
-        (Stopped("x"), 130, "x\n"),
+        (LockHeld("x"), 75, "busy: x\n"),
+        (RunInterrupt("x"), 130, "x\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",

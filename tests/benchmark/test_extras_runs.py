@@ -9,7 +9,7 @@ from quick_runs import QUICK
 
 from benchmark.config.grid import TABLES, select
 from benchmark.config.resolve import load_profile, resolve
-from benchmark.records.run_folder import folder_of, read_result
+from benchmark.records.run_folder import locate_run, read_result
 from benchmark.training import run
 from benchmark.training.request import Infrastructure
 
@@ -35,7 +35,7 @@ def test_a_run_trains_and_evaluates_the_branches_that_its_backbone_has(places, c
     result = run.run_cell(
         cell, 0, "mini", places, overrides=overrides, infrastructure=Infrastructure(quiet=True)
     )
-    folder = folder_of(resolve(cell, 0, load_profile("mini"), overrides), places.runs)
+    folder = locate_run(resolve(cell, 0, load_profile("mini"), overrides), places.runs)
     assert read_result(folder) == (result, "")
     (epoch,) = map(json.loads, folder.history.read_text().splitlines())
     assert set(epoch["w"]) == trained

@@ -10,7 +10,7 @@ from untrained_run import finished_run
 from benchmark.commands import select_models
 from benchmark.errors import RunError, SettingsError
 from benchmark.inference.trained import load_trained
-from benchmark.records import merge, recorded
+from benchmark.records import merge, run_settings
 from benchmark.records.run_folder import RunFolder, read_json
 from reports.heatmaps import run_pairs as asked_pairs
 
@@ -143,8 +143,8 @@ def test_every_pattern_has_to_name_a_run_that_is_there(made):
 
 
 def test_the_set_of_a_run_gives_its_settings_again(made):
-    config = recorded.config_of(read_json(RunFolder(folder(made)).config), "here")
-    assert recorded.changed_settings(config) == {
+    config = run_settings.config_from_record(read_json(RunFolder(folder(made)).config), "here")
+    assert run_settings.changed_settings(config) == {
         "train.epochs": 3, "data.crop": (48, 64), "model.glca_readout": "mean",
     }  # fmt: skip
-    assert recorded.unlike(config, config) == ""
+    assert run_settings.training_differences(config, config) == ""

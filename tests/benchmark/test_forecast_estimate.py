@@ -5,22 +5,22 @@ import pytest
 from benchmark.config import resolve
 from benchmark.config.grid import all_cells, select
 from benchmark.records import workload
-from benchmark.records.estimate import Estimate, estimate, evaluations, from_stored
+from benchmark.records.estimate import Estimate, estimate, estimate_from_forecast, evaluation_count
 from benchmark.records.forecasts import (
     Forecast,
     Machine,
     Pace,
-    Pictures,
-    Ranking,
+    RankingTime,
+    ReadingPace,
     entry,
-    measured_by,
+    measurement_origin,
     ranking_key,
 )
-from benchmark.records.workload import pictures_key, shape_of
+from benchmark.records.workload import reading_key, step_workload
 from benchmark.timing import forecast_table
 
 PACE = Pace(step_seconds=0.5, batch_seconds=0.2, memory_bytes=2**30, width=192, precision="bfloat16")
-FAST = Pictures(per_second=100.0, text="its own", at_hand=True)
+FAST = ReadingPace(per_second=100.0, text="its own", at_hand=True)
 
 
 def asked(cell, profile="paper", **overrides):
@@ -31,7 +31,7 @@ def asked(cell, profile="paper", **overrides):
 
 def cub(method="dcal", **overrides):
     one = asked(f"cub/deit_tiny/{method}", **overrides)
-    return one, workload.official(one)
+    return one, workload.official_counts(one)
 
 
 def test_a_run_is_its_steps_and_its_evaluations():
@@ -51,7 +51,7 @@ def test_without_workers_reading_and_computing_add_up():
 
 
 def test_with_workers_the_slower_of_reading_and_computing_counts():
-    slow = Pictures(per_second=10.0, text="its own", at_hand=True)
+    slow = ReadingPace(per_second=10.0, text="its own", at_hand=True)
     found = estimate(*cub(), PACE, slow, None, workers=2)
     assert found.epoch_seconds == pytest.approx(375 * 16 / 10 / 2)
     assert found.bound == "input"
@@ -76,21 +76,21 @@ def test_several_ranks_train_no_faster_unless_their_share_was_measured():
 
 
 def test_ranking_is_read_off_the_line_through_two_widths():
-    ranking = Ranking(narrow=192, narrow_seconds=2.0, wide=768, wide_seconds=8.0)
+    ranking = RankingTime(narrow=192, narrow_seconds=2.0, wide=768, wide_seconds=8.0)
     assert ranking.seconds(192) == pytest.approx(2)
     assert ranking.seconds(480) == pytest.approx(5)
     assert ranking.seconds(1536) == pytest.approx(16)
-    noisy = Ranking(192, 2.0, 768, 1.9)
+    noisy = RankingTime(192, 2.0, 768, 1.9)
     assert noisy.seconds(1536) == pytest.approx(2)
 
 
 def test_dcal_ranks_by_each_feature_and_both_together_and_swin_by_one():
-    ranking = Ranking(192, 2.0, 768, 8.0)
+    ranking = RankingTime(192, 2.0, 768, 8.0)
     pace = Pace(0.5, 0.2, 0, 768, "float32")
     seconds = {}
     for cell in ("msmt17/vit_base/baseline", "msmt17/vit_base/dcal", "msmt17/swin_tiny/dcal"):
         one = asked(cell)
-        found = estimate(one, workload.official(one), pace, FAST, ranking, workers=8)
+        found = estimate(one, workload.official_counts(one), pace, FAST, ranking, workers=8)
         seconds[cell] = found.evaluation_seconds - 1466 * 0.2  # 93,820 pictures by 64
     assert seconds["msmt17/vit_base/baseline"] == pytest.approx(8)
     assert seconds["msmt17/vit_base/dcal"] == pytest.approx(8 + 8 + 16)
@@ -99,19 +99,19 @@ def test_dcal_ranks_by_each_feature_and_both_together_and_swin_by_one():
 
 @pytest.mark.parametrize(("epochs", "every", "times"), [(100, 1, 100), (120, 40, 3), (8, 3, 3), (10, 20, 1)])
 def test_the_last_epoch_is_evaluated_in_any_case(epochs, every, times):
-    assert evaluations(epochs, every) == times
+    assert evaluation_count(epochs, every) == times
 
 
 def test_official_counts_are_the_registry_s():
-    found = workload.official(asked("cub/deit_tiny/dcal"))
+    found = workload.official_counts(asked("cub/deit_tiny/dcal"))
     assert (found.classes, found.train, found.steps, found.test) == (200, 5994, 375, 5794)
     merged, apart = asked("msmt17/vit_base/dcal"), asked("msmt17/vit_base/dcal", data__merge_val=False)
-    assert workload.official(merged).train == 30_248 + 2_373
-    assert workload.official(apart).train == 30_248
-    assert workload.official(merged).test == 11_659 + 82_161
+    assert workload.official_counts(merged).train == 30_248 + 2_373
+    assert workload.official_counts(apart).train == 30_248
+    assert workload.official_counts(merged).test == 11_659 + 82_161
     # 12,936 pictures of 751 identities: 17 or 18 each, so 4 groups of 4, and 3,004 groups by 16.
-    assert workload.official(asked("market/deit_tiny/dcal")).steps == 187
-    limited = workload.official(asked("cub/deit_tiny/dcal", "quick", data__class_limit=25))
+    assert workload.official_counts(asked("market/deit_tiny/dcal")).steps == 187
+    limited = workload.official_counts(asked("cub/deit_tiny/dcal", "quick", data__class_limit=25))
     assert (limited.classes, limited.train, limited.test) == (25, 749, 724)
 
 
@@ -121,19 +121,19 @@ def test_counts_of_data_at_hand_are_what_the_run_s_own_sampler_makes(mini_pictur
 
     for cell in ("cub/deit_tiny/dcal", "market/deit_tiny/dcal"):
         one = asked(cell, "mini")
-        dataset = locate.load_for(one.cell.dataset, mini_pictures, one.settings.data)
-        found = workload.of_dataset(one, dataset)
+        dataset = locate.load_dataset(one.cell.dataset, mini_pictures, one.settings.data)
+        found = workload.count_dataset(one, dataset)
         sampler = TASKS[one.cell.task].sampler(dataset, one.settings.train, 0)
         assert found.steps == sum(1 for _ in sampler.epoch(0))
         assert found.test == len(dataset.test)
         assert found.train == len(dataset.train)
-        assert not found.is_whole(workload.official(one))
+        assert not found.is_complete(workload.official_counts(one))
 
 
 def test_runs_that_differ_in_what_costs_no_time_are_one_shape():
-    shape = shape_of(asked("cub/deit_tiny/dcal"), 200)
+    shape = step_workload(asked("cub/deit_tiny/dcal"), 200)
     for same in ({"train__lr": 0.1}, {"train__epochs": 3}, {"evaluate__every": 7}, {"data__flip": 0.0}):
-        assert shape_of(asked("cub/deit_tiny/dcal", **same), 200).key == shape.key
+        assert step_workload(asked("cub/deit_tiny/dcal", **same), 200).key == shape.key
     for other in (
         {"train__batch_size": 8},
         {"data__crop": (224, 224)},
@@ -142,26 +142,26 @@ def test_runs_that_differ_in_what_costs_no_time_are_one_shape():
         {"train__precision": "float32"},
         {"train__optimizer": "sgd"},
     ):
-        assert shape_of(asked("cub/deit_tiny/dcal", **other), 200).key != shape.key
-    assert shape_of(asked("cub/deit_tiny/dcal"), 100).key != shape.key
-    assert shape_of(asked("cub/deit_tiny/dcal"), 200, "recompute=true").key != shape.key
+        assert step_workload(asked("cub/deit_tiny/dcal", **other), 200).key != shape.key
+    assert step_workload(asked("cub/deit_tiny/dcal"), 100).key != shape.key
+    assert step_workload(asked("cub/deit_tiny/dcal"), 200, "recompute=true").key != shape.key
     baseline = asked("cub/deit_tiny/baseline", model__glca_ratio=0.3)
-    assert shape_of(baseline, 200).key == shape_of(asked("cub/deit_tiny/baseline"), 200).key
+    assert step_workload(baseline, 200).key == step_workload(asked("cub/deit_tiny/baseline"), 200).key
 
 
 def test_datasets_of_equal_size_and_classes_are_one_shape():
     market, duke = (asked(f"{name}/deit_tiny/dcal") for name in ("market", "duke"))
-    assert shape_of(market, 751).key == shape_of(duke, 751).key
-    full = [(one, workload.official(one)) for one in map(asked, (cell.id for cell in all_cells()))]
-    assert len({shape_of(one, found.classes).key for one, found in full}) == 68
+    assert step_workload(market, 751).key == step_workload(duke, 751).key
+    full = [(one, workload.official_counts(one)) for one in map(asked, (cell.id for cell in all_cells()))]
+    assert len({step_workload(one, found.classes).key for one, found in full}) == 68
 
 
 def stored(one, found, *, pace=PACE, pictures=FAST, ranking=None, workers=0, by=None):
-    by = by or measured_by()
-    key = pictures_key(one.cell.dataset, one.settings.data, in_process=not workers)
+    by = by or measurement_origin()
+    key = reading_key(one.cell.dataset, one.settings.data, in_process=not workers)
     forecast = Forecast(
         Machine("cuda", "a GPU"),
-        paces={shape_of(one, found.classes).key: entry(pace, None, by)},
+        paces={step_workload(one, found.classes).key: entry(pace, None, by)},
         pictures={key: entry(pictures, None, by)},
     )
     if ranking:
@@ -172,35 +172,37 @@ def stored(one, found, *, pace=PACE, pictures=FAST, ranking=None, workers=0, by=
 def test_a_forecast_that_lacks_a_part_says_nothing():
     one, found = cub()
     whole = stored(one, found)
-    assert from_stored(one, whole, found, workers=0) == estimate(one, found, PACE, FAST, None, workers=0)
-    assert from_stored(one, whole, found, workers=4) is None  # reading by workers was not measured
-    assert from_stored(one, whole, None, workers=0) is None
-    assert from_stored(one, whole, found, workers=0, tuning="accumulate=2") is None
+    assert estimate_from_forecast(one, whole, found, workers=0) == estimate(
+        one, found, PACE, FAST, None, workers=0
+    )
+    assert estimate_from_forecast(one, whole, found, workers=4) is None  # reading by workers was not measured
+    assert estimate_from_forecast(one, whole, None, workers=0) is None
+    assert estimate_from_forecast(one, whole, found, workers=0, tuning="accumulate=2") is None
     reid = asked("market/deit_tiny/dcal")
-    of_reid = workload.official(reid)
-    assert from_stored(reid, stored(reid, of_reid), of_reid, workers=0) is None
-    ranked = stored(reid, of_reid, ranking=Ranking(192, 1.0, 768, 2.0))
-    assert from_stored(reid, ranked, of_reid, workers=0) is not None
+    of_reid = workload.official_counts(reid)
+    assert estimate_from_forecast(reid, stored(reid, of_reid), of_reid, workers=0) is None
+    ranked = stored(reid, of_reid, ranking=RankingTime(192, 1.0, 768, 2.0))
+    assert estimate_from_forecast(reid, ranked, of_reid, workers=0) is not None
 
 
 @pytest.mark.parametrize("stale", ["paces", "pictures", "rankings"])
 def test_an_estimate_is_fresh_only_if_all_that_it_rests_on_is(stale):
     one = asked("market/deit_tiny/dcal")
-    found = workload.official(one)
-    forecast = stored(one, found, ranking=Ranking(192, 1.0, 768, 2.0))
-    assert from_stored(one, forecast, found, workers=0).fresh
+    found = workload.official_counts(one)
+    forecast = stored(one, found, ranking=RankingTime(192, 1.0, 768, 2.0))
+    assert estimate_from_forecast(one, forecast, found, workers=0).fresh
     for measurement in getattr(forecast, stale).values():
         measurement["code"] = "another"
-    assert not from_stored(one, forecast, found, workers=0).fresh
+    assert not estimate_from_forecast(one, forecast, found, workers=0).fresh
 
 
 def test_a_rank_s_share_has_to_be_fresh_too():
     one, found = cub()
     forecast = stored(one, found)
-    share = shape_of(one, found.classes).share(4).key
-    for by, fresh in ((measured_by(), True), (measured_by() | {"torch": "another"}, False)):
+    share = step_workload(one, found.classes).share(4).key
+    for by, fresh in ((measurement_origin(), True), (measurement_origin() | {"torch": "another"}, False)):
         forecast.paces[share] = entry(PACE, None, by)
-        assert from_stored(one, forecast, found, workers=0, ranks=4).fresh == fresh
+        assert estimate_from_forecast(one, forecast, found, workers=0, ranks=4).fresh == fresh
 
 
 def told(type="cuda", threads=0, seeds=3, published=frozenset({("cub", "deit_tiny")})):

@@ -12,9 +12,9 @@ from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError
 from benchmark.records import forecasts
-from benchmark.records.estimate import Way, from_stored, measured_seconds
-from benchmark.records.heartbeat import Stopped
-from benchmark.records.run_folder import folder_of, read_result
+from benchmark.records.estimate import ComputeSetup, estimate_from_forecast, previous_seconds
+from benchmark.records.heartbeat import RunInterrupt
+from benchmark.records.run_folder import locate_run, read_result
 from benchmark.records.workload import counts_key
 from benchmark.timing import forecast as measuring
 from benchmark.timing import rehearse
@@ -138,15 +138,15 @@ def test_a_run_records_what_was_forecast_beside_what_it_took(forecast, places, c
     assert "done:" not in capsys.readouterr().out
     config = resolve(DCAL, 0, load_profile("mini"), QUICK)
     where = forecasts.Machine.of("cpu", prepare("cpu", "auto", 1).name, 1)
-    stored = forecasts.read(forecasts.path_of(places.runs, "mini", where))
-    said = from_stored(config, stored, stored.counted(counts_key(config)), workers=0)
-    with pytest.raises(Stopped):
+    stored = forecasts.read_forecast(forecasts.forecast_path(places.runs, "mini", where))
+    said = estimate_from_forecast(config, stored, stored.dataset_counts(counts_key(config)), workers=0)
+    with pytest.raises(RunInterrupt):
         run(places, stop=StopAfter(11))  # in the third epoch: what came before counts, too
     cost = run(places)["cost"]
     assert cost["attempts"] == 2
     assert cost["forecast_seconds"] == pytest.approx(said.run_seconds, abs=0.06)
     assert cost["seconds"] > cost["train_seconds"] > 0
-    assert read_result(folder_of(config, places.runs))[0]["cost"] == cost
+    assert read_result(locate_run(config, places.runs))[0]["cost"] == cost
     assert forecast(cells="cub/deit_tiny/dcal") == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("done:")]
     assert line.startswith("done: cub/deit_tiny/dcal/seed0: forecast ")
@@ -161,18 +161,18 @@ def test_a_run_of_another_shape_records_no_forecast(forecast, places):
 
 def test_a_run_of_other_code_than_was_measured_records_no_forecast(forecast, places, monkeypatch):
     assert forecast(cells="cub/deit_tiny/dcal") == 0
-    now = forecasts.measured_by()
-    monkeypatch.setattr(forecasts, "measured_by", lambda: now | {"code": "another"})
+    now = forecasts.measurement_origin()
+    monkeypatch.setattr(forecasts, "measurement_origin", lambda: now | {"code": "another"})
     assert "forecast_seconds" not in run(places, QUICK | {"train.epochs": 1})["cost"]
 
 
 def taken(places, device, tuning=""):
     config = resolve(DCAL, 1, load_profile("mini"), QUICK)  # another seed is as good
-    return measured_seconds(config, places.runs, 1, Way(device, tuning))
+    return previous_seconds(config, places.runs, 1, ComputeSetup(device, tuning))
 
 
 def test_what_a_run_took_is_told_of_its_own_device_and_tuning(places):
-    with pytest.raises(Stopped):
+    with pytest.raises(RunInterrupt):
         run(places, tune="recompute=true", stop=StopAfter(6))
     assert taken(places, "cpu", "recompute=true") > 0
     assert taken(places, "cpu") is None
@@ -181,7 +181,7 @@ def test_what_a_run_took_is_told_of_its_own_device_and_tuning(places):
 
 def test_what_a_run_took_that_went_on_otherwise_is_told_of_neither_way(places):
     for tune in ("", "recompute=true"):
-        with pytest.raises(Stopped):
+        with pytest.raises(RunInterrupt):
             run(places, tune=tune, stop=StopAfter(6))
     assert taken(places, "cpu") is None
     assert taken(places, "cpu", "recompute=true") is None

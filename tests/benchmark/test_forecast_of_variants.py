@@ -4,7 +4,7 @@ from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.records.estimate import Estimate
 from benchmark.records.forecasts import Machine
-from benchmark.records.workload import shape_of
+from benchmark.records.workload import step_workload
 from benchmark.timing import forecast_table
 
 OF = {
@@ -55,5 +55,5 @@ def test_totals_count_variants_together():
 
 def test_what_is_measured_says_which_of_the_variants_it_is():
     (glca, pwca) = select(["cub/deit_tiny/glca_r30", "cub/deit_tiny/pwca_t4"])
-    texts = [str(shape_of(resolve(cell, 0, load_profile("paper"), {}), 200)) for cell in (glca, pwca)]
+    texts = [str(step_workload(resolve(cell, 0, load_profile("paper"), {}), 200)) for cell in (glca, pwca)]
     assert [text.split("200 classes, ")[1] for text in texts] == ["GLCA ratio=0.3", "PWCA blocks=4"]

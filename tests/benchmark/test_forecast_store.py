@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.errors import RunError
 from benchmark.records import forecasts
-from benchmark.records.forecasts import Forecast, Machine, Pace, Pictures, entry
+from benchmark.records.forecasts import Forecast, Machine, Pace, ReadingPace, entry
 from benchmark.records.provenance import ROOT
 from benchmark.timing import forecast as measuring
 from benchmark.timing.forecast import MeasurementRequest
@@ -22,13 +22,13 @@ def pace(seconds):
 
 
 def want(key="k", table="paces", data=""):
-    kind = {"paces": Pace, "pictures": Pictures}[table]
+    kind = {"paces": Pace, "pictures": ReadingPace}[table]
     return MeasurementRequest(table, key, "a shape", {}, kind, ("rehearse", "rehearse"), {"data": data})
 
 
 @pytest.fixture
 def path(tmp_path):
-    return forecasts.path_of(tmp_path / "my runs", "mini", CPU)
+    return forecasts.forecast_path(tmp_path / "my runs", "mini", CPU)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def measured(monkeypatch):
         return vars(pace(float(len(asked))))
 
     monkeypatch.setattr(measuring, "run", run)
-    monkeypatch.setattr(forecasts, "measured_by", lambda: dict(BY))
+    monkeypatch.setattr(forecasts, "measurement_origin", lambda: dict(BY))
     return asked
 
 
@@ -54,14 +54,14 @@ def test_a_file_is_named_by_device_and_threads(path):
 
 
 def test_what_was_there_stays_and_what_is_new_joins_it(path):
-    forecasts.add(path, CPU, paces={"a": entry(pace(1.0), {}, BY), "b": entry(pace(2.0), {}, BY)})
-    forecasts.add(path, CPU, paces={"b": entry(pace(3.0), {}, BY)}, pictures={"p": {}})
-    found = forecasts.read(path)
+    forecasts.add_entries(path, CPU, paces={"a": entry(pace(1.0), {}, BY), "b": entry(pace(2.0), {}, BY)})
+    forecasts.add_entries(path, CPU, paces={"b": entry(pace(3.0), {}, BY)}, pictures={"p": {}})
+    found = forecasts.read_forecast(path)
     assert found.machine == CPU
     assert {key: one["found"]["step_seconds"] for key, one in found.paces.items()} == {"a": 1.0, "b": 3.0}
     assert found.pictures == {"p": {}}
-    assert forecasts.read_all(path.parents[2], "mini") == [found]
-    assert forecasts.read_all(path.parents[2], "quick") == []
+    assert forecasts.read_forecasts(path.parents[2], "mini") == [found]
+    assert forecasts.read_forecasts(path.parents[2], "quick") == []
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_what_was_there_stays_and_what_is_new_joins_it(path):
 def test_a_damaged_file_is_set_aside_and_begun_anew(path, text):
     path.parent.mkdir(parents=True)
     path.write_text(text)
-    assert forecasts.read(path) is None
-    forecasts.add(path, CPU, paces={"a": entry(pace(1.0), {}, BY)})
-    assert list(forecasts.read(path).paces) == ["a"]
+    assert forecasts.read_forecast(path) is None
+    forecasts.add_entries(path, CPU, paces={"a": entry(pace(1.0), {}, BY)})
+    assert list(forecasts.read_forecast(path).paces) == ["a"]
     (aside,) = path.parent.glob("*.damaged-*")
     assert aside.read_text() == text
 
@@ -105,7 +105,7 @@ def test_only_what_is_lacking_is_measured_and_again_measures_all(path, measured)
 @pytest.mark.parametrize("changed", ["code", "torch", "timm"])
 def test_other_code_or_torch_is_measured_again(path, measured, monkeypatch, changed):
     measuring.complete(path, CPU, [want()], again=False)
-    monkeypatch.setattr(forecasts, "measured_by", lambda: BY | {changed: "another"})
+    monkeypatch.setattr(forecasts, "measurement_origin", lambda: BY | {changed: "another"})
     forecast, _ = measuring.complete(path, CPU, [want()], again=False)
     assert len(measured) == 2
     assert forecast.paces["k"][changed] == "another"
@@ -122,7 +122,7 @@ def test_a_damaged_measurement_is_made_again(path, measured):
 
 def test_generated_pictures_make_way_for_the_dataset_s_own_and_not_the_other_way_round(path, measured):
     own, generated = (
-        MeasurementRequest("pictures", "k", "x", {}, Pictures, ("forecast_input", "read"), {"data": data})
+        MeasurementRequest("pictures", "k", "x", {}, ReadingPace, ("forecast_input", "read"), {"data": data})
         for data in ("/data", "")
     )
     for one, times in ((generated, 1), (generated, 1), (own, 2), (own, 2), (generated, 2)):

@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, parse_overrides, resolve
-from benchmark.records.run_folder import folder_of
+from benchmark.records.run_folder import locate_run
 
 ROOT = Path(__file__).resolve().parents[2]
 CELL = select(["cub/deit_tiny/dcal"])[0]
@@ -19,7 +19,7 @@ SET = "data.class_limit=3 train.epochs=3 evaluate.every=1"
 
 
 def folder(runs):
-    return folder_of(resolve(CELL, 0, load_profile("mini"), parse_overrides(SET)), runs)
+    return locate_run(resolve(CELL, 0, load_profile("mini"), parse_overrides(SET)), runs)
 
 
 def command(runs, mini_pictures):

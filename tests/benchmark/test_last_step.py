@@ -56,8 +56,8 @@ def assert_whole(places, whole):
 def assert_evaluates(places, whole):
     """What `make evaluate` does."""
     model = load_trained(folder(places).path)
-    dataset = locate.load_for("cub", places.data, model.config.settings.data)
-    found = reevaluate.evaluate(model, dataset, reevaluate.compute_for(model, reevaluate.Machine()))
+    dataset = locate.load_dataset("cub", places.data, model.config.settings.data)
+    found = reevaluate.evaluate(model, dataset, reevaluate.compute_for(model, reevaluate.EvaluationOptions()))
     assert found.digests == read_result(folder(whole))[0]["outputs_sha256"]
 
 
@@ -86,7 +86,7 @@ def test_killed_at_one_point_after_another(nearly_done, whole, tmp_path):
             assert {"checkpoint.previous.pt"} < names(places) - RECORD
             assert_evaluates(places, whole)
     assert any(name.startswith("claim.") for name in names(places))
-    leftovers.tidy_done([status.view(CONFIG, places, None)])  # as a launch does
+    leftovers.tidy_done([status.view_run(CONFIG, places, None)])  # as a launch does
     assert_whole(places, whole)
 
 
@@ -108,7 +108,7 @@ def test_what_an_older_version_left_is_made_right(nearly_done, whole, tmp_path):
     run.checkpoint.write_bytes(folder(nearly_done).checkpoint.read_bytes())
     (run.path / "claim.7").write_text("{}")
     assert_evaluates(places, whole)
-    leftovers.tidy_done([status.view(CONFIG, places, None)])
+    leftovers.tidy_done([status.view_run(CONFIG, places, None)])
     assert_whole(places, whole)
     (kept,) = checkpoint.newest(run, CONFIG.hash)["selections"]
     assert torch.equal(kept, slim["selections"][0])
@@ -134,7 +134,7 @@ def test_what_another_process_works_at_is_not_tidied(whole, tmp_path):
     places = copied(whole, tmp_path / "runs")
     folder(places).previous_checkpoint.write_bytes(b"state of training")
     held = lock.acquire(folder(places).path)
-    leftovers.tidy_done([status.view(CONFIG, places, None)])
+    leftovers.tidy_done([status.view_run(CONFIG, places, None)])
     assert folder(places).previous_checkpoint.exists()
     held.release()
 

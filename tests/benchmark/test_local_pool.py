@@ -112,7 +112,7 @@ def test_a_run_of_another_launcher_is_waited_for(views):
         "from benchmark.records import lock\n"
         "try:\n"
         "    lock.acquire(pathlib.Path(sys.argv[1]))\n"
-        f"except lock.Busy:\n    sys.exit({command_line.BUSY})\n"
+        f"except lock.LockHeld:\n    sys.exit({command_line.BUSY})\n"
         "(pathlib.Path(sys.argv[1]) / 'ran').touch()\n"
     )
     summary, shown = launch(views[:2], script)
@@ -123,7 +123,7 @@ def test_a_run_of_another_launcher_is_waited_for(views):
 
 @pytest.mark.parametrize("seen_at_start", [True, False])
 def test_what_another_launcher_has_finished_is_not_started(views, seen_at_start):
-    """Whether it was at work from the start, or was faster to claim the run."""
+    """Whether it was at work from the start, or was faster to lock the run."""
     held = lock.acquire(views[0].folder.path)
     threading.Timer(1.5, held.release).start()
     script = MARK + f"sys.exit({command_line.BUSY})"

@@ -11,7 +11,7 @@ from benchmark.config import resolve
 from benchmark.config.grid import select
 from benchmark.errors import SettingsError
 from benchmark.records import merge
-from benchmark.records.run_folder import folder_of
+from benchmark.records.run_folder import locate_run
 
 CELL = "cub/deit_tiny/dcal"
 ASKED = resolve.resolve(select([CELL])[0], 0, resolve.load_profile("quick"), {})
@@ -29,7 +29,7 @@ def put(tmp_path):
         result["provenance"]["finished"] = finished
         for metric in without:
             del result["metrics"][metric]
-        folder = folder_of(ASKED, tmp_path / name)
+        folder = locate_run(ASKED, tmp_path / name)
         folder.make()
         folder.result.write_text(json.dumps(result))
         return tmp_path / name
@@ -42,7 +42,7 @@ def failed(tmp_path):
     """Writes a failed run."""
 
     def write(name, message="out of memory"):
-        folder = folder_of(ASKED, tmp_path / name)
+        folder = locate_run(ASKED, tmp_path / name)
         folder.make()
         folder.config.write_text(json.dumps({"hash": ASKED.hash}))
         folder.outcome.write_text(json.dumps({"state": "failed", "message": message}))
@@ -86,8 +86,8 @@ def test_records_of_the_same_moment_are_chosen_from_in_any_order_alike(put):
 
 def test_of_copies_of_one_record_the_one_with_its_predictions_then_its_checkpoint_counts(put):
     ann, bob, cem = put("ann"), put("bob"), put("cem")
-    folder_of(ASKED, ann).predictions.write_bytes(b"arrays")
-    folder_of(ASKED, bob).checkpoint.write_bytes(b"weights")
+    locate_run(ASKED, ann).predictions.write_bytes(b"arrays")
+    locate_run(ASKED, bob).checkpoint.write_bytes(b"weights")
     assert taken(ann, bob, cem) == ann
     assert taken(bob, cem) == bob
 
@@ -116,8 +116,8 @@ def test_different_numbers_are_a_conflict_that_names_both(put):
     ann, bob = put("ann", top1=51.0, finished=MONDAY), put("bob", top1=52.5, finished=TUESDAY)
     (said,) = merged(ann, bob).conflicts
     assert said.startswith(f"{CELL}/seed0: two valid records differ (top1 52.5 and 51.0)")
-    assert f"taken is {folder_of(ASKED, bob).path}" in said
-    assert f"not {folder_of(ASKED, ann).path}" in said
+    assert f"taken is {locate_run(ASKED, bob).path}" in said
+    assert f"not {locate_run(ASKED, ann).path}" in said
 
 
 def test_different_data_are_a_conflict_although_the_numbers_agree(put):

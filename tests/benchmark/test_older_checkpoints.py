@@ -10,7 +10,7 @@ from quick_runs import QUICK, StopAfter
 
 from benchmark.config.compute_setup import parse
 from benchmark.config.grid import select
-from benchmark.records.heartbeat import Stopped
+from benchmark.records.heartbeat import RunInterrupt
 from benchmark.records.run_folder import RunFolder
 from benchmark.training.request import Infrastructure
 from benchmark.training.run import run_cell
@@ -24,7 +24,7 @@ def run(places, tune="", **options):
 
 
 def stopped(places) -> RunFolder:
-    with pytest.raises(Stopped):
+    with pytest.raises(RunInterrupt):
         run(places, stop=StopAfter(6))
     return RunFolder(places.runs / "mini" / BASELINE.id / "seed0")
 

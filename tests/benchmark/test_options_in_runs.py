@@ -5,7 +5,7 @@ import torch
 from rank_processes import ALONE, Job, beside, folder, run_cell, weights
 
 from benchmark.errors import DataError
-from benchmark.records.heartbeat import Stopped
+from benchmark.records.heartbeat import RunInterrupt
 
 DCAL = "cub/deit_tiny/dcal"
 # 40 pictures in two steps. Stochastic depth draws beside everything else.
@@ -59,7 +59,7 @@ def test_in_the_class_token_read_out_another_r_differs_by_rounding_alone(selecti
 def test_a_stopped_run_ends_with_the_same_bits(places, asked):
     whole, broken = (Job(DCAL, beside(places, name), PWCA_ALONE | asked) for name in ("whole", "broken"))
     expected = run_cell(ALONE, whole)
-    with pytest.raises(Stopped):
+    with pytest.raises(RunInterrupt):
         run_cell(ALONE, Job(DCAL, broken.places, broken.overrides, stop_after={0: 0}))
     result = run_cell(ALONE, broken)
     assert result["cost"]["attempts"] == 2

@@ -14,7 +14,7 @@ from test_batches_and_accuracy import NAMED, Indexed, Scripted
 from torch.nn.functional import normalize
 
 from benchmark.config.grid import select
-from benchmark.data.loader import Batch
+from benchmark.data.loader import ImageBatch
 from benchmark.evaluation.classification import predict
 from benchmark.evaluation.retrieval import retrieve
 from benchmark.records import run_folder, status
@@ -98,7 +98,7 @@ def test_a_retrieval_s_digests_are_of_the_features_that_are_ranked():
     query = Split(labels=[0, 1], cameras=[0, 0])
     gallery = Split(labels=[0, 1, 0, 1], cameras=[1, 1, 2, 2])
     index = torch.arange(6)
-    batch = Batch(index.view(-1, 1, 1, 1).expand(-1, 2, 2, 3).float(), index, index)
+    batch = ImageBatch(index.view(-1, 1, 1, 1).expand(-1, 2, 2, 3).float(), index, index)
     dataset = SimpleNamespace(query=query, gallery=gallery)
     found = retrieve(Features(sa, glca), dataset, [batch], lambda images: images)
     assert found.digests == {

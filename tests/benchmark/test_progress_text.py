@@ -11,7 +11,7 @@ import pytest
 from benchmark.commands import live_view
 from benchmark.commands.live_view import LiveView
 from benchmark.config.grid import select
-from benchmark.records.progress import Progress, rows, shortened
+from benchmark.records.progress import Progress, progress_rows, shorten
 from benchmark.records.run_folder import RunFolder
 from benchmark.records.status import RunView
 
@@ -27,7 +27,7 @@ RUNS = [
 
 
 def test_in_40_columns_the_progress_is_whole_and_names_lose_their_middle():
-    assert rows(RUNS, ["cub/deit_tiny/dcal/seed0"], 39, 20) == [
+    assert progress_rows(RUNS, ["cub/deit_tiny/dcal/seed0"], 39, 20) == [
         "  msmt17/d…ll/dcal/s0 9/16, 10 min left",
         "  cub/r…e/baseline/s0 1/16, ? left",
         "  veri/de…iny/dcal/s0 16/16, evaluating",
@@ -37,10 +37,10 @@ def test_in_40_columns_the_progress_is_whole_and_names_lose_their_middle():
 
 
 def test_in_80_columns_names_are_whole():
-    assert rows(RUNS[:1], [], 79, 20) == [
+    assert progress_rows(RUNS[:1], [], 79, 20) == [
         "  msmt17/deit_small/dcal/seed0 ██████░░░░░░░ epoch 9/16, step 0/22, 10 min left"
     ]
-    assert rows(RUNS, ["cub/deit_tiny/dcal/seed0"], 79, 20) == [
+    assert progress_rows(RUNS, ["cub/deit_tiny/dcal/seed0"], 79, 20) == [
         "  msmt17/deit_small/dcal/seed0    epoch 9/16, step 0/22, 10 min left",
         "  cub/r50_vit_base/baseline/seed0 epoch 1/16, step 0/22, time left unknown",
         "  veri/deit_tiny/dcal/seed0       epoch 16/16, last evaluation",
@@ -50,7 +50,7 @@ def test_in_80_columns_names_are_whole():
 
 
 def test_in_200_columns_there_is_a_bar_as_well():
-    first, *_, last = rows(RUNS, ["cub/deit_tiny/dcal/seed0"], 199, 20)
+    first, *_, last = progress_rows(RUNS, ["cub/deit_tiny/dcal/seed0"], 199, 20)
     assert first == (
         "  msmt17/deit_small/dcal/seed0    ██████████░░░░░░░░░░ epoch 9/16, step 0/22, 10 min left"
     )
@@ -59,7 +59,7 @@ def test_in_200_columns_there_is_a_bar_as_well():
 
 @pytest.mark.parametrize("width", range(35, 130))
 def test_at_every_width_each_run_has_its_time_left_and_no_line_is_too_long(width):
-    shown = rows(RUNS, ["cub/deit_tiny/dcal/seed0"], width, 20)
+    shown = progress_rows(RUNS, ["cub/deit_tiny/dcal/seed0"], width, 20)
     assert max(map(len, shown)) <= width
     assert shown[0].endswith("9/16, 10 min left") or shown[0].endswith("step 0/22, 10 min left")
     assert "left" in shown[1]
@@ -67,15 +67,15 @@ def test_at_every_width_each_run_has_its_time_left_and_no_line_is_too_long(width
 
 def test_more_runs_than_lines_are_counted():
     many = [(f"cub/vit_base/dcal/seed{seed}", HALF_WAY) for seed in range(30)]
-    shown = rows(many, [], 79, 10)
+    shown = progress_rows(many, [], 79, 10)
     assert len(shown) == 10
     assert shown[-1] == "  … and 21 more"
 
 
 def test_names_that_have_room_stay():
-    assert shortened("cub/vit_base/dcal/seed0", 23) == "cub/vit_base/dcal/seed0"
-    assert shortened("cub/vit_base/dcal/seed0", 22) == "cub/vit_base/dcal/s0"
-    assert shortened("msmt17/deit_small/dcal/seed0", 21) == "msmt17/de…all/dcal/s0"
+    assert shorten("cub/vit_base/dcal/seed0", 23) == "cub/vit_base/dcal/seed0"
+    assert shorten("cub/vit_base/dcal/seed0", 22) == "cub/vit_base/dcal/s0"
+    assert shorten("msmt17/deit_small/dcal/seed0", 21) == "msmt17/de…all/dcal/s0"
 
 
 @pytest.fixture

@@ -47,9 +47,9 @@ def give_away(folder, monkeypatch):
 
 def test_another_users_checkout_is_asked(checkout, monkeypatch, caplog):
     give_away(checkout, monkeypatch)
-    assert provenance.commit() == (git(checkout, "rev-parse", "HEAD"), False)
+    assert provenance.commit_state() == (git(checkout, "rev-parse", "HEAD"), False)
     (checkout / "benchmark/records/provenance.py").write_text("2\n")
-    found = provenance.code()
+    found = provenance.code_state()
     assert found["dirty"] is True
     assert len(found["changes"]) == 16
     assert not caplog.records
@@ -57,7 +57,7 @@ def test_another_users_checkout_is_asked(checkout, monkeypatch, caplog):
 
 def test_no_checkout_is_unknown_and_said_once(checkout, monkeypatch, caplog):
     subprocess.run(["rm", "-rf", str(checkout / ".git")], check=True)
-    assert provenance.code() == {"commit": "unknown", "dirty": None, "changes": ""}
+    assert provenance.code_state() == {"commit": "unknown", "dirty": None, "changes": ""}
     provenance.collect()
     (said,) = [record.message for record in caplog.records]
     assert said.startswith("records will name no commit: git says: fatal: not a git repository")
@@ -68,13 +68,13 @@ def test_a_copy_inside_another_checkout_has_none_of_its_commits(checkout, monkey
     (copied / "benchmark/records").mkdir(parents=True)
     (copied / "benchmark/records/provenance.py").write_text("1\n")
     monkeypatch.setattr(provenance, "ROOT", copied)
-    assert provenance.commit() == ("unknown", None)
+    assert provenance.commit_state() == ("unknown", None)
     assert "belongs to no git checkout" in caplog.text
 
 
 def test_without_git_it_is_unknown(checkout, monkeypatch, caplog):
     monkeypatch.setenv("PATH", str(checkout))
-    assert provenance.commit() == ("unknown", None)
+    assert provenance.commit_state() == ("unknown", None)
     assert "git is not installed here" in caplog.text
 
 
@@ -84,7 +84,7 @@ def test_a_status_that_fails_leaves_the_commit_and_does_not_say_unchanged(checko
     monkeypatch.setattr(
         provenance, "_git", lambda *arguments: b"" if arguments[0] == "ls-files" else asked(*arguments)
     )
-    assert provenance.commit() == (git(checkout, "rev-parse", "HEAD"), None)
+    assert provenance.commit_state() == (git(checkout, "rev-parse", "HEAD"), None)
     assert "will not say whether the checkout was changed" in caplog.text
 
 
@@ -93,15 +93,15 @@ def test_another_checkout_that_a_hook_names_is_not_taken_for_this_one(checkout, 
     other.mkdir()
     git(other, "init", "-q")
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
-    assert provenance.commit()[1] is False
+    assert provenance.commit_state()[1] is False
 
 
 def test_what_one_side_does_not_know_is_no_difference():
     known = {"commit": "a" * 40, "dirty": True, "changes": "1" * 16}
     unknown = {"commit": "a" * 40, "dirty": None, "changes": ""}
-    assert provenance.difference(known, unknown) == ""
-    assert "started with bbbbbbbbbb" in provenance.difference(known, unknown | {"commit": "b" * 40})
-    assert provenance.difference("no code", known) == ""
+    assert provenance.code_difference(known, unknown) == ""
+    assert "started with bbbbbbbbbb" in provenance.code_difference(known, unknown | {"commit": "b" * 40})
+    assert provenance.code_difference("no code", known) == ""
 
 
 @pytest.mark.parametrize(

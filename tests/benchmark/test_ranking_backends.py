@@ -56,18 +56,18 @@ def test_queries_with_many_and_with_few_right_items_go_together(monkeypatch):
     usual = rank_distances([distances], queries, gallery)
     assert usual.ties.any()
     assert not usual.valid.all()
-    sizes = [right.size for right, _ in map(ranking._Candidates(queries, gallery).of, range(30))]
+    sizes = [right.size for right, _ in map(ranking._Candidates(queries, gallery).matches, range(30))]
     for few in (-1, int(np.median(sizes))):  # all are searched; one half is
-        monkeypatch.setattr(rank_counts, "FEW", few)
+        monkeypatch.setattr(rank_counts, "MAX_PASSES", few)
         for name in ("ap", "first_hit", "ties"):
             other = getattr(rank_distances([distances], queries, gallery), name)
             np.testing.assert_array_equal(other, getattr(usual, name))
 
 
-@pytest.mark.parametrize("few", [rank_counts.FEW, -1], ids=["passes", "search"])
+@pytest.mark.parametrize("few", [rank_counts.MAX_PASSES, -1], ids=["passes", "search"])
 def test_memory_and_blocks_do_not_change_the_result(monkeypatch, few):
     """Features of ±½ in four places: every product is exact, however it is computed, and many are equal."""
-    monkeypatch.setattr(rank_counts, "FEW", few)
+    monkeypatch.setattr(rank_counts, "MAX_PASSES", few)
     rng = np.random.default_rng(2)
     features = np.zeros((75, 8), np.float32)
     for row in features:

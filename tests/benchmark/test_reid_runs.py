@@ -16,8 +16,8 @@ from benchmark.config.resolve import load_profile, resolve
 from benchmark.data import locate
 from benchmark.data.images import read_image
 from benchmark.errors import DataError
-from benchmark.records.heartbeat import Stopped
-from benchmark.records.run_folder import folder_of, read_result
+from benchmark.records.heartbeat import RunInterrupt
+from benchmark.records.run_folder import locate_run, read_result
 from benchmark.training import checkpoint, run
 from benchmark.training.request import Infrastructure
 
@@ -47,7 +47,7 @@ def run_cell(places, cell=DCAL, overrides=QUICK, stop=None, **infrastructure):
 
 
 def folder(places, cell=DCAL, overrides=QUICK):
-    return folder_of(resolve(cell, 0, load_profile("mini"), overrides), places.runs)
+    return locate_run(resolve(cell, 0, load_profile("mini"), overrides), places.runs)
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_stopped_in_mid_epoch_and_resumed_ends_with_the_same_weights(places, fin
     other = Places(places.runs / "whole", places.data, places.weights, generated=True)
     whole = finished[1] if (cell, overrides) == (DCAL, QUICK) else run_cell(other, cell, overrides)
     for steps in (5, 12):
-        with pytest.raises(Stopped):
+        with pytest.raises(RunInterrupt):
             run_cell(places, cell, overrides, stop=StopAfter(steps))
     resumed = run_cell(places, cell, overrides)
     assert resumed["cost"]["attempts"] == 3
@@ -253,7 +253,7 @@ def test_queries_whose_identity_no_other_camera_saw_are_refused_if_it_is_all_of_
 
 def test_a_torn_picture_is_named_and_nothing_trained_is_lost(own_market):
     train = sorted((market(own_market) / "bounding_box_train").glob("*.jpg"))
-    with pytest.raises(Stopped):
+    with pytest.raises(RunInterrupt):
         run_cell(own_market, stop=StopAfter(14))
     whole = {file: file.read_bytes() for file in train}
     for file in train:

@@ -11,10 +11,10 @@ from benchmark.atomic import file_sha256
 from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError
-from benchmark.evaluation.classification import Predictions, predict
+from benchmark.evaluation.classification import ClassificationResult, predict
 from benchmark.records import lock
-from benchmark.records.heartbeat import Stopped
-from benchmark.records.run_folder import folder_of, read_result
+from benchmark.records.heartbeat import RunInterrupt
+from benchmark.records.run_folder import locate_run, read_result
 from benchmark.training import attempt, checkpoint, run
 from benchmark.training.models import build_model
 from benchmark.training.request import Infrastructure
@@ -36,7 +36,7 @@ def run_cell(places, cell=DCAL, overrides=QUICK, stop=None, checkpoint_seconds=1
 
 
 def folder(places, cell=DCAL, overrides=QUICK):
-    return folder_of(resolve(cell, 0, load_profile("mini"), overrides), places.runs)
+    return locate_run(resolve(cell, 0, load_profile("mini"), overrides), places.runs)
 
 
 def test_a_run_leaves_a_valid_record(places):
@@ -109,7 +109,7 @@ def test_stopped_at_any_step_and_resumed_ends_with_the_same_weights(places, tmp_
     whole = run_cell(places, cell)
     for step in (0, 3, 4, 7):
         broken = type(places)(tmp_path / f"stopped at {step}", places.data, places.weights, generated=True)
-        with pytest.raises(Stopped):
+        with pytest.raises(RunInterrupt):
             run_cell(broken, cell, stop=StopAfter(step))
         assert json.loads(folder(broken, cell).outcome.read_text())["state"] == "preempted"
         resumed = run_cell(broken, cell)
@@ -128,7 +128,7 @@ def test_stopped_again_and_again(places, tmp_path):
     whole = run_cell(places)
     broken = type(places)(tmp_path / "often", places.data, places.weights, generated=True)
     for _ in range(5):
-        with pytest.raises(Stopped):
+        with pytest.raises(RunInterrupt):
             run_cell(broken, stop=StopAfter(1))
     assert run_cell(broken)["final_weights_sha256"] == whole["final_weights_sha256"]
 
@@ -148,7 +148,7 @@ def test_every_reading_resumes_exactly(places, tmp_path, overrides):
     overrides = {**QUICK, **overrides, "train.epochs": 2}
     whole = run_cell(places, overrides=overrides)
     broken = type(places)(tmp_path / "broken", places.data, places.weights, generated=True)
-    with pytest.raises(Stopped):
+    with pytest.raises(RunInterrupt):
         run_cell(broken, overrides=overrides, stop=StopAfter(5))
     assert run_cell(broken, overrides=overrides)["final_weights_sha256"] == whole["final_weights_sha256"]
 
@@ -162,7 +162,7 @@ def test_stopped_while_it_evaluates_it_saves_and_evaluates_again(places, tmp_pat
     }  # evaluating draws, too
     whole = run_cell(places, overrides=overrides)
     broken = type(places)(tmp_path / "broken", places.data, places.weights, generated=True)
-    with pytest.raises(Stopped, match="being evaluated; saved"):
+    with pytest.raises(RunInterrupt, match="being evaluated; saved"):
         run_cell(broken, overrides=overrides, stop=StopAfter(steps))
     assert json.loads(folder(broken).outcome.read_text())["state"] == "preempted"
     resumed = run_cell(broken, overrides=overrides)
@@ -173,7 +173,7 @@ def test_stopped_while_it_evaluates_it_saves_and_evaluates_again(places, tmp_pat
 def test_a_truncated_checkpoint_falls_back_to_the_previous_one(places, tmp_path):
     whole = run_cell(places)
     broken = type(places)(tmp_path / "broken", places.data, places.weights, generated=True)
-    with pytest.raises(Stopped):
+    with pytest.raises(RunInterrupt):
         run_cell(broken, stop=StopAfter(6), checkpoint_seconds=0)
     files = folder(broken)
     size = files.checkpoint.stat().st_size
@@ -204,16 +204,16 @@ def test_a_forged_result_of_other_settings_is_stale_and_kept(places):
 
 
 def test_preempted_in_the_final_evaluation_repeats_it(places, monkeypatch):
-    real = Predictions.arrays
+    real = ClassificationResult.arrays
 
     def torn(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Predictions, "arrays", torn)
+    monkeypatch.setattr(ClassificationResult, "arrays", torn)
     with pytest.raises(KeyboardInterrupt):
         run_cell(places)
     assert not folder(places).result.exists()
-    monkeypatch.setattr(Predictions, "arrays", real)
+    monkeypatch.setattr(ClassificationResult, "arrays", real)
     resumed = run_cell(places)
     assert "going on from epoch 3, step 4" in folder(places).log.read_text()
     assert resumed["cost"]["attempts"] == 2
@@ -223,7 +223,7 @@ def test_a_held_run_is_not_started_twice(places):
     files = folder(places)
     files.make()
     held = lock.acquire(files.path)
-    with pytest.raises(lock.Busy, match="being worked on"):
+    with pytest.raises(lock.LockHeld, match="being worked on"):
         run_cell(places)
     held.release()
 
@@ -243,7 +243,7 @@ def test_accuracy_does_not_depend_on_the_batch_size_of_evaluation(places):
     config = resolve(DCAL, 0, load_profile("mini"), QUICK)
     model = build_model(config, 3, weights=places.weights)
     model.load_state_dict(checkpoint.newest(files, result["config_hash"])["model"])
-    dataset = locate.load("cub", places.data, 3)
+    dataset = locate.load_fgvc("cub", places.data, 3)
     prepare = normalise(model, torch.device("cpu"))
     for size in (1, 7, 60, 1000):
         tests = TestLoader(dataset, config.settings.data, size, workers=0)

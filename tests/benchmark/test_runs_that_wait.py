@@ -14,7 +14,7 @@ from benchmark.config.grid import select
 from benchmark.config.places import MINI_WEIGHTS, Places
 from benchmark.data import decoding, shared_memory
 from benchmark.errors import RunError
-from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.records.heartbeat import RunInterrupt, StopRequest
 from benchmark.records.run_folder import RunFolder
 from benchmark.training import run, trainer
 from benchmark.training.request import Infrastructure
@@ -80,7 +80,7 @@ def test_a_stop_while_a_batch_is_waited_for_saves_and_ends(places, undisturbed, 
     handler = OnceItWaits()
     logging.getLogger("benchmark").addHandler(handler)
     try:
-        with signals_after(batch, signal.SIGSTOP, sent), pytest.raises(Stopped):
+        with signals_after(batch, signal.SIGSTOP, sent), pytest.raises(RunInterrupt):
             run_cell(places, workers=1, stop=stop)
     finally:
         logging.getLogger("benchmark").removeHandler(handler)

@@ -31,7 +31,7 @@ from benchmark.data.pair_sampler import PartnerBatches
 from benchmark.data.samplers import ShuffledBatches
 from benchmark.errors import DataError, RunError, SettingsError
 from benchmark.records import lock
-from benchmark.records.heartbeat import Stopped
+from benchmark.records.heartbeat import RunInterrupt
 from benchmark.training import checkpoint
 
 BASELINE, DCAL, MARKET = "cub/deit_tiny/baseline", "cub/deit_tiny/dcal", "market/deit_tiny/baseline"
@@ -146,7 +146,7 @@ def test_a_run_that_another_process_holds_is_refused_by_rank_0_alone(places, ran
     held = lock.acquire(folder(job).path)
     busy, nothing = ranks.do(run_cell, 2, job)
     held.release()
-    assert isinstance(busy, lock.Busy)
+    assert isinstance(busy, lock.LockHeld)
     assert nothing is None
 
 
@@ -190,7 +190,7 @@ def test_a_stop_asked_of_one_rank_stops_all_and_the_resumed_run_has_the_same_bit
     broken = Job(DCAL, beside(places, "broken"), whole.overrides, stop_after={2: 7})
     expected, *_ = ranks.do(run_cell, 3, whole)
     stopped = ranks.do(run_cell, 3, broken)
-    assert all(isinstance(error, Stopped) for error in stopped)
+    assert all(isinstance(error, RunInterrupt) for error in stopped)
     assert {str(error) for error in stopped} == {"a test in epoch 2, step 2; saved"}
     assert all(error.signals == [signal.SIGUSR2] for error in stopped)  # rank 0's launcher asks for it
     assert json.loads(folder(broken).outcome.read_text())["state"] == "preempted"
@@ -207,7 +207,7 @@ def test_a_stop_asked_of_one_rank_stops_all_and_the_resumed_run_has_the_same_bit
 def test_going_on_with_another_number_of_ranks(places, ranks, before, after):
     job = Job(DCAL, places, QUICK)
     stopped = ranks.do(run_cell, before, Job(DCAL, places, QUICK, stop_after={before - 1: 2}))
-    assert all(isinstance(error, Stopped) for error in stopped)
+    assert all(isinstance(error, RunInterrupt) for error in stopped)
     result, *_ = ranks.do(run_cell, after, job)
     assert result["device"]["world_size"] == after
     assert f"saved with {before} ranks, going on with {after}" in folder(job).log.read_text()
@@ -224,7 +224,7 @@ def test_saving_by_rank_0s_clock_keeps_the_ranks_in_step(places, ranks):
 def test_an_error_of_one_rank_ends_all_with_its_reason(uneven, tmp_path, mortal_ranks):
     shutil.copytree(uneven.data / "CUB_200_2011", tmp_path / "CUB_200_2011")
     places = Places(tmp_path / "runs", tmp_path, MINI_WEIGHTS, generated=False)
-    dataset = locate.load("cub", tmp_path, 3)
+    dataset = locate.load_fgvc("cub", tmp_path, 3)
     second_batch = list(ShuffledBatches(51, 16, 0).epoch(0))[1]
     torn = dataset.root / dataset.train.files[second_batch[-1]]  # in the last rank's share
     torn.write_bytes(torn.read_bytes()[:300])
@@ -267,7 +267,7 @@ def test_evaluation_by_any_number_of_ranks_is_that_of_one(tmp_path, mini_picture
 
 @pytest.mark.parametrize("paired", [False, True])
 def test_the_ranks_batches_are_together_those_of_one(uneven, paired):
-    dataset = locate.load("cub", uneven.data, 3)
+    dataset = locate.load_fgvc("cub", uneven.data, 3)
     settings = config_of(Job(DCAL, uneven, {})).settings.data
 
     def batches(rank, count):

@@ -9,7 +9,7 @@ from launch_requests import requests_of_a_launch
 from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.data import shared_memory
-from benchmark.data.shared_memory import batch_bytes, fitting_workers, kept_bytes
+from benchmark.data.shared_memory import batch_bytes, fitting_workers, queued_bytes
 
 MIB = 2**20
 PAGES = 5 * 4096
@@ -57,11 +57,11 @@ def test_dockers_64_mib_hold_two_processes_of_the_papers_batches(room, caplog):
 def test_runs_at_once_have_equal_parts(room, caplog):
     batch = batch_bytes(config("cub/deit_tiny/dcal"))
     room(64 * MIB)
-    assert fitting_workers(8, batch, sharing=2) == 0
+    assert fitting_workers(8, batch, users=2) == 0
     assert "one of 2 equal parts" in caplog.text
     assert "decoded in the run's own process" in caplog.text
-    room(2 * kept_bytes(8, batch))
-    assert fitting_workers(8, batch, sharing=2) == 8
+    room(2 * queued_bytes(8, batch))
+    assert fitting_workers(8, batch, users=2) == 8
 
 
 def test_where_there_is_no_such_folder_nothing_is_said(monkeypatch, caplog):

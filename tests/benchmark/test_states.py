@@ -11,7 +11,7 @@ from benchmark.config import resolve
 from benchmark.config.grid import select
 from benchmark.config.places import Places
 from benchmark.records import lock, status
-from benchmark.records.run_folder import folder_of
+from benchmark.records.run_folder import locate_run
 
 CELL = select(["cub/deit_tiny/dcal"])[0]
 PRINT = "f" * 64
@@ -39,13 +39,13 @@ def asked():
 
 @pytest.fixture
 def folder(places, asked):
-    made = folder_of(asked, places.runs)
+    made = locate_run(asked, places.runs)
     made.make()
     return made
 
 
 def state(asked, places, fingerprint=PRINT):
-    view = status.view(asked, places, fingerprint)
+    view = status.view_run(asked, places, fingerprint)
     return view.state, view.reason
 
 
@@ -105,7 +105,7 @@ def test_no_weights_offline_and_not_cached(asked, places, monkeypatch, tmp_path)
 
 def test_done(asked, places, folder):
     finish(folder, asked)
-    view = status.view(asked, places, PRINT)
+    view = status.view_run(asked, places, PRINT)
     assert view.state == "done"
     assert view.result["metrics"]["top1"] == 51.0
 
@@ -122,7 +122,7 @@ def test_stale_by_settings_names_the_setting(asked, places, folder):
     found, reason = state(changed, places)
     assert found == "stale"
     assert "train.epochs: 8 then, 3 now" in reason
-    assert status.view(changed, places, PRINT).result is None
+    assert status.view_run(changed, places, PRINT).result is None
 
 
 def test_stale_by_data(asked, places, folder):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from benchmark.config.compute_setup import Shares, Tuning
 from benchmark.errors import SettingsError
-from benchmark.records.heartbeat import Stopped
+from benchmark.records.heartbeat import RunInterrupt
 from benchmark.records.run_folder import read_result
 from benchmark.training.checkpoint import Randomness
 from benchmark.training.device import Compute
@@ -121,7 +121,7 @@ def test_a_stopped_run_in_parts_ends_with_the_same_bits(places):
     whole = Job(DCAL, beside(places, "whole"), overrides, tuning=tuning)
     broken = dataclasses.replace(whole, places=beside(places, "broken"))
     expected = run_cell(ALONE, whole)
-    with pytest.raises(Stopped):
+    with pytest.raises(RunInterrupt):
         run_cell(ALONE, dataclasses.replace(broken, stop_after={0: 2}))
     result = run_cell(ALONE, broken)
     assert result["final_weights_sha256"] == expected["final_weights_sha256"]

@@ -7,7 +7,7 @@ from small_runs import CELL, SETTINGS, copied, folder, run_once, state
 
 from benchmark import __main__, atomic
 from benchmark.commands import command_line
-from benchmark.evaluation.classification import Predictions
+from benchmark.evaluation.classification import ClassificationResult
 from benchmark.records import heartbeat, lock, lock_files, logs, run_folder, submission
 from benchmark.records.heartbeat import Heartbeat, StopRequest
 from benchmark.records.run_folder import RunFolder
@@ -21,7 +21,7 @@ class Taker:
     """Another machine's process, for which this one has been silent for long. It writes a record of its own."""
 
     def __init__(self, run: RunFolder, monkeypatch) -> None:
-        self.run, self.claim, self._patch = run, None, monkeypatch
+        self.run, self.lock, self._patch = run, None, monkeypatch
         # Beats only at start and end; a beat later than the takeover is what is tested.
         monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 1e9)
 
@@ -30,8 +30,8 @@ class Taker:
             if path.exists():
                 os.utime(path, (1, 1))
         with self._patch.context() as elsewhere:
-            elsewhere.setattr(lock_files, "machine", lambda: "elsewhere")
-            self.claim = lock.acquire(self.run.path)
+            elsewhere.setattr(lock_files, "machine_id", lambda: "elsewhere")
+            self.lock = lock.acquire(self.run.path)
         for name in TAKERS_FILES:
             (self.run.path / name).write_bytes(f"the taker's {name}".encode())
         self.before = self._content()
@@ -39,7 +39,7 @@ class Taker:
     def assert_undisturbed(self):
         assert self._content() == self.before
         assert not list(self.run.path.glob(".*.tmp"))
-        self.claim.verify()
+        self.lock.verify()
 
     def _content(self):
         """Besides what this process has not given a name yet."""
@@ -71,7 +71,7 @@ def test_nothing_is_written_after_the_takeover(nearly_done, tmp_path, monkeypatc
     places = copied(nearly_done, tmp_path / "runs")
     taker = Taker(folder(places), monkeypatch)
     _when(monkeypatch, *MOMENTS[moment], taker.take_over)
-    with pytest.raises(lock.Busy, match=r"was taken over by process .* stops without writing"):
+    with pytest.raises(lock.LockHeld, match=r"was taken over by process .* stops without writing"):
         run_once(places)
     taker.assert_undisturbed()
 
@@ -85,7 +85,7 @@ def test_an_error_after_the_takeover_is_no_outcome_of_the_run(nearly_done, tmp_p
         taker.take_over()
         raise RuntimeError("whatever")
 
-    monkeypatch.setattr(Predictions, "arrays", torn)
+    monkeypatch.setattr(ClassificationResult, "arrays", torn)
     arguments = ["run", CELL.id, "--runs", str(places.runs), "--data", str(places.data), "--threads", "1"]
     settings = " ".join(f"{name}={value}" for name, value in SETTINGS.items())
     assert __main__.main([*arguments, "--set", settings, "--quiet"]) == command_line.BUSY
@@ -99,7 +99,7 @@ def test_a_damaged_result_that_is_the_takers_is_not_set_aside(nearly_done, tmp_p
     folder(places).result.write_text("{")
     taker = Taker(folder(places), monkeypatch)
     _when(monkeypatch, run, "read_result", taker.take_over)
-    with pytest.raises(lock.Busy, match="taken over"):
+    with pytest.raises(lock.LockHeld, match="taken over"):
         run_once(places)
     taker.assert_undisturbed()
 
@@ -118,7 +118,7 @@ def test_a_heartbeat_after_the_takeover_is_not_written_and_asks_the_run_to_stop(
 def test_a_log_line_after_the_takeover_is_not_written(tmp_path, monkeypatch):
     run = RunFolder(tmp_path, verify=lock.acquire(tmp_path).verify)
     taker = Taker(run, monkeypatch)
-    with logs.logged(run, quiet=True):
+    with logs.log_to_folder(run, quiet=True):
         logs.logging.getLogger("benchmark").warning("before")
         assert "before" in run.log.read_text()
         taker.take_over()
@@ -133,9 +133,9 @@ def test_a_verification_comes_between_the_whole_new_file_and_the_old_ones_end(tm
 
     def lost():
         seen.extend(file.read_bytes() for file in tmp_path.glob(".file.*.tmp"))
-        raise lock.Busy("taken over")
+        raise lock.LockHeld("taken over")
 
-    with pytest.raises(lock.Busy):
+    with pytest.raises(lock.LockHeld):
         atomic.write_file(path, lambda stream: stream.write(b"new"), verify=lost)
     assert seen == [b"new"]
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"old"]
@@ -151,6 +151,6 @@ def test_who_holds_nothing_writes_no_outcome_over_anothers_work(tmp_path, holder
     if has_result:
         run.result.write_text("{}")
     held = lock.acquire(tmp_path, holder) if holder else None
-    assert submission.is_free_for(run, "job 1") is free
+    assert submission.may_write_outcome(run, "job 1") is free
     if held:
         held.release()

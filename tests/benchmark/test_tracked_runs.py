@@ -15,7 +15,7 @@ from tracker_files import (
 
 from benchmark.config.grid import select
 from benchmark.config.places import MINI_WEIGHTS, Places
-from benchmark.records.heartbeat import Stopped
+from benchmark.records.heartbeat import RunInterrupt
 from benchmark.records.run_folder import RunFolder
 from benchmark.training.request import Infrastructure
 from benchmark.training.run import run_cell
@@ -52,7 +52,7 @@ def test_a_run_stopped_and_gone_on_with_is_shown_whole_and_computes_the_same(
     places, tmp_path, monkeypatch, untracked
 ):
     unset_wandb(monkeypatch, tmp_path)
-    with pytest.raises(Stopped):
+    with pytest.raises(RunInterrupt):
         run(places, "tensorboard", "wandb", stop=StopAfter(9))  # in the second epoch
     folder = folder_in(places)
     assert len(tensorboard_scalars(folder)["lr"]) == 1

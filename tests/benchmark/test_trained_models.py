@@ -70,11 +70,11 @@ def test_a_file_names_its_run_and_no_machine(tmp_path):
 
 def test_settings_are_those_of_the_record_whatever_the_recipe_says_now(tmp_path, monkeypatch):
     folder, config, _ = finished_run(tmp_path, data__crop=(32, 32))
-    from benchmark.records import recorded
+    from benchmark.records import run_settings
 
-    changed = recorded.load_profile("mini")
+    changed = run_settings.load_profile("mini")
     changed.tables["fgvc"].update({"data.resize": (200, 200), "train.epochs": 99, "model.glca_keys": "local"})
-    monkeypatch.setattr(recorded, "load_profile", lambda name: changed)
+    monkeypatch.setattr(run_settings, "load_profile", lambda name: changed)
     found = load_trained(folder.path).config
     # glca_keys came after the first records: where one does not name it, it is what was done before.
     assert (found.settings, found.hash) == (config.settings, config.hash)

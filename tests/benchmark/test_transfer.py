@@ -5,12 +5,12 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from benchmark.data.loader import Batch
+from benchmark.data.loader import ImageBatch
 from benchmark.data.prefetcher import Transfer
 
 
 def batch(number, *, partner=False):
-    return Batch(
+    return ImageBatch(
         torch.full((2, 4, 4, 3), number), torch.tensor([number, number]), torch.tensor([0, 1]),
         partner_images=torch.full((2, 4, 4, 3), 10 + number) if partner else None, counts=(2,),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from benchmark.config.places import MINI_WEIGHTS, Places
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError
 from benchmark.records import status
-from benchmark.records.run_folder import folder_of, read_json
+from benchmark.records.run_folder import locate_run, read_json
 from benchmark.training.run import run_cell
 from dcal.weights.load import WeightsError, locate
 
@@ -76,7 +76,7 @@ def test_a_run_without_its_weights_is_not_ready(case, folder, tmp_path):
     words = case(folder)
     asked = resolve(CELL, 0, load_profile("paper"), {})
     places = Places(tmp_path / "runs", None, folder, generated=False)
-    assert words in status.lacking_weights(asked, places, download=True)
+    assert words in status.weights_problem(asked, places, download=True)
 
 
 def test_whole_recorded_and_unrecorded_files_are_ready(folder, tmp_path):
@@ -84,9 +84,9 @@ def test_whole_recorded_and_unrecorded_files_are_ready(folder, tmp_path):
     (folder / FILE).write_bytes(WHOLE)
     for weights in (folder, folder / FILE):
         places = Places(tmp_path / "runs", None, weights, generated=False)
-        assert status.lacking_weights(asked, places, download=False) == ""
+        assert status.weights_problem(asked, places, download=False) == ""
     record(folder)
-    assert status.lacking_weights(asked, places, download=False) == ""
+    assert status.weights_problem(asked, places, download=False) == ""
 
 
 def test_a_damaged_file_in_the_hubs_cache_is_told_even_where_the_hub_may_be_asked(tmp_path, monkeypatch):
@@ -97,14 +97,14 @@ def test_a_damaged_file_in_the_hubs_cache_is_told_even_where_the_hub_may_be_aske
     (snapshot / "model.safetensors").write_bytes(WHOLE[:-9])
     asked = resolve(CELL, 0, load_profile("paper"), {})
     places = Places(tmp_path / "runs", None, None, generated=False)
-    assert "is truncated" in status.lacking_weights(asked, places, download=True)
+    assert "is truncated" in status.weights_problem(asked, places, download=True)
 
 
 @pytest.mark.parametrize("started", [False, True], ids=["new", "failed before"])
 def test_launch_starts_nothing_without_weights_says_why_and_fails(started, own_pictures, folder, capsys):
     words = cut_off(folder)
     asked = resolve(CELL, 0, load_profile("quick"), {})
-    run = folder_of(asked, own_pictures.runs)
+    run = locate_run(asked, own_pictures.runs)
     if started:
         run.make()
         run.config.write_text(json.dumps({"hash": asked.hash}))
@@ -136,7 +136,7 @@ def test_a_file_whose_digest_is_not_the_recorded_one_ends_the_run_before_trainin
     places = Places(tmp_path / "runs", mini_pictures, folder, generated=True)
     with pytest.raises(RunError, match=r"has sha256 [0-9a-f]{12}…, and aaaaaaaaaaaa… is on record"):
         run_cell(CELL, 0, "mini", places)
-    run = folder_of(asked, places.runs)
+    run = locate_run(asked, places.runs)
     assert read_json(run.outcome)["state"] == "failed"
     assert not run.checkpoint.exists()
     assert not run.history.exists()

@@ -7,7 +7,7 @@ from result_example import REID_RESULT, RESULT
 from benchmark.atomic import file_sha256, write_json
 from benchmark.config.grid import named
 from benchmark.config.resolve import load_profile, resolve
-from benchmark.records.run_folder import folder_of, write_result
+from benchmark.records.run_folder import locate_run, write_result
 from benchmark.training import checkpoint
 from benchmark.training.models import build_model
 
@@ -18,7 +18,7 @@ def finished_run(runs, cell="cub/deit_tiny/dcal", **overrides):
     """(folder, config, model) of a run that its records call done. overrides: settings, dots as two underscores."""
     settings = {name.replace("__", "."): value for name, value in overrides.items()}
     config = resolve(named(cell), 0, load_profile("mini"), settings)
-    folder = folder_of(config, runs)
+    folder = locate_run(config, runs)
     folder.make()
     torch.manual_seed(1)
     model = build_model(config, len(CLASSES), weights="random").eval()

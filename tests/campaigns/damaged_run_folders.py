@@ -115,7 +115,7 @@ def _call(main: object, *arguments: str) -> str:
 
 
 # How long ago a sign was is no difference between two looks.
-@mock.patch.object(progress, "file_clock", SimpleNamespace(age=lambda _: 60.0))
+@mock.patch.object(progress, "lock_files", SimpleNamespace(file_age=lambda _: 60.0))
 def seen(runs: Path, out: Path, run: str, table: str, *, curves: bool) -> dict[tuple[str, ...], object]:
     """What all verbs say, row by row; a key begins with the id of the run or cell that the row is of.
 

@@ -90,7 +90,7 @@ def _damage(key: str, root: Path, draw: random.Random) -> Path:
 
 def _load(key: str, data: Path) -> tuple:
     """Everything a run takes from the lists."""
-    dataset = (locate.load if DATASETS[key].task == "fgvc" else locate.load_reid)(key, data)
+    dataset = (locate.load_fgvc if DATASETS[key].task == "fgvc" else locate.load_reid)(key, data)
     splits = [getattr(dataset, name) for name in _SPLITS if hasattr(dataset, name)]
     return dataset.classes, splits, dataset.root
 

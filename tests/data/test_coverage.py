@@ -123,7 +123,7 @@ def test_an_incomplete_validation_list_makes_a_subset_only_where_it_is_trained_o
 
 
 def test_the_real_subset_is_read_and_reported_as_one(real_cub):
-    dataset = locate.load("cub", real_cub)
+    dataset = locate.load_fgvc("cub", real_cub)
     assert (len(dataset.classes), len(dataset.train), len(dataset.test)) == (25, 750, 652)
     assert dataset.classes[0] == "001.Black_footed_Albatross"
     assert set(dataset.train.labels) == set(dataset.test.labels) == set(range(25))

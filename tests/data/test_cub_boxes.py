@@ -35,7 +35,7 @@ def of(boxes, number):
 
 def test_boxes_come_as_corners_by_file(tmp_path):
     root = dataset(tmp_path, [(100, 200), (50, 60)], ["1 10.0 20.0 30.0 40.0", "2 0.0 0.0 60.0 50.0"])
-    found = cub_boxes.load(root)
+    found = cub_boxes.load_boxes(root)
     assert of(found, 1) == (10, 20, 40, 60)
     assert of(found, 2) == (0, 0, 60, 50)
     assert found.sizes["images/001.A/p1.png"] == (100, 200)
@@ -45,12 +45,12 @@ def test_boxes_come_as_corners_by_file(tmp_path):
 def test_boxes_of_larger_pictures_are_refused_with_what_to_do(tmp_path):
     root = dataset(tmp_path, [(100, 384), (50, 60)], ["1 300 20 120 40", "2 0 0 60 50"])
     with pytest.raises(DataError, match=r"1 of 2 boxes .* stick out .*p1\.png.*BOX_SIDE=500"):
-        cub_boxes.load(root)
+        cub_boxes.load_boxes(root)
 
 
 def test_rounding_does_not_stick_out(tmp_path):
     root = dataset(tmp_path, [(100, 200)], ["1 -1.5 0 203 101.5"])
-    assert of(cub_boxes.load(root), 1) == (0, 0, 200, 100)
+    assert of(cub_boxes.load_boxes(root), 1) == (0, 0, 200, 100)
 
 
 def test_with_the_official_side_pictures_of_the_largest_size_are_scaled_and_smaller_ones_are_not(tmp_path):
@@ -59,7 +59,7 @@ def test_with_the_official_side_pictures_of_the_largest_size_are_scaled_and_smal
         [(288, 384), (384, 200), (100, 200)],
         ["1 100 50 400 300", "2 10 20 100 200", "3 10 20 100 50"],
     )
-    found = cub_boxes.load(root, 500)
+    found = cub_boxes.load_boxes(root, 500)
     np.testing.assert_allclose(of(found, 1), np.array([100, 50, 500, 350]) * 384 / 500)
     np.testing.assert_allclose(of(found, 2), np.array([10, 20, 110, 220]) * 384 / 500)
     assert of(found, 3) == (10, 20, 110, 70)
@@ -71,7 +71,7 @@ def test_boxes_that_still_stick_out_are_cut_and_counted(tmp_path):
     root = dataset(
         tmp_path, [(384, 384), (100, 200)] + 38 * [(50, 60)], ["1 0 0 500 510", "2 150 0 80 50", *inside]
     )
-    found = cub_boxes.load(root, 500)
+    found = cub_boxes.load_boxes(root, 500)
     assert found.clipped == 2
     assert of(found, 1) == (0, 0, 384, 384)
     assert of(found, 2) == (150, 0, 200, 50)
@@ -81,17 +81,17 @@ def test_boxes_that_still_stick_out_are_cut_and_counted(tmp_path):
 def test_an_official_side_that_leaves_many_boxes_outside_is_refused(tmp_path, side):
     root = dataset(tmp_path, [(384, 384), (100, 200)], ["1 0 0 500 500", "2 0 0 80 50"])
     with pytest.raises(DataError, match=f"BOX_SIDE={side} 1 of 2 boxes .* official pictures is 500"):
-        cub_boxes.load(root, side)
+        cub_boxes.load_boxes(root, side)
 
 
 def test_official_pictures_take_their_own_side(tmp_path):
     root = dataset(tmp_path, [(333, 500)], ["1 10 20 30 40"])
-    assert of(cub_boxes.load(root, 500), 1) == of(cub_boxes.load(root), 1) == (10, 20, 40, 60)
+    assert of(cub_boxes.load_boxes(root, 500), 1) == of(cub_boxes.load_boxes(root), 1) == (10, 20, 40, 60)
 
 
 def test_an_official_side_below_the_pictures_is_refused(tmp_path):
     with pytest.raises(DataError, match="up to 500 pixels"):
-        cub_boxes.load(dataset(tmp_path, [(333, 500)], ["1 10 20 30 40"]), 384)
+        cub_boxes.load_boxes(dataset(tmp_path, [(333, 500)], ["1 10 20 30 40"]), 384)
 
 
 BROKEN = {
@@ -109,18 +109,18 @@ BROKEN = {
 def test_lists_that_contradict_are_refused(tmp_path, lines, said):
     root = dataset(tmp_path, [(50, 60), (50, 60)], lines)
     with pytest.raises(Contradictions, match=said) as caught:
-        cub_boxes.load(root)
+        cub_boxes.load_boxes(root)
     assert len(caught.value.problems) == 1
 
 
 def test_a_missing_list_and_an_empty_one_are_named(tmp_path):
     root = dataset(tmp_path, [(50, 60)], [])
     with pytest.raises(DataError, match="empty"):
-        cub_boxes.load(root)
+        cub_boxes.load_boxes(root)
     (root / "bounding_boxes.txt").unlink()
-    assert not cub_boxes.is_there(root)
+    assert not cub_boxes.has_boxes(root)
     with pytest.raises(DataError, match=r"bounding_boxes\.txt: no such list"):
-        cub_boxes.load(root)
+        cub_boxes.load_boxes(root)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_picture_without_readable_size_is_named(tmp_path, data, said):
     root = dataset(tmp_path, [(50, 60)], ["1 1 2 3 4"])
     (root / "images" / "001.A" / "p1.png").write_bytes(data)
     with pytest.raises(DataError, match=rf"p1\.png: .*{said}"):
-        cub_boxes.load(root)
+        cub_boxes.load_boxes(root)
 
 
 VIEWS = {
@@ -157,7 +157,7 @@ def test_a_box_lies_in_the_view_where_its_painted_pixels_lie(view, box):
     seen = (
         view_of(painted, view)[..., 0] / 255
     )  # area averages: a pixel's value is the share of it that is painted
-    left, top, right, bottom = cub_boxes.in_view(box, size, view)
+    left, top, right, bottom = cub_boxes.view_box(box, size, view)
     mask = np.zeros(view.crop)
     for row in range(view.crop[0]):
         for column in range(view.crop[1]):
@@ -168,18 +168,20 @@ def test_a_box_lies_in_the_view_where_its_painted_pixels_lie(view, box):
     # Of each patch of 8 pixels, the mean of its pixels.
     patches = mask.reshape(6, 8, 8, 8).mean(axis=(1, 3))
     np.testing.assert_allclose(
-        cub_boxes.covered((left, top, right, bottom), view.crop, (6, 8)), patches, atol=1e-12
+        cub_boxes.patch_coverage((left, top, right, bottom), view.crop, (6, 8)), patches, atol=1e-12
     )
 
 
 def test_a_box_that_the_crop_cuts_off_covers_nothing():
     view = ViewSettings(resize=(100, 100), crop=(50, 50))
-    box = cub_boxes.in_view((0, 0, 20, 20), (100, 100), view)
-    assert not cub_boxes.covered(box, view.crop, (5, 5)).any()
+    box = cub_boxes.view_box((0, 0, 20, 20), (100, 100), view)
+    assert not cub_boxes.patch_coverage(box, view.crop, (5, 5)).any()
 
 
 def test_patches_of_uneven_pixels_are_covered_by_area():
-    found = cub_boxes.covered((0, 0, 5, 10), (10, 10), (1, 3))  # patches 3⅓ wide: one and a half are inside
+    found = cub_boxes.patch_coverage(
+        (0, 0, 5, 10), (10, 10), (1, 3)
+    )  # patches 3⅓ wide: one and a half are inside
     np.testing.assert_allclose(found, [[1, 0.5, 0]])
 
 
@@ -190,11 +192,11 @@ def test_the_readers_do_without_torch():
 
 def test_the_real_boxes_need_the_official_side(shared):
     root = shared / "data" / "CUB_200_2011"
-    if not cub_boxes.is_there(root):
+    if not cub_boxes.has_boxes(root):
         pytest.skip("needs the real CUB subset")
-    largest = max(max(size) for size in cub_boxes.load(root, 500).sizes.values())
+    largest = max(max(size) for size in cub_boxes.load_boxes(root, 500).sizes.values())
     if largest == 500:
         pytest.skip("these pictures are the official ones")
     with pytest.raises(DataError, match="BOX_SIDE=500"):
-        cub_boxes.load(root)
-    assert cub_boxes.load(root, 500).clipped <= len(cub_boxes.read(root)) // 100
+        cub_boxes.load_boxes(root)
+    assert cub_boxes.load_boxes(root, 500).clipped <= len(cub_boxes.read_list(root)) // 100

@@ -35,7 +35,7 @@ def write(tmp_path):
 
 def refusal(key, data):
     with pytest.raises(DataError) as error:
-        (locate.load if DATASETS[key].task == "fgvc" else locate.load_reid)(key, data)
+        (locate.load_fgvc if DATASETS[key].task == "fgvc" else locate.load_reid)(key, data)
     if isinstance(error.value, Contradictions):
         return "\n".join(error.value.problems)
     return str(error.value)
@@ -181,7 +181,7 @@ def test_the_search_of_an_xml_file_takes_time_in_proportion_to_its_length(tmp_pa
     """2 MB of letters would take hours if every one of them were the start of a search to the end."""
     path = tmp_path / "train_label.xml"
     path.write_text("<Item " + "a" * 2_000_000 + ' imageName="x" vehicleID="1"/>')
-    assert veri._contradicted(path, []) == []
+    assert veri._contradictions(path, []) == []
 
 
 def test_a_folder_that_may_not_be_read_is_said_to_be_one(write, tmp_path, monkeypatch):
@@ -194,7 +194,7 @@ def test_a_folder_that_may_not_be_read_is_said_to_be_one(write, tmp_path, monkey
             raise PermissionError(13, "Permission denied", str(path))
         return plain(path, *arguments, **options)
 
-    dataset = locate.load("cub", tmp_path)
+    dataset = locate.load_fgvc("cub", tmp_path)
     monkeypatch.setattr(os, "stat", stat)
     with pytest.raises(DataError, match=f"cannot read {root}/images.*: this user may not read it"):
         missing_files(dataset.root, dataset.pictures)

@@ -90,7 +90,7 @@ def test_it_is_refused_before_training_on_own_data(own):
     damaged = stored(own / "train/a/7.jpg", HALF)
     torn = stored(own / "train/a/5.jpg", SOUND[:-40])
     with pytest.raises(Contradictions, match="Nothing was trained") as caught:
-        refuse_unreadable(locate.load("my_birds", own.parent), 3, lambda: "")
+        refuse_unreadable(locate.load_fgvc("my_birds", own.parent), 3, lambda: "")
     assert [line.partition(": ")[0] for line in caught.value.problems] == [str(torn), str(damaged)]
 
 
@@ -100,7 +100,7 @@ def test_training_and_evaluation_warn_once_and_go_on(own, written, workers, capf
     from benchmark.data.samplers import ShuffledBatches
 
     damaged = [stored(own / "train/a/3.jpg", HALF), stored(own / "test/b/1.jpg", HALF)]
-    dataset = locate.load("my_birds", own.parent)
+    dataset = locate.load_fgvc("my_birds", own.parent)
     settings = resolve(select(["cub/deit_tiny/dcal"])[0], 0, load_profile("mini"), {}).settings.data
     loader = TrainLoader(dataset, settings, ShuffledBatches(len(dataset.train), 5, 0), 0, workers=workers)
     tests = TestLoader(dataset, settings, 2, workers=workers)
@@ -118,7 +118,7 @@ def test_training_and_evaluation_warn_once_and_go_on(own, written, workers, capf
 def test_a_picture_of_a_verb_is_warned_of_once(tmp_path, written):
     path = stored(tmp_path / "half.jpg", HALF)
     settings = resolve(select(["cub/deit_tiny/dcal"])[0], 0, load_profile("mini"), {}).settings.data
-    pictures = TestPictures.of("own", settings)
+    pictures = TestPictures.for_dataset("own", settings)
     for _ in range(3):
         pictures(path)
     (line,) = written()
@@ -224,7 +224,7 @@ def test_a_black_picture_of_eight_bits_is_nothing_odd(tmp_path):
 def test_dark_pictures_of_own_data_are_said_once_and_trained_on(own, written, tmp_path):
     for number in range(3):
         sixteen_bits(own / "train/b" / f"{number}.png", np.full((48, 64), 4000))
-    refuse_unreadable(locate.load("my_birds", own.parent), 2, lambda: "")
+    refuse_unreadable(locate.load_fgvc("my_birds", own.parent), 2, lambda: "")
     (line,) = written()
     assert line.startswith("3 pictures, the first of them ")
     assert "comes out black" in line

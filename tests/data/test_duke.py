@@ -43,7 +43,7 @@ def test_a_camera_out_of_the_official_range_is_refused(tmp_path, duke_names, wri
 
 
 def test_an_absent_copy_is_not_offered_for_download(tmp_path):
-    text = locate.absent_text(DATASETS["duke"], tmp_path)
+    text = locate.missing_text(DATASETS["duke"], tmp_path)
     assert "withdrew it in 2019 over the privacy of the people" in text
     assert "never fetches one" in text
     assert str(tmp_path / "DukeMTMC-reID") in text

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.data.loader import Erased, normalise
+from benchmark.data.loader import Erasures, normalise
 from benchmark.data.transforms import random_erasing, view_rng
 
 SIZE = (256, 128)
@@ -63,7 +63,7 @@ def test_noise_fills_the_normalised_picture_inside_its_box_only():
     boxes = torch.tensor([[1, 2, 3, 4], [0, 0, 0, 0], [5, 0, 2, 1]])
     noise = torch.randn(3 * (3 * 4 + 2 * 1))
     prepare = normalise(Model, torch.device("cpu"), "half")
-    found = prepare(images, Erased(boxes, noise))
+    found = prepare(images, Erasures(boxes, noise))
     for i, (top, left, height, width) in enumerate(boxes.tolist()):
         for y in range(8):
             for x in range(6):

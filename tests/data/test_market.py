@@ -192,7 +192,7 @@ def test_queries_are_refused_if_none_can_be_answered(tmp_path, market_names, wri
 def test_some_queries_may_be_without_an_answer(tmp_path, market_names, write_pictures):
     market_names[GALLERY].remove("0001_c2s1_000326_01.jpg")
     dataset = market.read(write_pictures(tmp_path, market_names))
-    assert reid.unanswerable(dataset) == ("query/0001_c1s1_001051_00.jpg",)
+    assert reid.unanswerable_queries(dataset) == ("query/0001_c1s1_001051_00.jpg",)
 
 
 def test_everything_wrong_is_said_at_once(market_names, problems):

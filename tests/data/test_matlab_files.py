@@ -86,7 +86,7 @@ def test_files_that_are_no_files_never_wait(files):
         cars.read(root)
     train.unlink()
     with open(train, "wb") as stream:
-        stream.truncate(matlab_files.LIMIT + 1)
+        stream.truncate(matlab_files.MAX_FILE_BYTES + 1)
     with pytest.raises(DataError, match=r"cannot read .*cars_train_annos\.mat: .*67,108,865 bytes"):
         cars.read(root)
 

@@ -47,7 +47,7 @@ def write(request):
 
 
 def load(key, data):
-    return (locate.load if DATASETS[key].task == "fgvc" else locate.load_reid)(key, data)
+    return (locate.load_fgvc if DATASETS[key].task == "fgvc" else locate.load_reid)(key, data)
 
 
 @pytest.mark.parametrize(("key", "nest"), CASES, ids=str)
@@ -97,7 +97,7 @@ def test_an_incomplete_nest_is_read_so_that_what_it_lacks_is_named_there(tmp_pat
     root = write("cub", tmp_path / "CUB_200_2011" / "CUB_200_2011")
     (root / "classes.txt").unlink()
     with pytest.raises(DataError, match=re.escape(f"missing {root}/classes.txt")):
-        locate.load("cub", tmp_path)
+        locate.load_fgvc("cub", tmp_path)
 
 
 def test_the_other_dataset_of_the_same_folders_is_not_taken(tmp_path, write):
@@ -112,7 +112,7 @@ def test_the_cars_annotations_one_folder_down_are_the_same_data(place, tmp_path,
     shutil.move(root / "devkit", tmp_path / "annotations")
     (root / place).parent.mkdir(exist_ok=True)
     shutil.move(tmp_path / "annotations", root / place)
-    assert locate.load("cars", tmp_path / "data").train == locate.load("cars", plain.parent).train
+    assert locate.load_fgvc("cars", tmp_path / "data").train == locate.load_fgvc("cars", plain.parent).train
     assert locate.fingerprint(root, "cars") == locate.fingerprint(plain, "cars")
 
 
@@ -126,7 +126,7 @@ def test_two_folders_of_the_cars_annotations_are_refused(tmp_path, write_cars):
     with pytest.raises(
         DataError, match=re.escape(f"in {root}/car_devkit/devkit and in {root}/devkit/devkit")
     ):
-        locate.load("cars", tmp_path)
+        locate.load_fgvc("cars", tmp_path)
 
 
 # ---------------------------------------------------------------- a user's own
@@ -140,7 +140,7 @@ def test_class_folders_one_down(inner, tmp_path, caplog):
     for data in (tmp_path / "data", tmp_path / "data" / "my_birds"):
         assert register_own("my_birds", data).task == "fgvc"
         with caplog.at_level(logging.INFO, logger="benchmark"):
-            dataset = locate.load("my_birds", data)
+            dataset = locate.load_fgvc("my_birds", data)
         assert (dataset.root, dataset.key, dataset.classes) == (root, "my_birds", ("a", "b"))
         assert caplog.messages.pop() == f"my_birds: found one folder down, in {root}: that folder is used"
         caplog.clear()
@@ -167,4 +167,4 @@ def test_a_folder_of_one_class_is_no_nest(tmp_path):
     write_tiny(tmp_path / "birds", ["robin/1.png", "robin/2.png"])
     register_own("birds", tmp_path)
     with pytest.raises(DataError, match="'robin' is the only class"):
-        locate.load("birds", tmp_path)
+        locate.load_fgvc("birds", tmp_path)

@@ -14,7 +14,7 @@ from PIL import Image
 from benchmark.data import images
 from benchmark.data.images import read_image
 from benchmark.data.own import image_files
-from benchmark.data.picture_heads import Head, read_head
+from benchmark.data.picture_headers import Header, read_header
 from benchmark.errors import DataError
 
 AGAIN = "fetch this file again"
@@ -107,7 +107,7 @@ def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path):
     write_tiny(tmp_path, ["a.jpg"])
     with pytest.raises(DataError, match=r"pipe\.jpg: it is a named pipe, expected a file"):
         read_image(tmp_path / "pipe.jpg")
-    assert image_files.find(tmp_path).others == ("pipe.txt",)
+    assert image_files.scan_folder(tmp_path).others == ("pipe.txt",)
     signal.alarm(0)
 
 
@@ -203,13 +203,13 @@ def test_too_many_pixels_are_refused_before_decoding(tmp_path, monkeypatch, kind
     ],
 )
 def test_the_head_says_what_pillow_says(kind, options, bits):
-    head = read_head(encoded(PICTURE, kind, **options))
+    head = read_header(encoded(PICTURE, kind, **options))
     assert (head.width, head.height, head.bits, head.floating, head.complete) == (64, 48, bits, False, True)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
 def test_the_head_says_sixteen_bits(kind):
-    head = read_head(encoded(Image.fromarray(np.arange(3072, dtype=np.uint16).reshape(48, 64)), kind))
+    head = read_header(encoded(Image.fromarray(np.arange(3072, dtype=np.uint16).reshape(48, 64)), kind))
     assert (head.width, head.height, head.bits) == (64, 48, 16)
 
 
@@ -217,9 +217,9 @@ def test_the_head_says_sixteen_bits(kind):
 def test_a_damaged_head_is_never_an_error(kind):
     data, rng = HUGE.get(kind, b""), np.random.default_rng(0)
     for cut in range(len(data) + 1 if len(data) < 200 else 200):
-        assert isinstance(read_head(data[:cut]), Head)
+        assert isinstance(read_header(data[:cut]), Header)
     for _ in range(300 if data else 0):
         changed = bytearray(data)
         for place in rng.integers(0, len(data), 4):
             changed[place] = rng.integers(256)
-        assert isinstance(read_head(bytes(changed)), Head)
+        assert isinstance(read_header(bytes(changed)), Header)

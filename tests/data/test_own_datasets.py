@@ -27,12 +27,12 @@ def data(tmp_path):
 def test_a_folder_below_data_is_a_dataset(data):
     row = register_own("my_birds-2.0", data)
     assert (row.key, row.title, row.task, row.own) == ("my_birds-2.0", "my_birds-2.0", "fgvc", True)
-    assert locate.load("my_birds-2.0", data).root == data / "my_birds-2.0"
+    assert locate.load_fgvc("my_birds-2.0", data).root == data / "my_birds-2.0"
 
 
 def test_the_folder_itself_may_be_named(data):
     register_own("my_birds-2.0", data / "my_birds-2.0")
-    assert locate.load("my_birds-2.0", data / "my_birds-2.0").root == data / "my_birds-2.0"
+    assert locate.load_fgvc("my_birds-2.0", data / "my_birds-2.0").root == data / "my_birds-2.0"
 
 
 def test_a_link_to_a_folder_of_any_name(data):
@@ -40,14 +40,14 @@ def test_a_link_to_a_folder_of_any_name(data):
     write_tiny(data / "Meine Vögel", CLASSES)
     (data / "voegel").symlink_to(data / "Meine Vögel")
     register_own("voegel", data)
-    assert locate.load("voegel", data).key == "voegel"
+    assert locate.load_fgvc("voegel", data).key == "voegel"
 
 
 def test_markets_folders_make_it_re_identification(data):
     write_people(data / "people")
     assert register_own("people", data).task == "reid"
     settings = resolve.resolve(named("people/deit_tiny/dcal"), 0, resolve.load_profile("quick"), {}).settings
-    assert len(locate.load_for("people", data, settings.data).query) == 4
+    assert len(locate.load_dataset("people", data, settings.data).query) == 4
 
 
 @pytest.mark.parametrize("name", ["cub", "veri"])
@@ -98,7 +98,7 @@ def test_two_folders_that_could_be_meant_are_refused(data):
     with pytest.raises(DataError, match=f"set --data to {data} for the first"):
         register_own("cat", data / "cat")
     register_own("cat", data)
-    assert locate.load("cat", data).classes == ("cat", "dog")
+    assert locate.load_fgvc("cat", data).classes == ("cat", "dog")
 
 
 # ---------------------------------------------------------------- cells, hashes, coverage
@@ -156,7 +156,7 @@ def test_a_record_of_an_official_dataset_changes_nothing():
 
 def test_the_coverage_says_whose_data_they_are(data):
     row = register_own("my_birds-2.0", data)
-    found = locate.coverage(locate.load("my_birds-2.0", data), row)
+    found = locate.coverage(locate.load_fgvc("my_birds-2.0", data), row)
     assert (found.kind, found.text) == (
         "own",
         "own data, not the paper's: 2 classes, 2 train and 2 test images",
@@ -181,7 +181,9 @@ def test_only_a_users_own_pictures_are_turned(data):
     register_own("my_birds-2.0", data)
     profile = resolve.load_profile("quick")
     shapes = {
-        key: TestPictures.of(key, resolve.resolve(named(cell), 0, profile, {}).settings.data).read(file).shape
+        key: TestPictures.for_dataset(key, resolve.resolve(named(cell), 0, profile, {}).settings.data)
+        .read(file)
+        .shape
         for key, cell in (
             ("my_birds-2.0", "my_birds-2.0/deit_tiny/dcal"),
             ("own", "cub/deit_tiny/dcal"),
@@ -216,7 +218,7 @@ def test_every_picture_that_does_not_decode_is_named_before_training(data):
         (root / name).write_bytes(torn)
     register_own("my_birds-2.0", data)
     with pytest.raises(Contradictions) as caught:
-        refuse_unreadable(locate.load("my_birds-2.0", data), 2, lambda: "")
+        refuse_unreadable(locate.load_fgvc("my_birds-2.0", data), 2, lambda: "")
     assert [problem.partition(": ")[0] for problem in caught.value.problems] == [
         str(root / "train/a/7.png"),
         str(root / "test/b/1.png"),
@@ -226,4 +228,4 @@ def test_every_picture_that_does_not_decode_is_named_before_training(data):
 def test_looking_at_them_ends_when_the_run_is_told_to_stop(data):
     register_own("my_birds-2.0", data)
     (data / "my_birds-2.0/test/b/1.png").write_bytes(b"torn")
-    refuse_unreadable(locate.load("my_birds-2.0", data), 1, lambda: "stopped by a test")
+    refuse_unreadable(locate.load_fgvc("my_birds-2.0", data), 1, lambda: "stopped by a test")

@@ -25,7 +25,7 @@ def test_a_dataset_is_located_below_the_data_folder(tmp_path, write_cub):
 def test_the_data_folder_may_be_the_dataset_itself(tmp_path, write_cub):
     root = write_cub(tmp_path / "birds")
     assert locate.locate("cub", root) == root
-    assert locate.load("cub", root).root == root
+    assert locate.load_fgvc("cub", root).root == root
 
 
 def test_a_whole_folder_is_preferred_to_an_empty_one_of_an_earlier_name(tmp_path, write_cars):
@@ -38,7 +38,7 @@ def test_a_folder_that_lacks_lists_is_located_and_reading_names_them(tmp_path):
     (tmp_path / "CUB_200_2011").mkdir()
     assert locate.locate("cub", tmp_path) == tmp_path / "CUB_200_2011"
     with pytest.raises(DataError, match=r": missing .*classes\.txt"):
-        locate.load("cub", tmp_path)
+        locate.load_fgvc("cub", tmp_path)
 
 
 @pytest.mark.parametrize("key", DATASETS)
@@ -50,16 +50,16 @@ def test_locating_what_is_absent_gives_none(tmp_path, key):
 
 def test_loading_what_is_absent_names_every_place(tmp_path):
     with pytest.raises(DataError) as caught:
-        locate.load("aircraft", tmp_path)
+        locate.load_fgvc("aircraft", tmp_path)
     for name in DATASETS["aircraft"].folders:
         assert str(tmp_path / name) in str(caught.value)
     with pytest.raises(DataError, match="no data folder is set"):
-        locate.load("aircraft", None)
+        locate.load_fgvc("aircraft", None)
 
 
 def test_unknown_keys_are_settings_errors(tmp_path):
     with pytest.raises(SettingsError, match="unknown dataset 'birds': expected one of cub, cars"):
-        locate.load("birds", tmp_path)
+        locate.load_fgvc("birds", tmp_path)
 
 
 def test_a_dataset_of_the_other_task_is_a_settings_error(tmp_path, write_cub):
@@ -71,7 +71,7 @@ def test_a_dataset_of_the_other_task_is_a_settings_error(tmp_path, write_cub):
     with pytest.raises(
         SettingsError, match="duke is a dataset of task reid, expected one of fgvc: cub, cars"
     ):
-        locate.load("duke", tmp_path)
+        locate.load_fgvc("duke", tmp_path)
 
 
 @pytest.fixture
@@ -133,28 +133,28 @@ def test_loading_an_absent_re_identification_dataset_names_every_place(tmp_path,
 @pytest.mark.parametrize("limit", [-1, 1])
 def test_impossible_class_limits_are_settings_errors(tmp_path, limit):
     with pytest.raises(SettingsError, match=f"class limit is {limit}"):
-        locate.load("cub", tmp_path, limit)
+        locate.load_fgvc("cub", tmp_path, limit)
 
 
 def test_the_first_classes_in_official_order_are_kept(tmp_path, write_cub):
     write_cub(tmp_path / "CUB_200_2011")
-    whole, cut = locate.load("cub", tmp_path), locate.load("cub", tmp_path, 2)
+    whole, cut = locate.load_fgvc("cub", tmp_path), locate.load_fgvc("cub", tmp_path, 2)
     assert cut.classes == whole.classes[:2]
     assert (cut.train.files, cut.train.labels) == (whole.train.files[:2], (0, 1))
     assert (cut.test.files, cut.test.labels) == (whole.test.files[:2], (0, 1))
-    assert locate.load("cub", tmp_path, 3) == whole
+    assert locate.load_fgvc("cub", tmp_path, 3) == whole
 
 
 def test_a_limit_beyond_the_classes_says_how_many_there_are(tmp_path, write_cub):
     write_cub(tmp_path / "CUB_200_2011")
     with pytest.raises(DataError, match="has 3 classes, 4 were asked for"):
-        locate.load("cub", tmp_path, 4)
+        locate.load_fgvc("cub", tmp_path, 4)
 
 
 def test_a_limit_that_leaves_no_test_images_is_refused(tmp_path, write_cars):
     write_cars(tmp_path, train=[("1.jpg", 1), ("2.jpg", 2), ("3.jpg", 3)], test=[("1.jpg", 3)])
     with pytest.raises(DataError, match="the first 2 classes have no test images"):
-        locate.load("cars", tmp_path, 2)
+        locate.load_fgvc("cars", tmp_path, 2)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_the_fingerprint_of_incomplete_lists_is_refused(tmp_path, write_cub):
 
 
 def test_missing_files_are_named_in_list_order_up_to_the_limit(tmp_path, write_cub):
-    dataset = locate.load("cub", write_cub(tmp_path))
+    dataset = locate.load_fgvc("cub", write_cub(tmp_path))
     assert missing_files(dataset.root, dataset.pictures) == ()
     gone = (dataset.train.files[1], dataset.test.files[0], dataset.test.files[2])
     for file in gone:

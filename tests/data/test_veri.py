@@ -200,7 +200,7 @@ def test_real_pictures_in_this_layout_are_read_and_reported_as_a_subset(real_ver
     assert dataset.identities[0] == "0001"
     assert set(dataset.train.labels) == set(range(210))
     assert not set(dataset.query.labels) & {int(identity) for identity in dataset.identities}
-    assert (reid.unanswerable(dataset), dataset.notes, dataset.skipped) == ((), (), ())
+    assert (reid.unanswerable_queries(dataset), dataset.notes, dataset.skipped) == ((), (), ())
     assert missing_files(dataset.root, dataset.pictures) == ()
     assert locate.coverage(dataset, DATASETS["veri"]).text == (
         "subset: 210 of 576 identities, 420 of 37,778 train images, 80 of 1,678 queries, 160 of 11,579 gallery images"

@@ -15,7 +15,7 @@ from benchmark.data import locate
 from benchmark.data.mini import sets
 from benchmark.data.mini.camera_rows import CAMERAS
 from benchmark.data.mini.reid_splits import REID_FAMILIES, individuals, shots
-from benchmark.data.reid import unanswerable
+from benchmark.data.reid import unanswerable_queries
 from benchmark.evaluation.ranking import Items, rank_distances
 
 KEYS = sorted(REID_FAMILIES)
@@ -94,7 +94,7 @@ def test_the_reader_finds_what_was_written(datasets, key):
     assert written <= dataset.counts.keys()
     done = json.loads((dataset.root / sets.DONE).read_text())
     assert {name: done[name] for name in dataset.counts} == dataset.counts
-    assert locate.generated(dataset).kind == "generated"
+    assert locate.generated_coverage(dataset).kind == "generated"
     assert all(count <= DATASETS[key].official[name] for name, count in dataset.counts.items())
 
 
@@ -115,7 +115,7 @@ def test_nobody_is_in_train_and_test(datasets, key):
 
 
 def test_one_query_of_one_set_cannot_be_answered(datasets):
-    assert {key: len(unanswerable(dataset)) for key, dataset in datasets.items()} == {
+    assert {key: len(unanswerable_queries(dataset)) for key, dataset in datasets.items()} == {
         "duke": 1,
         "market": 0,
         "msmt17": 0,

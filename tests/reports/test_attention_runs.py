@@ -32,16 +32,16 @@ def test_every_picture_is_measured_as_it_is_alone(runs):
     assert arrays["files"].tolist() == list(files)
     assert record["pictures"] == len(files) == 60
     assert record["runs"] == pair.identity
-    boxes = cub_boxes.load(pair.dataset.root)
+    boxes = cub_boxes.load_boxes(pair.dataset.root)
     networks = {"baseline": models.of_run(pair.baseline), "dcal": models.of_run(pair.dcal)}
     for place in (0, 31, 32, 59):  # batches hold 32
         for method, network in networks.items():
             picture = network.pictures(pair.dataset.root / files[place])
             seen = network.inspect([picture], (1, 11))
-            shown = cub_boxes.in_view(
+            shown = cub_boxes.view_box(
                 boxes.boxes[files[place]], boxes.sizes[files[place]], network.pictures.view
             )
-            covered = cub_boxes.covered(shown, (64, 64), (8, 8)).ravel()
+            covered = cub_boxes.patch_coverage(shown, (64, 64), (8, 8)).ravel()
             for name, row in {method: seen.rollout, "glca": seen.glca}.items():
                 if row is None:
                     continue
@@ -79,7 +79,7 @@ def test_without_a_list_of_boxes_the_rest_is_measured(runs):
 def test_boxes_of_larger_pictures_are_refused_until_their_side_is_named(runs):
     pair = pair_of(runs)
     path = pair.dataset.root / "bounding_boxes.txt"
-    sizes = [max(size) for size in cub_boxes.load(pair.dataset.root).sizes.values()]
+    sizes = [max(size) for size in cub_boxes.load_boxes(pair.dataset.root).sizes.values()]
     plain, lines = measure(pair), [line.split() for line in path.read_text().splitlines()]
     # As if the pictures of the largest size were halved copies.
     times = [2 if size == max(sizes) else 1 for size in sizes]

@@ -105,7 +105,7 @@ def test_class_folders_under_the_models_names_count_as_the_test_pictures_did(tra
         predictions = dict(stored)
     from benchmark.data import locate
 
-    test = locate.load("cub", trained / "mini" / "data", 3).test
+    test = locate.load_fgvc("cub", trained / "mini" / "data", 3).test
     taken = [place for place, label in enumerate(test.labels) if label != 1][::3]
     for place in taken:
         name = predictions["classes"][test.labels[place]]

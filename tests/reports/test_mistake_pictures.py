@@ -34,7 +34,7 @@ def confusion(true, predicted):
 
 def made(data, mistakes, *, limit=0, **changes):
     """A run that is right but for ``mistakes``: place in the test list → (predicted class, probability)."""
-    dataset = locate.load("cub", data, limit)
+    dataset = locate.load_fgvc("cub", data, limit)
     labels = np.array(dataset.test.labels)
     predicted, probability = labels.copy(), np.full(len(labels), 0.9, np.float32)
     for place, (taken_for, share) in mistakes.items():
@@ -52,7 +52,7 @@ def made(data, mistakes, *, limit=0, **changes):
 
 
 def of_class(data, label):
-    return [place for place, found in enumerate(locate.load("cub", data).test.labels) if found == label]
+    return [place for place, found in enumerate(locate.load_fgvc("cub", data).test.labels) if found == label]
 
 
 def shown(found):
@@ -60,7 +60,7 @@ def shown(found):
 
 
 def test_the_worst_of_a_confusion_beside_the_first_of_the_other_class(generated, tmp_path):
-    dataset = locate.load("cub", generated)
+    dataset = locate.load_fgvc("cub", generated)
     mine = of_class(generated, 3)
     run = made(generated, {mine[0]: (5, 0.3), mine[2]: (5, 0.1), mine[4]: (5, 0.1), mine[5]: (1, 0.01)})
     found = examples([confusion(3, 5)], run, places(generated), tmp_path)
@@ -77,7 +77,7 @@ def test_the_thumbnails_are_those_pictures_made_small(generated, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(generated, data)
     mine = of_class(data, 0)
-    dataset = locate.load("cub", data)
+    dataset = locate.load_fgvc("cub", data)
     wide = np.zeros((300, 900, 3), np.uint8)
     wide[:, :, 2] = 255  # red, in OpenCV's order
     cv2.imwrite(str(dataset.root / dataset.test.files[mine[0]]), wide)
@@ -148,7 +148,7 @@ def test_without_data_the_reason_says_what_is_missing(generated, tmp_path, data)
 def test_a_picture_that_cannot_be_read_is_named_and_the_next_is_shown(generated, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(generated, data)
-    dataset = locate.load("cub", data)
+    dataset = locate.load_fgvc("cub", data)
     mine = of_class(data, 0)
     (dataset.root / dataset.test.files[mine[0]]).unlink()
     run = made(data, {mine[0]: (1, 0.1), mine[1]: (2, 0.1)})

@@ -11,7 +11,7 @@ from PIL import Image
 from benchmark.__main__ import main
 from benchmark.commands import predict as drawing
 from benchmark.data import locate
-from benchmark.inference.predict import pictures_of
+from benchmark.inference.predict import picture_reader
 from benchmark.inference.trained import load_trained
 from reports.__main__ import main as reports
 
@@ -30,7 +30,7 @@ def predict(trained, monkeypatch):
 @pytest.fixture
 def pictures(trained):
     """Files of the test split of the first three classes, in order."""
-    dataset = locate.load("cub", trained / "mini" / "data", 3)
+    dataset = locate.load_fgvc("cub", trained / "mini" / "data", 3)
     return [dataset.root / file for file in dataset.test.files]
 
 
@@ -75,13 +75,13 @@ def test_several_pictures_each_get_a_figure_and_a_baseline_has_one_column(
 
 def test_a_photograph_is_shown_upright_and_otherwise_as_the_test_pictures(trained, pictures, tmp_path):
     model = load_trained(trained / "mini" / DCAL / "seed0")
-    assert (pictures_of(model)(pictures[0]) == model.pictures(pictures[0])).all()
+    assert (picture_reader(model)(pictures[0]) == model.pictures(pictures[0])).all()
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90°, as phones write it
     upright = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
     Image.fromarray(upright).save(tmp_path / "upright.png")
     Image.fromarray(np.rot90(upright)).save(tmp_path / "turned.png", exif=exif)
-    shown = [pictures_of(model)(tmp_path / name) for name in ("upright.png", "turned.png")]
+    shown = [picture_reader(model)(tmp_path / name) for name in ("upright.png", "turned.png")]
     assert (shown[0] == shown[1]).all()
 
 

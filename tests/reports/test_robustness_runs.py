@@ -12,7 +12,7 @@ from benchmark.commands import predict
 from benchmark.data import locate
 from benchmark.data.corruptions import Corruption
 from benchmark.inference import reevaluate, robustness
-from benchmark.inference.reevaluate import Machine
+from benchmark.inference.reevaluate import EvaluationOptions
 from benchmark.inference.trained import load_trained
 from dcal.model import class_scores
 from reports.__main__ import main as reports
@@ -36,7 +36,9 @@ def corrupt(trained, tmp_path, monkeypatch):
 def correct(trained, model, corruption):
     """(n,) right or wrong, picture by picture, by the run's own reading of the files."""
     trained_model = load_trained(trained / "mini" / model / "seed0")
-    dataset = locate.load("cub", trained / "mini" / "data", OVERRIDES["cub/deit_tiny"]["data.class_limit"])
+    dataset = locate.load_fgvc(
+        "cub", trained / "mini" / "data", OVERRIDES["cub/deit_tiny"]["data.class_limit"]
+    )
     shown = [trained_model.pictures(dataset.root / file) for file in dataset.test.files]
     worse = torch.from_numpy(np.stack([corruption(image, place) for place, image in enumerate(shown)]))
     with torch.no_grad():
@@ -106,7 +108,7 @@ def test_a_run_twice_or_a_wrong_kind_is_refused_before_anything_is_evaluated(cor
 def test_models_of_other_pictures_do_not_stand_side_by_side():
     training = {"train.epochs": 2, "data.crop": [8, 8]}
     about = {"profile": "mini", "pictures": "a", "input": [8, 8], "training": training}
-    group = robustness.Group(about, {"labels": np.arange(3)}, [{"run": "x", "source": "A"}])
+    group = robustness.ModelGroup(about, {"labels": np.arange(3)}, [{"run": "x", "source": "A"}])
     for run, labels, other, said in (
         ({"run": "x", "source": "B"}, np.arange(3), {}, "is there already from another source"),
         ({"run": "y", "source": "B"}, np.arange(4), {}, "tested on other pictures"),
@@ -119,8 +121,8 @@ def test_models_of_other_pictures_do_not_stand_side_by_side():
         ),
     ):
         with pytest.raises(robustness.SettingsError, match=said):
-            robustness.require_fitting(group, run, {"labels": labels}, about | other)
-    robustness.require_fitting(group, {"run": "y", "source": "B"}, {"labels": np.arange(3)}, about)
+            robustness.require_comparable(group, run, {"labels": labels}, about | other)
+    robustness.require_comparable(group, {"run": "y", "source": "B"}, {"labels": np.arange(3)}, about)
 
 
 def test_out_without_corrupt_is_refused(trained, capsys):
@@ -135,7 +137,7 @@ def test_each_ranks_share_of_the_batches_is_drawn_from_its_own_state():
     model = type("Model", (), {"glca": type("GLCA", (), {"generator": generator})})
     drawn = [
         (number, torch.rand(1, generator=generator).item())
-        for number in reevaluate.drawn_as_recorded(range(7), model, states, 7)
+        for number in reevaluate.restore_selection(range(7), model, states, 7)
     ]
     expected = []
     for rank, count in enumerate((3, 2, 2)):
@@ -150,9 +152,11 @@ def test_threads_and_device_are_the_runs_own_unless_others_are_asked_for(trained
     model = load_trained(trained / "mini" / PAIR[1] / "seed0")
     before = torch.get_num_threads()
     try:
-        assert reevaluate.compute_for(model, Machine()).threads == model.result["device"]["threads"]
-        assert reevaluate.other_way(model, reevaluate.compute_for(model, Machine())) == ""
-        other = reevaluate.compute_for(model, Machine(threads=2))
-        assert reevaluate.other_way(model, other) == "computed with threads 2 instead of 1"
+        assert reevaluate.compute_for(model, EvaluationOptions()).threads == model.result["device"]["threads"]
+        assert (
+            reevaluate.computing_difference(model, reevaluate.compute_for(model, EvaluationOptions())) == ""
+        )
+        other = reevaluate.compute_for(model, EvaluationOptions(threads=2))
+        assert reevaluate.computing_difference(model, other) == "computed with threads 2 instead of 1"
     finally:
         torch.set_num_threads(before)

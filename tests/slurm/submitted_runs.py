@@ -5,7 +5,7 @@ import pickle
 
 from benchmark.config import resolve
 from benchmark.config.grid import select
-from benchmark.records.run_folder import folder_of
+from benchmark.records.run_folder import locate_run
 from slurm.job import RunJob
 
 SITE = 'gpus = 0\ncpus = 1\nmemory = "2G"\nminutes = 60\n'
@@ -13,7 +13,7 @@ SITE = 'gpus = 0\ncpus = 1\nmemory = "2G"\nminutes = 60\n'
 
 def folder(tmp_path, id="cub/deit_tiny/dcal", seed=0):
     config = resolve.resolve(select([id])[0], seed, resolve.load_profile("mini"), {})
-    return folder_of(config, tmp_path / "runs")
+    return locate_run(config, tmp_path / "runs")
 
 
 def submitted_jobs(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, parse_overrides, resolve
-from benchmark.records.run_folder import folder_of, read_json
+from benchmark.records.run_folder import locate_run, read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 # One task of one CPU, a notice early enough for a limit of a minute.
@@ -59,7 +59,7 @@ class Suite:
     def folder(self, cell=None, seed=0):
         (found,) = select([cell or self.cells])
         config = resolve(found, seed, load_profile("mini"), parse_overrides(self.set))
-        return folder_of(config, self.runs)
+        return locate_run(config, self.runs)
 
     def result(self, cell=None):
         return read_json(self.folder(cell).result)
@@ -123,7 +123,7 @@ def run_locally(runs, data, set, *cells):
     found = []
     for cell in cells:
         config = resolve(select([cell])[0], 0, load_profile("mini"), parse_overrides(set))
-        found.append(read_json(folder_of(config, runs).result))
+        found.append(read_json(locate_run(config, runs).result))
     return found
 
 

@@ -10,9 +10,9 @@ from benchmark.config import resolve
 from benchmark.config.compute_setup import Tuning
 from benchmark.config.grid import select
 from benchmark.records import forecasts, workload
-from benchmark.records.estimate import from_stored
-from benchmark.records.forecasts import Machine, Pace, Pictures, entry
-from benchmark.records.workload import pictures_key, shape_of
+from benchmark.records.estimate import estimate_from_forecast
+from benchmark.records.forecasts import Machine, Pace, ReadingPace, entry
+from benchmark.records.workload import reading_key, step_workload
 from slurm.arrays import TimeLimits
 from slurm.cluster import Cluster, Resources
 
@@ -38,19 +38,19 @@ def write(runs, machine, run_seconds, *, batch_size=None, workers=0, reading=0.0
 
     run_seconds: of all training steps. reading: time of one worker for reading the images, in multiples of run_seconds.
     """
-    config, by = config_of("mini" if machine.type == "cpu" else "paper"), by or forecasts.measured_by()
-    counted = workload.Counts(classes=12, train=240, steps=15, test=240, source=workload.AT_HAND)
+    config, by = config_of("mini" if machine.type == "cpu" else "paper"), by or forecasts.measurement_origin()
+    counted = workload.DatasetCounts(classes=12, train=240, steps=15, test=240, source=workload.AT_HAND)
     pace = Pace(run_seconds / config.settings.train.epochs / 15, 0.0, 1, 192, "float32")
-    shape = shape_of(config, 12)
+    shape = step_workload(config, 12)
     if batch_size:
         shape = dataclasses.replace(shape, batch_size=batch_size)
-    pictures = pictures_key("cub", config.settings.data, in_process=not workers)
+    pictures = reading_key("cub", config.settings.data, in_process=not workers)
     per_second = config.settings.train.batch_size / (reading * pace.step_seconds) if reading else 1e12
-    forecasts.add(
-        forecasts.path_of(runs, config.profile, machine),
+    forecasts.add_entries(
+        forecasts.forecast_path(runs, config.profile, machine),
         machine,
         paces={shape.key: entry(pace, {}, by)},
-        pictures={pictures: entry(Pictures(per_second, "its own", True), {}, by)},
+        pictures={pictures: entry(ReadingPace(per_second, "its own", True), {}, by)},
         counts={workload.counts_key(config): entry(counted, {}, by)},
     )
 
@@ -137,7 +137,7 @@ def test_a_launch_s_workers_reach_the_limits(launch, runs, tmp_path):
 
 @pytest.mark.parametrize("changed", ["code", "torch", "timm"])
 def test_a_forecast_of_other_code_still_counts_and_is_named_so(site, runs, changed):
-    write(runs, CPU, 29 * 60, by=forecasts.measured_by() | {changed: "another"})
+    write(runs, CPU, 29 * 60, by=forecasts.measurement_origin() | {changed: "another"})
     assert limit(site, runs) == (60, "forecast of other code or torch × 2, rounded up")
 
 
@@ -156,13 +156,15 @@ def test_a_forecast_with_another_tuning_is_none(site, runs):
 
 def test_a_damaged_forecast_is_none(site, runs):
     write(runs, CPU, 60)
-    path = forecasts.path_of(runs, "mini", CPU)
+    path = forecasts.forecast_path(runs, "mini", CPU)
     path.write_text(path.read_text()[:-50])
     assert limit(site, runs)[0] == 480
 
 
 def test_the_written_forecast_is_of_the_cell(runs):
     write(runs, CPU, 1000)
-    (forecast,) = forecasts.read_all(runs, "mini")
-    counted = forecast.counted(workload.counts_key(config_of()))
-    assert from_stored(config_of(), forecast, counted, workers=0).run_seconds == pytest.approx(1000)
+    (forecast,) = forecasts.read_forecasts(runs, "mini")
+    counted = forecast.dataset_counts(workload.counts_key(config_of()))
+    assert estimate_from_forecast(config_of(), forecast, counted, workers=0).run_seconds == pytest.approx(
+        1000
+    )

@@ -51,7 +51,7 @@ def local_runs(tmp_path_factory, mini_pictures):
 @pytest.fixture(scope="module")
 def torn(suite):
     """A picture of Cars that its runs train on, torn; its whole content by path."""
-    read = locate.load("cars", suite.data, 3)
+    read = locate.load_fgvc("cars", suite.data, 3)
     path = read.root / read.train.files[0]
     whole = path.read_bytes()
     path.write_bytes(whole[:500] + bytes(len(whole) - 500))  # of its size, or it would be written anew
@@ -138,11 +138,11 @@ def test_gpus_are_asked_for_and_the_job_sees_its_own(suite, cluster, tmp_path):
         cell = "cub/deit_tiny/baseline"
         other = Suite(cluster, tmp_path / name, suite.data, set=SET, cells=cell, **request)
         other.call("submit")
-        claims = cluster.wait_for(
+        locks = cluster.wait_for(
             lambda o=other, c=cell: sorted(o.folder(c).path.glob("claim.*")), 120, "the start"
         )
         environment = (
-            Path(f"/proc/{json.loads(claims[-1].read_text())['pid']}/environ").read_bytes().split(b"\0")
+            Path(f"/proc/{json.loads(locks[-1].read_text())['pid']}/environ").read_bytes().split(b"\0")
         )
         seen = next(word for word in environment if word.startswith(b"CUDA_VISIBLE_DEVICES="))
         assert len(seen.partition(b"=")[2].split(b",")) == ranks

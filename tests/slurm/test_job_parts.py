@@ -12,7 +12,7 @@ import pytest
 
 from benchmark.data import locate
 from benchmark.errors import DataError, RunError
-from benchmark.records.heartbeat import Stopped, StopRequest
+from benchmark.records.heartbeat import RunInterrupt, StopRequest
 from slurm import job, staging
 from slurm.job import job_id, world
 
@@ -105,7 +105,7 @@ def test_a_stop_ends_the_wait_for_another_jobs_copy(tmp_path, mini_pictures):
     with open(first.with_name(f".{first.name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         threading.Timer(0.5, setattr, [stop, "reason", "stopped by SIGUSR2"]).start()
-        with pytest.raises(Stopped, match="stopped by SIGUSR2 while another job copied"):
+        with pytest.raises(RunInterrupt, match="stopped by SIGUSR2 while another job copied"):
             staging.stage_data(str(tmp_path), "cub", mini_pictures, stop)
 
 
@@ -122,7 +122,7 @@ def test_a_stop_ends_a_copy_and_takes_the_half_away(tmp_path, mini_pictures):
         def reason(self, value):
             pass
 
-    with pytest.raises(Stopped, match="while its data were copied"):
+    with pytest.raises(RunInterrupt, match="while its data were copied"):
         staging.stage_data(str(tmp_path), "cub", mini_pictures, AtTheThirdFile())
     assert not list(tmp_path.rglob("*.jpg"))
 

@@ -25,7 +25,7 @@ def test_submit_sends_one_array_and_says_its_jobs(launch, slurm_says, tmp_path):
     assert "2 runs submitted" in out
     stored = json.loads(folder(tmp_path).submission.read_text())
     assert stored["job"] == "101_1"
-    assert stored["code"] == provenance.code()
+    assert stored["code"] == provenance.code_state()
     assert "--array=0-1%2" in slurm_says.script(101)
 
 

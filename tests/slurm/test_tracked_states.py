@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+from dataclasses import asdict
 
 import pytest
 
@@ -10,8 +11,8 @@ from benchmark.config import resolve
 from benchmark.config.grid import select
 from benchmark.config.places import MINI_WEIGHTS, Places
 from benchmark.records import lock, status
-from benchmark.records.run_folder import folder_of
-from benchmark.records.submission import Submission, stored
+from benchmark.records.run_folder import locate_run
+from benchmark.records.submission import Submission
 from slurm.queue import END_MESSAGES, RUNNING_STATES, WAITING_STATES
 from slurm.tracking import track
 
@@ -32,7 +33,7 @@ def places(tmp_path):
 @pytest.fixture
 def submitted(config, places):
     """Folder of a run that was submitted as job 9_0."""
-    folder = folder_of(config, places.runs)
+    folder = locate_run(config, places.runs)
     folder.make()
     submission = Submission(
         "9_0",
@@ -45,12 +46,12 @@ def submitted(config, places):
         ranks=1,
         logs="logs",
     )
-    folder.submission.write_text(json.dumps(stored(submission)))
+    folder.submission.write_text(json.dumps(asdict(submission)))
     return folder
 
 
 def run_state(config, places):
-    (run,) = track([status.view(config, places, None)]).runs
+    (run,) = track([status.view_run(config, places, None)]).runs
     return run.view.state, run.view.reason
 
 
@@ -62,7 +63,7 @@ OWNER = f"job 9_0 ({NAME})"
 
 
 def test_the_folder_alone_says_queued(config, places, submitted):
-    view = status.view(config, places, None)
+    view = status.view_run(config, places, None)
     assert (view.state, view.reason) == ("queued", "submitted as job 9_0 on 2026-01-01T10:00")
 
 
@@ -155,7 +156,7 @@ def test_a_preempted_run_whose_job_is_gone_stays_preempted(config, places, submi
 
 def test_an_older_failure_does_not_outlive_a_new_submission(config, places, submitted, slurm_says):
     outcome(submitted, "failed", "torn picture", "job 4_0 (dcal-mini-default-ffffffff)")
-    assert status.view(config, places, None).state == "queued"
+    assert status.view_run(config, places, None).state == "queued"
     slurm_says.says("squeue", f"9_0|{NAME}|PENDING||Priority\n")
     assert run_state(config, places)[0] == "queued"
 
@@ -164,7 +165,7 @@ def test_a_killed_process_of_a_job_that_waits_again_is_queued(config, places, su
     dead = {"machine": "m", "host": "h", "pid": 1, "since": 0.0, "owner": OWNER}
     (submitted.path / "claim.1").write_text(json.dumps(dead))
     os.utime(submitted.path / "claim.1", (1, 1))
-    assert status.view(config, places, None).state == "failed"
+    assert status.view_run(config, places, None).state == "failed"
     slurm_says.says("squeue", f"9_0|{NAME}|PENDING||BeginTime\n")
     assert run_state(config, places)[0] == "queued"
     slurm_says.says("squeue", "")

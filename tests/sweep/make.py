@@ -58,8 +58,8 @@ def _end(planned: Planned, folder: Path) -> None:
     if planned.detail == "torn":
         _text(folder / "result.json", '{\n "schema": 1,\n "run": "cars/de')
     elif planned.detail == "without a word":
-        claim = {"machine": "elsewhere", "host": HOSTILE_HOST, "pid": 4711, "since": 0.0, "owner": ""}
-        _json(folder / "claim.1", claim)
+        lock = {"machine": "elsewhere", "host": HOSTILE_HOST, "pid": 4711, "since": 0.0, "owner": ""}
+        _json(folder / "claim.1", lock)
     elif planned.state in ("failed", "preempted"):
         message = planned.detail or "SIGTERM in epoch 58, step 12; saved"
         outcome = {

@@ -123,7 +123,7 @@ def merged_runs(monkeypatch):
     monkeypatch.setattr(
         merge,
         "collect",
-        lambda folders, **arguments: merge.Merged(merged["runs"], (), {}) if arguments["table"] else None,
+        lambda folders, **arguments: merge.MergedRuns(merged["runs"], (), {}) if arguments["table"] else None,
     )
     return merged
 

@@ -21,7 +21,7 @@ def collected(monkeypatch):
 
     def collect(folders, **arguments):
         calls.append(arguments | {"folders": folders})
-        return merge.Merged(tuple(everything("generated")), (), {})
+        return merge.MergedRuns(tuple(everything("generated")), (), {})
 
     monkeypatch.setattr(merge, "collect", collect)
     return calls
@@ -124,7 +124,7 @@ def test_an_unknown_folder_among_several_is_refused(tmp_path, collected, capsys)
 
 def test_conflicts_of_the_folders_are_printed_and_written(tmp_path, monkeypatch, capsys):
     conflict = "cub/deit_tiny/dcal/seed0: two valid records differ (top1 52.5 and 51.0)"
-    monkeypatch.setattr(merge, "collect", lambda folders, **_: merge.Merged((), (conflict,), {}))
+    monkeypatch.setattr(merge, "collect", lambda folders, **_: merge.MergedRuns((), (conflict,), {}))
     assert main(["table1", "--runs", str(tmp_path)]) == 0
     assert f"Conflicts between records\n- {conflict}" in capsys.readouterr().out
     assert conflict in (tmp_path / "mini" / "tables" / "table1.md").read_text().replace("\\", "")

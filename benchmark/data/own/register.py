@@ -1,4 +1,4 @@
-"""A user's own dataset: a folder below DATA, which needs no code, only a name (no torch)."""
+"""Registration of a user's own dataset: a folder below DATA, which needs no code (no torch)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from benchmark.errors import DataError, SettingsError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _OFFICIAL_FOLDERS = {folder.lower(): row for row in DATASETS.values() for folder in row.folders}
-_SECTIONS = {*BACKBONES, *(row.task for row in DATASETS.values()), "profile"}  # of recipes
+_SECTIONS = {*BACKBONES, *(row.task for row in DATASETS.values()), "profile"}  # names of sections in recipes
 
 
 def register_own(name: str, data_root: Path | None) -> DatasetRow:
-    """The row of dataset ``name`` in the registry, where it is put if it is a folder of the user's.
+    """Row of a dataset in the registry; a folder of the user's is added to it.
 
-    An official name is the official dataset, whatever folders there are.
-    Raises SettingsError for a name that is nothing, with the nearest official one and what an own folder would have to
-    be, and for a folder whose name cannot be part of a cell's; DataError as ``own_folder``.
+    An official name always means the official dataset.
+    Raises SettingsError for an unknown name, with the nearest official one and the expected content of an own folder,
+    and for a folder whose name cannot be part of a cell's; DataError as ``own_folder``.
     """
     if not is_own(name):
         return DATASETS[name]
@@ -36,7 +36,7 @@ def register_own(name: str, data_root: Path | None) -> DatasetRow:
         )
     folder = None if data_root is None or not name else own_folder(name, data_root)
     if folder is None or not os.path.isdir(folder):
-        raise SettingsError(_unknown(name, folder))
+        raise SettingsError(_unknown_text(name, folder))
     if not NAME.fullmatch(name):
         folder = data_root if data_root.name == name else data_root / name
         raise SettingsError(
@@ -50,7 +50,7 @@ def register_own(name: str, data_root: Path | None) -> DatasetRow:
 
 
 def register_recorded(identity: Mapping[str, Any]) -> None:
-    """Make the dataset of a run known that is a user's own, without its folder. identity: as config.json has it."""
+    """Register the own dataset of a recorded run, without its folder. identity: of config.json."""
     name = identity["run"].partition("/")[0]
     if identity["pictures"] == "own" and is_own(name):
         _register(name, "reid" if "train.instances" in identity["settings"] else "fgvc")
@@ -63,45 +63,45 @@ def _register(name: str, task: str) -> DatasetRow:
 
 
 def own_folder(name: str, data_root: Path) -> Path:
-    """Where an own dataset lies or would lie: below DATA, or DATA itself if that is its name.
+    """Folder of an own dataset, existing or not: below DATA, or DATA itself if that is its name.
 
-    Where it holds nothing but one folder with the pictures, or one in Market-1501's layout, that folder is meant.
-    Raises DataError where both could be meant.
+    If the folder only contains one folder with the pictures, or one in Market-1501's layout, that is returned.
+    Raises DataError if both are possible.
     """
-    below = data_root / name
+    subfolder = data_root / name
     if data_root.name != name:
-        return _unnested(below)
-    if _unnested(data_root) == below:
-        return below
-    if os.path.isdir(below):
+        return _dataset_folder(subfolder)
+    if _dataset_folder(data_root) == subfolder:
+        return subfolder
+    if os.path.isdir(subfolder):
         raise DataError(
-            f"dataset {name!r}: {data_root} and {below} both have its name; set --data to {data_root.parent} for the "
-            f"first, to {below} for the second"
+            f"dataset {name!r}: {data_root} and {subfolder} both have its name; set --data to {data_root.parent} for "
+            f"the first, to {subfolder} for the second"
         )
-    return _unnested(data_root)
+    return _dataset_folder(data_root)
 
 
-def _unnested(folder: Path) -> Path:
-    """The folder itself, or the one below it that the pictures were unpacked into."""
+def _dataset_folder(folder: Path) -> Path:
+    """The folder itself, or the one in it into which the pictures were unpacked."""
     if not os.path.isdir(folder) or market_layout.recognises(folder):
         return folder
-    people = splits.folder_below(folder.name, [folder], market_layout.is_whole)
-    return people or class_folders.only_folder(folder) or folder
+    reid_folder = splits.folder_below(folder.name, [folder], market_layout.has_all_folders)
+    return reid_folder or class_folders.single_class_root(folder) or folder
 
 
 def _link_command(folder: Path) -> str:
-    """A command that gives a folder a second name, as it can be pasted into a shell."""
-    free = (folder.with_name(f"my_data{number}") for number in ("", *range(2, 100)))
-    link = next(path for path in free if not os.path.lexists(path))
+    """Shell command that links a folder under a second name."""
+    candidates = (folder.with_name(f"my_data{number}") for number in ("", *range(2, 100)))
+    link = next(path for path in candidates if not os.path.lexists(path))
     return f"ln -s {shlex.quote(str(folder))} {shlex.quote(str(link))}"
 
 
-def _unknown(name: str, folder: Path | None) -> str:
+def _unknown_text(name: str, folder: Path | None) -> str:
     keys = {key: key for key, row in DATASETS.items() if not row.own}
-    named = keys | {folder: row.key for folder, row in _OFFICIAL_FOLDERS.items()}
-    hint = nearest_hint(name.lower(), named, cutoff=0.5, shown=named)
-    where = f"the folder {folder}" if folder else "a folder of this name below --data"
+    names = keys | {folder: row.key for folder, row in _OFFICIAL_FOLDERS.items()}
+    hint = nearest_hint(name.lower(), names, cutoff=0.5, shown=names)
+    place = f"the folder {folder}" if folder else "a folder of this name below --data"
     return (
-        f"unknown dataset {name!r}{hint}. The paper's are {', '.join(keys)}. One of your own would be {where} with\n"
+        f"unknown dataset {name!r}{hint}. The paper's are {', '.join(keys)}. One of your own would be {place} with\n"
         f"  {class_folders.EXPECTED}; or for re-identification\n  {market_layout.EXPECTED}"
     )

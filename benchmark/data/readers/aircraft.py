@@ -1,7 +1,7 @@
-"""FGVC-Aircraft 2013b, the 100 variants, from its official lists (no torch).
+"""Reader of FGVC-Aircraft 2013b, 100 variants, from its official lists (no torch).
 
-Source of the layout: the README of the official archive ``fgvc-aircraft-2013b.tar.gz``. The bottom 20
-pixel rows of every image are a copyright banner (``transforms.drop_banner``).
+Source of the layout: the README of the official archive ``fgvc-aircraft-2013b.tar.gz``. The bottom 20 pixel rows of
+every image are a copyright banner (``transforms.drop_banner``).
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmark.data.fgvc import FGVCDataset, assemble
-from benchmark.data.splits import need_files, numbered_lines, refuse
+from benchmark.data.splits import numbered_lines, refuse, require_files
 
 ADVICE = "Unpack the official archive again; for a subset, keep whole lines of the official lists."
 
 
 def annotation_files(root: Path) -> tuple[Path, ...]:
-    """The lists that determine files, labels and splits, whether or not they are there."""
+    """Lists that determine files, labels and splits, existing or not."""
     names = ("variants.txt", "images_variant_trainval.txt", "images_variant_test.txt")
     return tuple(root / "data" / name for name in names)
 
 
 def read(root: Path) -> FGVCDataset:
-    """The dataset at ``root``: trainval is train, a class is a line of variants.txt.
+    """Read the dataset at ``root``: trainval is train, a class is a line of variants.txt.
 
-    Images are not looked at (``lists.missing_files`` does). Raises DataError for a missing or empty list
+    Images are not opened (``splits.missing_files`` finds missing ones). Raises DataError for a missing or empty list,
     and Contradictions for lists that are malformed or disagree.
     """
     files = annotation_files(root)
-    need_files("FGVC-Aircraft", files, ADVICE)
+    require_files("FGVC-Aircraft", files, ADVICE)
     problems: list[str] = []
     position: dict[str, int] = {}
     for number, variant in numbered_lines(files[0]):
@@ -40,10 +40,10 @@ def read(root: Path) -> FGVCDataset:
 
 
 def _rows(path: Path, position: dict[str, int], problems: list[str]) -> list[tuple[str, int]]:
-    """(file, class position) of every line ``<id> <variant>``; the rest goes to ``problems``."""
+    """(file, class position) of every line ``<id> <variant>``; problems of other lines are added to ``problems``."""
     rows: list[tuple[str, int]] = []
     for number, line in numbered_lines(path):
-        image, _, variant = line.partition(" ")  # once: variants contain spaces
+        image, _, variant = line.partition(" ")  # only the first space: variants contain spaces
         if not image.isdecimal() or not variant.strip():
             problems.append(f"{path.name}, line {number}: found {line!r}, expected '<id> <variant>'")
         elif variant.strip() not in position:

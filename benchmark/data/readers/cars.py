@@ -1,8 +1,8 @@
-"""Stanford Cars from its official MATLAB files, in either of the two layouts it was published in (no torch).
+"""Reader of Stanford Cars from its official MATLAB files, in either of its two layouts (no torch).
 
-(a) ``cars_train/``, ``cars_test/`` and ``devkit/``; the labels of the test images are in
-    ``cars_test_annos_withlabels.mat``, a download of its own that lies beside the folders or in ``devkit/``.
-(b) ``car_ims/`` with every image and ``cars_annos.mat`` with every label.
+(a) ``cars_train/``, ``cars_test/`` and ``devkit/``. The labels of the test images are in
+    ``cars_test_annos_withlabels.mat``, a separate download, beside the folders or in ``devkit/``.
+(b) ``car_ims/`` with all images and ``cars_annos.mat`` with all labels.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from benchmark.data.fgvc import FGVCDataset, assemble
 from benchmark.data.readers import matlab_files
-from benchmark.data.readers.matlab_files import MatlabFile, Variable
-from benchmark.data.splits import control_character, need_files, refuse
+from benchmark.data.readers.matlab_files import MatlabFile, Value, Variable
+from benchmark.data.splits import control_character, refuse, require_files
 from benchmark.errors import DataError
 
 ADVICE = (
@@ -22,59 +22,59 @@ ADVICE = (
     "'class_names'."
 )
 WITH_LABELS = "cars_test_annos_withlabels.mat"
-_NAMES, _ROWS = "class_names", "annotations"  # variables
+_NAMES, _ROWS = "class_names", "annotations"  # names of variables
 
 
 def annotation_files(root: Path) -> tuple[Path, ...]:
-    """The files that determine lists and labels: layout (b)'s only where nothing of (a)'s is there."""
+    """Files that determine lists and labels: those of layout (b) only if the training file of (a) is missing."""
     devkit = _devkit(root)
     names = devkit / "cars_meta.mat"
     train = devkit / "cars_train_annos.mat"
     places = (root / WITH_LABELS, devkit / WITH_LABELS)
     test = next((place for place in places if os.path.isfile(place)), places[0])
-    everything = root / "cars_annos.mat"
-    if os.path.isfile(everything) and not os.path.isfile(train):
-        return (everything,)
+    joint = root / "cars_annos.mat"
+    if os.path.isfile(joint) and not os.path.isfile(train):
+        return (joint,)
     return names, train, test
 
 
 def _devkit(root: Path) -> Path:
-    """The folder of the annotation files, also where its archive was unpacked into a folder of its own."""
-    plain = root / "devkit"
-    if os.path.isfile(plain / "cars_meta.mat"):
-        return plain
-    candidates = [root / "car_devkit" / "devkit", plain / "devkit", root / "car_devkit"]
-    found = [folder for folder in candidates if os.path.isfile(folder / "cars_meta.mat")]
-    if len(found) > 1:
+    """Folder of the annotation files, also if its archive was unpacked into a folder of its own."""
+    default = root / "devkit"
+    if os.path.isfile(default / "cars_meta.mat"):
+        return default
+    candidates = [root / "car_devkit" / "devkit", default / "devkit", root / "car_devkit"]
+    matches = [folder for folder in candidates if os.path.isfile(folder / "cars_meta.mat")]
+    if len(matches) > 1:
         raise DataError(
-            f"Stanford Cars at {root}: found cars_meta.mat in {' and in '.join(map(str, found))}, expected one of "
+            f"Stanford Cars at {root}: found cars_meta.mat in {' and in '.join(map(str, matches))}, expected one of "
             "them; remove the others"
         )
-    return found[0] if found else plain
+    return matches[0] if matches else default
 
 
 def read(root: Path) -> FGVCDataset:
-    """The dataset at ``root``; classes in the order of ``class_names``, images in that of the annotations.
+    """Read the dataset at ``root``; classes in the order of ``class_names``, images in that of the annotations.
 
-    Images are not looked at (``lists.missing_files`` does). Raises DataError for a missing or unreadable
-    file and Contradictions for annotations that are malformed or disagree.
+    Images are not opened (``splits.missing_files`` finds missing ones). Raises DataError for a missing or unreadable
+    file, and Contradictions for annotations that are malformed or disagree.
     """
     files = annotation_files(root)
     if len(files) == 1:
         return _read_joint(root, files[0])
     names_file, train_file, test_file = files
-    _need_test_labels(root, test_file)
-    need_files("Stanford Cars", files, ADVICE)
+    _require_test_labels(root, test_file)
+    require_files("Stanford Cars", files, ADVICE)
     fields = ("fname", "class")
-    wanted = {names_file: [_NAMES], train_file: [_ROWS], test_file: [_ROWS]}
-    loaded = matlab_files.load(wanted, fields, ADVICE)
-    names = _class_names(names_file, loaded[names_file])
+    variables = {names_file: [_NAMES], train_file: [_ROWS], test_file: [_ROWS]}
+    contents = matlab_files.load(variables, fields, ADVICE)
+    names = _class_names(names_file, contents[names_file])
     problems: list[str] = []
     train, test = (
         [
             (f"{folder}/{name}", position)
             for name, position in _rows(
-                _annotations(file, fields, loaded[file]), file.name, len(names), problems
+                _annotations(file, fields, contents[file]), file.name, len(names), problems
             )
         ]
         for file, folder in (
@@ -87,7 +87,7 @@ def read(root: Path) -> FGVCDataset:
 
 
 def _read_joint(root: Path, file: Path) -> FGVCDataset:
-    """Layout (b): one file with all rows, ``test`` tells the splits apart."""
+    """Read layout (b): one file with all rows, in which ``test`` gives the split."""
     if os.path.isdir(root / "cars_train") and not os.path.isdir(root / "car_ims"):
         raise DataError(
             f"Stanford Cars at {root}: found cars_annos.mat, whose rows name images in car_ims, beside the "
@@ -96,43 +96,45 @@ def _read_joint(root: Path, file: Path) -> FGVCDataset:
             f"or the car_ims images"
         )
     fields = ("relative_im_path", "class", "test")
-    loaded = matlab_files.load({file: [_NAMES, _ROWS]}, fields, ADVICE)[file]
-    names = _class_names(file, loaded)
+    content = matlab_files.load({file: [_NAMES, _ROWS]}, fields, ADVICE)[file]
+    names = _class_names(file, content)
     problems: list[str] = []
-    annotations = _annotations(file, fields, loaded)
+    annotations = _annotations(file, fields, content)
     rows = _rows(annotations, file.name, len(names), problems, name_field="relative_im_path")
-    in_test = [_number(value) for value in annotations["test"]]
+    test_flags = [_number(value) for value in annotations["test"]]
     problems += [
-        f"{file.name}, row {number}: 'test' is {_shown(annotations['test'][number - 1])}, expected 0 or 1"
-        for number, value in enumerate(in_test, 1)
+        f"{file.name}, row {number}: 'test' is {_value_text(annotations['test'][number - 1])}, expected 0 or 1"
+        for number, value in enumerate(test_flags, 1)
         if value not in (0, 1)
     ]
     refuse(f"Stanford Cars at {root}", problems, ADVICE)
-    train, test = ([row for row, flag in zip(rows, in_test, strict=True) if flag == side] for side in (0, 1))
+    train, test = (
+        [row for row, flag in zip(rows, test_flags, strict=True) if flag == side] for side in (0, 1)
+    )
     return assemble("cars", root, names, train, test, ADVICE)
 
 
-def _need_test_labels(root: Path, test_file: Path) -> None:
+def _require_test_labels(root: Path, test_file: Path) -> None:
     if os.path.isdir(devkit := _devkit(root)) and not os.path.exists(test_file):
-        plain = any(os.path.isfile(folder / "cars_test_annos.mat") for folder in (root, devkit))
-        found = "found cars_test_annos.mat, which has no labels, but no" if plain else "found no"
+        has_unlabelled = any(os.path.isfile(folder / "cars_test_annos.mat") for folder in (root, devkit))
+        problem = "found cars_test_annos.mat, which has no labels, but no" if has_unlabelled else "found no"
         raise DataError(
-            f"Stanford Cars at {root}: {found} {WITH_LABELS}, so the test split has no labels. It is a "
+            f"Stanford Cars at {root}: {problem} {WITH_LABELS}, so the test split has no labels. It is a "
             f"download of its own: put it beside the folders or in {devkit.relative_to(root)}/"
         )
 
 
 def _folder(root: Path, name: str) -> str:
-    """Where the images of a split lie; some copies nest the folder in one of the same name."""
+    """Folder of the images of a split; some copies nest it in a folder of the same name."""
     return f"{name}/{name}" if os.path.isdir(root / name / name) else name
 
 
-def _variable(file: Path, loaded: MatlabFile, name: str) -> Variable:
-    """One variable of a file, a row an entry."""
-    if name not in loaded.variables:
-        there = ", ".join(loaded.names) or "nothing"
-        raise DataError(f"{file}: found {there}, expected the variable {name!r}. {ADVICE}")
-    variable = loaded.variables[name]
+def _variable(file: Path, content: MatlabFile, name: str) -> Variable:
+    """A variable of a file with one dimension, one entry per row."""
+    if name not in content.variables:
+        existing = ", ".join(content.names) or "nothing"
+        raise DataError(f"{file}: found {existing}, expected the variable {name!r}. {ADVICE}")
+    variable = content.variables[name]
     if 0 in variable.shape:
         raise DataError(f"{file}: {name!r} is empty, expected one entry a row. {ADVICE}")
     if len(variable.shape) != 1:
@@ -141,12 +143,12 @@ def _variable(file: Path, loaded: MatlabFile, name: str) -> Variable:
     return variable
 
 
-def _class_names(file: Path, loaded: MatlabFile) -> tuple[str, ...]:
-    names = _variable(file, loaded, _NAMES).columns.get("")
+def _class_names(file: Path, content: MatlabFile) -> tuple[str, ...]:
+    names = _variable(file, content, _NAMES).columns.get("")
     if names is None:
         raise DataError(f"{file}: {_NAMES!r} is a struct, expected texts. {ADVICE}")
     problems = [
-        f"{file.name}, {_NAMES!r}, entry {number}: found {_shown(name)}, expected the name of a class"
+        f"{file.name}, {_NAMES!r}, entry {number}: found {_value_text(name)}, expected the name of a class"
         for number, name in enumerate(names, 1)
         if not isinstance(name, str) or not name.strip() or control_character(name)
     ]
@@ -155,57 +157,60 @@ def _class_names(file: Path, loaded: MatlabFile) -> tuple[str, ...]:
 
 
 def _annotations(
-    file: Path, fields: Sequence[str], loaded: MatlabFile | None = None
-) -> Mapping[str, Sequence[object]]:
-    """The columns of the struct array ``annotations``; raises DataError where it lacks one of the fields.
+    file: Path, fields: Sequence[str], content: MatlabFile | None = None
+) -> Mapping[str, Sequence[Value]]:
+    """Columns of the struct array ``annotations``. Raises DataError if it lacks one of the fields.
 
-    loaded: the file's content, where other files were read with it.
+    content: of the file, if it was read with other files.
     """
-    if loaded is None:
-        loaded = matlab_files.load({file: [_ROWS]}, fields, ADVICE)[file]
-    annotations = _variable(file, loaded, _ROWS)
-    found = annotations.fields
-    absent = [field for field in fields if field not in found]
-    if absent:
-        hint = f" The labelled file is called {WITH_LABELS}." if "class" in absent else ""
+    if content is None:
+        content = matlab_files.load({file: [_ROWS]}, fields, ADVICE)[file]
+    annotations = _variable(file, content, _ROWS)
+    existing = annotations.fields
+    missing = [field for field in fields if field not in existing]
+    if missing:
+        hint = f" The labelled file is called {WITH_LABELS}." if "class" in missing else ""
         raise DataError(
-            f"{file}: found the fields {', '.join(found) or 'of no struct'}, expected also "
-            f"{', '.join(absent)}.{hint} {ADVICE}"
+            f"{file}: found the fields {', '.join(existing) or 'of no struct'}, expected also "
+            f"{', '.join(missing)}.{hint} {ADVICE}"
         )
     return annotations.columns
 
 
 def _rows(
-    annotations: Mapping[str, Sequence[object]],
+    annotations: Mapping[str, Sequence[Value]],
     source: str,
     classes: int,
     problems: list[str],
     name_field: str = "fname",
 ) -> list[tuple[str, int]]:
-    """(file name, class position) of every row; rows with a bad name or class go to ``problems``."""
+    """(file name, class position) of every row; problems of rows are added to ``problems``."""
     rows: list[tuple[str, int]] = []
     for number, (name, value) in enumerate(
         zip(annotations[name_field], annotations["class"], strict=True), 1
     ):
         if not isinstance(name, str) or not name.strip() or control_character(name):
-            problems.append(f"{source}, row {number}: {name_field!r} is {_shown(name)}, expected a file name")
+            problems.append(
+                f"{source}, row {number}: {name_field!r} is {_value_text(name)}, expected a file name"
+            )
         class_id = _number(value)
         if class_id is None or not 1 <= class_id <= classes:
             problems.append(
-                f"{source}, row {number}: class is {_shown(value)}, expected 1 to {classes}, the number of class_names"
+                f"{source}, row {number}: class is {_value_text(value)}, expected 1 to {classes}, the number of "
+                "class_names"
             )
         else:
             rows.append((str(name).strip(), class_id - 1))
     return rows
 
 
-def _number(value: object) -> int | None:
-    """A field's number, None if it is no whole one."""
+def _number(value: Value) -> int | None:
+    """The whole number of a field; None for any other value."""
     if not isinstance(value, int | float) or not float(value).is_integer():
         return None
     return int(value)
 
 
-def _shown(value: object) -> str:
-    """A value in an error's text; one that is neither text nor number comes with its description."""
+def _value_text(value: Value) -> str:
+    """A value as text for an error; one that is neither text nor number has its description."""
     return value[0] if isinstance(value, list) else repr(value)[:200]

@@ -1,4 +1,4 @@
-"""CUB-200-2011 from its official lists: four text files that share image and class ids (no torch).
+"""Reader of CUB-200-2011 from its official lists: four text files with common image and class ids (no torch).
 
 Source of the layout: the README of the official archive ``CUB_200_2011.tgz``.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark.config.parse import natural_number
 from benchmark.data.fgvc import FGVCDataset, assemble
-from benchmark.data.splits import need_files, numbered_lines, refuse
+from benchmark.data.splits import numbered_lines, refuse, require_files
 
 ADVICE = (
     "Unpack the official archive again; for a subset, filter images.txt, image_class_labels.txt and "
@@ -20,18 +20,18 @@ Table = dict[int, tuple[int, str]]  # id -> (line number, the rest of the line)
 
 
 def annotation_files(root: Path) -> tuple[Path, ...]:
-    """The lists that determine files, labels and splits, whether or not they are there."""
+    """Lists that determine files, labels and splits, existing or not."""
     names = ("classes.txt", "images.txt", "image_class_labels.txt", "train_test_split.txt")
     return tuple(root / name for name in names)
 
 
 def read(root: Path) -> FGVCDataset:
-    """The dataset at ``root``, joined by id; images in the order of their ids, classes of theirs.
+    """Read the dataset at ``root``, joined by ids; images and classes in the order of their ids.
 
-    Images are not looked at (``lists.missing_files`` does). Raises DataError for a missing or empty list
+    Images are not opened (``splits.missing_files`` finds missing ones). Raises DataError for a missing or empty list,
     and Contradictions for lists that are malformed or disagree.
     """
-    need_files("CUB-200-2011", annotation_files(root), ADVICE)
+    require_files("CUB-200-2011", annotation_files(root), ADVICE)
     where, problems = f"CUB-200-2011 at {root}", []
     classes, images, labels, splits = (
         _table(file, meaning, problems)
@@ -39,15 +39,15 @@ def read(root: Path) -> FGVCDataset:
             annotation_files(root), ("class name", "path", "class id", "1 train | 0 test"), strict=True
         )
     )
-    class_of = _numbers(labels, "image_class_labels.txt", "a class id", problems)
+    class_ids = _numbers(labels, "image_class_labels.txt", "a class id", problems)
     is_train = _numbers(splits, "train_test_split.txt", "1 (train) or 0 (test)", problems, allowed=(0, 1))
     refuse(where, problems, ADVICE)
 
-    problems += _unshared(images, "images.txt", labels, "image_class_labels.txt")
-    problems += _unshared(images, "images.txt", splits, "train_test_split.txt")
+    problems += _unmatched_ids(images, "images.txt", labels, "image_class_labels.txt")
+    problems += _unmatched_ids(images, "images.txt", splits, "train_test_split.txt")
     order = sorted(classes)
     position = {class_id: index for index, class_id in enumerate(order)}
-    for image, class_id in class_of.items():
+    for image, class_id in class_ids.items():
         if class_id not in position:
             problems.append(
                 f"image_class_labels.txt, line {labels[image][0]}: image {image} has class {class_id}, "
@@ -62,7 +62,7 @@ def read(root: Path) -> FGVCDataset:
 
     rows = {1: [], 0: []}
     for image in sorted(images):
-        rows[is_train[image]].append((f"images/{images[image][1]}", position[class_of[image]]))
+        rows[is_train[image]].append((f"images/{images[image][1]}", position[class_ids[image]]))
     return assemble("cub", root, [classes[class_id][1] for class_id in order], rows[1], rows[0], ADVICE)
 
 
@@ -75,9 +75,9 @@ def _table(path: Path, meaning: str, problems: list[str]) -> Table:
         if key is None or not rest.strip():
             problems.append(f"{path.name}, line {number}: found {line!r}, expected '<id> <{meaning}>'")
         elif key in table:
-            before = table[key][0]
+            first_line = table[key][0]
             problems.append(
-                f"{path.name}, line {number}: id {head} is on line {before} already, expected once"
+                f"{path.name}, line {number}: id {head} is on line {first_line} already, expected once"
             )
         else:
             table[key] = (number, rest.strip())
@@ -87,7 +87,7 @@ def _table(path: Path, meaning: str, problems: list[str]) -> Table:
 def _numbers(
     table: Table, name: str, expected: str, problems: list[str], allowed: tuple[int, ...] = ()
 ) -> dict[int, int]:
-    """id -> the row's value as a number; other values go to ``problems``."""
+    """id → value of the row as a number; problems of other values are added to ``problems``."""
     numbers: dict[int, int] = {}
     for image, (number, text) in table.items():
         value = natural_number(text)
@@ -98,8 +98,12 @@ def _numbers(
     return numbers
 
 
-def _unshared(one: Table, one_name: str, other: Table, other_name: str) -> list[str]:
-    """A line for every id that only one of two lists has."""
+def _unmatched_ids(first: Table, first_name: str, second: Table, second_name: str) -> list[str]:
+    """A message for each id that only one of two lists has."""
     return [
-        f"image {image} is in {one_name} but not in {other_name}" for image in sorted(one.keys() - other)
-    ] + [f"image {image} is in {other_name} but not in {one_name}" for image in sorted(other.keys() - one)]
+        f"image {image} is in {first_name} but not in {second_name}"
+        for image in sorted(first.keys() - second)
+    ] + [
+        f"image {image} is in {second_name} but not in {first_name}"
+        for image in sorted(second.keys() - first)
+    ]

@@ -1,9 +1,9 @@
-"""DukeMTMC-reID from its official folders; the labels are in the file names (no torch).
+"""Reader of DukeMTMC-reID from its official folders; the labels are in the file names (no torch).
 
 Source of the layout: the official archive ``DukeMTMC-reID.zip``. A name is ``<identity>_c<camera>_f<frame>.jpg``.
 
-The people on the pictures were filmed without their consent, and in 2019 the authors withdrew the dataset. This suite
-reads a copy that a user already has, to check published numbers, and never fetches one.
+The people on the pictures were filmed without their consent. In 2019 the authors withdrew the dataset. This suite
+reads a copy that a user already has, to check published numbers, and never downloads one.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from benchmark.data.readers import named
-from benchmark.data.readers.named import annotation_files as annotation_files
-from benchmark.data.reid import SUFFIX, Layout, ReIDDataset
+from benchmark.data.readers import market_folders
+from benchmark.data.readers.market_folders import annotation_files as annotation_files
+from benchmark.data.reid import SUFFIX, NamingScheme, ReIDDataset
 
-LAYOUT = Layout(
+LAYOUT = NamingScheme(
     key="duke",
     pattern=re.compile(r"(?P<identity>\d{1,9})_c(?P<camera>\d{1,9})_f\d+" + SUFFIX, re.ASCII),
     example="0001_c2_f0046182.jpg",
@@ -28,10 +28,10 @@ WHEN_ABSENT = (
 
 
 def recognises(root: Path) -> bool:
-    """Whether the folders at ``root`` hold names of DukeMTMC-reID."""
-    return named.recognises(root, LAYOUT)
+    """Whether the folders at ``root`` contain names of DukeMTMC-reID."""
+    return market_folders.recognises(root, LAYOUT)
 
 
 def read(root: Path, *, merge_val: bool = True, skip_unparsable: bool = False) -> ReIDDataset:
-    """The dataset at ``root``; merge_val has no meaning here. Raises as ``named.read`` does."""
-    return named.read(root, LAYOUT, skip_unparsable)
+    """Read the dataset at ``root``; merge_val has no effect. Raises as ``market_folders.read``."""
+    return market_folders.read(root, LAYOUT, skip_unparsable)

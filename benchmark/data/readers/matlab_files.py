@@ -1,4 +1,4 @@
-"""Variables of MATLAB files, read in a process of their own, for a damaged file may crash scipy (no scipy here)."""
+"""Reading of MATLAB files in a subprocess, since a damaged file may crash scipy (no scipy here)."""
 
 from __future__ import annotations
 
@@ -15,44 +15,52 @@ from benchmark.errors import DataError
 from benchmark.reading import MIB, explained, open_file
 
 READER = Path(__file__).with_name("matlab_reader.py")
-LIMIT = 64 * MIB  # bytes of a file; the official ones have less than one MiB
-TIMEOUT = 300  # seconds; the official files take less than one
+MAX_FILE_BYTES = 64 * MIB  # the official files have less than 1 MiB
+TIMEOUT = 300  # seconds; the official files take less than 1 s
+
+
+Value = str | float | list[str]  # a list holds the description of any other value
 
 
 @dataclass(frozen=True)
 class Variable:
-    """fields: names of a struct's fields, () for an array of texts or numbers. columns: by field the values of the
-    rows, of no struct under ""; a value that is neither text nor number is a list with its description.
+    """A variable of a MATLAB file.
+
+    fields: names of a struct's fields; () for an array of texts or numbers.
+    columns: values of the rows by field, under "" without a struct. A value that is neither text nor number is a list
+        with its description.
     """
 
     shape: tuple[int, ...]
     fields: tuple[str, ...]
-    columns: dict[str, list[object]]
+    columns: dict[str, list[Value]]
 
 
 @dataclass(frozen=True)
 class MatlabFile:
-    """names: of all variables. variables: those that were asked for and are there."""
+    """Content of a MATLAB file. names: of all variables. variables: the requested ones that exist."""
 
     names: tuple[str, ...]
     variables: dict[str, Variable]
 
 
 def load(files: Mapping[Path, Sequence[str]], fields: Sequence[str], advice: str) -> dict[Path, MatlabFile]:
-    """Some variables of some files. fields: of structs, the wanted ones.
+    """Load variables of MATLAB files.
 
-    Raises DataError for the first file that cannot be read, whatever its content does to the reader.
+    files: names of the variables by file.
+    fields: requested fields of structs.
+    Raises DataError for the first file that cannot be read, also if it crashes the reader.
     """
     for file in files:
-        with explained(file, DataError), open_file(file, LIMIT):
+        with explained(file, DataError), open_file(file, MAX_FILE_BYTES):
             pass
     request = json.dumps(
         {"files": {str(file): list(names) for file, names in files.items()}, "fields": list(fields)}
     )
-    lines, ended = _run(request)
-    found = {}
-    for place, file in enumerate(files):
-        answer = json.loads(lines[place]) if place < len(lines) else {"problem": ended}
+    lines, ending = _run(request)
+    contents = {}
+    for index, file in enumerate(files):
+        answer = json.loads(lines[index]) if index < len(lines) else {"problem": ending}
         if "problem" in answer:
             raise DataError(
                 f"{file}: found {file.stat().st_size:,} bytes that cannot be read as a MATLAB file "
@@ -62,17 +70,17 @@ def load(files: Mapping[Path, Sequence[str]], fields: Sequence[str], advice: str
             name: Variable(tuple(value["shape"]), tuple(value["fields"]), value["columns"])
             for name, value in answer["variables"].items()
         }
-        found[file] = MatlabFile(tuple(answer["names"]), variables)
-    return found
+        contents[file] = MatlabFile(tuple(answer["names"]), variables)
+    return contents
 
 
 def _run(request: str) -> tuple[list[str], str]:
-    """The lines that the reader printed, and how it ended where one is missing."""
+    """Printed lines of the reader, and how it ended if a line is missing."""
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    # -P: the script's folder has modules that others must not import. A session of its own: Ctrl-C is the caller's.
+    # -P: modules in the script's folder must not be imported. New session: only the caller handles Ctrl-C.
     command = [sys.executable, "-P", str(READER), request]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -82,13 +90,15 @@ def _run(request: str) -> tuple[list[str], str]:
             start_new_session=True,
         )
     except subprocess.TimeoutExpired as error:
-        printed = (error.stdout or b"").decode(errors="replace")
-        return _whole_lines(printed), f"its reader did not end within {TIMEOUT} s"
-    if done.returncode < 0:
-        return _whole_lines(done.stdout), f"its reader crashed: {signal.Signals(-done.returncode).name}"
-    said = done.stderr.strip().splitlines()
-    return _whole_lines(done.stdout), f"its reader failed: {said[-1] if said else f'exit {done.returncode}'}"
+        output = (error.stdout or b"").decode(errors="replace")
+        return _complete_lines(output), f"its reader did not end within {TIMEOUT} s"
+    if process.returncode < 0:
+        return _complete_lines(
+            process.stdout
+        ), f"its reader crashed: {signal.Signals(-process.returncode).name}"
+    errors = process.stderr.strip().splitlines() or [f"exit {process.returncode}"]
+    return _complete_lines(process.stdout), f"its reader failed: {errors[-1]}"
 
 
-def _whole_lines(text: str) -> list[str]:
+def _complete_lines(text: str) -> list[str]:
     return [line for line in text.splitlines(keepends=True) if line.endswith("\n")]

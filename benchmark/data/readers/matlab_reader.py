@@ -1,4 +1,4 @@
-"""Print variables of MATLAB files as JSON, a line a file. A script that runs alone: damaged files may crash scipy.
+"""Print variables of MATLAB files as JSON, one line per file. A separate script: damaged files may crash scipy.
 
 Called by ``matlab_files`` with one argument, ``{"files": {path: [variable, …]}, "fields": [field, …]}``.
 """
@@ -17,33 +17,33 @@ VALUES = 5_000_000  # the official files have 16,185 rows
 
 
 def main() -> None:
-    """Read the files in their order; stops with the first that crashes, whose line is then missing."""
+    """Read the files in order. After a crash the lines of the remaining files are missing."""
     try:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    except (OSError, ValueError):  # macOS has no such limit; the caller's on time remains
+    except (OSError, ValueError):  # macOS has no such limit; the caller limits the time
         pass
-    warnings.simplefilter("error", MatReadWarning)  # else an unreadable variable becomes a text
+    warnings.simplefilter("error", MatReadWarning)  # otherwise an unreadable variable becomes a text
     request = json.loads(sys.argv[1])
     for path, variables in request["files"].items():
         try:
             answer = read(path, variables, request["fields"])
-        except Exception as error:  # scipy raises a dozen kinds, by where the bytes go wrong
+        except Exception as error:  # scipy raises many kinds of exceptions for damaged bytes
             answer = {"problem": str(error) or type(error).__name__}
         print(json.dumps(answer), flush=True)
 
 
 def read(path: str, variables: list[str], fields: list[str]) -> dict:
-    """names: all variables of the file. variables: the wanted ones that are there."""
+    """Read a file. names: of all variables. variables: the requested ones that exist."""
     content = loadmat(path, squeeze_me=True)
-    found = {name: content[name] for name in variables if name in content}
+    values = {name: content[name] for name in variables if name in content}
     return {
         "names": [name for name in content if not name.startswith("__")],
-        "variables": {name: variable(value, fields) for name, value in found.items()},
+        "variables": {name: variable(value, fields) for name, value in values.items()},
     }
 
 
-def variable(value: object, fields: list[str]) -> dict:
-    """shape; names of a struct's fields; columns: the wanted fields' values, or under "" those of no struct."""
+def variable(value: np.ndarray | str | float, fields: list[str]) -> dict:
+    """A variable as JSON: shape, names of a struct's fields, and columns, under "" without a struct."""
     values = np.atleast_1d(value)
     names = list(values.dtype.names or ())
     if values.size * max(1, len(names)) > VALUES:
@@ -56,8 +56,8 @@ def variable(value: object, fields: list[str]) -> dict:
     }
 
 
-def plain(value: object) -> object:
-    """A text or number as it is; anything else as its description in a list."""
+def plain(value: object) -> str | float | list[str]:
+    """A text or number unchanged; any other value as a list with its description."""
     if isinstance(value, str):
         return str(value)
     array = np.asarray(value)

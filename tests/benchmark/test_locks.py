@@ -34,14 +34,14 @@ def holding(tmp_path):
 
 
 def test_a_held_run_is_refused_and_the_holder_named(tmp_path, holding):
-    with pytest.raises(lock.Busy, match=str(holding.pid)):
+    with pytest.raises(lock.LockHeld, match=str(holding.pid)):
         lock.acquire(tmp_path)
     assert lock.holder(tmp_path).pid == holding.pid
 
 
-def test_a_released_run_can_be_claimed_again(tmp_path):
+def test_a_released_run_can_be_locked_again(tmp_path):
     held = lock.acquire(tmp_path)
-    with pytest.raises(lock.Busy):
+    with pytest.raises(lock.LockHeld):
         lock.acquire(tmp_path)
     held.release()
     held.release()
@@ -91,7 +91,7 @@ def test_a_killed_holder_is_dead_at_once(tmp_path, holding):
     lock.acquire(tmp_path).release()
 
 
-def test_a_reused_process_id_does_not_keep_a_dead_claim_alive(tmp_path, holding):
+def test_a_reused_process_id_does_not_keep_a_dead_lock_alive(tmp_path, holding):
     holding.send_signal(signal.SIGKILL)
     holding.wait()
     path = tmp_path / "claim.1"
@@ -100,7 +100,7 @@ def test_a_reused_process_id_does_not_keep_a_dead_claim_alive(tmp_path, holding)
     assert lock.holder(tmp_path) is None
 
 
-def _claim_of_another_machine(folder, age):
+def _lock_of_another_machine(folder, age):
     path = folder / "claim.1"
     path.write_text(json.dumps({"machine": "elsewhere 123", "host": "elsewhere", "pid": 1, "since": 0.0}))
     beat = folder / "heartbeat.json"
@@ -110,24 +110,24 @@ def _claim_of_another_machine(folder, age):
 
 
 def test_another_machines_holder_lives_by_its_heartbeat(tmp_path):
-    _claim_of_another_machine(tmp_path, age=lock.SILENT_SECONDS / 2)
+    _lock_of_another_machine(tmp_path, age=lock.SILENT_SECONDS / 2)
     assert lock.holder(tmp_path).host == "elsewhere"
-    with pytest.raises(lock.Busy, match="elsewhere"):
+    with pytest.raises(lock.LockHeld, match="elsewhere"):
         lock.acquire(tmp_path)
-    _claim_of_another_machine(tmp_path, age=lock.SILENT_SECONDS * 2)
+    _lock_of_another_machine(tmp_path, age=lock.SILENT_SECONDS * 2)
     assert lock.holder(tmp_path) is None
 
 
 @pytest.fixture
 def suspended(tmp_path, monkeypatch):
-    """A claim of this process that another machine has taken over and given back, and a third one's of its number."""
+    """A lock of this process that another machine has taken over and given back, and a third one's of its number."""
     held = lock.acquire(tmp_path)
     os.utime(tmp_path / "claim.1", (1, 1))
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(lock_files, "machine", lambda: "elsewhere")
+        elsewhere.setattr(lock_files, "machine_id", lambda: "elsewhere")
         taken = lock.acquire(tmp_path)
         assert taken.number == 2
-        with pytest.raises(lock.Busy, match="taken over by process"):
+        with pytest.raises(lock.LockHeld, match="taken over by process"):
             held.verify()
         taken.release()
         third = lock.acquire(tmp_path)
@@ -143,13 +143,13 @@ def test_who_was_taken_over_learns_it_though_its_number_came_again(suspended):
     third.verify()
 
 
-def test_who_was_taken_over_leaves_a_strangers_claim_of_its_number(suspended):
+def test_who_was_taken_over_leaves_a_strangers_lock_of_its_number(suspended):
     held, third = suspended
     held.release()
     third.verify()
 
 
-def test_a_claim_that_cannot_be_read_is_not_called_taken_over(tmp_path, monkeypatch):
+def test_a_lock_that_cannot_be_read_is_not_called_taken_over(tmp_path, monkeypatch):
     held = lock.acquire(tmp_path)
 
     def refuse(*_):
@@ -162,7 +162,7 @@ def test_a_claim_that_cannot_be_read_is_not_called_taken_over(tmp_path, monkeypa
 
 def between(monkeypatch, act):
     """Let something happen after a process has looked at a folder and before it makes its own claim."""
-    create, done = lock._create, []
+    create, done = lock._create_lock, []
 
     def late(*arguments):
         if not done:
@@ -170,51 +170,51 @@ def between(monkeypatch, act):
             act()
         return create(*arguments)
 
-    monkeypatch.setattr(lock, "_create", late)
+    monkeypatch.setattr(lock, "_create_lock", late)
 
 
-def test_a_claim_made_after_the_look_is_respected(tmp_path, monkeypatch):
+def test_a_lock_made_after_the_look_is_respected(tmp_path, monkeypatch):
     others = []
     between(monkeypatch, lambda: others.append(lock.acquire(tmp_path)))
-    with pytest.raises(lock.Busy, match=str(os.getpid())):
+    with pytest.raises(lock.LockHeld, match=str(os.getpid())):
         lock.acquire(tmp_path)
     others[0].verify()
 
 
-def test_a_claim_made_after_the_look_is_respected_also_under_a_number_of_before(tmp_path, monkeypatch):
+def test_a_lock_made_after_the_look_is_respected_also_under_a_number_of_before(tmp_path, monkeypatch):
     """What was judged dead was taken over and given back meanwhile, so that the numbers began again."""
-    _claim_of_another_machine(tmp_path, age=lock_files.WATCHED_AGE * 2)
+    _lock_of_another_machine(tmp_path, age=lock_files.WATCHED_AGE * 2)
     others = []
 
-    def take_over_and_claim_again():
+    def take_over_and_lock_again():
         lock.acquire(tmp_path).release()
         others.append(lock.acquire(tmp_path))
 
-    between(monkeypatch, take_over_and_claim_again)
-    with pytest.raises(lock.Busy):
+    between(monkeypatch, take_over_and_lock_again)
+    with pytest.raises(lock.LockHeld):
         lock.acquire(tmp_path)
     others[0].verify()
     assert [path.name for path in tmp_path.glob("claim.*")] == ["claim.1"]
 
 
 def test_a_machine_whose_clock_is_ahead_does_not_take_a_living_run(tmp_path, monkeypatch):
-    _claim_of_another_machine(tmp_path, age=5)
+    _lock_of_another_machine(tmp_path, age=5)
     ahead = time.time() + 10 * lock.SILENT_SECONDS
     monkeypatch.setattr(time, "time", lambda: ahead)
     assert lock.holder(tmp_path).host == "elsewhere"
-    with pytest.raises(lock.Busy):
+    with pytest.raises(lock.LockHeld):
         lock.acquire(tmp_path)
 
 
 def test_a_silent_run_whose_heart_beats_is_not_taken(tmp_path, monkeypatch):
     """Where each machine stamps the files that it writes, and the clocks differ."""
     monkeypatch.setattr(lock_files, "WATCH_SECONDS", 0.5)
-    _claim_of_another_machine(tmp_path, age=2 * lock.SILENT_SECONDS)
+    _lock_of_another_machine(tmp_path, age=2 * lock.SILENT_SECONDS)
     beat = tmp_path / "heartbeat.json"
     early = beat.stat().st_mtime
     with monkeypatch.context() as beats:
         beats.setattr(time, "sleep", lambda _: os.utime(beat, (early + 10, early + 10)))
-        with pytest.raises(lock.Busy, match="elsewhere"):
+        with pytest.raises(lock.LockHeld, match="elsewhere"):
             lock.acquire(tmp_path)
     assert lock.acquire(tmp_path).number == 2  # no beat in the time that it is watched
 
@@ -225,11 +225,11 @@ def test_where_nothing_may_be_written_this_machines_clock_serves_with_one_warnin
     def refuse(*_):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(lock_files, "_stamp", refuse)
-    monkeypatch.setattr(lock_files, "_measured", {})
+    monkeypatch.setattr(lock_files, "_file_stamp", refuse)
+    monkeypatch.setattr(lock_files, "_clock_offsets", {})
     monkeypatch.setattr(lock_files, "_warned", False)
-    _claim_of_another_machine(tmp_path, age=5)
+    _lock_of_another_machine(tmp_path, age=5)
     assert lock.holder(tmp_path).host == "elsewhere"
-    _claim_of_another_machine(tmp_path, age=2 * lock.SILENT_SECONDS)
+    _lock_of_another_machine(tmp_path, age=2 * lock.SILENT_SECONDS)
     assert lock.holder(tmp_path) is None
     assert caplog.text.count("clock cannot be read") == 1

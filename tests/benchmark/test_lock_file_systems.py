@@ -1,4 +1,4 @@
-"""Claims without hard links or locks, and claims that are torn, foreign, or of before there were tokens."""
+"""Run locks without hard links or file locks, and locks that are torn, foreign, or of before there were tokens."""
 
 import errno
 import fcntl
@@ -20,7 +20,7 @@ def test_a_file_system_without_hard_links(tmp_path, monkeypatch, name):
 
     monkeypatch.setattr(os, "link", refuse)
     held = lock.acquire(tmp_path)
-    with pytest.raises(lock.Busy):
+    with pytest.raises(lock.LockHeld):
         lock.acquire(tmp_path)
     held.verify()
     held.release()
@@ -41,10 +41,10 @@ def test_a_link_whose_answer_was_lost_was_made(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", ["", '{"machine": '])
-def test_a_torn_claim_counts_while_it_may_be_being_written(tmp_path, content):
+def test_a_torn_lock_counts_while_it_may_be_being_written(tmp_path, content):
     path = tmp_path / "claim.1"
     path.write_text(content)
-    with pytest.raises(lock.Busy, match="not whole yet"):
+    with pytest.raises(lock.LockHeld, match="is not complete yet"):
         lock.acquire(tmp_path)
     long_ago = time.time() - 2 * lock_files.TORN_SECONDS
     os.utime(path, (long_ago, long_ago))
@@ -82,8 +82,8 @@ def test_without_locks_the_heartbeat_tells(tmp_path, monkeypatch):
     assert lock.holder(tmp_path) is None
 
 
-def test_a_claim_of_before_there_were_tokens_is_read(tmp_path):
-    content = {"machine": lock_files.machine(), "host": "here", "pid": 7, "since": 1.0, "owner": "job 5"}
+def test_a_lock_of_before_there_were_tokens_is_read(tmp_path):
+    content = {"machine": lock_files.machine_id(), "host": "here", "pid": 7, "since": 1.0, "owner": "job 5"}
     with open(tmp_path / "claim.4", "w") as stream:
         stream.write(json.dumps(content))
         stream.flush()

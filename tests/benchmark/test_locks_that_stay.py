@@ -1,4 +1,4 @@
-"""Claims that cannot be removed, counts that cannot be, signals at a bad moment: there is no second holder."""
+"""Locks that cannot be removed, counts that cannot be, signals at a bad moment: there is no second holder."""
 
 import contextlib
 import errno
@@ -19,21 +19,21 @@ from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError
 from benchmark.records import lock, lock_files
 from benchmark.records.progress import read_progress
-from benchmark.records.run_folder import RunFolder, folder_of
+from benchmark.records.run_folder import RunFolder, locate_run
 from benchmark.records.status import RunView
 from benchmark.training import checkpoint
 
 
-def dead_claim(folder):
-    """A claim of another machine, silent for longer than a day."""
+def dead_lock(folder):
+    """A lock of another machine, silent for longer than a day."""
     path = folder / "claim.1"
     path.write_text(json.dumps({"machine": "m", "host": "h", "pid": 1, "since": 0.0, "token": "t"}))
     os.utime(path, (0, 0))
     return path
 
 
-def test_a_run_whose_dead_claim_cannot_be_removed_is_not_taken(tmp_path, monkeypatch):
-    path, unlink = dead_claim(tmp_path), Path.unlink
+def test_a_run_whose_dead_lock_cannot_be_removed_is_not_taken(tmp_path, monkeypatch):
+    path, unlink = dead_lock(tmp_path), Path.unlink
 
     def refused(self, *arguments, **options):
         if self == path:
@@ -58,7 +58,7 @@ def test_a_folder_that_was_removed_is_called_so(tmp_path):
     held = lock.acquire(folder)
     next(folder.iterdir()).unlink()
     folder.rmdir()
-    with pytest.raises(lock.Busy, match="was removed while this process worked in it"):
+    with pytest.raises(lock.LockHeld, match="was removed while this process worked in it"):
         held.verify()
     held.release()
 
@@ -66,7 +66,7 @@ def test_a_folder_that_was_removed_is_called_so(tmp_path):
 def test_nothing_starts_after_a_signal_that_comes_during_a_look(tmp_path):
     (cell,) = select(["cub/deit_tiny/dcal"])
     config = resolve(cell, 0, load_profile("mini"), {})
-    folder = folder_of(config, tmp_path)
+    folder = locate_run(config, tmp_path)
     folder.make()
     view = RunView(cell, 0, "running", "", None, folder, config)
 

@@ -32,10 +32,10 @@ def folders(tmp_path):
 
 
 def _prepare(folder, kind):
-    """The folder as the processes come upon it; returns the claim that is given back while they race."""
+    """The folder as the processes come upon it; returns the lock that is given back while they race."""
     folder.mkdir()
     if kind == "of a killed process":
-        lock.acquire(folder).let_go()
+        lock.acquire(folder).close()
     if kind == "silent for long":
         content = {"machine": "elsewhere", "host": "elsewhere", "pid": 1, "since": 0.0}
         (folder / "claim.3").write_text(json.dumps(content))
@@ -77,7 +77,7 @@ def _try(folder, kind):
     while True:
         try:
             return lock.acquire(folder)
-        except lock.Busy as busy:
+        except lock.LockHeld as busy:
             # Process 0 gives the folder back in a moment; whoever else holds it has won.
             if kind != "given back meanwhile" or busy.holder.owner != "before the race":
                 return None
@@ -97,7 +97,7 @@ def _take_turns(number, folder, turns, inside, entered):
     while True:
         try:
             held = lock.acquire(folder)
-        except lock.Busy:
+        except lock.LockHeld:
             if entered.value >= turns:
                 return
             continue

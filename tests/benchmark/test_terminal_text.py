@@ -11,8 +11,8 @@ from benchmark.commands.live_view import LiveView
 from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.records.provenance import ROOT
-from benchmark.records.run_folder import folder_of
-from benchmark.records.visible import VisibleStream, control, one_row, visible
+from benchmark.records.run_folder import locate_run
+from benchmark.records.terminal_text import EscapingStream, escape_controls, single_line, write_control
 
 HOSTILE = "\x1b[2Jgone\x07 \x9b31m \u202efdp.exe \ud800\ncub/deit_tiny/baseline/seed0  done\r\x1b]0;title\x07"
 
@@ -29,20 +29,20 @@ HOSTILE = "\x1b[2Jgone\x07 \x9b31m \u202efdp.exe \ud800\ncub/deit_tiny/baseline/
     ],
 )
 def test_control_characters_are_shown(text, shown):
-    assert visible(text) == shown
+    assert escape_controls(text) == shown
 
 
 def test_a_reason_is_one_row():
-    assert one_row("first\n  second\r\nthird\u2028fourth\n") == "first second third fourth"
+    assert single_line("first\n  second\r\nthird\u2028fourth\n") == "first second third fourth"
 
 
 def test_the_suites_own_sequences_are_obeyed():
     out = io.StringIO()
-    control(VisibleStream(out), "\x1b[2J")
-    control(out, "\x1b[H")
-    print("\x1b[2J", file=VisibleStream(out))
+    write_control(EscapingStream(out), "\x1b[2J")
+    write_control(out, "\x1b[H")
+    print("\x1b[2J", file=EscapingStream(out))
     assert out.getvalue() == "\x1b[2J\x1b[H\\x1b[2J\n"
-    live = LiveView(VisibleStream(out))
+    live = LiveView(EscapingStream(out))
     live._lines = 3
     live.stop()
     assert out.getvalue().endswith("\x1b[3F\x1b[J")
@@ -53,7 +53,7 @@ def test_the_suites_own_sequences_are_obeyed():
 )
 def test_what_a_foreign_record_says_cannot_move_the_cursor_or_add_a_row(command, tmp_path):
     (cell,) = select(["cub/deit_tiny/dcal"])
-    folder = folder_of(resolve(cell, 0, load_profile("mini"), {}), tmp_path)
+    folder = locate_run(resolve(cell, 0, load_profile("mini"), {}), tmp_path)
     folder.make()
     folder.config.write_text("{}")
     folder.outcome.write_text(json.dumps({"state": "failed", "message": HOSTILE.replace("\ud800", "")}))
