@@ -5,7 +5,7 @@ import json
 from sweep.plan import HOSTILE_LOG, HOSTILE_NAMES, HOSTILE_REASON
 
 from benchmark.records import merge
-from reports.heatmaps import run_pairs, test_images
+from reports.heatmaps import pair_heatmaps, run_pairs
 
 DRAWN = ("veri", "deit_tiny")
 
@@ -17,7 +17,7 @@ def leave_figures(runs):
     merged = merge.collect(
         [runs], profile="paper", seeds=(0,), patterns=["/".join(DRAWN)], data_dir=None, weights_dir=None
     )
-    (pair,) = run_pairs.pairs_of(merged, runs / "paper")
+    (pair,) = run_pairs.make_pairs(merged, runs / "paper")
     pair.folder.mkdir(parents=True)
     for stem in ("heatmaps", "ranked"):
         Image.new("RGB", (1600, 800), "teal").save(pair.folder / f"{stem}.webp")
@@ -32,7 +32,7 @@ def leave_figures(runs):
         "dcal": said | {"confidence": None},
     }
     record = {
-        "identity": test_images.identity(pair),
+        "identity": pair_heatmaps.identity(pair),
         "files": [f"{stem}.{kind}" for stem in ("heatmaps", "ranked") for kind in ("pdf", "webp")],
         "caption": f"Caption {HOSTILE_LOG}",
         "rows": [row],

@@ -69,12 +69,14 @@ def made(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def only_svg(monkeypatch):
-    """Of what a test draws for itself; ``made`` has every kind, and fonts in a PDF take half a page's time."""
-    saved = plot_style.saved
+    """Render only SVG in single tests; ``made`` has every kind, and fonts in a PDF take half a page's time."""
+    render = plot_style.render
     monkeypatch.setattr(
         plot_style,
-        "saved",
-        lambda figure, kind, *how, **more: saved(figure, kind, *how, **more) if kind == "svg" else b"",
+        "render",
+        lambda figure, kind, *style, **options: (
+            render(figure, kind, *style, **options) if kind == "svg" else b""
+        ),
     )
 
 

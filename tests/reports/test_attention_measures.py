@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from reports.heatmaps.attention_maps import Measured, distribution, entropy, measured, summary, top_share
+from reports.heatmaps.attention_maps import (
+    AttentionMeasures,
+    distribution,
+    entropy,
+    picture_measures,
+    summary,
+    top_share,
+)
 from tables.statistics import mean_interval
 
 
@@ -51,13 +58,13 @@ def test_uniform_attention_has_a_tenth_in_its_top_tenth(patches):
 
 def test_what_lies_inside_is_counted_by_area():
     attention, covered = rows(2, 4), np.array([[1, 0.5, 0, 0], [np.nan] * 4])
-    found = measured(attention, covered)
+    found = picture_measures(attention, covered)
     p = attention[0, 1:] / attention[0, 1:].sum()
     assert found["inside_box"][0] == pytest.approx(p[0] + p[1] / 2)
     assert np.isnan(found["inside_box"][1])
     np.testing.assert_allclose(found["effective_patches"], np.exp(found["entropy"]))
     np.testing.assert_allclose(found["entropy_share"], found["entropy"] / math.log(4))
-    assert "inside_box" not in measured(attention, None)
+    assert "inside_box" not in picture_measures(attention, None)
 
 
 def test_a_summary_has_means_and_the_paired_difference_with_its_interval():
@@ -65,10 +72,11 @@ def test_a_summary_has_means_and_the_paired_difference_with_its_interval():
     covered = (random.random((40, 16)) < 0.4).astype(float)
     covered[7] = np.nan
     maps = {
-        name: measured(rows(40, 16, seed), covered) for seed, name in enumerate(("baseline", "dcal", "glca"))
+        name: picture_measures(rows(40, 16, seed), covered)
+        for seed, name in enumerate(("baseline", "dcal", "glca"))
     }
     area = covered.mean(axis=1)
-    found = summary(Measured(tuple(map(str, range(40))), maps, area), "cub/deit_tiny/seed0")
+    found = summary(AttentionMeasures(tuple(map(str, range(40))), maps, area), "cub/deit_tiny/seed0")
     for measure in ("entropy", "top_tenth"):
         before, after = maps["baseline"][measure], maps["dcal"][measure]
         assert found[measure]["baseline"] == pytest.approx(before.mean())
@@ -90,12 +98,16 @@ def test_a_summary_has_means_and_the_paired_difference_with_its_interval():
 
 def test_uniform_attention_has_the_boxs_area_inside():
     covered = np.random.default_rng(0).random((5, 16))
-    found = measured(np.full((5, 17), 1 / 17), covered)
+    found = picture_measures(np.full((5, 17), 1 / 17), covered)
     np.testing.assert_allclose(found["inside_box"], covered.mean(axis=1))
 
 
 def test_where_no_picture_shows_its_box_the_other_measures_are_left():
     none = np.full((40, 16), np.nan)
-    maps = {name: measured(rows(40, 16, seed), none) for seed, name in enumerate(("baseline", "dcal"))}
-    found = summary(Measured(tuple(map(str, range(40))), maps, none.mean(axis=1)), "cub/deit_tiny/seed0")
+    maps = {
+        name: picture_measures(rows(40, 16, seed), none) for seed, name in enumerate(("baseline", "dcal"))
+    }
+    found = summary(
+        AttentionMeasures(tuple(map(str, range(40))), maps, none.mean(axis=1)), "cub/deit_tiny/seed0"
+    )
     assert set(found) == {"entropy", "effective_patches", "entropy_share", "top_tenth"}

@@ -33,7 +33,7 @@ def test_every_picture_is_measured_as_it_is_alone(runs):
     assert record["pictures"] == len(files) == 60
     assert record["runs"] == pair.identity
     boxes = cub_boxes.load(pair.dataset.root)
-    networks = {"baseline": models.of_run(pair.baseline), "dcal": models.of_run(pair.dcal)}
+    networks = {"baseline": models.load_run(pair.baseline), "dcal": models.load_run(pair.dcal)}
     for place in (0, 31, 32, 59):  # batches hold 32
         for method, network in networks.items():
             picture = network.pictures(pair.dataset.root / files[place])
@@ -102,7 +102,7 @@ def test_layers_are_the_same_for_both_models(runs):
     assert measure(pair, layers=(4, 6))["layers"] == [4, 6]
     with np.load(pair.folder / "attention.npz") as stored:
         found = stored["baseline_entropy"][0]
-    network = models.of_run(pair.baseline)
+    network = models.load_run(pair.baseline)
     picture = network.pictures(pair.dataset.root / pair.dataset.test.files[0])
     row = (
         dcal.inspect(network.model, network.prepare(torch.from_numpy(picture)[None]), (4, 6))

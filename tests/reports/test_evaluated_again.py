@@ -189,7 +189,7 @@ def test_where_random_selection_counts_the_numbers_are_exact_all_the_same(tmp_pa
     # A run of which the result alone was lost is measured again, from the same draws.
     folder.result.unlink()
     assert run()["predictions_sha256"] == result["predictions_sha256"]
-    # Drawn otherwise, other numbers come out; and where nobody knows what was drawn, nothing is compared.
+    # PairFigures otherwise, other numbers come out; and where nobody knows what was drawn, nothing is compared.
     state = checkpoint.newest(folder, result["config_hash"])
     torch.save(state | {"selections": [torch.Generator().manual_seed(9).get_state()]}, folder.checkpoint)
     assert evaluate(*asked) == 1

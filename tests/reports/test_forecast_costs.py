@@ -24,8 +24,8 @@ def sheet(tmp_path):
             )
             for seed, cost in enumerate(recorded)
         ]
-        found = map(costs.of_run, runs)
-        return costs.run_rows(found, key="costs", sortable=False, caption="Costs")
+        found = map(costs.run_cost, runs)
+        return costs.run_costs_table(found, key="costs", sortable=False, caption="Costs")
 
     return made
 

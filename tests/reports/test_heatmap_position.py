@@ -70,9 +70,9 @@ def test_the_drawn_map_is_brightest_on_the_planted_patch_wherever_it_is(tag, siz
     assert (rows, columns) == (size[0] // 8, size[1] // 8)
     places = [(r, c) for r in {0, 1, rows // 2, rows - 1} for c in {0, 1, columns // 2, columns - 1}]
     pictures = [planted(size, *place) for place in places]
-    seen, _ = attention_maps.look(network, pictures, None, names_classes=False)
-    for (row, column), picture, sight in zip(places, pictures, seen, strict=True):
-        heads, panels, _ = attention_maps.panels(picture, None, sight, {})
+    maps, _ = attention_maps.attention_maps(network, pictures, None, has_classes=False)
+    for (row, column), picture, attention in zip(places, pictures, maps, strict=True):
+        heads, panels, _ = attention_maps.panels(picture, None, attention, {})
         shown = dict(zip(heads, panels, strict=True))
         for head in (SA, GLCA):
             image = overlay.overlay(picture, shown[head].values, shown[head].scale)
@@ -90,10 +90,10 @@ def test_the_figure_shows_the_map_over_the_whole_picture_the_right_way_up(tag, s
     path = tmp_path / "planted.png"
     cv2.imwrite(str(path), planted(size, *place))
     picture = network.pictures(path)
-    (sight,), layers = attention_maps.look(network, [picture], None, names_classes=False)
-    heads, panels, _ = attention_maps.panels(picture, None, sight, {})
-    text = attention_maps.caption(sight.rollout.size, layers, compared=False, selection="rollout")
-    made = figure.figure("planted", heads, [figure.Row("A", "", panels)], text, "× 1/N")
+    (attention,), layers = attention_maps.attention_maps(network, [picture], None, has_classes=False)
+    heads, panels, _ = attention_maps.panels(picture, None, attention, {})
+    text = attention_maps.caption(attention.rollout.size, layers, compared=False, selection="rollout")
+    made = figure.draw("planted", heads, [figure.FigureRow("A", "", panels)], text, "× 1/N")
     canvas = FigureCanvasAgg(made)
     canvas.draw()
     buffer = np.asarray(canvas.buffer_rgba())[..., :3]

@@ -66,7 +66,7 @@ def test_tables_name_left_out_cells_with_the_reason(tmp_path):
 
 def test_the_ablations_sheet_does_without_dcal(tmp_path):
     runs = [run for run in merged(tmp_path, "", table="ablations").runs if run.cell.method != "dcal"]
-    rows = {row[0].text: row[2].text for row in run_tables.settings_sheet(runs).rows}
+    rows = {row[0].text: row[2].text for row in run_tables.settings_table(runs).rows}
     assert rows["cub/deit_tiny/glca"] == "DCAL itself is left out: these settings make no sense for it"
     assert rows["cub/deit_tiny/baseline"] == "neither cross-attention"
 
@@ -75,9 +75,9 @@ def test_a_set_that_only_the_ablations_cannot_have_costs_the_tables_nothing(tmp_
     def refuse(_):
         raise SettingsError("no cell is left")
 
-    monkeypatch.setattr(command, "gather_ablations", refuse)
+    monkeypatch.setattr(command, "read_ablations", refuse)
     given = argparse.Namespace(profile="mini", runs=tmp_path, seeds="", overrides="", data=None, weights=None)
-    assert command._ablations(given) is None
+    assert command._read_ablations(given) is None
     assert "the ablations are left out" in capsys.readouterr().err
 
 

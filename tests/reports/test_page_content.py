@@ -9,7 +9,7 @@ from page_reader import Page, pages
 
 from benchmark.config.grid import TABLES
 from benchmark.config.settings import READINGS
-from reports.page.index_page import in_short
+from reports.page.index_page import summarize
 from tables import layout
 
 CELLS = {f"{dataset}-{backbone}" for table in TABLES.values() for dataset, backbone in table.pairs}
@@ -82,7 +82,7 @@ def test_a_page_warns_of_its_own_data_only(written):
 
 def test_without_any_run_all_comparisons_are_open():
     layouts = {key: layout.build(key, "paper", []) for key in TABLES}
-    found = in_short(layouts)
+    found = summarize(layouts)
     assert [tile.count for tile in found.tiles] == [0, 0, 0, 34]
     assert found.measured == "Of the paper's 100 numbers, 0 are measured here."
 

@@ -6,13 +6,13 @@ import pytest
 
 from benchmark.errors import RunError
 from reports.page import html_table
-from reports.page.html_table import MARK, write_site
+from reports.page.html_table import GENERATOR, write_site
 
 
 def fill(text):
     def filling(folder):
         (folder / "index.html").write_text(
-            f'<meta name="generator" content="{MARK}">{text}', encoding="utf-8"
+            f'<meta name="generator" content="{GENERATOR}">{text}', encoding="utf-8"
         )
         (folder / "assets").mkdir()
         (folder / "assets" / "style.css").write_text(text)

@@ -55,7 +55,7 @@ def test_a_difference_is_the_mean_over_the_seeds_that_both_have(tmp_path):
     found = write(tmp_path)["both_correct"]
     read = record.read(tmp_path)
     for condition in range(len(CONDITIONS)):
-        made = record.gap(read, "dcal", "top1", condition)
+        made = record.paired_difference(read, "dcal", "top1", condition)
         by_seed = [
             found[after, condition].mean() - found[before, condition].mean()
             for before, after in ((0, 1), (2, 3))
@@ -74,7 +74,7 @@ def test_a_difference_is_the_mean_over_the_seeds_that_both_have(tmp_path):
 def test_queries_that_have_nothing_to_find_do_not_count(tmp_path):
     found = write(tmp_path, "reid", RUNS[:2])
     read = record.read(tmp_path)
-    made = record.gap(read, "dcal", "mAP", 2)
+    made = record.paired_difference(read, "dcal", "mAP", 2)
     ap = found["both_ap"][:, 2, :36]
     assert made.difference == pytest.approx(100 * (ap[1] - ap[0]).mean())
     assert read.outcomes["R1"].shape == (2, 4, 36)
@@ -114,12 +114,12 @@ def test_models_without_a_baseline_have_no_differences(tmp_path):
     write(tmp_path, runs=[("dcal", 0), ("glca", 0)])
     read = record.read(tmp_path)
     assert table.headings(read) == ["Pictures", "DCAL top-1", "GLCA alone top-1"]
-    assert figure.figure(read)
+    assert figure.draw(read)
 
 
 def test_the_plot_goes_from_pictures_as_they_are_to_the_hardest(tmp_path):
     found = write(tmp_path)["both_correct"]
-    above, _, below, _ = figure.figure(record.read(tmp_path)).axes
+    above, _, below, _ = figure.draw(record.read(tmp_path)).axes
     assert [text.get_text() for text in below.get_xticklabels()] == ["as is", "50", "10"]
     lines = {line.get_label(): line.get_ydata() for line in above.lines}
     assert lines["DCAL"] == pytest.approx(100 * found[[1, 3, 4]][:, [0, 1, 2]].mean(axis=(0, 2)))
