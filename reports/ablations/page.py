@@ -125,7 +125,7 @@ def _groups(inputs: AblationInputs, folder: Path) -> list[GroupSection]:
 def _group_table(layout: Layout, table: SideTable, group: str, key: str) -> HtmlTable:
     """Show a table of a group with coloured verdicts; its caption leaves out the group's title."""
     caption = table.title.removeprefix(group).removeprefix(": ") or "compared with the baseline"
-    shown = side_table(layout, table, key)
+    result = side_table(layout, table, key)
     rows = tuple(
         tuple(
             replace(cell, css_class=f"verdict {_VERDICT_CLASSES[cell.text]}")
@@ -133,9 +133,9 @@ def _group_table(layout: Layout, table: SideTable, group: str, key: str) -> Html
             else cell
             for cell in row
         )
-        for row in shown.rows
+        for row in result.rows
     )
-    return replace(shown, caption=caption[0].upper() + caption[1:], rows=rows)
+    return replace(result, caption=caption[0].upper() + caption[1:], rows=rows)
 
 
 def _is_about_selection(inputs: AblationInputs, title: str) -> bool:

@@ -71,10 +71,15 @@ class Network:
 
 def load_run(run: RunView, device: torch.device | str = "cpu") -> Network:
     """Load a finished run's final weights. Raises RunError if the checkpoint is missing, torn or of other weights."""
-    model = trained.of_folder(run.folder)
+    finished = trained.of_folder(run.folder)
     label = f"{run.cell.method} seed {run.seed}"
     return _network(
-        model.model, model.config, label, model.result["final_weights_sha256"], model.classes, device
+        finished.model,
+        finished.config,
+        label,
+        finished.result["final_weights_sha256"],
+        finished.classes,
+        device,
     )
 
 

@@ -52,7 +52,7 @@ def render_pair_page(inputs: ReportInputs, pair: Pair, sections: PairSections, w
     runs = sorted(inputs.pairs[pair], key=lambda run: (run.cell.method, run.seed))
     layout = inputs.layouts[table_key(pair)]
     missing = [run for run in runs if run.state != "done"]
-    costs = inputs.costs.of_pair(*pair)
+    costs = inputs.costs.pair_costs(*pair)
     return html_table.render_page(
         "cell.html",
         root="../",

@@ -66,7 +66,7 @@ class Costs:
         """Add up the hours of one kind over all finished runs."""
         return math.fsum(cost.hours for cost in self.runs if cost.kind == kind)
 
-    def of_pair(self, dataset: str, backbone: str) -> tuple[RunCost, ...]:
+    def pair_costs(self, dataset: str, backbone: str) -> tuple[RunCost, ...]:
         """Return the costs of a pair's runs."""
         return tuple(
             cost
@@ -196,7 +196,7 @@ def pair_costs_table(costs: Costs, pairs: Iterable[tuple[str, str]]) -> HtmlTabl
     rows = []
     for pair in pairs:
         for kind in (GPU, CPU):
-            run_costs = [cost for cost in costs.of_pair(*pair) if cost.kind == kind]
+            run_costs = [cost for cost in costs.pair_costs(*pair) if cost.kind == kind]
             if run_costs:
                 title = HtmlCell(pair_title(*pair), href=pair_page(*pair))
                 rows.append((title, text_cell(kind), *_pair_cells(run_costs)))
@@ -272,7 +272,7 @@ def published_costs_table(costs: Costs) -> HtmlTable:
     """Show the paper's costs and the measured ones; only for runs of the paper's recipe."""
     rows = []
     for published in paper.COSTS:
-        means = mean_hours(costs.of_pair(published.dataset, published.backbone), published.method)
+        means = mean_hours(costs.pair_costs(published.dataset, published.backbone), published.method)
         measured = "; ".join(f"{hours(value)} {kind}" for kind, value in means.items())
         title = f"{pair_title(published.dataset, published.backbone)}, {METHOD_LABELS[published.method]}"
         rows.append(

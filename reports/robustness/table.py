@@ -45,8 +45,8 @@ def headings(results: Robustness) -> list[str]:
     """Return the column headings: methods, differences and intervals by metric."""
     names = ["Pictures"]
     for metric in results.metrics:
-        shown = metric_word(metric)
-        names += [f"{method_name(method)} {shown}" for method in results.methods]
+        word = metric_word(metric)
+        names += [f"{method_name(method)} {word}" for method in results.methods]
         for method in compared_methods(results):
             names += [f"{method_name(method)} − baseline", f"{LEVEL} % interval"]
     return names

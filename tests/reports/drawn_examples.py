@@ -26,12 +26,12 @@ NAME = "Black_footed_Albatross $x^2$ 37.5%"  # a formula to some settings
 
 def every_figure(folder):
     """Name → PNG or SVG: curves, a sweep's points, robustness, and rows of pictures as all heatmaps are drawn."""
-    made = {"curves": draw_curves([_run(folder, "dcal")]).svg}
+    result = {"curves": draw_curves([_run(folder, "dcal")]).svg}
     with plot_style.style(plot_style.LINE_STYLE):
-        made["sweep"] = plot_style.render(_sweep(), "png", plot_style.LINE_STYLE, dpi=DPI)
+        result["sweep"] = plot_style.render(_sweep(), "png", plot_style.LINE_STYLE, dpi=DPI)
     for name, figure in (("robustness", _robustness()), ("rows", _rows())):
-        made[name] = plot_style.render(figure, "png", plot_style.IMAGE_STYLE, dpi=DPI)
-    return made
+        result[name] = plot_style.render(figure, "png", plot_style.IMAGE_STYLE, dpi=DPI)
+    return result
 
 
 def _run(folder, method):

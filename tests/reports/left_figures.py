@@ -22,14 +22,14 @@ def leave_figures(runs):
     for stem in ("heatmaps", "ranked"):
         Image.new("RGB", (1600, 800), "teal").save(pair.folder / f"{stem}.webp")
         (pair.folder / f"{stem}.pdf").write_bytes(b"%PDF-1.4 made up")
-    said = {"correct": False, "predicted": HOSTILE_NAMES[1], "confidence": 0.5}
+    prediction = {"correct": False, "predicted": HOSTILE_NAMES[1], "confidence": 0.5}
     row = {
         "letter": "A",
         "file": HOSTILE_NAMES[0],
         "rule": HOSTILE_REASON,
         "true": {"class": HOSTILE_NAMES[3]},
-        "baseline": said,
-        "dcal": said | {"confidence": None},
+        "baseline": prediction,
+        "dcal": prediction | {"confidence": None},
     }
     record = {
         "identity": pair_heatmaps.identity(pair),

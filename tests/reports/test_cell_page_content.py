@@ -19,8 +19,8 @@ def cell(written, name, profile="paper"):
 
 
 def row(page, table, name):
-    (found,) = [cells for cells in page.table(table) if cells[0] == name]
-    return found
+    (result,) = [cells for cells in page.table(table) if cells[0] == name]
+    return result
 
 
 # A pair's page

@@ -27,24 +27,26 @@ def test_the_record_says_what_the_models_say(runs):
     assert json.loads((pair.folder / "heatmaps.json").read_text()) == record
     assert record["files"] == ["heatmaps.png", "heatmaps.pdf", "heatmaps.webp"]
     assert pair.folder == runs / "mini" / "figures" / "cub" / "deit_tiny"
-    test, found = pair.dataset.test, {m: getattr(pair, m).predictions for m in METHODS}
+    test, result = pair.dataset.test, {m: getattr(pair, m).predictions for m in METHODS}
     assert record["layers"] == [1, 11]
     for row in record["rows"]:
         index = row["index"]
         assert test.files[index] == row["file"]
         assert row["true"] == {"class": pair.dataset.classes[test.labels[index]]}
-        for method, arrays in found.items():
-            said = row[method]
-            predicted = pair.dataset.classes.index(said["predicted"])
+        for method, arrays in result.items():
+            output = row[method]
+            predicted = pair.dataset.classes.index(output["predicted"])
             assert predicted == arrays["both_predicted"][index]
-            assert said["correct"] == arrays["both_correct"][index]
-            assert said["as_recorded"] is True
-            np.testing.assert_allclose(said["true_probability"], arrays["both_probability"][index], atol=1e-5)
-            assert said["confidence"] >= said["true_probability"]
-            assert (said["confidence"] == said["true_probability"]) == said["correct"]
+            assert output["correct"] == arrays["both_correct"][index]
+            assert output["as_recorded"] is True
+            np.testing.assert_allclose(
+                output["true_probability"], arrays["both_probability"][index], atol=1e-5
+            )
+            assert output["confidence"] >= output["true_probability"]
+            assert (output["confidence"] == output["true_probability"]) == output["correct"]
         assert row["scale"]["rollout"] == [0, max(row[method]["rollout_max"] for method in METHODS)]
         assert row["rule"] in record["caption"]
-    gained = pick_images.gains("fgvc", found["baseline"], found["dcal"])
+    gained = pick_images.gains("fgvc", result["baseline"], result["dcal"])
     by_rule = {row["rule"].split("; ")[-1].split(":")[0]: row["index"] for row in record["rows"]}
     assert gained[by_rule["largest gain of the true class's probability"]] == gained.max()
     assert gained[by_rule["largest loss of the true class's probability"]] == gained.min()
@@ -89,12 +91,12 @@ def test_a_figure_is_drawn_once_for_the_same_weights_data_picks_and_layers(runs)
 
 
 def test_layers_are_drawn_as_asked_and_refused_as_none(runs):
-    pair, wanted = pair_of(runs), pick_images.parse("list=0,5")
-    record = pair_heatmaps.draw(pair, wanted, (3, 4))
+    pair, rules = pair_of(runs), pick_images.parse("list=0,5")
+    record = pair_heatmaps.draw(pair, rules, (3, 4))
     assert record["layers"] == [3, 4]
     assert "blocks 3–4" in record["caption"]
     with pytest.raises(SettingsError, match="1 ≤ a ≤ b ≤ 12"):
-        pair_heatmaps.draw(pair, wanted, (3, 13))
+        pair_heatmaps.draw(pair, rules, (3, 13))
     assert json.loads((pair.folder / "heatmaps.json").read_text()) == record  # the figure there stays
 
 
@@ -124,10 +126,10 @@ def test_a_query_is_shown_with_its_record_and_its_ranked_lists(runs):
         index = row["index"]
         assert row["file"] == pair.dataset.query.files[index]
         for method in METHODS:
-            found = getattr(pair, method).predictions
-            assert row[method]["ap"] == found["both_ap"][index]
-            assert row[method]["first_hit"] == found["both_first_hit"][index]
-            assert row[method]["correct"] == found["both_rank1_correct"][index]
+            result = getattr(pair, method).predictions
+            assert row[method]["ap"] == result["both_ap"][index]
+            assert row[method]["first_hit"] == result["both_first_hit"][index]
+            assert row[method]["correct"] == result["both_rank1_correct"][index]
 
 
 def test_ranked_lists_leave_out_what_the_evaluation_removes_and_mark_the_first_hit(runs):
@@ -136,8 +138,8 @@ def test_ranked_lists_leave_out_what_the_evaluation_removes_and_mark_the_first_h
     for index in range(len(query)):
         places = nearest(pair, "dcal", index)
         assert len(places) == 10
-        own = (query.labels[index], query.cameras[index])
-        assert all((gallery.labels[place], gallery.cameras[place]) != own for place in places)
+        identity = (query.labels[index], query.cameras[index])
+        assert all((gallery.labels[place], gallery.cameras[place]) != identity for place in places)
         right = [is_true_match(pair, index, place) for place in places]
         hit = int(pair.dcal.predictions["both_first_hit"][index])
         assert (right.index(True) + 1 if any(right) else 0) == (hit if hit <= 10 else 0)
@@ -146,13 +148,13 @@ def test_ranked_lists_leave_out_what_the_evaluation_removes_and_mark_the_first_h
 def test_a_list_that_names_what_the_evaluation_removes_is_refused(runs):
     pair = pair_of(runs, "market/deit_tiny")
     query, gallery = pair.dataset.query, pair.dataset.gallery
-    own = [
+    expected = [
         (q, g)
         for q in range(len(query))
         for g in range(len(gallery))
         if (gallery.labels[g], gallery.cameras[g]) == (query.labels[q], query.cameras[q])
     ]
-    index, place = own[0]
+    index, place = expected[0]
     pair.dcal.predictions["both_nearest"][index, 3] = place
     with pytest.raises(RunError, match="do not belong together"):
         nearest(pair, "dcal", index)
@@ -176,12 +178,12 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("damage", "said"), BROKEN.values(), ids=BROKEN)
-def test_what_cannot_be_drawn_is_a_reason_in_words(runs, damage, said):
+@pytest.mark.parametrize(("damage", "message"), BROKEN.values(), ids=BROKEN)
+def test_what_cannot_be_drawn_is_a_reason_in_words(runs, damage, message):
     damage(pair_of(runs))
     reason = pair_heatmaps.draw_if_outdated(pair_of(runs))
     assert reason
-    assert said.replace("\\", "") in reason
+    assert message.replace("\\", "") in reason
     assert not (runs / "mini" / "figures" / "cub").exists()
 
 
@@ -196,8 +198,8 @@ def test_other_data_than_the_runs_were_made_from_are_refused(runs):
 def test_weights_of_another_run_with_the_same_settings_are_refused(runs):
     pair = pair_of(runs)
     record = pair.dcal.folder.result
-    own = pair.dcal.result["final_weights_sha256"]
-    record.write_text(record.read_text().replace(own, "f" * 64))
+    digest = pair.dcal.result["final_weights_sha256"]
+    record.write_text(record.read_text().replace(digest, "f" * 64))
     with pytest.raises(RunError, match="do not belong together"):
         networks.load_run(pair.dcal)
 

@@ -30,12 +30,14 @@ def logits_of(network, picture):
 def test_a_checkpoint_file_is_the_runs_model_whichever_method_it_is_of(trained):
     pair = pair_of(trained)
     for run in (pair.baseline, pair.dcal):
-        own = networks.load_run(run)
+        expected = networks.load_run(run)
         # Whichever of the two cells is named, the tensors say what it is.
         any_one = networks.load_checkpoint(run.folder.checkpoint, pair.dcal.config)
-        assert any_one.has_glca == own.has_glca == (run is pair.dcal)
-        assert any_one.weights == own.weights == run.result["final_weights_sha256"]
-        torch.testing.assert_close(logits_of(any_one, picture_of(pair)), logits_of(own, picture_of(pair)))
+        assert any_one.has_glca == expected.has_glca == (run is pair.dcal)
+        assert any_one.weights == expected.weights == run.result["final_weights_sha256"]
+        torch.testing.assert_close(
+            logits_of(any_one, picture_of(pair)), logits_of(expected, picture_of(pair))
+        )
         assert not any_one.model.training
 
 
@@ -96,13 +98,13 @@ def test_a_flipped_byte_is_found(trained, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("backbone", "glca", "said"),
+    ("backbone", "glca", "message"),
     [
         ("cait_xs24", True, "is 26 blocks of width 48 on 64 patches, with GLCA; expected mini_deit_tiny"),
         ("swin_tiny", False, "is 12 blocks, without GLCA; expected mini_deit_tiny"),
     ],
 )
-def test_a_checkpoint_of_another_family_is_described(tmp_path, backbone, glca, said):
+def test_a_checkpoint_of_another_family_is_described(tmp_path, backbone, glca, message):
     import benchmark.data.mini.backbones  # noqa: F401
 
     model = dcal.build(
@@ -113,9 +115,9 @@ def test_a_checkpoint_of_another_family_is_described(tmp_path, backbone, glca, s
         glca=dcal.GLCASettings() if glca else None,
     )
     torch.save(model.state_dict(), tmp_path / "other.pt")
-    asked = resolve(select(["cub/deit_tiny/dcal"])[0], 0, load_profile("mini"), {})
-    with pytest.raises(RunError, match=said):
-        networks.load_checkpoint(tmp_path / "other.pt", asked)
+    arguments = resolve(select(["cub/deit_tiny/dcal"])[0], 0, load_profile("mini"), {})
+    with pytest.raises(RunError, match=message):
+        networks.load_checkpoint(tmp_path / "other.pt", arguments)
 
 
 def test_timms_own_weights_say_what_timm_says(shared, tmp_path):
@@ -129,11 +131,11 @@ def test_timms_own_weights_say_what_timm_says(shared, tmp_path):
     mean, std = (torch.tensor(vit.pretrained_cfg[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
     with torch.no_grad():
         expected = vit.eval()((torch.from_numpy(picture).permute(2, 0, 1)[None] / 255 - mean) / std)
-    seen = network.inspect([picture], None)
-    torch.testing.assert_close(seen.outputs.sa.logits, expected, rtol=1e-4, atol=1e-4)
+    outputs = network.inspect([picture], None)
+    torch.testing.assert_close(outputs.outputs.sa.logits, expected, rtol=1e-4, atol=1e-4)
     assert len(network.classes) == 1000
     assert network.classes[13] == "junco"
-    assert seen.grid == (14, 14)
+    assert outputs.grid == (14, 14)
     larger = load_timm(TAG, file, (256, 128))
     assert larger.inspect([np.zeros((256, 128, 3), np.uint8)], None).grid == (16, 8)
 
@@ -143,21 +145,21 @@ def test_a_file_without_classifier_names_no_class(tmp_path):
     from benchmark.config.places import MINI_WEIGHTS
 
     tag = "mini_deit_tiny_patch8_48.generic"
-    whole = load_timm(tag, MINI_WEIGHTS)
+    complete = load_timm(tag, MINI_WEIGHTS)
     state = {
-        name: tensor for name, tensor in whole.model.state_dict().items() if not name.startswith("head.")
+        name: tensor for name, tensor in complete.model.state_dict().items() if not name.startswith("head.")
     }
     safetensors.torch.save_file(state, tmp_path / f"{tag}.safetensors")
     without = load_timm(tag, tmp_path)
     picture = np.zeros((48, 48, 3), np.uint8)
     assert without.inspect([picture], None).outputs is None
     torch.testing.assert_close(
-        without.inspect([picture], None).rollout, whole.inspect([picture], None).rollout
+        without.inspect([picture], None).rollout, complete.inspect([picture], None).rollout
     )
 
 
 @pytest.mark.parametrize(
-    ("tag", "size", "said"),
+    ("tag", "size", "message"),
     [
         ("no_such_model", None, "timm has no model"),
         ("resnet18.a1_in1k", None, "cannot be looked into"),
@@ -165,8 +167,8 @@ def test_a_file_without_classifier_names_no_class(tmp_path):
         (TAG, (225, 224), "cannot be looked into|multiples"),
     ],
 )
-def test_tags_and_sizes_that_cannot_be_are_refused(tag, size, said, tmp_path):
-    with pytest.raises(SettingsError, match=said):
+def test_tags_and_sizes_that_cannot_be_are_refused(tag, size, message, tmp_path):
+    with pytest.raises(SettingsError, match=message):
         load_timm(tag, tmp_path, size)
 
 

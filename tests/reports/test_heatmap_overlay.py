@@ -45,7 +45,7 @@ def test_an_overlay_is_a_whole_multiple_of_its_picture():
 
 def test_outlines_are_the_edges_between_selected_patches_and_the_rest():
     mask = np.array([[True, True, False], [False, True, False]])
-    found = {tuple(sorted(edge)) for edge in overlay.outlines(mask, (20, 30))}
+    result = {tuple(sorted(edge)) for edge in overlay.outlines(mask, (20, 30))}
     expected = set()
     for r in range(2):  # each cell's four sides; a side that two selected cells share is inside
         for c in range(3):
@@ -62,7 +62,7 @@ def test_outlines_are_the_edges_between_selected_patches_and_the_rest():
                 inside = 0 <= row < 2 and 0 <= column < 3 and mask[row, column]
                 if not inside:
                     expected.add(side)
-    assert found == expected
+    assert result == expected
 
 
 def test_patches_that_are_not_selected_are_darkened_to_the_pixel():
@@ -104,12 +104,12 @@ def test_foreign_names_are_drawn_as_text_without_a_word_of_warning(tmp_path):
 def test_no_text_reaches_past_the_edge_of_its_figure(letters):
     name, picture = letters * 60, np.zeros((32, 32, 3), np.uint8)
     panels = (Panel(picture), Panel(picture, prediction=Prediction((name, name), correct=False)))
-    made = figure.draw(name, ("picture", "map"), [FigureRow(name, name, panels)], name, "× 1/N")
-    made.set_dpi(overlay.DPI)
-    FigureCanvasAgg(made).draw()
-    wide = [text.get_window_extent().x1 for text in made.texts]
+    result = figure.draw(name, ("picture", "map"), [FigureRow(name, name, panels)], name, "× 1/N")
+    result.set_dpi(overlay.DPI)
+    FigureCanvasAgg(result).draw()
+    wide = [text.get_window_extent().x1 for text in result.texts]
     assert len(wide) >= 8
-    assert max(wide) <= made.bbox.width
+    assert max(wide) <= result.bbox.width
 
 
 def test_the_same_figure_is_the_same_pdf(tmp_path):
@@ -123,7 +123,7 @@ def test_what_is_right_is_a_word_and_a_mark_and_a_colour():
         Panel(picture, prediction=Prediction(("✓ right",), correct=True)),
         Panel(picture, prediction=Prediction(("✗ wrong",), correct=False)),
     )
-    made = figure.draw("t", ("a", "b"), [FigureRow("A", "", panels)], "c", "u")
-    colours = {text.get_text(): text.get_color() for text in made.texts}
+    result = figure.draw("t", ("a", "b"), [FigureRow("A", "", panels)], "c", "u")
+    colours = {text.get_text(): text.get_color() for text in result.texts}
     assert colours["✓ right"] != colours["✗ wrong"]
-    made.savefig(io.BytesIO(), format="png")
+    result.savefig(io.BytesIO(), format="png")

@@ -13,7 +13,7 @@ from reports.page import costs
 
 @pytest.fixture
 def make(tmp_path):
-    def made(
+    def build_run(
         method,
         seed,
         seconds,
@@ -41,17 +41,17 @@ def make(tmp_path):
             state="done",
         )
 
-    return made
+    return build_run
 
 
 def test_gpu_hours_are_training_time_times_processes(make):
-    found = costs.run_cost(make("dcal", 0, 3.8 * 3600, ranks=4, threads=8))
-    assert (found.kind, found.hours) == ("GPU-hours", pytest.approx(15.2))
+    result = costs.run_cost(make("dcal", 0, 3.8 * 3600, ranks=4, threads=8))
+    assert (result.kind, result.hours) == ("GPU-hours", pytest.approx(15.2))
 
 
 def test_core_hours_are_training_time_times_processes_times_threads(make):
-    found = costs.run_cost(make("dcal", 0, 1800, device="cpu", ranks=2, threads=3))
-    assert (found.kind, found.hours) == ("CPU core-hours", pytest.approx(3.0))
+    result = costs.run_cost(make("dcal", 0, 1800, device="cpu", ranks=2, threads=3))
+    assert (result.kind, result.hours) == ("CPU core-hours", pytest.approx(3.0))
 
 
 def test_the_two_kinds_are_never_added(make):
@@ -60,9 +60,9 @@ def test_the_two_kinds_are_never_added(make):
         make("baseline", 1, 3600),
         make("dcal", 0, 7200, device="cpu", threads=2),
     ]
-    found = costs.collect_costs(runs)
-    assert [found.total(kind) for kind in (costs.GPU, costs.CPU)] == [pytest.approx(2), pytest.approx(4)]
-    (line,) = costs.sentences(found)
+    result = costs.collect_costs(runs)
+    assert [result.total(kind) for kind in (costs.GPU, costs.CPU)] == [pytest.approx(2), pytest.approx(4)]
+    (line,) = costs.sentences(result)
     assert line.startswith("2 GPU-hours in 2 finished runs; 4 CPU core-hours in 1 finished run. ")
     assert "one run after another: 4 h 00 min" in line or "240 min" in line
 
@@ -141,11 +141,11 @@ def test_without_a_common_seed_there_is_no_ratio(make):
 def test_the_published_costs_are_the_paper_s():
     # "Our method costs 3.8 hours with DeiT-Tiny backbone for training using 4 GPUs on CUB, and 9.5 hours with ViT-Base
     # for training using 1 GPU on MSMT17." The baseline's 2.1 hours are of the long version.
-    found = {
+    result = {
         (cost.dataset, cost.backbone, cost.method): (cost.gpus, cost.hours, cost.gpu_hours)
         for cost in paper.COSTS
     }
-    assert found == {
+    assert result == {
         ("cub", "deit_tiny", "baseline"): (4, 2.1, pytest.approx(8.4)),
         ("cub", "deit_tiny", "dcal"): (4, 3.8, pytest.approx(15.2)),
         ("msmt17", "vit_base", "dcal"): (1, 9.5, pytest.approx(9.5)),

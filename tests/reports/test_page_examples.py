@@ -66,8 +66,8 @@ def test_without_a_finished_run_no_examples_are_written(call, tmp_path):
 
 
 def test_names_are_escaped_on_the_page(call, tmp_path):
-    found = Example(CONFUSED[0], "t.jpg", "x", 0.5, "r.jpg", "y")
-    call.result = Examples((found,), "by <i>rule", "", ())
+    result = Example(CONFUSED[0], "t.jpg", "x", 0.5, "r.jpg", "y")
+    call.result = Examples((result,), "by <i>rule", "", ())
     section = pictures([run("dcal", 0)], tmp_path)
     inputs = read_inputs(ReportRequest("mini", (tmp_path,), (0,)))
     empty = (CurvesSection(None, ()), HeatmapsSection(), AttentionSection(None, ()), ErrorsSection())

@@ -171,7 +171,7 @@ def test_written_tables_are_linked(sweep):
 
 
 @pytest.fixture
-def drawn(sweep, monkeypatch):
+def figure_requests(sweep, monkeypatch):
     """The sweep with one pair's figure, and a list of the pairs that are drawn."""
     leave_figures(sweep)
     pair_ids = []
@@ -189,8 +189,8 @@ def with_pictures(runs):
     return Page(runs / "paper" / "report" / "cells" / "veri-deit_tiny.html")
 
 
-def test_missing_figures_of_finished_pairs_are_drawn_and_others_kept(drawn):
-    runs, pair_ids = drawn
+def test_missing_figures_of_finished_pairs_are_drawn_and_others_kept(figure_requests):
+    runs, pair_ids = figure_requests
     cell_page = with_pictures(runs)
     assert "../figures/veri-deit_tiny-heatmaps.webp" in cell_page.attributes("img", "src")
     assert "veri/deit_tiny/seed0" not in pair_ids
@@ -201,22 +201,24 @@ def test_missing_figures_of_finished_pairs_are_drawn_and_others_kept(drawn):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "kept"),
+    ("name", "value", "is_kept"),
     [("picks", "list=3; seed 0", True), ("layers", [1, 5], True), ("runs", {}, False), ("version", 0, False)],
 )
-def test_a_figure_of_other_pictures_is_kept_and_one_of_other_runs_drawn_anew(drawn, name, value, kept):
-    runs, pair_ids = drawn
+def test_a_figure_of_other_pictures_is_kept_and_one_of_other_runs_drawn_anew(
+    figure_requests, name, value, is_kept
+):
+    runs, pair_ids = figure_requests
     path = runs / "paper" / "figures" / "veri" / "deit_tiny" / "heatmaps.json"
     record = json.loads(path.read_text())
     record["identity"][name] = value
     path.write_text(json.dumps(record))
     cell_page = with_pictures(runs)
-    assert ("../figures/veri-deit_tiny-heatmaps.webp" in cell_page.attributes("img", "src")) == kept
-    assert ("veri/deit_tiny/seed0" in pair_ids) == (not kept)
+    assert ("../figures/veri-deit_tiny-heatmaps.webp" in cell_page.attributes("img", "src")) == is_kept
+    assert ("veri/deit_tiny/seed0" in pair_ids) == (not is_kept)
 
 
-def test_an_attention_measure_of_other_runs_is_not_shown(drawn):
-    runs, _ = drawn
+def test_an_attention_measure_of_other_runs_is_not_shown(figure_requests):
+    runs, _ = figure_requests
     path = runs / "paper" / "figures" / "veri" / "deit_tiny" / "attention.json"
     record = json.loads(path.read_text())
     record["runs"]["dcal"] = "c" * 64
