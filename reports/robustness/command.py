@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write robustness.md, .csv, .png and .pdf into each folder, and print the table."""
     for folder in map(options.absolute, arguments.folders):
         results = record.read(folder)
-        stem = folder / record.NAME
+        stem = folder / record.FILE_STEM
         texts = {".md": table.markdown(results), ".csv": table.csv_text(results)}
         for suffix, text in texts.items():
             write_file(stem.with_suffix(suffix), lambda stream, text=text: stream.write(text.encode()))

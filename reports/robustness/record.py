@@ -15,7 +15,7 @@ from benchmark.records.predictions import FILE_BYTES, UNREADABLE, Archive
 from benchmark.records.run_folder import read_json
 from tables.statistics import Interval, mean_interval
 
-NAME = "robustness"
+FILE_STEM = "robustness"
 SCHEMA = 1
 # Task → metric of the tables → array of which it is the mean.
 METRICS = {"fgvc": {"top1": "both_correct"}, "reid": {"mAP": "both_ap", "R1": "both_rank1_correct"}}
@@ -66,16 +66,16 @@ class Robustness:
 
 def read(folder: Path) -> Robustness:
     """Read a folder. Raises RunError for files that are missing, torn, of another kind or of different runs."""
-    file = folder / f"{NAME}.json"
+    file = folder / f"{FILE_STEM}.json"
     record = read_json(file)
     if record is None or record.get("schema") != SCHEMA:
         raise RunError(f"{file} is missing or no record of this version; {RERUN_HINT}")
     try:
-        archive = Archive(read_bytes(folder / f"{NAME}.npz", FILE_BYTES))
+        archive = Archive(read_bytes(folder / f"{FILE_STEM}.npz", FILE_BYTES))
         return _robustness(record, {name: archive.read(name) for name in archive.names})
     except (*UNREADABLE, AttributeError, IndexError, AssertionError) as error:
         raise RunError(
-            f"{folder}: {NAME}.json and .npz cannot be read together ({error}); {RERUN_HINT}"
+            f"{folder}: {FILE_STEM}.json and .npz cannot be read together ({error}); {RERUN_HINT}"
         ) from None
 
 
@@ -131,7 +131,7 @@ def paired_difference(
         return None
     outcomes = results.outcomes[metric][:, condition]
     if outcomes.dtype == bool:
-        outcomes = outcomes.astype(np.int16)  # whole numbers are drawn by level
+        outcomes = outcomes.astype(np.int16)  # mean_interval is fast for whole numbers
     total = sum(outcomes[other[seed]] - outcomes[baseline[seed]] for seed in seeds)
     name = f"{results.dataset}/{results.backbone}/{metric}"  # the same bootstrap samples for every condition
     interval, point = mean_interval(total, name), 100 / len(seeds)

@@ -105,7 +105,7 @@ def test_confusions_that_the_run_did_not_make_are_passed_over(generated, tmp_pat
         (2, 1),
         (2, 0),
     ]
-    assert len(write_examples(arguments, run, places(generated), tmp_path, count=1).pictures) == 1
+    assert len(write_examples(arguments, run, places(generated), tmp_path, count=1).pairs) == 1
 
 
 def test_without_such_mistakes_the_reason_says_so(generated, tmp_path):

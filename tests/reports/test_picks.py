@@ -126,12 +126,10 @@ def test_records_without_probabilities_and_of_other_pictures_are_refused():
     [
         "pick_images",
         "run_pairs",
-        "test_images",
-        "heatmaps_command",
+        "pair_heatmaps",
         "any_image_command",
-        "attention_measure",
         "attention_command",
-        "select_pairs",
+        "overlay_command",
     ],
 )
 def test_what_works_from_records_alone_does_without_torch_and_matplotlib(module):
