@@ -90,8 +90,8 @@ def test_baseline_and_dcal_of_different_settings_are_no_pair(changed):
     shutil.rmtree(folder(changed))
     finished_run(changed, DCAL)
     (pair,) = run_pairs.collect_pairs(arguments(changed, cells="cub/deit_tiny"))
-    assert "made with different settings: data.crop 48,64 and" in pair.why_not()
-    assert "train.epochs 3 and 8" in pair.why_not()
+    assert "made with different settings: data.crop 48,64 and" in pair.obstacle()
+    assert "train.epochs 3 and 8" in pair.obstacle()
 
 
 def test_a_finished_run_of_any_settings_counts_before_an_unfinished_one_in_another_folder(made, tmp_path):

@@ -217,8 +217,8 @@ def test_many_pairs_are_drawn_by_processes_and_one_failure_is_its_own(runs):
     good.dcal.predictions["labels"]  # an open file does not go to another process
     content = bad.dcal.folder.checkpoint.read_bytes()
     bad.dcal.folder.checkpoint.write_bytes(content[:-5000])
-    reasons = pair_heatmaps.draw_many([good, bad], processes=2, wanted=pick_images.parse("list=0"))
+    reasons = pair_heatmaps.draw_many([good, bad], processes=2, rules=pick_images.parse("list=0"))
     assert reasons[good.id] == ""
     assert "torn" in reasons[bad.id]
     assert (good.folder / "heatmaps.png").is_file()
-    assert pair_heatmaps.draw_many([good], wanted=pick_images.parse("list=0")) == {good.id: ""}
+    assert pair_heatmaps.draw_many([good], rules=pick_images.parse("list=0")) == {good.id: ""}
