@@ -1,1 +1,1 @@
-"""Run records and checkpoints into pictures and pages."""
+"""Pages and figures from run records and checkpoints."""

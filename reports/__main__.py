@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from benchmark.commands.command_line import Parser, exit_status, status_of
 
-# verb → (module with add_arguments(parser) and run(arguments) -> exit status, what it does)
+# verb → (module with add_arguments(parser) and run(arguments) -> exit status, purpose)
 VERBS = {
     "page": ("reports.page.command", "write the report: one folder of pages, from the run records"),
     "heatmaps": (
-        "reports.heatmaps.test_images",
-        "draw rollout heatmaps of baseline and DCAL on test pictures",
+        "reports.heatmaps.pair_heatmaps",
+        "draw rollout heatmaps of baseline and DCAL for test pictures",
     ),
     "heatmap": (
         "reports.heatmaps.any_image_command",
@@ -21,11 +21,11 @@ VERBS = {
     ),
     "overlay": (
         "reports.heatmaps.overlay_command",
-        "draw where a trained model looks in pictures, as benchmark predict shows them",
+        "draw a trained model's attention over pictures, as benchmark predict uses it",
     ),
     "attention": (
         "reports.heatmaps.attention_command",
-        "measure how concentrated attention is over the whole test set",
+        "measure how concentrated attention is, over the whole test set",
     ),
     "ablations": (
         "reports.ablations.command",
@@ -33,18 +33,22 @@ VERBS = {
     ),
     "robustness": (
         "reports.robustness.command",
-        "draw table and plot of what benchmark evaluate --corrupt found",
+        "write table and plot of the results of benchmark evaluate --corrupt",
     ),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m reports", description="Pictures and pages of the runs.")
+    parser = Parser(
+        prog="python -m reports", description="Write pages and figures from run records and checkpoints."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for name, (module, does) in VERBS.items():
-        importlib.import_module(module).add_arguments(verbs.add_parser(name, help=does, description=does))
-    asked = parser.parse_args(arguments)
-    return status_of(lambda: importlib.import_module(VERBS[asked.verb][0]).run(asked))
+    for name, (module, purpose) in VERBS.items():
+        importlib.import_module(module).add_arguments(
+            verbs.add_parser(name, help=purpose, description=purpose)
+        )
+    options = parser.parse_args(arguments)
+    return status_of(lambda: importlib.import_module(VERBS[options.verb][0]).run(options))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
-"""The one place where figures are made, styled and saved, whatever settings of matplotlib a user has.
+"""Create, style and save all figures, independently of the user's matplotlib settings.
 
-Neither a matplotlibrc (of the working folder, MATPLOTLIBRC or the user's own) nor MPLBACKEND is read, so that a damaged
-one stops nothing, and in every figure matplotlib's defaults count, with the few settings below. No date is saved: the
-same data give the same bytes. Other modules import single artists alone (lines, ticks, patches), inside functions that
-run under ``style``.
+No matplotlibrc file (working folder, MATPLOTLIBRC or home) and no MPLBACKEND is read, so a damaged one stops nothing.
+Every figure uses matplotlib's defaults with the settings below. No date is saved: the same data give the same bytes.
+Other modules import single artists only (lines, ticks, patches), inside functions that run under ``style``.
 
-Text and axes of line figures are of one grey that is readable on white and on black, for an SVG has no background of
-its own.
+Text and axes of line figures are grey: readable on white and on black, because an SVG has no background.
 """
 
 from __future__ import annotations
@@ -31,18 +29,18 @@ if TYPE_CHECKING:
     from matplotlib.ft2font import FT2Font
 
 GREY = "#808080"
-# Okabe and Ito's, which colour-blind people tell apart; each stands out on white and on black.
+# Okabe and Ito's colours for colour-blind readers; each is visible on white and on black.
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-DASHES = (0, (4, 1.6))  # the baseline's
-_FONT = {"font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"]}  # matplotlib brings it along
-# TrueType fonts are embedded as they are: text stays text. Pictures in the same axes keep their own pixels.
-PICTURES: Mapping[str, object] = {
+DASHES = (0, (4, 1.6))  # line style of the baseline
+_FONT = {"font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"]}  # part of matplotlib
+# TrueType fonts are embedded, so text stays text. Pictures in the same axes keep their own pixels.
+IMAGE_STYLE: Mapping[str, object] = {
     **_FONT,
     "pdf.fonttype": 42,
     "pdf.use14corefonts": False,
     "image.composite_image": False,
 }
-LINES: Mapping[str, object] = {
+LINE_STYLE: Mapping[str, object] = {
     **_FONT,
     "svg.fonttype": "none",
     "svg.hashsalt": "dcal",
@@ -62,7 +60,7 @@ LINES: Mapping[str, object] = {
     "grid.alpha": 0.25,
     "grid.linewidth": 0.5,
 }
-_WITHOUT_DATE: Mapping[str, Mapping[str, None]] = {
+_METADATA: Mapping[str, Mapping[str, None]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None},
     "png": {},
@@ -71,7 +69,7 @@ _WITHOUT_DATE: Mapping[str, Mapping[str, None]] = {
 
 @contextmanager
 def style(settings: Mapping[str, object]) -> Iterator[None]:
-    """Make figures by matplotlib's defaults and ``settings``, LINES or PICTURES, while it lasts; also a decorator."""
+    """Apply matplotlib's defaults and ``settings`` (LINE_STYLE or IMAGE_STYLE) in a context; also a decorator."""
     matplotlib = _matplotlib()
     with matplotlib.rc_context():
         with warnings.catch_warnings():
@@ -84,28 +82,33 @@ def style(settings: Mapping[str, object]) -> Iterator[None]:
 
 
 def new_figure(**options: object) -> Figure:
-    """An empty figure, to be filled under the same ``style``. options: of matplotlib's Figure."""
+    """Create an empty figure; draw into it under the same ``style``. options: arguments of matplotlib's Figure."""
     _matplotlib()
     from matplotlib.figure import Figure
 
     return Figure(**options)
 
 
-def saved(figure: Figure, kind: str, settings: Mapping[str, object], **options: object) -> bytes:
-    """The figure as ``svg``, ``pdf`` or ``png``. settings: those it was made with. options: of matplotlib's savefig."""
+def render(figure: Figure, kind: str, settings: Mapping[str, object], **options: object) -> bytes:
+    """Render a figure to the bytes of a file.
+
+    kind: ``svg``, ``pdf`` or ``png``.
+    settings: the same as the figure was created with.
+    options: arguments of matplotlib's savefig.
+    """
     stream = io.BytesIO()
     with style(settings):
         from matplotlib.text import Text
 
-        for text in figure.findobj(Text):  # a text keeps what counted where it was made, maybe elsewhere
+        for text in figure.findobj(Text):  # a text keeps the usetex setting of its creation
             text.set_usetex(False)
-        figure.savefig(stream, format=kind, metadata=dict(_WITHOUT_DATE[kind]), **options)
+        figure.savefig(stream, format=kind, metadata=dict(_METADATA[kind]), **options)
     return _compact(stream.getvalue()) if kind == "svg" else stream.getvalue()
 
 
 @cache
 def colour_table(name: str) -> np.ndarray:
-    """(256, 3) float, 0 to 255: a colour map of matplotlib's, its first colour first."""
+    """Colours of a matplotlib colour map, from first to last: (256, 3) float, 0 to 255."""
     import numpy as np
 
     return np.rint(_matplotlib().colormaps[name](np.arange(256))[:, :3] * 255)
@@ -113,49 +116,50 @@ def colour_table(name: str) -> np.ndarray:
 
 @cache
 def font(*, bold: bool, points: int) -> FT2Font:
-    """The font that text is drawn in, one point high at ``points`` dots an inch."""
+    """Load the font of all figures, one point high at ``points`` dots per inch."""
     file = Path(_matplotlib().get_data_path(), "fonts", "ttf", f"DejaVuSans{'-Bold' if bold else ''}.ttf")
     from matplotlib.ft2font import FT2Font
 
-    found = FT2Font(str(file))
-    found.set_size(1, points)
-    return found
+    face = FT2Font(str(file))
+    face.set_size(1, points)
+    return face
 
 
 def _matplotlib() -> ModuleType:
     if "matplotlib" not in sys.modules:
-        with _no_settings_of_a_user():
+        with _without_user_settings():
             import matplotlib  # noqa: F401
     return sys.modules["matplotlib"]
 
 
 @contextmanager
-def _no_settings_of_a_user() -> Iterator[None]:
-    """While matplotlib is imported: it reads the first matplotlibrc it comes to, beginning with the working folder's,
-    and stops at one that it cannot decode or at an MPLBACKEND that it does not know. So it is imported in the folder of
-    its own defaults.
+def _without_user_settings() -> Iterator[None]:
+    """Import matplotlib inside this context, in the folder of its own defaults.
+
+    On import, matplotlib reads the first matplotlibrc that it finds, starting in the working folder. It fails for a
+    file that it cannot decode and for an unknown MPLBACKEND.
     """
     backend = os.environ.pop("MPLBACKEND", None)
     try:
-        before: int | str = os.open(".", os.O_RDONLY)
-    except OSError:  # a folder that may be entered, but not read
-        before = os.getcwd()
+        folder: int | str = os.open(".", os.O_RDONLY)
+    except OSError:  # a folder with permission to enter, but not to read
+        folder = os.getcwd()
     os.chdir(Path(find_spec("matplotlib").origin).parent / "mpl-data")
     try:
         yield
     finally:
-        os.chdir(before)
-        if isinstance(before, int):
-            os.close(before)
+        os.chdir(folder)
+        if isinstance(folder, int):
+            os.close(folder)
         if backend is not None:
             os.environ["MPLBACKEND"] = backend
 
 
 def _compact(svg: bytes) -> bytes:
-    """Coordinates of paths to a tenth of a point, without the line breaks: half the size."""
+    """Round the coordinates of paths to a tenth of a point and drop line breaks: half the size."""
 
-    def rounded(path: re.Match[bytes]) -> bytes:
+    def round_path(path: re.Match[bytes]) -> bytes:
         short = re.sub(rb"-?\d+\.\d+", lambda number: b"%.5g" % round(float(number[0]), 1), path[1])
         return b' d="' + re.sub(rb"\s*([A-Za-z])\s*", rb"\1", short).strip() + b'"'
 
-    return re.sub(rb' d="([^"]*)"', rounded, svg)
+    return re.sub(rb' d="([^"]*)"', round_path, svg)

@@ -1,4 +1,4 @@
-"""``python -m reports ablations``: write the page of the ablations, from the run records. Trains nothing."""
+"""``python -m reports ablations``: write the page of the ablations from the run records. Nothing is trained."""
 
 from __future__ import annotations
 
@@ -8,36 +8,31 @@ from pathlib import Path
 
 from benchmark.config.variants import VARIANTS
 from benchmark.records.provenance import now
-from reports.ablations import page
-from reports.ablations.inputs import PLACE, Gathered, gather
-from reports.page import html_table, inputs
-from reports.page.html_table import write_site
+from reports.ablations.inputs import PAGE_PATH, AblationInputs, read_ablations
+from reports.ablations.page import write_page
+from reports.page.html_table import ASSETS, write_site
+from reports.page.inputs import add_page_arguments, parse_request
 
-add_arguments = inputs.add_arguments
+add_arguments = add_page_arguments
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the page and say where it lies; where no ablation is run there is none, and that is no error."""
-    gathered = gather(inputs.asked_for(arguments, VARIANTS))
-    if not gathered.started:
+    """Write the page and print its path. Without ablation runs there is no page, and no error."""
+    inputs = read_ablations(parse_request(arguments, VARIANTS))
+    if inputs.started:
+        print(f"written: {write(inputs)}")
+    else:
         print("no ablation is run there: make ablations runs them and writes their page")
-        return 0
-    pass
-
-    print(f"written: {write(gathered)}")
     return 0
 
 
-# --- The ablations' page with its files, swapped in as a whole ---
+def write(inputs: AblationInputs) -> Path:
+    """Write the page with its files, complete or not at all; return its index.html. Raises as ``write_site``."""
 
+    def fill(new_folder: Path) -> None:
+        shutil.copytree(ASSETS, new_folder / "assets")
+        write_page(inputs, new_folder, f"{now()[:16].replace('T', ' ')} UTC")
 
-def write(gathered: Gathered) -> Path:
-    """Write the page, whole or not at all; returns its index.html. Raises RunError as ``write_site``."""
-
-    def fill(beside: Path) -> None:
-        shutil.copytree(html_table.ASSETS, beside / "assets")
-        page.write(gathered, beside, f"{now()[:16].replace('T', ' ')} UTC")
-
-    index = gathered.asked.root.joinpath(*PLACE)
+    index = inputs.request.root.joinpath(*PAGE_PATH)
     write_site(index.parent, fill)
     return index

@@ -1,4 +1,4 @@
-"""What the ablations' page is made from: the runs of all rows, merged, with table, curves and costs (no torch)."""
+"""Inputs of the ablations' page: the merged runs of all rows, with table, curves and costs."""
 
 from __future__ import annotations
 
@@ -10,60 +10,56 @@ from benchmark.config.grid import ABLATIONS
 from benchmark.config.resolve import parse_overrides
 from benchmark.records import merge
 from benchmark.records.merge import MergedRuns
-from reports.page import costs
-from reports.page.inputs import Asked
+from reports.page.costs import Costs, collect_costs
+from reports.page.inputs import ReportRequest
 from tables.ablations import layout, tables
 from tables.ablations.layout import AblationLayout
 from tables.ablations.rows import has_ablation_runs
 from tables.side_tables import read_overheads
 
-PLACE = (
-    ABLATIONS,
-    "report",
-    "index.html",
-)  # of the page, below the profile's folder, where the counted overhead lies
+PAGE_PATH = (ABLATIONS, "report", "index.html")  # below the profile's folder
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """merged: the runs of the ablations' cells, those that they share with the tables included."""
+class AblationInputs:
+    """Everything that the ablations' page shows. merged: runs of all ablation cells, also those of the tables."""
 
-    asked: Asked
+    request: ReportRequest
     merged: MergedRuns
-    laid_out: AblationLayout
+    ablation_layout: AblationLayout
 
     @property
     def started(self) -> bool:
-        """Whether there is anything of the ablations but the tables' own runs."""
+        """Return whether any run belongs to the ablations only."""
         return has_ablation_runs(self.merged.runs)
 
     @cached_property
     def curves(self) -> tuple[tables.Curve, ...]:
-        return tables.curves(self.laid_out.ablations)
+        return tables.curves(self.ablation_layout.ablations)
 
     @cached_property
-    def costs(self) -> costs.Costs:
-        return costs.of_runs(self.merged.runs)
+    def costs(self) -> Costs:
+        return collect_costs(self.merged.runs)
 
 
-def gather(asked: Asked) -> Gathered:
-    """Read the records. Raises as ``benchmark.records.merge.collect``."""
+def read_ablations(request: ReportRequest) -> AblationInputs:
+    """Read the records. Raises the errors of ``benchmark.records.merge.collect``."""
     merged = merge.collect(
-        asked.folders,
+        request.folders,
         table=ABLATIONS,
-        profile=asked.profile,
-        seeds=asked.seeds,
-        overrides=parse_overrides(asked.overrides),
-        data_dir=asked.data,
-        weights_dir=asked.weights,
+        profile=request.profile,
+        seeds=request.seeds,
+        overrides=parse_overrides(request.overrides),
+        data_dir=request.data,
+        weights_dir=request.weights,
     )
-    laid_out = layout.build(
-        asked.profile,
+    ablation_layout = layout.build(
+        request.profile,
         merged.runs,
-        shlex.split(asked.overrides),
-        overheads=read_overheads(asked.folders, asked.profile),
+        shlex.split(request.overrides),
+        overheads=read_overheads(request.folders, request.profile),
         conflicts=merged.conflicts,
-        folders=map(str, asked.folders),
+        folders=map(str, request.folders),
         refused=merged.refused,
     )
-    return Gathered(asked, merged, laid_out)
+    return AblationInputs(request, merged, ablation_layout)

@@ -1,6 +1,6 @@
-"""Accuracy against R, M or T: points with their intervals, the baseline as a line with its own (matplotlib).
+"""Figure of accuracy against R, M or T: points with intervals, the baseline as a line with its interval.
 
-The paper's numbers are drawn beside runs that may be compared with them, and nowhere else.
+The paper's numbers are drawn only if the runs are comparable with them.
 """
 
 from __future__ import annotations
@@ -18,35 +18,40 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIZE = (5.2, 3.8)  # inches
-SHOWN = (499, 365)  # pixels that a page gives it
+PAGE_SIZE = (499, 365)  # pixels on a page
 KINDS = ("svg", "pdf", "png")
-_DPI = 200  # of the PNG
+_DPI = 200  # resolution of the PNG
 _DOTS = (0, (1, 1.5))
 
 
 def draw(curve: Curve, limits: tuple[float, float], warning: str) -> dict[str, bytes]:
-    """The figure's files by kind. limits: of the y axis, in percent. warning: stands above it; "" for none."""
-    with plot_style.style(plot_style.LINES):
+    """Draw a sweep; return the files by kind.
+
+    limits: range of the y axis, in percent.
+    warning: text above the figure; "" for none.
+    """
+    with plot_style.style(plot_style.LINE_STYLE):
         figure = _figure(curve, limits, warning)
-        # An SVG is shown on light and dark pages, a PNG is pasted anywhere.
-        files = {kind: plot_style.saved(figure, kind, plot_style.LINES) for kind in ("svg", "pdf")}
-        files["png"] = plot_style.saved(figure, "png", plot_style.LINES, dpi=_DPI, facecolor="white")
+        # SVG is transparent for light and dark pages; PNG has a white background for use anywhere.
+        files = {kind: plot_style.render(figure, kind, plot_style.LINE_STYLE) for kind in ("svg", "pdf")}
+        files["png"] = plot_style.render(figure, "png", plot_style.LINE_STYLE, dpi=_DPI, facecolor="white")
     return files
 
 
 def common_limits(curves: Iterable[Curve]) -> tuple[float, float]:
-    """Of the y axis, wide enough for all curves, so that they can be compared by eye."""
+    """Compute one range of the y axis for all curves, so that figures can be compared by eye."""
     points = [point for curve in curves for point in (*curve.points, curve.baseline) if point is not None]
-    ends = [end for point in points for end in _ends(point)]
-    low, high = min(ends), max(ends)
+    values = [value for point in points for value in _point_values(point)]
+    low, high = min(values), max(values)
     margin = max(0.05 * (high - low), 0.5)
     return max(0.0, low - margin), min(100.0, high + margin)
 
 
-def _ends(point: Point) -> list[float]:
-    ends = [point.mean, *point.seed_values.values()]
-    ends += [point.interval.low, point.interval.high] if point.interval else []
-    return ends if point.published is None else [*ends, point.published]
+def _point_values(point: Point) -> list[float]:
+    """List all values that are drawn for a point."""
+    values = [point.mean, *point.seed_values.values()]
+    values += [point.interval.low, point.interval.high] if point.interval else []
+    return values if point.published is None else [*values, point.published]
 
 
 def _figure(curve: Curve, limits: tuple[float, float], warning: str) -> Figure:
@@ -62,33 +67,37 @@ def _figure(curve: Curve, limits: tuple[float, float], warning: str) -> Figure:
     axes.set_ylim(*limits)
     axes.set_xticks([point.x for point in curve.points], [f"{point.x:g}" for point in curve.points])
     if curve.baseline is not None:
-        _baseline(axes, curve.baseline)
-    _points(axes, curve.points)
+        _draw_baseline(axes, curve.baseline)
+    _draw_points(axes, curve.points)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     return figure
 
 
-def _baseline(axes: Axes, found: Point) -> None:
+def _draw_baseline(axes: Axes, baseline: Point) -> None:
     axes.axhline(
-        found.mean, color=plot_style.GREY, linestyle=plot_style.DASHES, linewidth=1.4, label="baseline"
+        baseline.mean, color=plot_style.GREY, linestyle=plot_style.DASHES, linewidth=1.4, label="baseline"
     )
-    if found.interval is not None:
+    if baseline.interval is not None:
         axes.axhspan(
-            found.interval.low, found.interval.high, color=plot_style.GREY, alpha=0.15, linewidth=0,
+            baseline.interval.low, baseline.interval.high, color=plot_style.GREY, alpha=0.15, linewidth=0,
             label=f"its {LEVEL} % interval",
         )  # fmt: skip
-    if found.published is not None:
+    if baseline.published is not None:
         axes.axhline(
-            found.published, color=plot_style.ORANGE, linestyle=_DOTS, linewidth=1.2, label="paper's baseline"
+            baseline.published,
+            color=plot_style.ORANGE,
+            linestyle=_DOTS,
+            linewidth=1.2,
+            label="paper's baseline",
         )
 
 
-def _points(axes: Axes, points: Sequence[Point]) -> None:
+def _draw_points(axes: Axes, points: Sequence[Point]) -> None:
     axes.plot(
         [point.x for point in points], [point.mean for point in points], color=plot_style.BLUE, linewidth=1.0
     )
-    bars = [_bar(point) for point in points]
+    bars = [_error_bar(point) for point in points]
     axes.errorbar(
         [point.x for point in points], [point.mean for point in points],
         [[below for below, _ in bars], [above for _, above in bars]],
@@ -122,8 +131,8 @@ def _points(axes: Axes, points: Sequence[Point]) -> None:
         )
 
 
-def _bar(point: Point) -> tuple[float, float]:
-    """How far the interval reaches below and above; nothing where there is none."""
+def _error_bar(point: Point) -> tuple[float, float]:
+    """Return the lengths of the interval below and above the point; zeros without an interval."""
     if point.interval is None:
         return 0.0, 0.0
     return max(0.0, point.mean - point.interval.low), max(0.0, point.interval.high - point.mean)

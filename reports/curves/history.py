@@ -1,4 +1,4 @@
-"""What training wrote down epoch by epoch, read from history.jsonl whatever its state (no torch)."""
+"""Read the training history of a run from history.jsonl, in any state of the run."""
 
 from __future__ import annotations
 
@@ -15,21 +15,25 @@ from benchmark.records.status import RunView
 from tables.formats import one_line
 
 BRANCHES = ("sa", "glca", "pwca")
-# Per task: the recorded name of the metric whose curve is drawn, which is the published one.
-HISTORY_BYTES = 2**26  # a line an epoch has some hundred
+HISTORY_BYTES = 2**26  # largest file that is read; one epoch is a line of some hundred bytes
 _LONGEST = 80  # characters of a foreign name in a note
-_LARGEST = 1e30  # of a drawn value: far beyond what training gives, within what axes can be divided into
+_LARGEST = (
+    1e30  # value that is drawn: far above what training gives, still within the range of matplotlib's axes
+)
 _LAST_EPOCH = 1_000_000
 
-Curve = Mapping[int, float]  # epoch, from 1 → value; only epochs that have a finite one
+Curve = Mapping[int, float]  # epoch, from 1 → finite value
 
 
 @dataclass(frozen=True)
 class History:
-    """One run's curves; a branch that the run does not have, or that its file does not name, is absent.
+    """Curves of one run; branches that the run or its file does not have are absent.
 
-    loss, w: by branch. metric: in percent, by branch, where ``both`` is the run's prediction. lr: the learning rate.
-    notes: what is missing or was left out, in words.
+    loss: training loss by branch.
+    w: uncertainty weight by branch.
+    metric: test metric in percent by branch; ``both`` is the run's prediction.
+    lr: learning rate.
+    notes: what is missing or was left out.
     """
 
     method: str
@@ -47,26 +51,26 @@ class History:
 
 
 def read_history(run: RunView) -> History:
-    """The curves of a run in any state; empty, with the reason in ``notes``, where there are none.
+    """Read the curves of a run in any state; without a history the result is empty and ``notes`` says why.
 
-    Lines that are torn or no epoch's, and values that are no finite numbers or absurdly large, are left out and counted
-    in ``notes``.
+    Lines that are torn or have no epoch, and values that are not finite numbers of plausible size, are left out and
+    counted in ``notes``.
     """
-    if foreign := _foreign(run):
-        return History(run.cell.method, run.seed, {}, {}, {}, {}, (foreign,))
-    entries, notes = _entries(run)
-    curves = _Curves(REPORTED_METRICS[run.cell.task][0])
+    if mismatch := _mismatch(run):
+        return History(run.cell.method, run.seed, {}, {}, {}, {}, (mismatch,))
+    entries, notes = _read_entries(run)
+    curves = _CurveCollector(REPORTED_METRICS[run.cell.task][0])
     for epoch in sorted(entries):
         curves.add(epoch, entries[epoch])
     notes += curves.notes()
     return History(
-        run.cell.method, run.seed, curves.kept("loss"), curves.kept("w"), curves.kept("metric"),
-        curves.kept("lr").get("", {}), tuple(f"{run.id}: {note}" for note in notes),
+        run.cell.method, run.seed, curves.branches("loss"), curves.branches("w"), curves.branches("metric"),
+        curves.branches("lr").get("", {}), tuple(f"{run.id}: {note}" for note in notes),
     )  # fmt: skip
 
 
-def _foreign(run: RunView) -> str:
-    """Why a folder's history is of something else than the run asked for, or ""."""
+def _mismatch(run: RunView) -> str:
+    """Return why a folder's history does not belong to this run, or ""."""
     if run.state == "stale":
         return f"{run.id}: its history is of a stale run and not drawn"
     started = (read_json(run.folder.config) or {}).get("hash")
@@ -75,16 +79,16 @@ def _foreign(run: RunView) -> str:
     return ""
 
 
-def _entries(run: RunView) -> tuple[dict[int, dict], list[str]]:
-    """The entries by epoch, and what was wrong with the file."""
+def _read_entries(run: RunView) -> tuple[dict[int, dict], list[str]]:
+    """Read the entries by epoch, and notes about damage of the file."""
     try:
         text = read_bytes(run.folder.history, HISTORY_BYTES).decode("utf-8", errors="replace")
     except FileNotFoundError:
-        wanted = run.state in ("done", "running", "preempted", "failed", "damaged")
-        return {}, ["it has no history.jsonl"] if wanted else []
+        is_expected = run.state in ("done", "running", "preempted", "failed", "damaged")
+        return {}, ["it has no history.jsonl"] if is_expected else []
     except OSError as error:
         return {}, [f"history.jsonl cannot be read ({damage_text(run.folder.history, error)})"]
-    entries, bad, twice = {}, 0, 0
+    entries, invalid, repeated = {}, 0, 0
     for line in text.splitlines():
         try:
             entry = json.loads(line)
@@ -92,24 +96,24 @@ def _entries(run: RunView) -> tuple[dict[int, dict], list[str]]:
             entry = None
         epoch = entry.get("epoch") if isinstance(entry, dict) else None
         if type(epoch) is not int or not 1 <= epoch <= _LAST_EPOCH:
-            bad += 1
+            invalid += 1
             continue
-        twice += epoch in entries
+        repeated += epoch in entries
         entries[epoch] = entry
     notes = []
-    if bad:
-        notes.append(f"{amount(bad, 'line')} of its history left out: torn, or no epoch's")
-    if twice:
-        notes.append(f"{amount(twice, 'epoch')} recorded twice, the later line is drawn")
+    if invalid:
+        notes.append(f"{amount(invalid, 'line')} of its history left out: torn, or no epoch's")
+    if repeated:
+        notes.append(f"{amount(repeated, 'epoch')} recorded twice, the later line is drawn")
     return entries, notes
 
 
-class _Curves:
-    """Collects the values of one run. metric: the recorded name of the one to draw."""
+class _CurveCollector:
+    """Collect the values of one run into curves. metric: recorded name of the metric to draw."""
 
     def __init__(self, metric: str) -> None:
         self._metric_names = {metric: "both", f"sa_{metric}": "sa", f"glca_{metric}": "glca"}
-        self._found: dict[tuple[str, str], dict[int, float]] = {}
+        self._curves: dict[tuple[str, str], dict[int, float]] = {}
         self._not_finite = self._no_numbers = 0
         self._unknown: dict[str, None] = {}
 
@@ -126,21 +130,21 @@ class _Curves:
         if "lr" in entry:
             self._put("lr", "", epoch, entry["lr"])
 
-    def kept(self, kind: str) -> dict[str, Curve]:
-        """Curves by branch."""
-        return {branch: curve for (of, branch), curve in self._found.items() if of == kind}
+    def branches(self, kind: str) -> dict[str, Curve]:
+        """Return the curves of a kind (``loss``, ``w``, ``metric`` or ``lr``) by branch."""
+        return {branch: curve for (name, branch), curve in self._curves.items() if name == kind}
 
     def notes(self) -> list[str]:
-        found = []
+        notes = []
         if self._not_finite:
-            found.append(
+            notes.append(
                 f"{amount(self._not_finite, 'value')} left out: not finite, or larger than {_LARGEST:g}"
             )
         if self._no_numbers:
-            found.append(f"{amount(self._no_numbers, 'value')} left out: no numbers")
+            notes.append(f"{amount(self._no_numbers, 'value')} left out: no numbers")
         if self._unknown:
-            found.append(f"branches that are not known are left out: {', '.join(list(self._unknown)[:5])}")
-        return found
+            notes.append(f"branches that are not known are left out: {', '.join(list(self._unknown)[:5])}")
+        return notes
 
     def _block(self, entry: Mapping[str, object], name: str) -> Mapping[str, object]:
         block = entry.get(name, {})
@@ -158,7 +162,7 @@ class _Curves:
             number = math.inf
         if number is None:
             self._no_numbers += 1
-        elif not abs(number) <= _LARGEST:  # NaN is not, either
+        elif not abs(number) <= _LARGEST:  # written with `not`, so that NaN counts as well
             self._not_finite += 1
         else:
-            self._found.setdefault((kind, branch), {})[epoch] = number
+            self._curves.setdefault((kind, branch), {})[epoch] = number

@@ -1,7 +1,7 @@
-"""Where a pair of methods errs (fine-grained classification), from the stored predictions alone (no torch).
+"""Errors of baseline and DCAL in fine-grained classification, from the stored predictions.
 
-Baseline and DCAL are compared over the seeds that both have, on the same test images. Names are foreign text: they pass
-through as they are recorded, and the template escapes them.
+The methods are compared over their common seeds, on the same test images. Class names are foreign text and stay
+unchanged here; the template escapes them.
 """
 
 from __future__ import annotations
@@ -12,41 +12,44 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.records.status import RunView
-from reports.errors.comparable_runs import Classified, choose
+from reports.errors.comparable_runs import ClassifiedRun, select_comparable
 
 CLASS_RULE = (
-    "Classes in the order of their accuracy, lowest first: the mean of the two methods, of the one that has run where "
-    "only one has; equal ones in the dataset's order, classes without test images last."
+    "Classes are sorted by their accuracy, lowest first: the mean of both methods, or the accuracy of the only method "
+    "that has run; equal ones in the dataset's order, classes without test images last."
 )
 PAIR_RULE = (
-    "Pairs of a true class and the class its images were taken for, most frequent first, both methods' mistakes "
-    "added up over the runs counted; equal ones in the dataset's order."
+    "Pairs of a true class and a predicted class, most frequent first; the mistakes of both methods are added up over "
+    "the counted runs; equal ones in the dataset's order."
 )
 CHOICE_RULE = (
-    "The matrix holds the classes of the most frequent confusions: the list of pairs is gone down and both classes of "
-    "a pair are taken until {count} are found. Rows are true classes, columns what they were taken for; all other "
-    "classes are one column, so that a row adds up to the class's test images, times the runs counted."
+    "The matrix has the classes of the most frequent confusions: both classes of each pair, from the top of the list, "
+    "until there are {count}. Rows are true classes, columns predicted classes; all other classes are one column, so "
+    "that a row adds up to the class's test images times the counted runs."
 )
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """right, wrong: of images × runs; percent: right's share, None where there is no image."""
+    """Correct and wrong predictions, counted over images × runs."""
 
-    right: int
+    correct: int
     wrong: int
 
     @property
     def percent(self) -> float | None:
-        every = self.right + self.wrong
-        return 100.0 * self.right / every if every else None
+        """Return the accuracy in percent; None without images."""
+        total = self.correct + self.wrong
+        return 100.0 * self.correct / total if total else None
 
 
 @dataclass(frozen=True)
 class ClassRow:
-    """A class. images: of it in the test set. baseline, dcal: None where that method has no run.
+    """Accuracy of one class.
 
-    gain: DCAL minus baseline in percentage points; None without common seeds or images.
+    images: number of test images.
+    baseline, dcal: None if the method has no run.
+    gain: DCAL − baseline in percentage points; None without common seeds or images.
     """
 
     index: int
@@ -58,16 +61,17 @@ class ClassRow:
 
     @property
     def mean(self) -> float | None:
-        """Mean accuracy in percent over the methods that have run; what the rows are sorted by."""
-        found = [method.percent for method in (self.baseline, self.dcal) if method and self.images]
-        return sum(found) / len(found) if found else None
+        """Average the accuracy in percent over the methods that have run; the sort key of the rows."""
+        values = [method.percent for method in (self.baseline, self.dcal) if method and self.images]
+        return sum(values) / len(values) if values else None
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """Images of one class taken for another. baseline, dcal: how often, over the method's runs; None without runs.
+    """Images of one class that were predicted as another.
 
-    shares: in percent of the true class's images × runs.
+    baseline, dcal: count over the method's runs; None without runs.
+    baseline_share, dcal_share: in percent of the true class's images × runs.
     """
 
     true: int
@@ -81,9 +85,12 @@ class Confusion:
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """Counts over the method's runs, in the order of ``Mistakes.chosen``: rows[i][j] images of chosen class i taken for
-    chosen class j; others[i] those taken for any other class; totals[i] all of class i.
+class ConfusionMatrix:
+    """Counts over a method's runs for the classes of ``Mistakes.matrix_classes``, in their order.
+
+    rows: rows[i][j] is the number of images of class i predicted as class j.
+    others: others[i] is the number predicted as any class outside the matrix.
+    totals: totals[i] is the number of all images of class i.
     """
 
     rows: tuple[tuple[int, ...], ...]
@@ -93,10 +100,12 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Mistakes:
-    """Everything a page says about the errors of a pair.
+    """All results about the errors of a pair.
 
-    baseline_seeds, dcal_seeds: the seeds counted. paired: whether these are the same ones, without which there are no
-    gains. chosen: (index, name) of the matrix's classes. notes: what was left out or is unknown, in words.
+    baseline_seeds, dcal_seeds: counted seeds.
+    paired: whether both methods have the same seeds; without it there are no gains.
+    matrix_classes: (index, name) of the classes in the matrices.
+    notes: what was left out or is unknown.
     """
 
     baseline_seeds: tuple[int, ...]
@@ -104,56 +113,62 @@ class Mistakes:
     paired: bool
     classes: tuple[ClassRow, ...]
     pairs: tuple[Confusion, ...]
-    chosen: tuple[tuple[int, str], ...]
-    baseline_matrix: Matrix | None
-    dcal_matrix: Matrix | None
+    matrix_classes: tuple[tuple[int, str], ...]
+    baseline_matrix: ConfusionMatrix | None
+    dcal_matrix: ConfusionMatrix | None
     class_rule: str
     pair_rule: str
     choice_rule: str
     notes: tuple[str, ...]
 
 
-def mistakes(
-    baseline_runs: Sequence[RunView], dcal_runs: Sequence[RunView], *, pairs: int = 20, chosen: int = 10
+def count_mistakes(
+    baseline_runs: Sequence[RunView],
+    dcal_runs: Sequence[RunView],
+    *,
+    max_pairs: int = 20,
+    max_classes: int = 10,
 ) -> Mistakes | None:
-    """The errors of one dataset and backbone; runs that are not done are passed over. None where no run is left.
+    """Count the errors of one dataset and backbone over its finished runs; None if there are none.
 
-    pairs: at most so many confused pairs. chosen: at most so many classes in the matrix. Raises SettingsError for runs
-    of re-identification.
+    max_pairs: limit of the confused pairs.
+    max_classes: limit of the classes in the matrix.
+    Raises SettingsError for runs of re-identification.
     """
-    found = choose(baseline_runs, dcal_runs)
-    if found is None:
+    runs = select_comparable(baseline_runs, dcal_runs)
+    if runs is None:
         return None
-    counts = [_counts(runs, len(found.names)) for runs in (found.baseline, found.dcal)]
-    confused = _confused(counts)
-    order = _chosen(confused, chosen)
-    images = np.bincount(found.labels, minlength=len(found.names))
+    counts = [_counts(method_runs, len(runs.names)) for method_runs in (runs.baseline, runs.dcal)]
+    confused = _confused_pairs(counts)
+    # In the order of their confusions, so that confused classes are neighbours (CHOICE_RULE).
+    order = list(dict.fromkeys(index for pair in confused for index in pair))[:max_classes]
+    images = np.bincount(runs.labels, minlength=len(runs.names))
     rows = [
-        _class_row(index, name, int(images[index]), counts, found.paired)
-        for index, name in enumerate(found.names)
+        _class_row(index, name, int(images[index]), counts, runs.paired)
+        for index, name in enumerate(runs.names)
     ]
     return Mistakes(
-        baseline_seeds=tuple(run.seed for run in found.baseline),
-        dcal_seeds=tuple(run.seed for run in found.dcal),
-        paired=found.paired,
+        baseline_seeds=tuple(run.seed for run in runs.baseline),
+        dcal_seeds=tuple(run.seed for run in runs.dcal),
+        paired=runs.paired,
         classes=tuple(sorted(rows, key=lambda row: (row.mean is None, row.mean or 0.0, row.index))),
-        pairs=tuple(_confusion(pair, counts, found.names) for pair in confused[:pairs]),
-        chosen=tuple((index, found.names[index]) for index in order),
+        pairs=tuple(_confusion(pair, counts, runs.names) for pair in confused[:max_pairs]),
+        matrix_classes=tuple((index, runs.names[index]) for index in order),
         baseline_matrix=_matrix(counts[0], order),
         dcal_matrix=_matrix(counts[1], order),
         class_rule=CLASS_RULE,
         pair_rule=PAIR_RULE,
-        choice_rule=CHOICE_RULE.format(count=chosen),
-        notes=found.notes,
+        choice_rule=CHOICE_RULE.format(count=max_classes),
+        notes=runs.notes,
     )
 
 
-def _counts(runs: Sequence[Classified], classes: int) -> np.ndarray | None:
-    """(c, c) images of a true class (row) taken for a class (column), over all runs; None without runs."""
+def _counts(runs: Sequence[ClassifiedRun], classes: int) -> np.ndarray | None:
+    """Count images by true class (row) and predicted class (column) over all runs: (c, c); None without runs."""
     if not runs:
         return None
-    places = np.concatenate([run.labels.astype(np.int64) * classes + run.predicted for run in runs])
-    return np.bincount(places, minlength=classes**2).reshape(classes, classes)
+    flat = np.concatenate([run.labels.astype(np.int64) * classes + run.predicted for run in runs])
+    return np.bincount(flat, minlength=classes**2).reshape(classes, classes)
 
 
 def _class_row(
@@ -167,16 +182,16 @@ def _class_row(
 def _accuracy(counts: np.ndarray | None, index: int) -> Accuracy | None:
     if counts is None:
         return None
-    right = int(counts[index, index])
-    return Accuracy(right, int(counts[index].sum()) - right)
+    correct = int(counts[index, index])
+    return Accuracy(correct, int(counts[index].sum()) - correct)
 
 
-def _confused(counts: Sequence[np.ndarray | None]) -> list[tuple[int, int]]:
-    """All confused pairs, by PAIR_RULE."""
+def _confused_pairs(counts: Sequence[np.ndarray | None]) -> list[tuple[int, int]]:
+    """List all confused pairs in the order of PAIR_RULE."""
     both = sum(count for count in counts if count is not None)
     true, predicted = np.nonzero(both * ~np.eye(len(both), dtype=bool))
-    found = zip(true.tolist(), predicted.tolist(), strict=True)
-    return sorted(found, key=lambda pair: (-int(both[pair]), pair))
+    pairs = zip(true.tolist(), predicted.tolist(), strict=True)
+    return sorted(pairs, key=lambda pair: (-int(both[pair]), pair))
 
 
 def _confusion(pair: tuple[int, int], counts: Sequence[np.ndarray | None], names: Sequence[str]) -> Confusion:
@@ -188,17 +203,12 @@ def _confusion(pair: tuple[int, int], counts: Sequence[np.ndarray | None], names
     return Confusion(true, names[true], predicted, names[predicted], *numbers, *shares)
 
 
-def _chosen(confused: Sequence[tuple[int, int]], most: int) -> list[int]:
-    """Classes of the matrix, by CHOICE_RULE; in the order in which they are found, so that those confused are near."""
-    return list(dict.fromkeys(index for pair in confused for index in pair))[:most]
-
-
-def _matrix(counts: np.ndarray | None, order: Sequence[int]) -> Matrix | None:
+def _matrix(counts: np.ndarray | None, order: Sequence[int]) -> ConfusionMatrix | None:
     if counts is None or not order:
         return None
     inside = counts[np.ix_(order, order)]
     totals = counts[list(order)].sum(axis=1)
-    return Matrix(
+    return ConfusionMatrix(
         tuple(map(tuple, inside.tolist())),
         tuple((totals - inside.sum(axis=1)).tolist()),
         tuple(totals.tolist()),

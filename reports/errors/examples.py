@@ -1,6 +1,6 @@
-"""Examples of confused classes: a test picture taken for another class, beside a training picture of that class.
+"""Examples of errors: thumbnails of confused classes, and the hardest queries of re-identification.
 
-Reads the dataset again, which must be the one the run was made from (no torch).
+Thumbnails need the dataset with which the run was made.
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ from benchmark.records.status import RunView
 from reports.errors.confusion import Confusion
 from tables.records import fingerprint, is_done
 
-SIDE = 200  # pixels of a thumbnail's longer side
-QUALITY = 85  # of the JPEG
+SIDE = 200  # longer side of a thumbnail, in pixels
+QUALITY = 85  # JPEG quality of thumbnails
 PAIR_RULE = (
-    "Of the test pictures of a class that {run} took for the other one, the one whose true class got the lowest "
-    "probability, the first of equal ones; beside it the first training picture, in the dataset's list, of the class "
-    "it was taken for. Confusions that this run did not make are left out."
+    "Left: of the test pictures of a class that {run} predicted as the other class, the one with the lowest "
+    "probability of the true class, the first of equal ones. Right: the first training picture, in the dataset's list, "
+    "of the predicted class. Confusions that this run did not make are left out."
 )
 
 
 @dataclass(frozen=True)
 class Example:
-    """A confusion in pictures. test, train: names of thumbnails in the folder; test_file, train_file: the pictures in
-    the dataset, as its lists name them. probability: of the true class, 0 to 1.
+    """A confusion as two pictures.
+
+    test, train: names of the thumbnails in the folder.
+    test_file, train_file: names of the pictures in the dataset's lists.
+    probability: probability of the true class, 0 to 1.
     """
 
     confusion: Confusion
@@ -45,22 +48,29 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """reason: why there are none, or "". notes: pictures that could not be shown. rule: how they were chosen."""
+    """Examples of a run.
 
-    pictures: tuple[Example, ...]
+    rule: how they were selected.
+    reason: why there are none, or "".
+    notes: pictures that could not be shown.
+    """
+
+    pairs: tuple[Example, ...]
     rule: str
     reason: str = ""
     notes: tuple[str, ...] = ()
 
 
-def examples(
+def write_examples(
     pairs: Sequence[Confusion], run: RunView, places: Places, folder: Path, *, count: int = 6
 ) -> Examples:
-    """Write thumbnails for the first ``count`` of the confused pairs that ``run`` has mistakes of into ``folder``.
+    """Write thumbnails for the first ``count`` confused pairs that ``run`` confused into ``folder``.
 
-    run: a done one, among those the pairs were counted over; places: where its data are (``Merged.places[run.id]``).
-    Nothing is written where the dataset is not there, or is not the one of the record: ``reason`` says so. Raises
-    RunError where a thumbnail cannot be written.
+    run: a finished run, one of those over which the pairs were counted.
+    places: folders of its data (``Merged.places[run.id]``).
+
+    If the dataset is missing or is not the recorded one, nothing is written and ``reason`` says so. Raises RunError
+    if a thumbnail cannot be written.
     """
     rule = PAIR_RULE.format(run=run.id)
     try:
@@ -72,13 +82,13 @@ def examples(
         return Examples((), rule, str(error))
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    found, notes = [], []
+    examples, notes = [], []
     for pair in pairs:
-        if len(found) == count:
+        if len(examples) == count:
             break
-        if (place := _worst(arrays, pair)) is None:
+        if (index := _worst_index(arrays, pair)) is None:
             continue
-        files = dataset.test.files[place], dataset.train.files[dataset.train.labels.index(pair.predicted)]
+        files = dataset.test.files[index], dataset.train.files[dataset.train.labels.index(pair.predicted)]
         try:
             thumbnails = [_thumbnail(dataset.root / file) for file in files]
         except DataError as error:
@@ -87,14 +97,14 @@ def examples(
         names = [f"test-{pair.true}-{pair.predicted}.jpg", f"train-{pair.predicted}.jpg"]
         for name, thumbnail in zip(names, thumbnails, strict=True):
             write_file(folder / name, lambda stream, content=thumbnail: stream.write(content))
-        probability = float(arrays["both_probability"][place])
-        found.append(Example(pair, names[0], files[0], probability, names[1], files[1]))
-    reason = "" if found or notes else f"{run.id} made none of these mistakes"
-    return Examples(tuple(found), rule, reason, tuple(notes))
+        probability = float(arrays["both_probability"][index])
+        examples.append(Example(pair, names[0], files[0], probability, names[1], files[1]))
+    reason = "" if examples or notes else f"{run.id} made none of these mistakes"
+    return Examples(tuple(examples), rule, reason, tuple(notes))
 
 
 def _dataset(run: RunView, places: Places, labels: np.ndarray) -> FGVCDataset:
-    """The dataset the record was made from. Raises DataError where it is not there, or is another one."""
+    """Load the recorded dataset. Raises DataError if it is missing or another one."""
     dataset = locate.load_fgvc(run.cell.dataset, places.data, run.config.settings.data.class_limit)
     if locate.fingerprint(dataset.root, dataset.key) != fingerprint(run):
         raise DataError(
@@ -106,15 +116,15 @@ def _dataset(run: RunView, places: Places, labels: np.ndarray) -> FGVCDataset:
     return dataset
 
 
-def _worst(arrays: dict[str, np.ndarray], pair: Confusion) -> int | None:
-    """Place in the test list of the confusion's example, by RULE."""
+def _worst_index(arrays: dict[str, np.ndarray], pair: Confusion) -> int | None:
+    """Return the index of a confusion's test picture by PAIR_RULE; None if the run did not confuse the pair."""
     confused = (arrays["labels"] == pair.true) & (arrays["both_predicted"] == pair.predicted)
-    places = np.flatnonzero(confused)
-    return int(places[np.argmin(arrays["both_probability"][places])]) if len(places) else None
+    indices = np.flatnonzero(confused)
+    return int(indices[np.argmin(arrays["both_probability"][indices])]) if len(indices) else None
 
 
 def _thumbnail(path: Path) -> bytes:
-    """A JPEG of the whole picture. Raises DataError for one that cannot be read."""
+    """Create a JPEG of the uncropped picture. Raises DataError for a picture that cannot be read."""
     import cv2
 
     from benchmark.data.images import read_image
@@ -130,24 +140,27 @@ def _thumbnail(path: Path) -> bytes:
     return content.tobytes()
 
 
-# --- Where a run errs (re-identification): its hardest queries, and what it found instead ---
+# --- Hardest queries of re-identification, and the gallery pictures ranked too high ---
 
 QUERY_RULE = (
     "The queries with the lowest average precision of {run}, lowest first, equal ones in the dataset's order; queries "
-    "that have nothing to find are left out."
+    "without a true match in the gallery are left out."
 )
 
 
 @dataclass(frozen=True)
 class HardQuery:
-    """A query. place: in the dataset's list, from 0. ap: average precision in percent; other_ap: that of the run
-    compared with, None without one. first_hit: rank of the first right picture, from 1.
+    """A query with its result.
 
-    wrong: places in the gallery of the pictures ranked before it, nearest first, as many as the record holds; None
-    where it holds no ranked lists.
+    index: index in the dataset's list of queries.
+    ap: average precision in percent.
+    other_ap: average precision of the run compared with; None without one.
+    first_hit: rank of the first true match, from 1.
+    wrong: gallery indices of the pictures ranked before it, nearest first, as many as the record holds; None if the
+        record holds no ranked lists.
     """
 
-    place: int
+    index: int
     identity: int
     camera: int
     ap: float
@@ -158,52 +171,51 @@ class HardQuery:
 
 @dataclass(frozen=True)
 class HardQueries:
-    """notes: what is missing, in words."""
+    """The hardest queries of a run. rule: how they were selected; notes: what is missing."""
 
     queries: tuple[HardQuery, ...]
     rule: str
     notes: tuple[str, ...]
 
 
-def hardest(run: RunView, other: RunView | None = None, *, count: int = 10) -> HardQueries | None:
-    """The ``count`` hardest queries of a run, None unless it is done; other: a run to compare with, e.g. the baseline.
+def hardest_queries(run: RunView, other: RunView | None = None, *, count: int = 10) -> HardQueries | None:
+    """Select the ``count`` hardest queries of a run; None unless it is done.
 
-    Raises SettingsError for a run of classification, RunError where the run's own predictions cannot be read.
+    other: a run to compare with, e.g. the baseline.
+    Raises SettingsError for a run of classification, RunError if the run's predictions cannot be read.
     """
     if run.cell.task != "reid":
         raise SettingsError(f"{run.id} is fine-grained classification: expected a run of re-identification")
     if not is_done(run):
         return None
-    found, notes = run.predictions, []
-    ap, first = found["both_ap"], found["both_first_hit"]
-    compared = _compared(run, other, notes)
-    nearest = found["both_nearest"] if "both_nearest" in found else None
+    arrays, notes = run.predictions, []
+    ap, first_hit = arrays["both_ap"], arrays["both_first_hit"]
+    other_ap = _other_ap(run, other, notes)
+    nearest = arrays["both_nearest"] if "both_nearest" in arrays else None
     if nearest is None:
         notes.append(f"the record of {run.id} holds no ranked lists")
-    answerable = np.flatnonzero(first > 0)
+    answerable = np.flatnonzero(first_hit > 0)
     order = answerable[np.argsort(ap[answerable], kind="stable")][:count]
     queries = tuple(
         HardQuery(
-            place,
-            int(found["identities"][place]),
-            int(found["cameras"][place]),
-            100.0 * float(ap[place]),
-            None if compared is None else 100.0 * float(compared[place]),
-            int(first[place]),
-            None if nearest is None else _before(nearest[place], int(first[place])),
+            index,
+            int(arrays["identities"][index]),
+            int(arrays["cameras"][index]),
+            100.0 * float(ap[index]),
+            None if other_ap is None else 100.0 * float(other_ap[index]),
+            int(first_hit[index]),
+            # −1 fills lists that are shorter
+            None
+            if nearest is None
+            else tuple(item for item in nearest[index][: first_hit[index] - 1].tolist() if item >= 0),
         )
-        for place in order.tolist()
+        for index in order.tolist()
     )
     return HardQueries(queries, QUERY_RULE.format(run=run.id), tuple(notes))
 
 
-def _before(nearest: np.ndarray, first_hit: int) -> tuple[int, ...]:
-    """The gallery places ranked before the first right one; −1 fills lists that are shorter."""
-    return tuple(place for place in nearest[: first_hit - 1].tolist() if place >= 0)
-
-
-def _compared(run: RunView, other: RunView | None, notes: list[str]) -> np.ndarray | None:
-    """The other run's average precisions, where they are of the same queries."""
+def _other_ap(run: RunView, other: RunView | None, notes: list[str]) -> np.ndarray | None:
+    """Return the other run's average precisions if it has the same queries."""
     if other is None or not is_done(other):
         return None
     try:

@@ -1,4 +1,4 @@
-"""One picture under one or two networks: figure, record, and what they say in lines."""
+"""Heatmaps of one picture with one or two networks, and their predictions as lines of text."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from reports.heatmaps import attention_maps, figure, overlay
-from reports.heatmaps.attention_maps import BASELINE, SA, Sight
-from reports.heatmaps.figure import Row, Said
+from reports.heatmaps import figure, overlay
+from reports.heatmaps.attention_maps import BASELINE, SA, AttentionMap, attention_maps, caption, panels
+from reports.heatmaps.figure import FigureRow, Prediction
 from reports.heatmaps.networks import Network
 from tables.formats import one_line
 
-TOP = 5
+TOP_CLASSES = 5
 
 
 def draw(
@@ -26,58 +26,62 @@ def draw(
     *,
     retrieval: bool = False,
 ) -> list[str]:
-    """Write ``stem``.png and .pdf; returns lines for a terminal.
+    """Write ``stem``.png and .pdf; return lines for a terminal: the most probable classes, and the files.
 
-    networks: by method, baseline and dcal or one of them; a plain ViT goes as a baseline. retrieval: they name no
-    classes. Raises DataError for an unreadable picture, SettingsError for layers they have not.
+    path: the picture.
+    networks: by method: baseline, dcal or both; a plain ViT is a baseline.
+    warning: text below the figure; "" for none.
+    layers: first and last block of the rollout; None for those before GLCA.
+    retrieval: the networks have no classes.
+    Raises DataError for an unreadable picture, SettingsError for blocks that the networks do not have.
     """
-    order = [method for method in ("dcal", "baseline") if method in networks]
-    seen: dict[str, Sight] = {}
-    for method in order:
-        shown = networks[method].pictures(path)
-        (seen[method],), layers = attention_maps.look(
-            networks[method], [shown], layers, names_classes=not retrieval
-        )
-    said = {
-        {"baseline": BASELINE, "dcal": SA}[method]: _said(networks[method], sight)
-        for method, sight in seen.items()
-        if sight.scores is not None
+    maps: dict[str, AttentionMap] = {}
+    for method in ("dcal", "baseline"):  # the baseline's rollout uses the blocks of DCAL's
+        if method in networks:
+            picture = networks[method].pictures(path)
+            (maps[method],), layers = attention_maps(
+                networks[method], [picture], layers, has_classes=not retrieval
+            )
+    predictions = {
+        {"baseline": BASELINE, "dcal": SA}[method]: _prediction(networks[method], attention)
+        for method, attention in maps.items()
+        if attention.scores is not None
     }
-    heads, panels, _ = attention_maps.panels(shown, seen.get("baseline"), seen.get("dcal"), said)
-    if "dcal" not in seen:
-        heads = tuple("rollout" if head == BASELINE else head for head in heads)
-    sight = next(iter(seen.values()))
-    text = attention_maps.caption(
-        sight.rollout.size,
-        layers,
-        compared=len(seen) > 1,
-        selection=networks[order[0]].selection,
+    headings, row_panels, _ = panels(picture, maps.get("baseline"), maps.get("dcal"), predictions)
+    if "dcal" not in maps:
+        headings = tuple("rollout" if heading == BASELINE else heading for heading in headings)
+    method, attention = next(iter(maps.items()))
+    text = caption(
+        attention.rollout.size, layers, compared=len(maps) > 1, selection=networks[method].selection
     )
-    made = figure.figure(
-        f"{one_line(title, 90)} · blocks {layers[0]}–{layers[1]}",
-        heads,
-        [Row(one_line(path.name), "", panels)],
-        f"{text} {warning}".strip(),
-        "× 1/N",
+    files = overlay.save(
+        figure.draw(
+            f"{one_line(title, 90)} · blocks {layers[0]}–{layers[1]}",
+            headings,
+            [FigureRow(one_line(path.name), "", row_panels)],
+            f"{text} {warning}".strip(),
+            "× 1/N",
+        ),
+        stem,
     )
-    files = overlay.save(made, stem)
-    return [line for method in seen for line in _lines(networks[method], seen[method])] + [
+    return [line for method in maps for line in _class_lines(networks[method], maps[method])] + [
         f"written: {file}" for file in files
     ]
 
 
-def _said(network: Network, sight: Sight) -> Said:
-    best = int(np.argmax(sight.scores))
-    return Said((f"confidence {sight.scores[best]:.0%}", _name(network, best)))
+def _prediction(network: Network, attention: AttentionMap) -> Prediction:
+    best = int(np.argmax(attention.scores))
+    return Prediction((f"confidence {attention.scores[best]:.0%}", _class_name(network, best)))
 
 
-def _lines(network: Network, sight: Sight) -> list[str]:
-    """The five most probable classes."""
-    if sight.scores is None:
+def _class_lines(network: Network, attention: AttentionMap) -> list[str]:
+    """List the most probable classes."""
+    scores = attention.scores
+    if scores is None:
         return [f"{network.label}: names no class"]
-    best = np.argsort(-sight.scores, kind="stable")[:TOP]
-    return [f"{network.label}:", *(f"  {sight.scores[k]:7.2%}  {_name(network, int(k))}" for k in best)]
+    best = np.argsort(-scores, kind="stable")[:TOP_CLASSES]
+    return [f"{network.label}:", *(f"  {scores[k]:7.2%}  {_class_name(network, int(k))}" for k in best)]
 
 
-def _name(network: Network, index: int) -> str:
+def _class_name(network: Network, index: int) -> str:
     return one_line(network.classes[index]) if network.classes else f"class {index}"

@@ -1,10 +1,11 @@
-"""``python -m reports attention``: measure how concentrated attention is, baseline against DCAL."""
+"""``python -m reports attention``: measure how concentrated attention is, for baseline and DCAL."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from benchmark.commands import options
 from benchmark.commands.command_line import COMPLETE, INCOMPLETE
@@ -14,7 +15,7 @@ from benchmark.training import device
 from reports.heatmaps import run_pairs
 
 # name → heading of the printed table
-SHOWN = {
+HEADINGS = {
     "entropy": "entropy (nats)",
     "effective_patches": "effective patches",
     "entropy_share": "entropy / log N",
@@ -24,9 +25,9 @@ SHOWN = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Profile, places, which pairs, blocks, boxes, device."""
+    """Add the options for profile, folders, pairs, blocks, boxes and device."""
     options.add_common(parser)
-    run_pairs.add_pairs(parser)
+    run_pairs.add_pair_options(parser)
     parser.add_argument(
         "--box-side",
         type=options.whole_number(1),
@@ -39,33 +40,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure every pair asked for; one that fails is named and does not stop the others."""
-    layers, pairs = run_pairs.layers(arguments.layers), run_pairs.pairs(arguments)
+    """Measure every selected pair; a pair that fails is reported and does not stop the others."""
+    layers, pairs = run_pairs.parse_layers(arguments.layers), run_pairs.select_pairs(arguments)
     profile = load_profile(arguments.profile)
-    chosen = device.choose(arguments.device, profile.name, profile.device)
+    chosen_device = device.choose(arguments.device, profile.name, profile.device)
     failed = []
     for pair in pairs:
-        if reason := pair.why_not():
-            print(f"{pair.id}: not measured: {reason}", file=sys.stderr)
-            failed.append(pair.id)
-            continue
-        from reports.heatmaps.attention_run import NAME, measure
-
-        compute = device.prepare(chosen, "float32", arguments.threads)
         try:
+            run_pairs.require_drawable(pair)
+            from reports.heatmaps.attention_run import measure
+
+            compute = device.prepare(chosen_device, "float32", arguments.threads)
             record = measure(
                 pair,
                 layers=layers,
                 box_side=arguments.box_side,
-                where=compute.device,
+                device=compute.device,
                 workers=arguments.workers,
             )
         except SuiteError as error:
             print(f"{pair.id}: not measured: {error}", file=sys.stderr)
             failed.append(pair.id)
             continue
-        print("\n".join(table(record)))
-        print(f"written: {pair.folder / NAME}.json and .npz\n")
+        print("\n".join(report_lines(record)))
+        print(f"written: {pair.folder / run_pairs.ATTENTION}.json and .npz\n")
     if not failed:
         return COMPLETE
     sys.stdout.flush()
@@ -75,21 +73,22 @@ def run(arguments: argparse.Namespace) -> int:
     return INCOMPLETE
 
 
-def table(record: Mapping[str, object]) -> list[str]:
-    """The record as lines for a terminal."""
+def report_lines(record: Mapping[str, Any]) -> list[str]:
+    """Format the record as lines for a terminal."""
     first, last = record["layers"]
     lines = [f"{record['title']} · blocks {first}–{last} · {record['pictures']:,} pictures"]
     lines.append(f"{'':20}{'baseline':>10}{'DCAL':>10}{'GLCA':>10}   DCAL − baseline [95 % interval]")
-    for name, found in record["measures"].items():
-        gap = found["difference"]
+    for name, measure in record["measures"].items():
+        difference = measure["difference"]
         values = "".join(
-            f"{found[who]:10.4g}" if who in found else f"{'':10}" for who in ("baseline", "dcal", "glca")
+            f"{measure[key]:10.4g}" if key in measure else f"{'':10}" for key in ("baseline", "dcal", "glca")
         )
-        lines.append(f"{SHOWN[name]:20}{values}   {gap['mean']:+.4g} [{gap['low']:+.4g}, {gap['high']:+.4g}]")
+        interval = f"[{difference['low']:+.4g}, {difference['high']:+.4g}]"
+        lines.append(f"{HEADINGS[name]:20}{values}   {difference['mean']:+.4g} {interval}")
     inside, boxes = record["measures"].get("inside_box"), record["boxes"]
     if inside:
         lines.append(
-            f"boxes: {inside['uniform']:.4g} of the picture lies inside, what uniform attention has there; "
+            f"boxes: {inside['uniform']:.4g} of the picture lies inside, the value of uniform attention; "
             f"{inside['pictures']:,} pictures show their box; {boxes['scaling']}; {boxes['clipped']} boxes cut"
         )
     if record["warning"]:

@@ -1,17 +1,18 @@
-"""What two networks see in pictures, as rows of a figure and as plain values for its record (JSON)."""
+"""Attention maps of networks, panels of a figure from them, and measures of how concentrated attention is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from dcal.inspection import Inspection, Layers
 from dcal.model import class_scores
-from reports.heatmaps.figure import Panel, Said
+from reports.heatmaps.figure import Panel, Prediction
 from reports.heatmaps.networks import Network
-from reports.heatmaps.overlay import Scale, mask_of
+from reports.heatmaps.overlay import Scale, patch_mask
 from tables.statistics import LEVEL, mean_interval
 
 PICTURE, BASELINE, SA, GLCA, SELECTED = (
@@ -24,99 +25,122 @@ PICTURE, BASELINE, SA, GLCA, SELECTED = (
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What one network sees in one picture.
+class AttentionMap:
+    """Attention of one network in one picture.
 
-    rollout, glca: (R, C), attention of the class token to each patch in units of 1/N; glca, selected (R, C) bool: None
-    without GLCA. own: share of the rollout that stays on the class token itself. scores: (classes,) probabilities of
-    the paper's prediction, summing to 1; None where the network names no classes.
+    rollout: (R, C), rollout of the class token over the patches, in units of 1/N.
+    class_token_share: share of the rollout that stays on the class token.
+    glca: (R, C), attention of GLCA's class token in the same unit; None without GLCA.
+    selected: (R, C) bool, GLCA's queries; None without GLCA.
+    scores: (classes,) probabilities of the paper's prediction, summing to 1; None without classes.
     """
 
     rollout: np.ndarray
-    own: float
+    class_token_share: float
     glca: np.ndarray | None = None
     selected: np.ndarray | None = None
     scores: np.ndarray | None = field(default=None, repr=False)
 
 
-def look(
-    network: Network, pictures: Sequence[np.ndarray], layers: Layers | None, *, names_classes: bool
-) -> tuple[list[Sight], Layers]:
-    """One sight a picture, and the blocks that were rolled out. Raises SettingsError for layers it has not."""
-    seen = network.inspect(pictures, layers)
-    scores = _scores(seen) if names_classes and seen.outputs else None
-    return [_sight(seen, place, scores) for place in range(len(pictures))], seen.layers
+def attention_maps(
+    network: Network, pictures: Sequence[np.ndarray], layers: Layers | None, *, has_classes: bool
+) -> tuple[list[AttentionMap], Layers]:
+    """Compute one attention map per picture; return them and the blocks of the rollout.
+
+    pictures: uint8 (h, w, 3) each.
+    layers: first and last block of the rollout, from 1; None for those before GLCA.
+    has_classes: whether the network predicts named classes.
+    Raises SettingsError for blocks that the network does not have.
+    """
+    inspection = network.inspect(pictures, layers)
+    scores = None
+    if has_classes and inspection.outputs:
+        both = class_scores(inspection.outputs)["both"]
+        scores = (both / both.sum(dim=1, keepdim=True)).cpu().numpy()
+    return [_attention_map(inspection, index, scores) for index in range(len(pictures))], inspection.layers
 
 
-def _scores(seen: Inspection) -> np.ndarray:
-    both = class_scores(seen.outputs)["both"]
-    return (both / both.sum(dim=1, keepdim=True)).cpu().numpy()
-
-
-def _sight(seen: Inspection, place: int, scores: np.ndarray | None) -> Sight:
-    rows, columns = seen.grid
+def _attention_map(inspection: Inspection, index: int, scores: np.ndarray | None) -> AttentionMap:
+    rows, columns = inspection.grid
 
     def on_grid(row: np.ndarray) -> np.ndarray:
         return row[1:].reshape(rows, columns) * (rows * columns)
 
-    rollout = seen.rollout[place].double().cpu().numpy()
+    rollout = inspection.rollout[index].double().cpu().numpy()
     glca = selected = None
-    if seen.glca is not None:
-        glca = on_grid(seen.glca[place].double().cpu().numpy())
-        selected = mask_of(seen.selected[place].cpu().numpy(), seen.grid)
-    return Sight(
-        on_grid(rollout), float(rollout[0]), glca, selected, None if scores is None else scores[place]
+    if inspection.glca is not None:
+        glca = on_grid(inspection.glca[index].double().cpu().numpy())
+        selected = patch_mask(inspection.selected[index].cpu().numpy(), inspection.grid)
+    return AttentionMap(
+        on_grid(rollout), float(rollout[0]), glca, selected, None if scores is None else scores[index]
     )
 
 
 def panels(
-    picture: np.ndarray, baseline: Sight | None, dcal: Sight | None, said: dict[str, Said]
+    picture: np.ndarray,
+    baseline: AttentionMap | None,
+    dcal: AttentionMap | None,
+    predictions: Mapping[str, Prediction],
 ) -> tuple[tuple[str, ...], tuple[Panel, ...], dict[str, Scale]]:
-    """Heads, panels and scales of one row. said: by head.
+    """Create the panels of one row; return headings, panels and scales.
+
+    baseline, dcal: one of them may be None.
+    predictions: by heading.
 
     The rollouts of both models share one scale, from 0 to their largest value, so that they can be compared.
     """
-    shown = [sight for sight in (baseline, dcal) if sight is not None]
-    scales = {"rollout": (0.0, max(float(sight.rollout.max()) for sight in shown))}
-    made = {PICTURE: Panel(picture, said=said.get(PICTURE))}
+    largest = max(float(attention.rollout.max()) for attention in (baseline, dcal) if attention is not None)
+    scales = {"rollout": (0.0, largest)}
+    result = {PICTURE: Panel(picture)}
     if baseline is not None:
-        made[BASELINE] = Panel(
-            picture, baseline.rollout, scales["rollout"], bar=dcal is None, said=said.get(BASELINE)
+        result[BASELINE] = Panel(
+            picture,
+            baseline.rollout,
+            scales["rollout"],
+            bar=dcal is None,
+            prediction=predictions.get(BASELINE),
         )
     if dcal is not None:
         spread = 3 if dcal.glca is not None else 1
-        made[SA] = Panel(picture, dcal.rollout, scales["rollout"], bar=True, said=said.get(SA), spread=spread)
+        result[SA] = Panel(
+            picture,
+            dcal.rollout,
+            scales["rollout"],
+            bar=True,
+            prediction=predictions.get(SA),
+            spread=spread,
+        )
         if dcal.glca is not None:
             scales["glca"] = (0.0, float(dcal.glca.max()))
-            made[GLCA] = Panel(picture, dcal.glca, scales["glca"], bar=True)
-            made[SELECTED] = Panel(picture, selected=dcal.selected)
-    return tuple(made), tuple(made.values()), scales
+            result[GLCA] = Panel(picture, dcal.glca, scales["glca"], bar=True)
+            result[SELECTED] = Panel(picture, selected=dcal.selected)
+    return tuple(result), tuple(result.values()), scales
 
 
 def caption(patches: int, layers: Layers, *, compared: bool, selection: str) -> str:
-    """What the colours are, in words. selection: GLCA's, ``rollout`` or ``random``; "" without GLCA."""
-    of_each = ", on one scale for both models of a row" if compared else ""
+    """Describe the colours. selection: how GLCA selects queries, ``rollout`` or ``random``; "" without GLCA."""
+    scale = ", on one scale for both models of a row" if compared else ""
     text = (
         f"Rollout: attention of the class token accumulated over blocks {layers[0]}–{layers[1]} (Eq. 2), in units of "
-        f"1/N with N = {patches} patches{of_each}; what stays on the class token itself is not drawn. "
+        f"1/N with N = {patches} patches{scale}; the share of the class token itself is not drawn. "
     )
     if selection:
-        how = {
+        rule = {
             "rollout": "of the highest rollout over the blocks before GLCA's own",
             "random": "drawn at random",
         }[selection]
         text += (
             "GLCA: softmax of its class token in its last block, mean over heads, same unit, own scale. GLCA's "
-            f"queries: the patches {how}, outlined, which query beside the class token. "
+            f"queries: the outlined patches, {rule}, and the class token. "
         )
     return text + "Between patch centres values are interpolated linearly."
 
 
-# --- How concentrated attention is, over a whole test set: measures of one picture, and of a pair of models ---
+# --- Measures of how concentrated attention is, for single pictures and over a test set ---
 
 MAPS = ("baseline", "dcal", "glca")  # the baseline's rollout, DCAL's rollout (SA), GLCA's own attention
-TOP = 0.1
-# name → what it is, as tables and pages say it
+TOP_SHARE = 0.1
+# name → description in tables and pages
 MEASURES = {
     "entropy": "entropy of p, in nats",
     "effective_patches": "effective number of patches, e to the entropy",
@@ -127,80 +151,86 @@ MEASURES = {
 
 
 def distribution(rows: np.ndarray) -> np.ndarray:
-    """p from rows of attention over class token and patches: (B, N+1) to (B, N) float64, rows summing to 1."""
+    """Compute the distribution p over the patches from attention rows: (B, N+1) to (B, N) float64, rows sum to 1."""
     patches = rows[:, 1:].astype(np.float64)
     return patches / patches.sum(axis=1, keepdims=True)
 
 
 def entropy(p: np.ndarray) -> np.ndarray:
-    """−Σ p log p in nats, (B,); 0 to log N."""
+    """Compute the entropy −Σ p log p in nats: (B,), from 0 to log N."""
     return -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1)
 
 
-def top_share(p: np.ndarray, share: float = TOP) -> np.ndarray:
-    """Mass of the ``share`` · N patches with most of it, (B,).
+def top_share(p: np.ndarray, share: float = TOP_SHARE) -> np.ndarray:
+    """Compute the mass of the ``share`` · N patches with the largest mass: (B,).
 
-    Of a fraction of a patch the fraction of its mass counts, so that uniform attention gives ``share`` whatever N.
+    A fraction of a patch counts with this fraction of its mass, so that uniform attention gives ``share`` for any N.
     """
-    wanted = share * p.shape[1]
-    whole = int(wanted + 1e-9)
+    count = share * p.shape[1]
+    complete = int(count + 1e-9)
     ranked = -np.sort(-p, axis=1)
-    return ranked[:, :whole].sum(axis=1) + max(wanted - whole, 0.0) * ranked[:, whole]
+    return ranked[:, :complete].sum(axis=1) + max(count - complete, 0.0) * ranked[:, complete]
 
 
-def measured(rows: np.ndarray, covered: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Every measure of each picture, (B,).
+def picture_measures(rows: np.ndarray, covered: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Compute every measure of each picture: name → (B,).
 
-    rows: (B, N+1) attention of the class token. covered: (B, N) share of each patch inside the box; None: no boxes;
-    rows that are NaN: this picture has none.
+    rows: (B, N+1), attention of the class token.
+    covered: (B, N), share of each patch inside the box, NaN for a picture without box; None without boxes.
     """
     p = distribution(rows)
-    found = entropy(p)
+    nats = entropy(p)
     values = {
-        "entropy": found,
-        "effective_patches": np.exp(found),
-        "entropy_share": found / np.log(p.shape[1]),
+        "entropy": nats,
+        "effective_patches": np.exp(nats),
+        "entropy_share": nats / np.log(p.shape[1]),
         "top_tenth": top_share(p),
     }
     return values if covered is None else values | {"inside_box": (p * covered).sum(axis=1)}
 
 
 @dataclass(frozen=True)
-class Measured:
-    """values: map → measure → (n,), in the order of ``files``; NaN where a picture has no box. area: (n,) share of the
-    picture's area inside the box, what uniform attention would have there; None without boxes."""
+class AttentionMeasures:
+    """Measures of a test set.
+
+    files: names of the n pictures.
+    values: map → measure → (n,); NaN for a picture without box.
+    area: (n,), share of the picture's area inside the box, the value of uniform attention; None without boxes.
+    """
 
     files: tuple[str, ...]
     values: Mapping[str, Mapping[str, np.ndarray]]
     area: np.ndarray | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What attention.npz holds."""
+        """Return the arrays of attention.npz."""
         arrays = {"files": np.array(self.files, dtype=str)}
         for name, values in self.values.items():
-            arrays |= {f"{name}_{measure}": found for measure, found in values.items()}
+            arrays |= {f"{name}_{measure}": array for measure, array in values.items()}
         return arrays if self.area is None else arrays | {"area_inside_box": self.area}
 
 
-def summary(found: Measured, compared: str) -> dict[str, object]:
-    """Means over the pictures and what DCAL's rollout differs by, with its interval. compared: names the pair; it alone
-    sets the bootstrap's random numbers."""
-    measures: dict[str, object] = {}
+def summary(result: AttentionMeasures, pair_id: str) -> dict[str, dict[str, Any]]:
+    """Average the measures over the pictures, and compare DCAL's rollout with the baseline's.
+
+    pair_id: name of the pair; it seeds the bootstrap of the interval.
+    """
+    measures: dict[str, dict[str, Any]] = {}
     for measure, meaning in MEASURES.items():
-        if measure not in found.values[MAPS[0]]:
+        if measure not in result.values[MAPS[0]]:
             continue
-        counted = ~np.isnan(found.values[MAPS[0]][measure])
+        counted = ~np.isnan(result.values[MAPS[0]][measure])
         if not counted.any():  # no picture shows its box
             continue
-        values = {name: of[measure][counted] for name, of in found.values.items()}
+        values = {name: arrays[measure][counted] for name, arrays in result.values.items()}
         measures[measure] = {
             "meaning": meaning,
             "pictures": int(counted.sum()),
             **{name: float(value.mean()) for name, value in values.items()},
-            "difference": _difference(values["dcal"] - values["baseline"], f"{compared}/{measure}"),
+            "difference": _difference(values["dcal"] - values["baseline"], f"{pair_id}/{measure}"),
         }
         if measure == "inside_box":
-            area = found.area[counted]
+            area = result.area[counted]
             measures[measure]["uniform"] = float(area.mean())
             measures[measure]["over_uniform"] = {
                 name: float((value - area).mean()) for name, value in values.items()
@@ -208,8 +238,8 @@ def summary(found: Measured, compared: str) -> dict[str, object]:
     return measures
 
 
-def _difference(differences: np.ndarray, compared: str) -> dict[str, float]:
-    interval = mean_interval(differences, compared)
+def _difference(differences: np.ndarray, name: str) -> dict[str, float]:
+    interval = mean_interval(differences, name)
     return {
         "mean": float(differences.mean()),
         "low": interval.low,

@@ -1,4 +1,4 @@
-"""The attention measure of a pair: both models over the whole test set, batch by batch."""
+"""Measure how concentrated attention is, for both models of a pair over the test set, batch by batch."""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ from benchmark.data.readers import cub_boxes
 from benchmark.data.readers.cub_boxes import Boxes
 from benchmark.data.shared_memory import fitting_workers
 from benchmark.errors import SettingsError
-from reports.heatmaps import networks as models
-from reports.heatmaps.attention_maps import MAPS, Measured, measured, summary
-from reports.heatmaps.networks import Network
-from reports.heatmaps.run_pairs import RunPair, require
+from reports.heatmaps.attention_maps import MAPS, AttentionMeasures, picture_measures, summary
+from reports.heatmaps.networks import Network, load_run
+from reports.heatmaps.run_pairs import ATTENTION, RunPair, require_drawable
 
-NAME = "attention"
-BATCH = 32
+BATCH_SIZE = 32
 Layers = tuple[int, int]
 
 
@@ -32,26 +30,29 @@ def measure(
     *,
     layers: Layers | None = None,
     box_side: int | None = None,
-    where: torch.device | str = "cpu",
+    device: torch.device | str = "cpu",
     workers: int = 0,
 ) -> dict[str, object]:
-    """Measure, write attention.npz and then attention.json into the pair's folder, and return the latter.
+    """Measure a pair; write attention.npz, then attention.json into its folder; return the contents of the latter.
 
-    box_side: as ``cub_boxes.load_boxes``'s official_side. Raises RunError, DataError and SettingsError if a run is not
-    done, a checkpoint, picture or list of boxes cannot be used, the layers are none, or box_side comes without boxes.
+    layers: first and last block of the rollout; None for those before GLCA.
+    box_side: ``official_side`` of ``cub_boxes.load_boxes``.
+    workers: decoding processes.
+    Raises RunError, DataError and SettingsError if a run is not done, a checkpoint, picture or list of boxes cannot be
+    used, the blocks do not exist, or box_side is given without boxes.
     """
-    require(pair)
+    require_drawable(pair)
     boxes = _boxes(pair, box_side)
-    networks = {method: models.of_run(getattr(pair, method), where) for method in ("baseline", "dcal")}
-    found, used = _over_the_test_set(pair, networks, boxes, layers, workers)
-    with explained(pair.folder / f"{NAME}.json"):
+    networks = {method: load_run(getattr(pair, method), device) for method in ("baseline", "dcal")}
+    result, layers = _measure_test_set(pair, networks, boxes, layers, workers)
+    with explained(pair.folder / f"{ATTENTION}.json"):
         pair.folder.mkdir(parents=True, exist_ok=True)
-    write_file(pair.folder / f"{NAME}.npz", partial(np.savez_compressed, **found.arrays()))
+    write_file(pair.folder / f"{ATTENTION}.npz", partial(np.savez_compressed, **result.arrays()))
     record = {
         "title": pair.title,
         "runs": pair.identity,
-        "layers": list(used),
-        "pictures": len(found.files),
+        "layers": list(layers),
+        "pictures": len(result.files),
         "patches": list(networks["dcal"].model.backbone.grid),
         "note": (
             "Of the distribution over the patches: the class token's attention without its own share, over its sum. "
@@ -59,14 +60,15 @@ def measure(
             "over heads. Difference: dcal − baseline on the same pictures, with a bootstrap interval over pictures."
         ),
         "warning": pair.warning,
-        "boxes": _about(boxes, found, box_side),
-        "measures": summary(found, pair.id),
+        "boxes": _box_record(boxes, result, box_side),
+        "measures": summary(result, pair.id),
     }
-    write_json(pair.folder / f"{NAME}.json", record)
+    write_json(pair.folder / f"{ATTENTION}.json", record)
     return record
 
 
 def _boxes(pair: RunPair, side: int | None) -> Boxes | None:
+    """Load the boxes of CUB; None for other datasets."""
     dataset = pair.dataset
     if dataset.key == "cub" and cub_boxes.has_boxes(dataset.root):
         return cub_boxes.load_boxes(dataset.root, side)
@@ -77,64 +79,68 @@ def _boxes(pair: RunPair, side: int | None) -> Boxes | None:
     return None
 
 
-def _over_the_test_set(
+def _measure_test_set(
     pair: RunPair, networks: dict[str, Network], boxes: Boxes | None, layers: Layers | None, workers: int
-) -> tuple[Measured, Layers]:
+) -> tuple[AttentionMeasures, Layers]:
+    """Measure all pictures of the test set; return the measures and the blocks of the rollout."""
     files, data = pair.dataset.test.files, pair.dcal.config.settings.data
-    parts: dict[str, list[dict[str, np.ndarray]]] = {
+    batches: dict[str, list[dict[str, np.ndarray]]] = {
         name: [] for name in MAPS if name != "glca" or networks["dcal"].has_glca
     }
     areas: list[np.ndarray] = []
-    workers = fitting_workers(workers, BATCH * 3 * math.prod(data.crop))
-    with loader_session(TestLoader(pair.dataset, data, BATCH, workers=workers)) as tests:
-        for batch in _watched(tests, len(files), pair.id):
+    workers = fitting_workers(workers, BATCH_SIZE * 3 * math.prod(data.crop))
+    with loader_session(TestLoader(pair.dataset, data, BATCH_SIZE, workers=workers)) as loader:
+        for batch in _with_progress(loader, len(files), pair.id):
             covered = None if boxes is None else _covered(batch, files, boxes, networks["dcal"])
             if covered is not None:
-                areas.append(covered.mean(axis=1))  # patches tile the picture: the mean is the area's share
-            seen = networks["dcal"].inspect(batch.images, layers)
-            layers = seen.layers  # the baseline is rolled out over the same blocks
+                areas.append(
+                    covered.mean(axis=1)
+                )  # patches tile the picture, so the mean is the share of the area
+            inspection = networks["dcal"].inspect(batch.images, layers)
+            layers = inspection.layers  # the same blocks for the baseline
             rows = {
-                "dcal": seen.rollout,
+                "dcal": inspection.rollout,
                 "baseline": networks["baseline"].inspect(batch.images, layers).rollout,
             }
-            if seen.glca is not None:
-                rows["glca"] = seen.glca
-            for name, of in parts.items():
-                of.append(measured(rows[name].double().cpu().numpy(), covered))
+            if inspection.glca is not None:
+                rows["glca"] = inspection.glca
+            for name, measures in batches.items():
+                measures.append(picture_measures(rows[name].double().cpu().numpy(), covered))
     values = {
-        name: {measure: np.concatenate([part[measure] for part in of]) for measure in of[0]}
-        for name, of in parts.items()
+        name: {key: np.concatenate([batch[key] for batch in measures]) for key in measures[0]}
+        for name, measures in batches.items()
     }
-    return Measured(files, values, np.concatenate(areas) if areas else None), layers
+    return AttentionMeasures(files, values, np.concatenate(areas) if areas else None), layers
 
 
 def _covered(batch: ImageBatch, files: tuple[str, ...], boxes: Boxes, network: Network) -> np.ndarray:
-    """(B, N): share of each patch inside its picture's box; NaN where the view shows nothing of the box."""
+    """Compute the share of each patch inside its picture's box: (B, N); NaN if the box is outside the view."""
     view, grid = network.pictures.view, network.model.backbone.grid
     rows = []
     for index in batch.index.tolist():
-        shown = cub_boxes.view_box(boxes.boxes[files[index]], boxes.sizes[files[index]], view)
-        cells = cub_boxes.patch_coverage(shown, view.crop, grid).ravel()
+        box = cub_boxes.view_box(boxes.boxes[files[index]], boxes.sizes[files[index]], view)
+        cells = cub_boxes.patch_coverage(box, view.crop, grid).ravel()
         rows.append(cells if cells.any() else np.full(cells.shape, np.nan))
     return np.stack(rows)
 
 
-def _watched(batches: TestLoader, total: int, who: str) -> Iterator[ImageBatch]:
-    """The batches, with a line that says how far they are on a terminal."""
-    done, live = 0, sys.stderr.isatty()
-    for batch in batches:
+def _with_progress(loader: TestLoader, total: int, name: str) -> Iterator[ImageBatch]:
+    """Iterate over the batches; show the progress if stderr is a terminal."""
+    done, is_terminal = 0, sys.stderr.isatty()
+    for batch in loader:
         yield batch
         done += len(batch.images)
-        if live:
-            print(f"\r{who}: {done:,} of {total:,} pictures", end="", file=sys.stderr, flush=True)
-    if live:
+        if is_terminal:
+            print(f"\r{name}: {done:,} of {total:,} pictures", end="", file=sys.stderr, flush=True)
+    if is_terminal:
         print(file=sys.stderr)
 
 
-def _about(boxes: Boxes | None, found: Measured, side: int | None) -> dict[str, object] | None:
+def _box_record(boxes: Boxes | None, result: AttentionMeasures, side: int | None) -> dict[str, object] | None:
+    """Describe the boxes for the record."""
     if boxes is None:
         return None
-    with_box = int((~np.isnan(found.area)).sum())
+    with_box = int((~np.isnan(result.area)).sum())
     scaling = (
         f"boxes of {boxes.scaled:,} pictures of the dataset, those of the largest size, scaled by {boxes.scale:.4g} "
         f"from an official longest side of {side}; the others taken as they are"
@@ -142,7 +148,7 @@ def _about(boxes: Boxes | None, found: Measured, side: int | None) -> dict[str, 
         else "boxes taken as they are, all of them inside their pictures"
     )
     return {
-        "share_of_pictures": with_box / len(found.files),
+        "share_of_pictures": with_box / len(result.files),
         "scaling": scaling,
         "scaled": boxes.scaled,
         "clipped": boxes.clipped,

@@ -1,4 +1,4 @@
-"""Rows of pictures with values over them, as one figure: what stands where, in inches."""
+"""Figures of picture rows with attention values: layout in inches, drawing, text that fits."""
 
 from __future__ import annotations
 
@@ -14,28 +14,34 @@ from reports.heatmaps import overlay
 from tables.formats import one_line
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RIGHT, WRONG, INK, FAINT = "#146c2e", "#b3261e", "#111111", "#555555"
-TALLEST, WIDEST, NARROWEST = 2.3, 1.6, 1.15  # inches of a panel
+CORRECT, WRONG, INK, FAINT = "#146c2e", "#b3261e", "#111111", "#555555"
+MAX_HEIGHT, MAX_WIDTH, MIN_WIDTH = 2.3, 1.6, 1.15  # inches of a panel
 GAP, MARGIN, BAR = 0.09, 0.14, 0.52
-TITLE, HEADS, LINE = 0.30, 0.20, 0.125
-SIZE = 6.6  # points of small text
+TITLE, HEADING, LINE = 0.30, 0.20, 0.125
+TEXT_SIZE = 6.6  # points of small text
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a model says, below its panel. right: None where there is no right or wrong."""
+class Prediction:
+    """A model's prediction as text below its panel. correct: None if neither right nor wrong."""
 
     lines: tuple[str, ...]
-    right: bool | None = None
+    correct: bool | None = None
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture, uint8 (h, w, 3). values: (R, C) over it, in the colours of ``scale``; bar: with a colour bar beside.
+    """One picture of a row.
 
-    selected: (R, C) bool, patches outlined. said: below; it may use the room of ``spread`` panels.
+    picture: uint8 (h, w, 3).
+    values: (R, C), drawn over it in the colours of ``scale``.
+    scale: values of the first and last colour.
+    bar: whether a colour bar stands on its right.
+    selected: (R, C) bool, patches to outline.
+    prediction: text below the panel; it may use the width of ``spread`` panels.
     """
 
     picture: np.ndarray
@@ -43,78 +49,91 @@ class Panel:
     scale: overlay.Scale | None = None
     bar: bool = False
     selected: np.ndarray | None = None
-    said: Said | None = None
+    prediction: Prediction | None = None
     spread: int = 1
 
 
 @dataclass(frozen=True)
-class Row:
-    """heading: the first line in bold, a second one beside the rule."""
+class FigureRow:
+    """A row of panels. heading: bold first line; note: second line."""
 
     heading: str
     note: str
     panels: tuple[Panel, ...]
 
 
-@plot_style.style(plot_style.PICTURES)
-def figure(title: str, heads: Sequence[str], rows: Sequence[Row], caption: str, unit: str) -> Figure:
-    """A figure of rows with the same columns. heads: above the columns; unit: of the values, at the colour bars."""
+@plot_style.style(plot_style.IMAGE_STYLE)
+def draw(title: str, headings: Sequence[str], rows: Sequence[FigureRow], caption: str, unit: str) -> Figure:
+    """Draw rows with the same columns.
+
+    headings: headings of the columns.
+    unit: unit of the values, at the colour bars.
+    """
     height, width = rows[0].panels[0].picture.shape[:2]
-    tall = min(
-        TALLEST, max(WIDEST, NARROWEST * height / width) if height > width else WIDEST * height / width
+    panel_height = min(
+        MAX_HEIGHT,
+        max(MAX_WIDTH, MIN_WIDTH * height / width) if height > width else MAX_WIDTH * height / width,
     )
-    wide = tall * width / height
-    step = max(wide, NARROWEST)
+    panel_width = panel_height * width / height
+    step = max(panel_width, MIN_WIDTH)
     lefts, x = [], MARGIN
     for panel in rows[0].panels:
         lefts.append(x)
         x += step + GAP + (BAR if panel.bar else 0)
-    whole = x - GAP + MARGIN
-    lines = wrapped(caption, whole - 2 * MARGIN, SIZE)
-    below = max(len(p.said.lines) if p.said else 0 for row in rows for p in row.panels) * LINE
+    page_width = x - GAP + MARGIN
+    line_width = page_width - 2 * MARGIN
+    lines = wrap(caption, line_width, TEXT_SIZE)
+    predictions = [panel.prediction for row in rows for panel in row.panels if panel.prediction]
+    below = max((len(prediction.lines) for prediction in predictions), default=0) * LINE
     above = (2.4 if any(row.note for row in rows) else 1.4) * LINE
-    block = above + tall + below + 0.14
-    total = TITLE + HEADS + block * len(rows) + LINE * 1.05 * len(lines) + 0.12
-    made = plot_style.new_figure(figsize=(whole, total))
-    page = _Page(made, whole, total, wide, tall)
-    room = whole - 2 * MARGIN
-    page.text(MARGIN, 0.2, fitting(title, room, 9.5, bold=True), size=9.5, weight="bold")
-    for left, head in zip(lefts, heads, strict=True):
-        page.text(left, TITLE + 0.13, head, size=7.4, weight="bold")
-    y = TITLE + HEADS
+    row_height = above + panel_height + below + 0.14
+    page_height = TITLE + HEADING + row_height * len(rows) + LINE * 1.05 * len(lines) + 0.12
+    figure = plot_style.new_figure(figsize=(page_width, page_height))
+    page = _Page(figure, page_width, page_height, panel_width, panel_height)
+    page.text(MARGIN, 0.2, truncate(title, line_width, 9.5, bold=True), size=9.5, weight="bold")
+    for left, heading in zip(lefts, headings, strict=True):
+        page.text(left, TITLE + 0.13, heading, size=7.4, weight="bold")
+    y = TITLE + HEADING
     for row in rows:
-        page.text(MARGIN, y + LINE, fitting(row.heading, room, SIZE, bold=True), weight="bold")
-        page.text(MARGIN, y + 2 * LINE, fitting(row.note, room, SIZE), colour=FAINT)
+        page.text(MARGIN, y + LINE, truncate(row.heading, line_width, TEXT_SIZE, bold=True), weight="bold")
+        page.text(MARGIN, y + 2 * LINE, truncate(row.note, line_width, TEXT_SIZE), colour=FAINT)
         top = y + above
         for left, panel in zip(lefts, row.panels, strict=True):
-            page.panel(left, top, panel, unit)
-            if panel.said:
-                beside = step + (panel.spread - 1) * (step + GAP + BAR / 2)
-                page.said(left, top + tall, panel.said, beside)
-        y += block
+            page.draw_panel(left, top, panel, unit)
+            if panel.prediction:
+                width = step + (panel.spread - 1) * (step + GAP + BAR / 2)
+                page.draw_prediction(left, top + panel_height, panel.prediction, width)
+        y += row_height
     for line in lines:
         y += LINE * 1.05
         page.text(MARGIN, y, line, colour=FAINT)
-    return made
+    return figure
 
 
 @dataclass(frozen=True)
 class _Page:
-    """Places in inches from the left and from the top."""
+    """A figure with positions in inches from the left and from the top."""
 
-    made: Figure
-    whole: float
-    total: float
-    wide: float
-    tall: float
+    figure: Figure
+    width: float
+    height: float
+    panel_width: float
+    panel_height: float
 
     def text(
-        self, x: float, y: float, text: str, *, size: float = SIZE, colour: str = INK, weight: str = "normal"
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        size: float = TEXT_SIZE,
+        colour: str = INK,
+        weight: str = "normal",
     ) -> None:
-        """Text as it is: foreign names may hold what matplotlib takes for formulas."""
-        self.made.text(
-            x / self.whole,
-            1 - y / self.total,
+        """Write text without formulas, because foreign names may look like formulas of matplotlib."""
+        self.figure.text(
+            x / self.width,
+            1 - y / self.height,
             text,
             fontsize=size,
             color=colour,
@@ -122,23 +141,25 @@ class _Page:
             parse_math=False,
         )
 
-    def axes(self, x: float, y: float, wide: float, tall: float) -> object:
-        return self.made.add_axes(
-            (x / self.whole, 1 - (y + tall) / self.total, wide / self.whole, tall / self.total),
+    def axes(self, x: float, y: float, width: float, height: float) -> Axes:
+        """Create axes with their top left corner at (x, y)."""
+        return self.figure.add_axes(
+            (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height),
             frame_on=False,
         )
 
-    def panel(self, x: float, y: float, panel: Panel, unit: str) -> None:
+    def draw_panel(self, x: float, y: float, panel: Panel, unit: str) -> None:
+        """Draw picture, values, outlines and colour bar of a panel."""
         from matplotlib.collections import LineCollection
 
-        axes, picture = self.axes(x, y, self.wide, self.tall), panel.picture
+        axes, picture = self.axes(x, y, self.panel_width, self.panel_height), panel.picture
         axes.set_axis_off()
         if panel.values is not None:
-            shown = overlay.overlay(picture, panel.values, panel.scale)
+            image = overlay.overlay(picture, panel.values, panel.scale)
         else:
-            shown = picture if panel.selected is None else overlay.dimmed(picture, panel.selected)
+            image = picture if panel.selected is None else overlay.dim_unselected(picture, panel.selected)
         height, width = picture.shape[:2]
-        axes.imshow(shown, extent=(0, width, height, 0), aspect="auto", interpolation="nearest")
+        axes.imshow(image, extent=(0, width, height, 0), aspect="auto", interpolation="nearest")
         if panel.selected is not None:
             edges = overlay.outlines(panel.selected, (height, width))
             for colour, thickness in (("black", 1.7), ("#ffd400", 0.8)):
@@ -149,32 +170,33 @@ class _Page:
             axes.set_xlim(0, width)
             axes.set_ylim(height, 0)
         if panel.bar:
-            self._bar(x + self.wide + 0.05, y, panel.scale, unit)
+            self._draw_bar(x + self.panel_width + 0.05, y, panel.scale, unit)
 
-    def _bar(self, x: float, y: float, scale: overlay.Scale, unit: str) -> None:
-        axes = self.axes(x, y, 0.075, self.tall)
+    def _draw_bar(self, x: float, y: float, scale: overlay.Scale, unit: str) -> None:
+        axes = self.axes(x, y, 0.075, self.panel_height)
         axes.imshow(overlay.colour_bar(), extent=(0, 1, *scale), aspect="auto")
         axes.set_xticks([])
         axes.yaxis.tick_right()
         axes.set_yticks(_ticks(scale))
-        axes.tick_params(labelsize=SIZE - 0.8, length=2, pad=1, width=0.5)
+        axes.tick_params(labelsize=TEXT_SIZE - 0.8, length=2, pad=1, width=0.5)
         axes.set_ylim(*scale)
-        self.text(x, y + self.tall + 0.1, unit, size=SIZE - 1)
+        self.text(x, y + self.panel_height + 0.1, unit, size=TEXT_SIZE - 1)
 
-    def said(self, x: float, y: float, said: Said, room: float) -> None:
-        colour = INK if said.right is None else RIGHT if said.right else WRONG
-        for place, line in enumerate(said.lines):
+    def draw_prediction(self, x: float, y: float, prediction: Prediction, width: float) -> None:
+        """Write a prediction; its first line is bold and coloured."""
+        colour = {True: CORRECT, False: WRONG, None: INK}[prediction.correct]
+        for index, line in enumerate(prediction.lines):
             self.text(
                 x,
-                y + 0.02 + (place + 1) * LINE,
-                fitting(line, room, SIZE, bold=place == 0),
-                colour=colour if place == 0 else INK,
-                weight="bold" if place == 0 else "normal",
+                y + 0.02 + (index + 1) * LINE,
+                truncate(line, width, TEXT_SIZE, bold=index == 0),
+                colour=colour if index == 0 else INK,
+                weight="bold" if index == 0 else "normal",
             )
 
 
 def _ticks(scale: overlay.Scale) -> list[float]:
-    """Round values inside the scale, three to six of them."""
+    """Choose three to six round values inside the scale."""
     from matplotlib.ticker import MaxNLocator
 
     low, high = scale
@@ -185,46 +207,46 @@ def _ticks(scale: overlay.Scale) -> list[float]:
     ]
 
 
-# --- How much room text takes in a figure, by the widths of the font's letters, and text made to fit ---
+# --- Width of text in a figure, and text cut or wrapped to a width ---
 
-POINTS = 72  # an inch
+POINTS = 72  # per inch
 
 
-def width(text: str, size: float, *, bold: bool = False) -> float:
-    """Inches of one line. size: of the font, in points."""
+def text_width(text: str, size: float, *, bold: bool = False) -> float:
+    """Compute the width of one line in inches. size: font size in points."""
     return sum(_advance(letter, bold) for letter in text) * size / POINTS
 
 
-def fitting(text: object, room: float, size: float, *, bold: bool = False) -> str:
-    """Text on one line, cut to ``room`` inches with an ellipsis."""
+def truncate(text: object, max_width: float, size: float, *, bold: bool = False) -> str:
+    """Put text on one line and cut it to ``max_width`` inches with an ellipsis."""
     line = one_line(text)
-    if width(line, size, bold=bold) <= room:
+    if text_width(line, size, bold=bold) <= max_width:
         return line
-    left = room - width("…", size, bold=bold)
-    kept = 0
+    rest = max_width - text_width("…", size, bold=bold)
+    count = 0
     for letter in line:
-        left -= _advance(letter, bold) * size / POINTS
-        if left < 0:
+        rest -= _advance(letter, bold) * size / POINTS
+        if rest < 0:
             break
-        kept += 1
-    return line[:kept].rstrip() + "…"
+        count += 1
+    return line[:count].rstrip() + "…"
 
 
-def wrapped(text: str, room: float, size: float) -> list[str]:
-    """Lines of at most ``room`` inches; a word that is longer is cut."""
+def wrap(text: str, max_width: float, size: float) -> list[str]:
+    """Wrap text into lines of at most ``max_width`` inches; a longer word is cut."""
     lines: list[str] = []
     for word in one_line(text).split():
-        if lines and width(f"{lines[-1]} {word}", size) <= room:
+        if lines and text_width(f"{lines[-1]} {word}", size) <= max_width:
             lines[-1] += f" {word}"
         else:
-            lines.append(fitting(word, room, size))
+            lines.append(truncate(word, max_width, size))
     return lines
 
 
 @cache
 def _advance(letter: str, bold: bool) -> float:
-    """Width of a letter in ems; of one that the font lacks, and another has to draw, a whole one and a bit."""
-    font = plot_style.font(bold=bold, points=POINTS)  # one point an em, so that advances are in ems
+    """Return the width of a letter in ems; 1.2 for a letter that only another font has."""
+    font = plot_style.font(bold=bold, points=POINTS)  # one point per em, so that advances are in ems
     if font.get_char_index(ord(letter)) == 0:
         return 1.2
     return font.load_char(ord(letter)).linearHoriAdvance / 65536

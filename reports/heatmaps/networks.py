@@ -1,4 +1,4 @@
-"""Models to look into: of a run, of any checkpoint file, or timm's own weights; each knows how pictures enter it."""
+"""Networks to inspect, with the transform of their input: from runs, checkpoint files, or timm's weights."""
 
 from __future__ import annotations
 
@@ -34,8 +34,11 @@ from dcal.weights.read import read_state
 class Network:
     """A model in eval mode on its device.
 
-    pictures: from a file to its input, uint8 (h, w, 3). classes: names by index, () where they are not known.
-    label: who it is, in a figure. weights: digest of all tensors.
+    pictures: reads a file as the model's input, uint8 (h, w, 3).
+    prepare: normalises such pictures.
+    label: name in a figure.
+    weights: digest of all tensors.
+    classes: names by index; () if they are unknown.
     """
 
     model: nn.Module
@@ -51,44 +54,49 @@ class Network:
 
     @property
     def selection(self) -> str:
-        """How GLCA chooses its queries, ``rollout`` or ``random``; "" without GLCA."""
+        """Return how GLCA selects its queries, ``rollout`` or ``random``; "" without GLCA."""
         return self.model.glca.settings.select if self.has_glca else ""
 
     def inspect(
         self, images: Sequence[np.ndarray] | np.ndarray | Tensor, layers: Layers | None
     ) -> Inspection:
-        """Look at pictures, uint8 (B, h, w, 3). Raises SettingsError for layers it has not."""
+        """Inspect the attention in pictures, uint8 (B, h, w, 3). Raises SettingsError for blocks that do not exist."""
         stacked = images if isinstance(images, Tensor) else torch.from_numpy(np.stack(list(images)))
-        look = dcal.inspect if isinstance(self.model, DCAL) else dcal.inspect_vit
+        inspect = dcal.inspect if isinstance(self.model, DCAL) else dcal.inspect_vit
         try:
-            return look(self.model, self.prepare(stacked), layers)
+            return inspect(self.model, self.prepare(stacked), layers)
         except ValueError as error:
             raise SettingsError(f"LAYERS: {error}") from error
 
 
-def of_run(run: RunView, where: torch.device | str = "cpu") -> Network:
-    """A finished run's final weights. Raises RunError where its checkpoint is missing, torn or of other weights."""
-    found = trained.load_run_folder(run.folder)
+def load_run(run: RunView, device: torch.device | str = "cpu") -> Network:
+    """Load a finished run's final weights. Raises RunError if the checkpoint is missing, torn or of other weights."""
+    finished = trained.load_run_folder(run.folder)
     label = f"{run.cell.method} seed {run.seed}"
     return _network(
-        found.model, found.config, label, found.result["final_weights_sha256"], found.classes, where
+        finished.model,
+        finished.config,
+        label,
+        finished.result["final_weights_sha256"],
+        finished.classes,
+        device,
     )
 
 
-def of_checkpoint(
-    path: Path, config: Config, classes: Sequence[str] = (), where: torch.device | str = "cpu"
+def load_checkpoint(
+    path: Path, config: Config, classes: Sequence[str] = (), device: torch.device | str = "cpu"
 ) -> Network:
-    """Any checkpoint file of the architecture that ``config`` names; baseline or DCAL as its tensors say.
+    """Load a checkpoint file of the architecture of ``config``; its tensors tell baseline from DCAL.
 
-    classes: names, used if they are as many as the checkpoint's. Raises RunError for a file that is missing, torn, no
-    checkpoint, or of another architecture.
+    classes: class names; used if their number is that of the checkpoint.
+    Raises RunError for a file that is missing, torn, no checkpoint, or of another architecture.
     """
-    state = _read(path)
+    state = _read_state(path)
     if any(name.startswith("glca.") for name in state) != (config.glca is not None):
         method = "baseline" if config.glca else "dcal"
         config = replace(config, cell=replace(config.cell, method=method))
     model = model_of(config, state, str(path))
-    return _network(model, config, path.stem, checkpoint.weights_sha256(state), tuple(classes), where)
+    return _network(model, config, path.stem, checkpoint.weights_sha256(state), tuple(classes), device)
 
 
 def _network(
@@ -97,21 +105,21 @@ def _network(
     label: str,
     weights: str,
     names: tuple[str, ...],
-    where: torch.device | str,
+    device: torch.device | str,
 ) -> Network:
-    where, data = torch.device(where), config.settings.data
+    device, data = torch.device(device), config.settings.data
     return Network(
-        model.to(where),
+        model.to(device),
         TestPictures.for_dataset(config.cell.dataset, data),
-        normalise(model, where, data.normalise),
+        normalise(model, device, data.normalise),
         label,
         weights,
         names if len(names) == model.sa_head.classifier.out_features else (),
     )
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """The model's tensors in a checkpoint file, or in a state_dict saved alone."""
+def _read_state(path: Path) -> dict[str, Tensor]:
+    """Read the model's tensors from a checkpoint file, or from a file with a state_dict only."""
     if not path.is_file():
         raise RunError(f"{path}: no such checkpoint; expected the checkpoint.pt of a run")
     state, damage = checkpoint.contents(path)
@@ -125,22 +133,23 @@ def _read(path: Path) -> dict[str, Tensor]:
     return state
 
 
-# --- timm's own weights to look into, with their classifier where the file has one ---
+# --- timm's weights, with their classifier if the file has one ---
 
-IMAGENET = 1000
+IMAGENET_CLASSES = 1000
 
 
-def plain(
+def load_timm(
     tag: str,
     weights: str | Path = "hub",
     size: tuple[int, int] | None = None,
-    where: torch.device | str = "cpu",
+    device: torch.device | str = "cpu",
 ) -> Network:
-    """A timm ViT as it was pretrained; pictures are resized whole to its input.
+    """Load a pretrained timm ViT; pictures are resized to its input without cropping.
 
-    weights: the hub, a folder or a file. size: (height, width) of the input; none: the weights' own.
-    Raises SettingsError for a tag that is unknown or no plain ViT, or a size that its patches do not divide, RunError
-    for weights that are missing or another model's.
+    weights: ``hub``, a folder or a file.
+    size: (height, width) of the input; None for the size of the weights.
+    Raises SettingsError for a tag that is unknown or no plain ViT and for a size that its patches do not divide,
+    RunError for weights that are missing or of another model.
     """
     if tag not in timm.list_models(pretrained=True) + timm.list_models():
         raise SettingsError(f"timm has no model {tag!r}; `timm.list_models()` names them all")
@@ -164,21 +173,21 @@ def plain(
         load_pretrained(vit, file)
     except WeightsError as error:
         raise RunError(str(error)) from error
-    _with_classifier(vit, file)
+    _add_classifier(vit, file)
     vit.mean, vit.std = tuple(vit.pretrained_cfg["mean"]), tuple(vit.pretrained_cfg["std"])
-    where = torch.device(where)
+    device = torch.device(device)
     return Network(
-        vit.eval().to(where),
+        vit.eval().to(device),
         TestPictures(ViewSettings(resize=size, crop=size, test_crop="whole")),
-        normalise(vit, where),
+        normalise(vit, device),
         tag,
         weights_sha256(vit.state_dict()),
-        _imagenet() if vit.num_classes == IMAGENET else (),
+        _imagenet_classes() if vit.num_classes == IMAGENET_CLASSES else (),
     )
 
 
-def _with_classifier(vit: VisionTransformer, file: Path) -> None:
-    """Give the headless model the file's own linear classifier. Google's .npz files have a layer in between: none."""
+def _add_classifier(vit: VisionTransformer, file: Path) -> None:
+    """Add the file's linear classifier to the model; none for Google's .npz files, which have a further layer."""
     tensors = {} if file.suffix == ".npz" else read_state(file)
     weight, bias = tensors.get("head.weight"), tensors.get("head.bias")
     if weight is None or bias is None or weight.shape[1:] != (vit.embed_dim,):
@@ -187,9 +196,9 @@ def _with_classifier(vit: VisionTransformer, file: Path) -> None:
     vit.head.load_state_dict({"weight": weight, "bias": bias})
 
 
-def _imagenet() -> tuple[str, ...]:
-    """ImageNet-1k's words, as timm has them."""
+def _imagenet_classes() -> tuple[str, ...]:
+    """Return the class names of ImageNet-1k from timm."""
     from timm.data import ImageNetInfo
 
     names = ImageNetInfo()
-    return tuple(names.index_to_description(index).split(",")[0] for index in range(IMAGENET))
+    return tuple(names.index_to_description(index).split(",")[0] for index in range(IMAGENET_CLASSES))

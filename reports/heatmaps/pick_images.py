@@ -1,7 +1,7 @@
-"""Which test pictures a figure shows: by a stated rule, from the records alone, never by hand (no torch).
+"""Selection of the test pictures of a figure: by a stated rule, from the records only.
 
 random=2,gain=1,loss=1     two at random, the largest gain, the largest loss
-list=3,17,images/a/b.jpg   these places in the test split, or these files
+list=3,17,images/a/b.jpg   these indices of the test split, or these files
 """
 
 from __future__ import annotations
@@ -14,38 +14,42 @@ import numpy as np
 from benchmark.errors import SettingsError
 
 DEFAULT = "random=2,gain=1,loss=1"
-MOST = 26  # rows of a figure, each with a letter
+MAX_PICTURES = 26  # rows of a figure, each with a letter
 RULES = ("random", "gain", "loss", "list")
 _FORM = f"expected rules like {DEFAULT!r} or 'list=3,17,images/a/b.jpg'"
 
 
 @dataclass(frozen=True)
 class Pick:
-    """A picture and why it is shown. index: its place in the test split, of Re-ID among the queries."""
+    """A selected picture. index: in the test split, or among the queries of Re-ID; rule: why it is shown."""
 
     index: int
     rule: str
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Rules in order: how many of each; of ``list`` the places or files. seed: of the random ones."""
+class PickRules:
+    """Rules that select pictures.
 
-    rules: tuple[tuple[str, int | tuple[str, ...]], ...]
+    items: (rule, number of pictures) in order; for ``list`` the indices or files.
+    seed: of random pictures.
+    """
+
+    items: tuple[tuple[str, int | tuple[str, ...]], ...]
     seed: int = 0
 
     @property
     def text(self) -> str:
-        """As it is written on the command line, with the seed."""
+        """Return the rules as on the command line, with the seed."""
         parts = [
-            f"{rule}={','.join(asked) if isinstance(asked, tuple) else asked}" for rule, asked in self.rules
+            f"{rule}={','.join(value) if isinstance(value, tuple) else value}" for rule, value in self.items
         ]
         return f"{','.join(parts)}; seed {self.seed}"
 
 
-def parse(text: str, seed: int = 0) -> Wanted:
-    """The rules in ``random=2,gain=1``. Raises SettingsError for anything else, and for rules that pick no picture or
-    more than ``MOST``.
+def parse(text: str, seed: int = 0) -> PickRules:
+    """Parse ``random=2,gain=1``. Raises SettingsError for anything else, and for rules that select no picture or more
+    than ``MAX_PICTURES``.
     """
     rules: list[tuple[str, int | list[str]]] = []
     for part in (part.strip() for part in text.split(",")):
@@ -63,31 +67,36 @@ def parse(text: str, seed: int = 0) -> Wanted:
             rules[-1][1].append(part)
         else:
             raise SettingsError(f"pick {part!r} is no rule: {_FORM}")
-    for rule, asked in rules:
-        if rule == "list" and not all(asked):
+    for rule, value in rules:
+        if rule == "list" and not all(value):
             raise SettingsError(f"pick {text!r} lists no picture: {_FORM}")
-    total = sum(len(asked) if isinstance(asked, list) else asked for _, asked in rules)
-    if total > MOST:
-        raise SettingsError(f"pick {text!r} is {total:,} pictures, expected at most {MOST} in one figure")
-    return Wanted(tuple((rule, tuple(a) if isinstance(a, list) else a) for rule, a in rules), seed)
+    total = sum(len(value) if isinstance(value, list) else value for _, value in rules)
+    if total > MAX_PICTURES:
+        raise SettingsError(
+            f"pick {text!r} is {total:,} pictures, expected at most {MAX_PICTURES} in one figure"
+        )
+    return PickRules(
+        tuple((rule, tuple(value) if isinstance(value, list) else value) for rule, value in rules), seed
+    )
 
 
 def gains(
     task: str, baseline: Mapping[str, np.ndarray] | None, dcal: Mapping[str, np.ndarray] | None
 ) -> np.ndarray:
-    """What DCAL gains on each test picture or query, (n,) float64; NaN for a query that has nothing to find.
+    """Compute DCAL's gain on each test picture or query: (n,) float64; NaN for a query without a true match.
 
-    fgvc: the true class's probability under DCAL minus that under the baseline. reid: the difference of the average
-    precisions. Raises SettingsError for records that lack the arrays or are of different pictures.
+    task: for fgvc the difference of the true class's probability, DCAL − baseline; for reid the difference of the
+        average precision.
+    Raises SettingsError for records that lack the arrays or are of different pictures.
     """
-    name, same = ("both_ap", "identities") if task == "reid" else ("both_probability", "labels")
-    for who, found in (("baseline", baseline), ("DCAL", dcal)):
-        if found is None or name not in found:
+    name, key = ("both_ap", "identities") if task == "reid" else ("both_probability", "labels")
+    for method, arrays in (("baseline", baseline), ("DCAL", dcal)):
+        if arrays is None or name not in arrays:
             raise SettingsError(
-                f"the {who} run's predictions have no {name}, which the rules gain and loss go by: the record is of "
+                f"the {method} run's predictions have no {name}, which the rules gain and loss need: the record is of "
                 "an older version; run the cell anew, or pick by random or list"
             )
-    if not np.array_equal(baseline[same], dcal[same]):
+    if not np.array_equal(baseline[key], dcal[key]):
         raise SettingsError("baseline and DCAL were tested on different pictures; run both on the same data")
     difference = dcal[name].astype(np.float64) - baseline[name].astype(np.float64)
     if task == "reid":
@@ -95,61 +104,64 @@ def gains(
     return difference
 
 
-def choose(wanted: Wanted, files: Sequence[str], gained: np.ndarray | None, *, task: str) -> list[Pick]:
-    """The pictures in the order of the rules; one that several rules pick comes once, with all of them.
+def choose(rules: PickRules, files: Sequence[str], gain: np.ndarray | None, *, task: str) -> list[Pick]:
+    """Choose pictures in the order of the rules; a picture of several rules comes once, with all of them.
 
-    files: of the test split or the queries. gained: as ``gains``, needed by gain and loss alone. Ties go by place.
-    Raises SettingsError for more pictures than there are, and for a file or place that is none.
+    files: files of the test split or the queries.
+    gain: result of ``gains``; needed for the rules gain and loss only. The first of equal ones is taken.
+    Raises SettingsError for more pictures than there are, and for an unknown file or index.
     """
-    picked: dict[int, list[str]] = {}
-    for rule, asked in wanted.rules:
+    reasons: dict[int, list[str]] = {}
+    for rule, value in rules.items:
         if rule == "random":
-            found = _random(asked, files, wanted.seed, "queries" if task == "reid" else "test images")
+            picks = _random(value, files, rules.seed, "queries" if task == "reid" else "test images")
         elif rule == "list":
-            found = [(_listed(name, files), "listed") for name in asked]
+            picks = [(_index(name, files), "listed") for name in value]
         else:
-            found = _extreme(rule, asked, gained, task)
-        for index, why in found:
-            if why not in picked.setdefault(index, []):
-                picked[index].append(why)
-    return [Pick(index, "; ".join(why)) for index, why in picked.items()]
+            picks = _extreme(rule, value, gain, task)
+        for index, reason in picks:
+            if reason not in reasons.setdefault(index, []):
+                reasons[index].append(reason)
+    return [Pick(index, "; ".join(texts)) for index, texts in reasons.items()]
 
 
-def _random(count: int, files: Sequence[str], seed: int, what: str) -> list[tuple[int, str]]:
+def _random(count: int, files: Sequence[str], seed: int, noun: str) -> list[tuple[int, str]]:
     if count > len(files):
-        raise SettingsError(f"pick random={count}: there are {len(files):,} {what}")
-    drawn = np.random.default_rng(seed).choice(len(files), count, replace=False)
-    return [(int(index), f"random, seed {seed}, {count} of {len(files):,} {what}") for index in drawn]
+        raise SettingsError(f"pick random={count}: there are {len(files):,} {noun}")
+    indices = np.random.default_rng(seed).choice(len(files), count, replace=False)
+    return [(int(index), f"random, seed {seed}, {count} of {len(files):,} {noun}") for index in indices]
 
 
-def _extreme(rule: str, count: int, gained: np.ndarray, task: str) -> list[tuple[int, str]]:
-    valid = np.flatnonzero(~np.isnan(gained))
+def _extreme(rule: str, count: int, gain: np.ndarray, task: str) -> list[tuple[int, str]]:
+    """Choose the pictures of the largest gain or loss."""
+    valid = np.flatnonzero(~np.isnan(gain))
     if count > len(valid):
         raise SettingsError(f"pick {rule}={count}: there are {len(valid):,} pictures to choose among")
-    order = valid[np.argsort(-gained[valid] if rule == "gain" else gained[valid], kind="stable")][:count]
-    of = "average precision" if task == "reid" else "the true class's probability"
+    order = valid[np.argsort(-gain[valid] if rule == "gain" else gain[valid], kind="stable")][:count]
+    quantity = "average precision" if task == "reid" else "the true class's probability"
     return [
-        (int(index), f"{_ordinal(place)}largest {rule} of {of}: {gained[index]:+.2f}".replace("-", "−"))
-        for place, index in enumerate(order, start=1)
+        (int(index), f"{_ordinal(rank)}largest {rule} of {quantity}: {gain[index]:+.2f}".replace("-", "−"))
+        for rank, index in enumerate(order, start=1)
     ]
 
 
-def _ordinal(place: int) -> str:
-    return (
-        ""
-        if place == 1
-        else f"{place}{({1: 'st', 2: 'nd', 3: 'rd'}).get(place % 10 if place // 10 != 1 else 0, 'th')} "
-    )
+def _ordinal(rank: int) -> str:
+    """Return ``2nd ``, ``3rd ``, ``11th ``; "" for the first."""
+    if rank == 1:
+        return ""
+    suffixes = {1: "st", 2: "nd", 3: "rd"}
+    return f"{rank}{suffixes.get(rank % 10 if rank // 10 != 1 else 0, 'th')} "
 
 
-def _listed(name: str, files: Sequence[str]) -> int:
+def _index(name: str, files: Sequence[str]) -> int:
+    """Return the index of a file, from its number or its name."""
     if name.isdecimal():
         if int(name) >= len(files):
             raise SettingsError(f"pick list={name}: the places go from 0 to {len(files) - 1}")
         return int(name)
-    found = [place for place, file in enumerate(files) if file == name or file.endswith(f"/{name}")]
-    if len(found) != 1:
+    matches = [index for index, file in enumerate(files) if file == name or file.endswith(f"/{name}")]
+    if len(matches) != 1:
         raise SettingsError(
-            f"pick list={name}: {len(found)} of the {len(files):,} test pictures are called so, expected one"
+            f"pick list={name}: {len(matches)} of the {len(files):,} test pictures have this name, expected one"
         )
-    return found[0]
+    return matches[0]

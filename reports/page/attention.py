@@ -1,4 +1,4 @@
-"""The attention measure of a pair, from its attention.json, or the command that measures it."""
+"""Attention measure and heatmap rows of a pair as tables, from attention.json and heatmaps.json."""
 
 from __future__ import annotations
 
@@ -8,80 +8,84 @@ from pathlib import Path
 
 from benchmark.records.run_folder import MAX_VALUE, read_json
 from benchmark.records.status import RunView
-from reports.heatmaps.run_pairs import no_class_token
-from reports.heatmaps.test_images import NAME
+from reports.heatmaps.pair_heatmaps import HEATMAPS
+from reports.heatmaps.run_pairs import ATTENTION, missing_class_token
 from reports.page import commands_to_run
-from reports.page.html_table import Column, Entry, Sheet, number, word
-from reports.page.inputs import Asked, Pair
+from reports.page.html_table import HtmlCell, HtmlColumn, HtmlTable, number_cell, text_cell
+from reports.page.inputs import Pair, ReportRequest
 from tables.formats import MINUS, one_line
 
-ATTENTION = "attention"  # as reports.heatmaps.attention_run has it, which loads torch
-WHO = {"baseline": "Baseline", "dcal": "+ DCAL (SA)", "glca": "GLCA"}
+MAP_LABELS = {"baseline": "Baseline", "dcal": "+ DCAL (SA)", "glca": "GLCA"}
 
 
 @dataclass(frozen=True)
-class Attention:
-    """sheet: None where nothing was measured; then notes say why, and command what would measure it."""
+class AttentionSection:
+    """Section of a page about attention. table: None if nothing was measured; then notes say why.
 
-    sheet: Sheet | None
+    command: the command that measures it.
+    """
+
+    table: HtmlTable | None
     notes: tuple[str, ...]
     command: str = ""
 
 
-def attention(asked: Asked, pair: Pair, runs: Sequence[RunView]) -> Attention:
-    """What attention.json in the pair's figure folder says, if it is of these runs."""
-    if reason := no_class_token(pair[1]):
-        return Attention(None, (f"No attention measure: {reason}",))
-    path = asked.figures(pair) / f"{ATTENTION}.json"
-    command = commands_to_run.attention(asked, pair)
+def attention_section(request: ReportRequest, pair: Pair, runs: Sequence[RunView]) -> AttentionSection:
+    """Show attention.json of the pair's figure folder, if it belongs to these runs."""
+    if reason := missing_class_token(pair[1]):
+        return AttentionSection(None, (f"No attention measure: {reason}",))
+    path = request.figures(pair) / f"{ATTENTION}.json"
+    command = commands_to_run.attention_command(request, pair)
     if not path.exists():
-        return Attention(None, ("Attention is not measured for these runs.",), command)
+        return AttentionSection(None, ("Attention is not measured for these runs.",), command)
     record = read_json(path) or {}
-    if not _of_these(record.get("runs"), runs):
-        return Attention(None, ("Attention was measured of other runs than these.",), command)
+    if not _same_runs(record.get("runs"), runs):
+        return AttentionSection(None, ("Attention was measured of other runs than these.",), command)
     measures = _block(record, "measures")
-    rows = tuple(_row(found) for found in measures.values() if isinstance(found, Mapping))
+    rows = tuple(_measure_row(measure) for measure in measures.values() if isinstance(measure, Mapping))
     if not rows:
-        return Attention(None, ("The record of the attention measure is damaged.",), command)
+        return AttentionSection(None, ("The record of the attention measure is damaged.",), command)
     columns = (
-        Column("Measure"),
-        *(Column(heading, "number", "Mean over the test pictures") for heading in WHO.values()),
-        Column("DCAL − baseline", "number"),
-        Column("95 % interval", "number"),
+        HtmlColumn("Measure"),
+        *(HtmlColumn(heading, "number", "Mean over the test pictures") for heading in MAP_LABELS.values()),
+        HtmlColumn("DCAL − baseline", "number"),
+        HtmlColumn("95 % interval", "number"),
     )
     pictures = record.get("pictures")
     caption = (
         f"Attention of the class token over {pictures if isinstance(pictures, int) else 'the'} test pictures"
     )
-    return Attention(Sheet("attention", caption, columns, rows, sortable=False), tuple(_notes(record)))
+    return AttentionSection(
+        HtmlTable("attention", caption, columns, rows, sortable=False), tuple(_notes(record))
+    )
 
 
-def _of_these(found: object, runs: Sequence[RunView]) -> bool:
-    """Whether the measured weights are those of a finished seed."""
-    by_seed: dict[int, dict[str, RunView]] = {}
+def _same_runs(identity: object, runs: Sequence[RunView]) -> bool:
+    """Return whether the measured weights are those of a finished seed."""
+    seeds: dict[int, dict[str, RunView]] = {}
     for run in runs:
         if run.result is not None:
-            by_seed.setdefault(run.seed, {})[run.cell.method] = run
+            seeds.setdefault(run.seed, {})[run.cell.method] = run
     return any(
-        found
+        identity
         == {
             "baseline": methods["baseline"].result["final_weights_sha256"],
             "dcal": methods["dcal"].result["final_weights_sha256"],
             "data": methods["dcal"].result["data"]["fingerprint"],
         }
-        for methods in by_seed.values()
+        for methods in seeds.values()
         if len(methods) == 2
     )
 
 
-def _row(found: Mapping[str, object]) -> tuple[Entry, ...]:
-    gap = _block(found, "difference")
-    low, high = (_finite(gap.get(end)) for end in ("low", "high"))
-    interval = Entry("") if low is None or high is None else Entry(f"{_signed(low)} to {_signed(high)}")
+def _measure_row(measure: Mapping[str, object]) -> tuple[HtmlCell, ...]:
+    difference = _block(measure, "difference")
+    low, high = (_finite(difference.get(end)) for end in ("low", "high"))
+    interval = HtmlCell("") if low is None or high is None else HtmlCell(f"{_signed(low)} to {_signed(high)}")
     return (
-        word(found.get("meaning", ""), "prose"),
-        *(number(_finite(found.get(who)), _plain) for who in WHO),
-        number(_finite(gap.get("mean")), _signed),
+        text_cell(measure.get("meaning", ""), "prose"),
+        *(number_cell(_finite(measure.get(name)), _plain) for name in MAP_LABELS),
+        number_cell(_finite(difference.get("mean")), _signed),
         interval,
     )
 
@@ -101,14 +105,16 @@ def _notes(record: Mapping[str, object]) -> list[str]:
     return [one_line(text, 600) for text in texts if text]
 
 
-def _block(found: Mapping[str, object], name: str) -> Mapping[str, object]:
-    value = found.get(name)
+def _block(record: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """Return a nested object of a record; empty if it is missing or damaged."""
+    value = record.get(name)
     return value if isinstance(value, Mapping) else {}
 
 
 def _finite(value: object) -> float | None:
-    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MAX_VALUE
-    return float(value) if fits else None
+    """Return a recorded number; None for anything else."""
+    valid = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MAX_VALUE
+    return float(value) if valid else None
 
 
 def _plain(value: float) -> str:
@@ -119,75 +125,79 @@ def _signed(value: float) -> str:
     return f"{value:+.3g}".replace("-", MINUS)
 
 
-# --- What a heatmap figure shows, as text, from its heatmaps.json; its values are foreign until they are escaped ---
+# --- Rows of a heatmap figure as text, from heatmaps.json; its values are foreign text ---
 
 RANKED_CAPTION = (
-    "Ranked lists of the same queries: the first pictures of the gallery by each model, framed by whether they show "
-    "the same identity."
+    "Ranked lists of the same queries: the first gallery pictures of each model; the colour of the frame tells whether "
+    "they show the same identity."
 )
-_WHO = {"baseline": "Baseline", "dcal": "+ DCAL"}
+_METHODS = {"baseline": "Baseline", "dcal": "+ DCAL"}
 
 
 @dataclass(frozen=True)
-class Record:
-    """files: names of the figure's files beside the record."""
+class HeatmapRecord:
+    """Record of a heatmap figure. files: names of the figure's files in the same folder."""
 
     caption: str
     files: tuple[str, ...]
     rows: tuple[Mapping[str, object], ...]
 
 
-def read(folder: Path) -> Record:
-    """The record in a pair's figure folder; an empty one where it is not readable."""
-    found = read_json(folder / f"{NAME}.json") or {}
-    rows, files = found.get("rows"), found.get("files")
-    return Record(
-        str(found.get("caption", "")),
+def read_heatmap_record(folder: Path) -> HeatmapRecord:
+    """Read the record in a pair's figure folder; empty if it cannot be read."""
+    record = read_json(folder / f"{HEATMAPS}.json") or {}
+    rows, files = record.get("rows"), record.get("files")
+    return HeatmapRecord(
+        str(record.get("caption", "")),
         tuple(name for name in files if isinstance(name, str)) if isinstance(files, list) else (),
         tuple(row for row in rows if isinstance(row, dict)) if isinstance(rows, list) else (),
     )
 
 
-def sheet(record: Record) -> Sheet | None:
-    """One row a picture: which, why it was picked, what it shows, and what each model says; None without rows."""
+def heatmap_table(record: HeatmapRecord) -> HtmlTable | None:
+    """Show each picture, the rule that selected it, its true class, and each model's prediction; None without rows."""
     if not record.rows:
         return None
     columns = (
-        Column("Row"),
-        Column("Picture"),
-        Column("Picked because"),
-        Column("True"),
-        *map(Column, _WHO.values()),
+        HtmlColumn("Row"),
+        HtmlColumn("Picture"),
+        HtmlColumn("Selected by"),
+        HtmlColumn("True"),
+        *map(HtmlColumn, _METHODS.values()),
     )
     rows = tuple(_heatmap_row(row) for row in record.rows)
-    return Sheet("heatmap-rows", "What the rows show", columns, rows, sortable=False)
+    return HtmlTable("heatmap-rows", "Rows of the heatmaps", columns, rows, sortable=False)
 
 
-def _heatmap_row(row: Mapping[str, object]) -> tuple[Entry, ...]:
+def _heatmap_row(row: Mapping[str, object]) -> tuple[HtmlCell, ...]:
     true = row.get("true")
     return (
-        word(row.get("letter", "")),
-        word(row.get("file", ""), "prose"),
-        word(row.get("rule", ""), "prose"),
-        word(_true(true) if isinstance(true, Mapping) else "", "prose"),
-        *(word(_said(said) if isinstance(said := row.get(who), Mapping) else "", "prose") for who in _WHO),
+        text_cell(row.get("letter", "")),
+        text_cell(row.get("file", ""), "prose"),
+        text_cell(row.get("rule", ""), "prose"),
+        text_cell(_true_text(true) if isinstance(true, Mapping) else "", "prose"),
+        *(
+            text_cell(_prediction(facts) if isinstance(facts := row.get(name), Mapping) else "", "prose")
+            for name in _METHODS
+        ),
     )
 
 
-def _true(true: Mapping[str, object]) -> str:
+def _true_text(true: Mapping[str, object]) -> str:
     if "class" in true:
         return str(true["class"])
     return ", ".join(f"{name} {value}" for name, value in true.items())
 
 
-def _said(said: Mapping[str, object]) -> str:
-    found = said.get("correct")
-    correct = ("right" if found else "wrong") if isinstance(found, bool) else "nothing to find"
-    if "predicted" in said:
-        return f"{correct}: {said['predicted']}, confidence {_share(said.get('confidence'))}"
-    if said.get("first_hit") is None:
-        return correct
-    return f"{correct} at rank 1; first hit at rank {said['first_hit']}, AP {_share(said.get('ap'))}"
+def _prediction(facts: Mapping[str, object]) -> str:
+    """Format what a model predicts: class and confidence, or rank of the first true match."""
+    correct = facts.get("correct")
+    word = ("right" if correct else "wrong") if isinstance(correct, bool) else "no true match"
+    if "predicted" in facts:
+        return f"{word}: {facts['predicted']}, confidence {_share(facts.get('confidence'))}"
+    if facts.get("first_hit") is None:
+        return word
+    return f"{word} at rank 1; first hit at rank {facts['first_hit']}, AP {_share(facts.get('ap'))}"
 
 
 def _share(value: object) -> str:

@@ -1,4 +1,4 @@
-"""``python -m reports page``: write the report of the runs on disk. Trains nothing."""
+"""``python -m reports page``: write the report of the runs on disk. Nothing is trained."""
 
 from __future__ import annotations
 
@@ -14,62 +14,70 @@ from benchmark.config.variants import VARIANTS
 from benchmark.errors import SettingsError
 from benchmark.records.provenance import now
 from benchmark.records.status import RunView, state_counts
-from reports.ablations.inputs import Gathered
-from reports.ablations.inputs import gather as gather_ablations
-from reports.page import attention, cell_page, errors, figures, html_table, inputs
-from reports.page.cell_page import Figures
-from reports.page.comparisons import page_of, pair_title
-from reports.page.errors import Pictures
-from reports.page.index_page import index
-from reports.page.inputs import Material, Pair, gather
+from reports.ablations.command import write as write_ablations
+from reports.ablations.inputs import AblationInputs, read_ablations
+from reports.page import html_table
+from reports.page.attention import attention_section
+from reports.page.cell_page import PairSections, render_pair_page
+from reports.page.comparisons import pair_page, pair_title
+from reports.page.errors import ExamplesSection, errors_section, examples_section
+from reports.page.figures import curves_section, heatmap_reasons, heatmaps_section
+from reports.page.index_page import render_index
+from reports.page.inputs import Pair, ReportInputs, add_page_arguments, parse_request, read_inputs
 
 
 def write_pages(
-    material: Material,
-    heatmaps: Mapping[Pair, str],
+    inputs: ReportInputs,
+    heatmap_reasons: Mapping[Pair, str],
     folder: Path,
-    ablations: Gathered | None = None,
+    ablations: AblationInputs | None = None,
     *,
     thumbnails: bool,
 ) -> list[str]:
-    """Write the index, a page a pair, and their files. heatmaps: pair → why it has none, or "". ablations: what the
-    index says of them, None where none is run. thumbnails: show pictures of confused classes, from the datasets.
+    """Write the index, one page per pair, and their files.
 
-    Returns one line for each section that could not be filled on the page of a pair with a finished run.
+    heatmap_reasons: pair → why it has no heatmaps, or "".
+    ablations: summarized on the index; None if no ablation has run.
+    thumbnails: show pictures of confused classes, which needs the datasets.
+
+    Returns one line for each section that is empty on the page of a pair with a finished run.
     """
     for name in ("cells", "figures", "assets"):
         (folder / name).mkdir()
     for asset in sorted(html_table.ASSETS.iterdir()):
         shutil.copyfile(asset, folder / "assets" / asset.name)
     written = f"{now()[:16].replace('T', ' ')} UTC"
-    gaps: dict[str, list[str]] = {}
+    empty: dict[str, list[str]] = {}
     finished = 0
-    for pair, runs in material.pairs.items():
-        wrong = errors.errors(runs)
-        looks = figures.take_heatmaps(material.asked, pair, heatmaps[pair], folder / "figures")
-        measured = attention.attention(material.asked, pair, runs)
-        if not _comparable(runs):  # no command could fill these sections yet
-            looks, measured = replace(looks, command=""), replace(measured, command="")
-        made = Figures(
-            figures.draw_curves(runs, pair, folder / "figures"),
-            looks,
-            measured,
-            wrong,
-            errors.pictures(wrong.confused, runs, material.merged, pair, folder / "figures")
+    for pair, runs in inputs.pairs.items():
+        errors = errors_section(runs)
+        heatmaps = heatmaps_section(inputs.request, pair, heatmap_reasons[pair], folder / "figures")
+        attention = attention_section(inputs.request, pair, runs)
+        if not _has_common_seed(runs):  # no command can fill these sections yet
+            heatmaps, attention = replace(heatmaps, command=""), replace(attention, command="")
+        sections = PairSections(
+            curves_section(runs, pair, folder / "figures"),
+            heatmaps,
+            attention,
+            errors,
+            examples_section(errors.confused, runs, inputs.merged, pair, folder / "figures")
             if thumbnails
-            else Pictures(),
+            else ExamplesSection(),
         )
-        _write(folder / page_of(*pair), cell_page.cell(material, pair, made, written))
+        page = render_pair_page(inputs, pair, sections, written)
+        (folder / pair_page(*pair)).write_text(page, encoding="utf-8")
         if any(run.result is not None for run in runs):
             finished += 1
-            for section, reason in _unfilled(made):
-                gaps.setdefault(section, []).append(f"{pair_title(*pair)}: {reason}")
-    _write(folder / "index.html", index(material, written, ablations))
-    return [f"{section} on {len(of)} of {finished} pages, first {of[0]}" for section, of in gaps.items()]
+            for section, reason in _empty_sections(sections):
+                empty.setdefault(section, []).append(f"{pair_title(*pair)}: {reason}")
+    (folder / "index.html").write_text(render_index(inputs, written, ablations), encoding="utf-8")
+    return [
+        f"{section} on {len(pages)} of {finished} pages, first {pages[0]}" for section, pages in empty.items()
+    ]
 
 
-def _comparable(runs: Sequence[RunView]) -> bool:
-    """Whether both methods are done with one seed."""
+def _has_common_seed(runs: Sequence[RunView]) -> bool:
+    """Return whether both methods are done with the same seed."""
     seeds = {
         method: {run.seed for run in runs if run.cell.method == method and run.result is not None}
         for method in METHODS
@@ -77,27 +85,22 @@ def _comparable(runs: Sequence[RunView]) -> bool:
     return bool(set.intersection(*seeds.values()))
 
 
-def _unfilled(made: Figures) -> list[tuple[str, str]]:
-    """Sections without what they are for, each with the first reason."""
-    found = []
-    for section, there, reasons in (
-        ("curves", made.curves.figure, made.curves.notes),
-        ("heatmaps", made.heatmaps.figures, made.heatmaps.notes),
-        ("attention", made.attention.sheet, made.attention.notes),
-        ("errors", made.errors.sheets, made.errors.notes),
-    ):
-        if not there:
-            found.append((section, next(iter(reasons), "nothing recorded")))
-    return found
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def _empty_sections(sections: PairSections) -> list[tuple[str, str]]:
+    """List the sections without content, each with the first reason."""
+    contents = (
+        ("curves", sections.curves.figure, sections.curves.notes),
+        ("heatmaps", sections.heatmaps.figures, sections.heatmaps.notes),
+        ("attention", sections.attention.table, sections.attention.notes),
+        ("errors", sections.errors.tables, sections.errors.notes),
+    )
+    return [
+        (name, next(iter(reasons), "nothing recorded")) for name, content, reasons in contents if not content
+    ]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Profile, places, seeds, and whether heatmaps are drawn."""
-    inputs.add_arguments(parser)
+    """Add the options for profile, folders, seeds, and drawing of heatmaps."""
+    add_page_arguments(parser)
     parser.add_argument(
         "--pictures",
         action=argparse.BooleanOptionalAction,
@@ -107,39 +110,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the report and say where it lies and what it lacks. Runs that failed are shown, not an error."""
-    from reports.ablations import command
-    from reports.page import figures
-    from reports.page.html_table import write_site
+    """Write the report, then print its path and its empty sections. Failed runs are shown and are no error."""
+    request = parse_request(arguments)
+    inputs = read_inputs(request)
+    reasons = heatmap_reasons(inputs, draw=arguments.pictures)
+    empty: list[str] = []
+    folder = request.root / "report"
+    ablations = _read_ablations(arguments)
 
-    asked = inputs.asked_for(arguments)
-    material = gather(asked)
-    reasons = figures.reasons(material, draw=arguments.pictures)
-    gaps: list[str] = []
-    folder = asked.root / "report"
-    ablations = _ablations(arguments)
+    def fill(new_folder: Path) -> None:
+        empty.extend(write_pages(inputs, reasons, new_folder, ablations, thumbnails=arguments.pictures))
 
-    def fill(beside: Path) -> None:
-        gaps.extend(write_pages(material, reasons, beside, ablations, thumbnails=arguments.pictures))
-
-    write_site(folder, fill)
+    html_table.write_site(folder, fill)
     if ablations is not None:
-        command.write(ablations)
-    runs = material.merged.runs
+        write_ablations(ablations)
+    runs = inputs.merged.runs
     print(f"{len(runs)} runs: {state_counts(run.state for run in runs)}")
-    for line in gaps:
+    for line in empty:
         print(f"not filled: {line}", file=sys.stderr)
     print(f"written: {folder / 'index.html'}")
     return 0
 
 
-def _ablations(arguments: argparse.Namespace) -> Gathered | None:
-    """The ablations, where any is run and SET makes sense for one of them; of the seeds that they have."""
+def _read_ablations(arguments: argparse.Namespace) -> AblationInputs | None:
+    """Read the ablation runs; None if there are none or SET does not apply to them."""
     try:
-        found = gather_ablations(inputs.asked_for(arguments, VARIANTS))
-    except SettingsError as error:  # what is wrong for the tables, too, was refused before
+        inputs = read_ablations(parse_request(arguments, VARIANTS))
+    except SettingsError as error:  # settings that are wrong for the tables as well were refused before
         print(
             f"the ablations are left out, as these settings make no sense for them: {error}", file=sys.stderr
         )
         return None
-    return found if found.started else None
+    return inputs if inputs.started else None

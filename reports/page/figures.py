@@ -1,4 +1,4 @@
-"""What a pair's page shows besides numbers: curves, heatmaps, the attention measure, errors; or why it cannot."""
+"""Curves and heatmaps of a pair's page, or why they are missing."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from pathlib import Path
 
 from benchmark.records.run_folder import read_json
 from benchmark.records.status import RunView
-from reports.heatmaps.run_pairs import RunPair, no_class_token, pairs_of
-from reports.heatmaps.test_images import NAME, RANKED, draw_many, identity
-from reports.page import attention, commands_to_run
-from reports.page.html_table import Sheet
-from reports.page.inputs import Asked, Material, Pair
+from reports.curves.curves import draw_curves
+from reports.heatmaps.pair_heatmaps import HEATMAPS, RANKED_LISTS, draw_many, identity
+from reports.heatmaps.run_pairs import RunPair, make_pairs, missing_class_token
+from reports.page import commands_to_run
+from reports.page.attention import RANKED_CAPTION, HeatmapRecord, heatmap_table, read_heatmap_record
+from reports.page.html_table import HtmlTable
+from reports.page.inputs import Pair, ReportInputs, ReportRequest
 from tables.formats import one_line
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture on a page. src: relative to the pages of cells/; width, height: in pixels."""
+    """A picture on a page. src: path relative to the page; width, height: in pixels."""
 
     src: str
     alt: str
@@ -30,78 +32,78 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Curves:
-    """figure: None where no run has a history; notes say what is missing."""
+class CurvesSection:
+    """Section of a page about training. figure: None if no run has a history; notes: what is missing."""
 
     figure: Figure | None
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Heatmaps:
-    """rows: what the figure shows, as text. command: what would draw it, where there is none."""
+class HeatmapsSection:
+    """Section of a page about heatmaps. table: rows of the figure as text; command: draws a missing figure."""
 
     figures: tuple[Figure, ...] = ()
-    rows: Sheet | None = None
+    table: HtmlTable | None = None
     notes: tuple[str, ...] = ()
     command: str = ""
 
 
-def draw_curves(runs: Sequence[RunView], pair: Pair, folder: Path) -> Curves:
-    """The curves of a pair, written into ``folder``, that of the report's figures."""
-    from reports.curves.curves import curves
+def curves_section(runs: Sequence[RunView], pair: Pair, folder: Path) -> CurvesSection:
+    """Draw the curves of a pair into ``folder``, the folder of the report's figures."""
 
-    found = curves(runs)
-    if found.svg is None:
-        return Curves(None, ("No run has a history yet.", *map(one_line, found.notes)))
+    curves = draw_curves(runs)
+    if curves.svg is None:
+        return CurvesSection(None, ("No run has a history yet.", *map(one_line, curves.notes)))
     name = f"{pair[0]}-{pair[1]}-curves.svg"
-    (folder / name).write_bytes(found.svg)
+    (folder / name).write_bytes(curves.svg)
     alt = (
-        "Four panels over epochs: loss by branch, accuracy on the test set, uncertainty weights, learning rate. Drawn: "
-        f"{found.drawn}."
+        "Four panels over epochs: loss by branch, accuracy on the test set, uncertainty weights, learning rate. Runs: "
+        f"{curves.runs_text}."
     )
     caption = (
-        f"Drawn: {found.drawn}. Colour tells the branch, line style the method. Accuracy by epoch is shown, the last "
-        "epoch is the result."
+        f"Runs: {curves.runs_text}. Colours are branches, line styles are methods. The result is the accuracy of the "
+        "last epoch."
     )
-    return Curves(Figure(f"../figures/{name}", alt, caption, 768, 538), tuple(map(one_line, found.notes)))
+    return CurvesSection(
+        Figure(f"../figures/{name}", alt, caption, 768, 538), tuple(map(one_line, curves.notes))
+    )
 
 
-def take_heatmaps(asked: Asked, pair: Pair, reason: str, folder: Path) -> Heatmaps:
-    """Page-size copies of a pair's heatmaps, with their captions. reason: why there are none, or "" where they are."""
+def heatmaps_section(request: ReportRequest, pair: Pair, reason: str, folder: Path) -> HeatmapsSection:
+    """Copy a pair's heatmaps into ``folder``, the folder of the report's figures. reason: why there are none, or ""."""
     if reason:
-        command = "" if no_class_token(pair[1]) else commands_to_run.heatmaps(asked, pair)
-        return Heatmaps(notes=(f"No heatmaps: {one_line(reason, 600)}",), command=command)
+        command = "" if missing_class_token(pair[1]) else commands_to_run.heatmaps_command(request, pair)
+        return HeatmapsSection(notes=(f"No heatmaps: {one_line(reason, 600)}",), command=command)
     from PIL import UnidentifiedImageError
 
-    source = asked.figures(pair)
-    record = attention.read(source)
+    source = request.figures(pair)
+    record = read_heatmap_record(source)
     try:
         figures = [
-            _copied(source, stem, "-".join(pair), _alt(stem, record), one_line(caption), folder)
-            for stem, caption in (
-                (NAME, record.caption),
-                (RANKED, attention.RANKED_CAPTION),
-            )
+            _copy_figure(source, stem, "-".join(pair), _alt(stem, record), one_line(caption), folder)
+            for stem, caption in ((HEATMAPS, record.caption), (RANKED_LISTS, RANKED_CAPTION))
             if f"{stem}.webp" in record.files
         ]
     except UnidentifiedImageError:
-        torn = f"No heatmaps: a picture in {source} is damaged; delete heatmaps.json there and draw anew"
-        return Heatmaps(notes=(one_line(torn, 600),), command=commands_to_run.heatmaps(asked, pair))
-    return Heatmaps(tuple(figures), attention.sheet(record))
+        note = f"No heatmaps: a picture in {source} is damaged; delete heatmaps.json there and draw anew"
+        return HeatmapsSection(
+            notes=(one_line(note, 600),), command=commands_to_run.heatmaps_command(request, pair)
+        )
+    return HeatmapsSection(tuple(figures), heatmap_table(record))
 
 
-def _alt(stem: str, record: attention.Record) -> str:
-    if stem == RANKED:
+def _alt(stem: str, record: HeatmapRecord) -> str:
+    if stem == RANKED_LISTS:
         return "Ranked lists: each query with the first ten gallery pictures of baseline and DCAL, right or wrong."
     return (
-        f"Heatmaps over {len(record.rows)} test pictures, one a row: the picture, the baseline's rollout, DCAL's "
-        "rollout, GLCA's attention and the patches it selects. The table below says what each row shows."
+        f"Heatmaps of {len(record.rows)} test pictures, one per row: the picture, the baseline's rollout, DCAL's "
+        "rollout, GLCA's attention and the patches it selects. The table below describes each row."
     )
 
 
-def _copied(source: Path, stem: str, pair: str, alt: str, caption: str, folder: Path) -> Figure:
-    """The page-size picture and its PDF, beside each other in the report."""
+def _copy_figure(source: Path, stem: str, pair: str, alt: str, caption: str, folder: Path) -> Figure:
+    """Copy the page-size picture and its PDF into the report."""
     from PIL import Image
 
     name = f"{pair}-{stem}"
@@ -116,76 +118,77 @@ def _copied(source: Path, stem: str, pair: str, alt: str, caption: str, folder: 
     return Figure(f"../figures/{name}.webp", alt, caption, width, height, pdf)
 
 
-# --- Which pairs have heatmaps that still show their runs, and drawing those that have not ---
+# --- Drawing of missing and outdated heatmaps ---
 
-# A figure of other pictures or layers, asked for by hand, shows the same runs and is kept.
-_FREE = ("picks", "layers")
+# A figure of the same runs with other pictures or layers was requested by the user and is kept.
+_USER_OPTIONS = ("picks", "layers")
 
 
-def reasons(material: Material, *, draw: bool, processes: int = 2) -> Mapping[Pair, str]:
-    """Pair → "" where its figure is there, else why not. draw: draw what is missing or shows other runs, which needs
-    torch, checkpoints and the pictures; without it records alone are read.
+def heatmap_reasons(inputs: ReportInputs, *, draw: bool, processes: int = 2) -> Mapping[Pair, str]:
+    """Return pair → why it has no heatmaps, or "".
+
+    draw: draw missing and outdated heatmaps, which needs torch, checkpoints and the pictures; without it only records
+        are read.
     """
-    found = {
-        _pair(run_pair): run_pair for run_pair in one_of_each(pairs_of(material.merged, material.asked.root))
+    run_pairs = {
+        (run_pair.baseline.cell.dataset, run_pair.baseline.cell.backbone): run_pair
+        for run_pair in select_figure_pairs(make_pairs(inputs.merged, inputs.request.root))
     }
-    answers = {pair: _without_pair(material, pair) for pair in material.pairs}
-    answers |= {pair: _lacking(run_pair) for pair, run_pair in found.items()}
-    due = [
-        run_pair
-        for pair, run_pair in found.items()
-        if draw and answers[pair] and _done(run_pair) and not run_pair.unseen
-    ]
-    drawn = draw_many(due, processes) if due else {}
-    return answers | {_pair(run_pair): drawn[run_pair.id] for run_pair in due}
+    reasons = {
+        pair: _missing_reason(run_pairs[pair]) if pair in run_pairs else _no_pair_reason(inputs, pair)
+        for pair in inputs.pairs
+    }
+    to_draw = {
+        pair: run_pair
+        for pair, run_pair in run_pairs.items()
+        if draw and reasons[pair] and run_pair.is_done and not run_pair.unsupported_reason
+    }
+    results = draw_many(list(to_draw.values()), processes) if to_draw else {}
+    return reasons | {pair: results[run_pair.id] for pair, run_pair in to_draw.items()}
 
 
-def one_of_each(pairs: list[RunPair]) -> list[RunPair]:
-    """One pair a figure: its figure's own seed if it has one, else the first finished one."""
-    by_folder: dict[object, list[RunPair]] = {}
+def select_figure_pairs(pairs: list[RunPair]) -> list[RunPair]:
+    """Select one pair of runs per figure: the seed of an existing figure, else the first finished one."""
+    folders: dict[Path, list[RunPair]] = {}
     for pair in pairs:
-        by_folder.setdefault(pair.folder, []).append(pair)
+        folders.setdefault(pair.folder, []).append(pair)
     return [
-        next((pair for pair in several if _shown(pair)), next(filter(_done, several), several[0]))
-        for several in by_folder.values()
+        next(
+            (pair for pair in seeds if _has_figure(pair)),
+            next((pair for pair in seeds if pair.is_done), seeds[0]),
+        )
+        for seeds in folders.values()
     ]
 
 
-def _without_pair(material: Material, pair: Pair) -> str:
-    """Why there are no two runs to draw."""
-    for method, why in material.left_out(pair).items():
-        return f"{method} is left out: {why}"
+def _no_pair_reason(inputs: ReportInputs, pair: Pair) -> str:
+    """Return why there are no two runs to draw."""
+    for method, reason in inputs.left_out(pair).items():
+        return f"{method} is left out: {reason}"
     return "baseline and DCAL have no seed in common"
 
 
-def _pair(run_pair: RunPair) -> Pair:
-    return run_pair.baseline.cell.dataset, run_pair.baseline.cell.backbone
-
-
-def _done(pair: RunPair) -> bool:
-    return pair.baseline.result is not None and pair.dcal.result is not None
-
-
-def _shown(pair: RunPair) -> bool:
-    """Whether the figure on disk is of these very runs."""
-    if not _done(pair):
+def _has_figure(pair: RunPair) -> bool:
+    """Return whether the figure on disk shows these runs."""
+    if not pair.is_done:
         return False
-    record = read_json(pair.folder / f"{NAME}.json") or {}
-    found, files = record.get("identity"), record.get("files")
-    if not isinstance(found, dict) or not isinstance(files, list):
+    record = read_json(pair.folder / f"{HEATMAPS}.json") or {}
+    recorded, files = record.get("identity"), record.get("files")
+    if not isinstance(recorded, dict) or not isinstance(files, list):
         return False
-    wanted = {name: value for name, value in identity(pair).items() if name not in _FREE}
-    same = wanted == {name: value for name, value in found.items() if name not in _FREE}
+    expected = {name: value for name, value in identity(pair).items() if name not in _USER_OPTIONS}
+    same = expected == {name: value for name, value in recorded.items() if name not in _USER_OPTIONS}
     return same and all(isinstance(name, str) and (pair.folder / name).is_file() for name in files)
 
 
-def _lacking(pair: RunPair) -> str:
-    if pair.unseen:
-        return pair.unseen
+def _missing_reason(pair: RunPair) -> str:
+    """Return why a pair has no figure, or ""."""
+    if pair.unsupported_reason:
+        return pair.unsupported_reason
     for run in (pair.baseline, pair.dcal):
         if run.result is None:
             return f"{run.id} is not done ({run.state})"
-    if _shown(pair):
+    if _has_figure(pair):
         return ""
     for run in (pair.baseline, pair.dcal):
         if not run.folder.checkpoint.is_file():

@@ -1,4 +1,4 @@
-"""A table of a page as plain data: what templates/sheet.html renders, with or without sorting."""
+"""Tables of a page as plain data, the report's folder, and pages from templates."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ from tables.formats import one_line
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-LONGEST = 400  # characters of one piece of foreign text in a cell
+TEXT_LENGTH = 400  # characters of foreign text in a cell
 
 
 @dataclass(frozen=True)
-class Column:
-    """kind: how it aligns and sorts: ``number``, ``text``, or ``rank``, words in the order of their numbers.
+class HtmlColumn:
+    """A column of a table.
 
-    group: heads several columns. note: a second, smaller line of the heading.
+    kind: alignment and sorting: ``number``, ``text``, or ``rank`` (text that sorts by the cell's value).
+    group: common heading of neighbouring columns.
+    note: second, smaller line of the heading.
     """
 
     heading: str
@@ -39,97 +41,109 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One cell. value: what a number or rank column sorts by; None comes last, whatever the direction.
+class HtmlCell:
+    """A cell of a table.
 
-    href: a link inside the report. look: a word for the style sheet (``state``, ``yes``, ``hurts`` …).
+    value: sort key of a number or rank column; None comes last in both directions.
+    href: link inside the report.
+    css_class: class of the style sheet (``state``, ``yes``, ``hurts`` …).
     """
 
     text: str
     value: float | None = None
     href: str = ""
-    look: str = ""
+    css_class: str = ""
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """key: its id on the page. The first entry of a row is the row's heading. totals: rows that are not sorted."""
+class HtmlTable:
+    """A table, rendered by templates/html_table.html.
+
+    key: id on the page.
+    rows: the first cell of a row is its heading.
+    totals: rows below, which are not sorted.
+    """
 
     key: str
     caption: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Entry, ...], ...]
-    totals: tuple[tuple[Entry, ...], ...] = ()
+    columns: tuple[HtmlColumn, ...]
+    rows: tuple[tuple[HtmlCell, ...], ...]
+    totals: tuple[tuple[HtmlCell, ...], ...] = ()
     sortable: bool = True
 
     @property
     def groups(self) -> tuple[tuple[str, int], ...]:
-        """Group headings with the number of columns each spans; empty where no column has one."""
-        found = tuple(
+        """Return group headings and the number of columns that each spans; empty without groups."""
+        spans = tuple(
             (name, len(list(columns)))
             for name, columns in itertools.groupby(column.group for column in self.columns)
         )
-        return found if any(name for name, _ in found) else ()
+        return spans if any(name for name, _ in spans) else ()
 
 
-def word(text: object, look: str = "", href: str = "") -> Entry:
-    """Foreign text as a cell: on one line, without control characters, not endless."""
-    return Entry(one_line(text, LONGEST), look=look, href=href)
+def text_cell(text: object, css_class: str = "") -> HtmlCell:
+    """Create a cell from foreign text: one line, no control characters, limited length."""
+    return HtmlCell(one_line(text, TEXT_LENGTH), css_class=css_class)
 
 
-def number(value: float | None, shown: Callable[[float], str], look: str = "") -> Entry:
-    """A number as a cell, written by ``shown``; an empty one where there is none."""
-    return Entry("", look=look) if value is None else Entry(shown(value), float(value), look=look)
+def number_cell(value: float | None, to_text: Callable[[float], str], css_class: str = "") -> HtmlCell:
+    """Create a cell from a number, formatted by ``to_text``; an empty cell for None."""
+    if value is None:
+        return HtmlCell("", css_class=css_class)
+    return HtmlCell(to_text(value), float(value), css_class=css_class)
 
 
-# --- The report's folder: all pages written beside the old ones, then swapped in as a whole ---
+# --- The report's folder: all pages are written into a new folder, which then replaces the old one ---
 
-MARK = "dcal-suite report"  # every page names it as its generator
+GENERATOR = "dcal-suite report"  # named in every page; a folder with it may be replaced
 _NEW, _OLD = ".report.new-", ".report.old-"
-_LEFT_SECONDS = 3600  # a folder beside, older than this, is of a process that was killed
+_ABANDONED_SECONDS = 3600  # a new or old folder of this age belongs to a killed process
 
 
 def write_site(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Replace the report in ``folder`` by what ``fill`` writes into the empty folder it is given.
+    """Replace the report in ``folder``. fill: writes all files into the empty folder that it is given.
 
-    Until the last file is written the old report stays as it is; if ``fill`` raises, it stays for good. Raises
-    RunError where the folder holds something else than a report, and where the system refuses.
+    The old report stays until the last file is written, and also if ``fill`` raises. Raises RunError if the folder
+    holds anything else than a report, and for errors of the file system.
     """
-    _require_own(folder)
-    beside = folder.parent / f"{_NEW}{secrets.token_hex(6)}"
-    with explained(beside):
+    _require_report(folder)
+    new = folder.parent / f"{_NEW}{secrets.token_hex(6)}"
+    with explained(new):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _tidy(folder)
-        beside.mkdir()
+        _clean_up(folder)
+        new.mkdir()
     try:
-        with explained(beside):
-            fill(beside)
-            _swap(beside, folder)
+        with explained(new):
+            fill(new)
+            _swap(new, folder)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
 
 
-def _require_own(folder: Path) -> None:
-    """What somebody else put there must not be lost."""
+def _require_report(folder: Path) -> None:
+    """Refuse to replace a folder that holds anything else than a report."""
     if not folder.exists():
         return
     index = folder / "index.html"
-    own = index.is_file() and MARK in index.read_text(encoding="utf-8", errors="replace")[:2000]
-    if not own and (not folder.is_dir() or any(folder.iterdir())):
+    is_report = index.is_file() and GENERATOR in index.read_text(encoding="utf-8", errors="replace")[:2000]
+    if not is_report and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(
             f"{folder} is not a report: expected none or one that make report wrote; move it away and try again"
         )
 
 
-def _swap(beside: Path, folder: Path) -> None:
+def _swap(new: Path, folder: Path) -> None:
+    """Move the new folder to the place of the report; the old one is deleted."""
     old = folder.parent / f"{_OLD}{secrets.token_hex(6)}"
     for attempt in range(10):
         try:
             if folder.exists():
                 os.rename(folder, old)
-            os.rename(beside, folder)
+            os.rename(new, folder)
             break
-        except OSError:  # another process swapped its report in between, or the system refuses for good
+        except (
+            OSError
+        ):  # another process replaced the report meanwhile, or a permanent error of the file system
             if old.exists() and not folder.exists():
                 os.rename(old, folder)
             if attempt == 9:
@@ -138,43 +152,43 @@ def _swap(beside: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _tidy(folder: Path) -> None:
-    """Bring back a report that a killed process had moved aside, and remove what such processes left."""
-    if not folder.exists() and (aside := sorted(folder.parent.glob(f"{_OLD}*"))):
-        os.rename(aside[-1], folder)
-    for left in (*folder.parent.glob(f"{_NEW}*"), *folder.parent.glob(f"{_OLD}*")):
-        if lock_files.file_age(left) > _LEFT_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
+def _clean_up(folder: Path) -> None:
+    """Restore a report that a killed process moved away, and delete folders that such processes left."""
+    if not folder.exists() and (old_folders := sorted(folder.parent.glob(f"{_OLD}*"))):
+        os.rename(old_folders[-1], folder)
+    for path in (*folder.parent.glob(f"{_NEW}*"), *folder.parent.glob(f"{_OLD}*")):
+        if lock_files.file_age(path) > _ABANDONED_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
 
 
-# --- Pages from templates: whatever comes from a record is escaped, a name that is missing is an error ---
+# --- Pages from templates: all text is escaped, a missing name is an error ---
 
-HERE = Path(__file__).parent
-ASSETS = HERE / "assets"
+_FOLDER = Path(__file__).parent
+ASSETS = _FOLDER / "assets"
 
 
 @cache
 def environment() -> Environment:
-    """Templates of reports/page/templates; ``link`` makes a relative path safe inside an address."""
+    """Load the templates of reports/page/templates; the filter ``link`` quotes a relative path."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    made = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+    templates = Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters["link"] = link
-    return made
+    templates.filters["link"] = quote_path
+    return templates
 
 
-def link(path: str) -> str:
-    """A relative path as an address: no character of it can be taken for a scheme, a query or a fragment."""
+def quote_path(path: str) -> str:
+    """Quote a relative path as an address, so that no character starts a scheme, a query or a fragment."""
     return quote(path, safe="/")
 
 
-def page(template: str, **values: object) -> str:
-    """A whole page."""
-    return environment().get_template(template).render(**values)
+def render_page(template: str, **values: object) -> str:
+    """Render a page from a template of reports/page/templates and the values that it names."""
+    return environment().get_template(template).render(generator=GENERATOR, **values)

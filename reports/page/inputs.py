@@ -1,4 +1,4 @@
-"""What the pages are made from: the runs of all tables, merged, with their states, tables and costs (no torch)."""
+"""Inputs of the pages: the request of the command line, and the merged runs with tables and costs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmark.reading import explained, require_listable
 from benchmark.records import merge
 from benchmark.records.merge import MergedRuns
 from benchmark.records.status import RunView
-from reports.page import costs
+from reports.page.costs import Costs, collect_costs
 from tables import layout
 from tables.layout import TableLayout
 
@@ -25,10 +25,13 @@ Pair = tuple[str, str]  # dataset, backbone
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the command line asks for. folders: of runs, merged; the first one holds figures and the report.
+class ReportRequest:
+    """Options of a command that writes pages.
 
-    overrides: SET as it was given. seeds: those shown. data, weights: as given, None where the profile's own are meant.
+    folders: folders of runs, to be merged; the first one holds figures and the report.
+    seeds: seeds to show.
+    overrides: SET as typed.
+    data, weights: folders as given; None for those of the profile.
     """
 
     profile: str
@@ -40,71 +43,72 @@ class Asked:
 
     @property
     def root(self) -> Path:
-        """The profile's folder in the first runs folder."""
+        """Return the profile's folder in the first folder of runs."""
         return self.folders[0] / self.profile
 
     def figures(self, pair: Pair) -> Path:
-        """Where the figures of a pair lie."""
+        """Return the folder of a pair's figures."""
         return self.root / "figures" / pair[0] / pair[1]
 
 
 @dataclass(frozen=True)
-class Material:
-    """layouts: the three tables, by key."""
+class ReportInputs:
+    """Everything that the pages show. layouts: the three tables, by key."""
 
-    asked: Asked
+    request: ReportRequest
     merged: MergedRuns
     layouts: Mapping[str, TableLayout]
 
     @cached_property
     def pairs(self) -> Mapping[Pair, tuple[RunView, ...]]:
-        """The 34 comparisons in the paper's order, each with all of its runs; none where SET makes no sense for it."""
-        found: dict[Pair, list[RunView]] = {pair: [] for table in TABLES.values() for pair in table.pairs}
+        """Return the 34 comparisons in the paper's order with their runs; no runs where SET does not apply."""
+        runs: dict[Pair, list[RunView]] = {pair: [] for table in TABLES.values() for pair in table.pairs}
         for run in self.merged.runs:
-            found[run.cell.dataset, run.cell.backbone].append(run)
-        return {pair: tuple(runs) for pair, runs in found.items()}
+            runs[run.cell.dataset, run.cell.backbone].append(run)
+        return {pair: tuple(pair_runs) for pair, pair_runs in runs.items()}
 
     def left_out(self, pair: Pair) -> Mapping[str, str]:
-        """Method → why the settings asked for make no sense for it; empty where they do for both."""
-        found = {method: self.merged.refused.get("/".join((*pair, method)), "") for method in METHODS}
-        return {method: why for method, why in found.items() if why}
+        """Return method → why SET does not apply to it; empty if it applies to both methods."""
+        reasons = {method: self.merged.refused.get("/".join((*pair, method)), "") for method in METHODS}
+        return {method: reason for method, reason in reasons.items() if reason}
 
     @cached_property
-    def costs(self) -> costs.Costs:
-        return costs.of_runs(self.merged.runs)
+    def costs(self) -> Costs:
+        return collect_costs(self.merged.runs)
 
 
-def gather(asked: Asked) -> Material:
-    """Read the records of all tables. Raises as ``benchmark.records.merge.collect``."""
+def read_inputs(request: ReportRequest) -> ReportInputs:
+    """Read the records of all tables. Raises the errors of ``benchmark.records.merge.collect``."""
     merged = merge.collect(
-        asked.folders,
-        profile=asked.profile,
-        seeds=asked.seeds,
-        overrides=parse_overrides(asked.overrides),
-        data_dir=asked.data,
-        weights_dir=asked.weights,
+        request.folders,
+        profile=request.profile,
+        seeds=request.seeds,
+        overrides=parse_overrides(request.overrides),
+        data_dir=request.data,
+        weights_dir=request.weights,
     )
-    changed = shlex.split(asked.overrides)
+    changed = shlex.split(request.overrides)
     layouts = {
         key: layout.build(
             key,
-            asked.profile,
+            request.profile,
             merged.runs,
             changed,
-            folders=map(str, asked.folders),
+            folders=map(str, request.folders),
             refused=merged.refused,
         )
         for key in TABLES
     }
-    return Material(asked, merged, layouts)
+    return ReportInputs(request, merged, layouts)
 
 
 def seeds_on_disk(
     folders: tuple[Path, ...], profile: str, methods: Container[str] | None = None
 ) -> tuple[int, ...]:
-    """Every seed that a run folder of the profile, of these methods or of any, has; (0,) where there is none.
+    """List the seeds of all run folders of a profile; (0,) if there are none.
 
-    Raises RunError for a folder that may not be read.
+    methods: only run folders of these methods; None for all.
+    Raises RunError for a folder that cannot be read.
     """
     for folder in folders:
         with explained(folder):
@@ -118,31 +122,31 @@ def seeds_on_disk(
     return tuple(sorted({int(name.removeprefix("seed")) for name in names})) or (0,)
 
 
-def table_of(pair: Pair) -> str:
-    """The key of the table that a pair stands in."""
+def table_key(pair: Pair) -> str:
+    """Return the key of the table that holds a pair."""
     return next(key for key, table in TABLES.items() if pair in table.pairs)
 
 
-# --- What the verbs that write pages are asked: profile, places, seeds ---
+# --- Options of the commands that write pages ---
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Profile, places and seeds."""
+def add_page_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options for profile, folders and seeds."""
     options.add_common(parser)
     parser.add_argument("--seeds", default="", help="whole numbers; none: every seed that has a run folder")
 
 
-def asked_for(arguments: argparse.Namespace, methods: Container[str] | None = None) -> Asked:
-    """The same as the pages take it. methods: whose seeds are shown where none are given; None for all.
+def parse_request(arguments: argparse.Namespace, methods: Container[str] | None = None) -> ReportRequest:
+    """Parse the options. methods: whose seeds are shown if none are given; None for all.
 
-    Raises SettingsError for folders and seeds that make no sense.
+    Raises SettingsError for folders and seeds that are not valid.
     """
     folders = options.folders(str(arguments.runs))
-    given = arguments.seeds.strip()
-    return Asked(
+    seeds = arguments.seeds.strip()
+    return ReportRequest(
         profile=arguments.profile,
         folders=folders,
-        seeds=options.seeds(given) if given else seeds_on_disk(folders, arguments.profile, methods),
+        seeds=options.seeds(seeds) if seeds else seeds_on_disk(folders, arguments.profile, methods),
         overrides=arguments.overrides,
         data=options.absolute(arguments.data),
         weights=options.absolute(arguments.weights),

@@ -11,60 +11,61 @@ from benchmark.config.model_settings import OpenReading, setting_text
 from benchmark.config.resolve import load_profile
 from benchmark.config.settings import READINGS, TASK_NAMES
 from benchmark.records.status import RunView
-from reports.page.html_table import Column, Entry, Sheet, word
+from reports.page.html_table import HtmlCell, HtmlColumn, HtmlTable, text_cell
 
 
-def sheet(profile: str, runs: Iterable[RunView]) -> Sheet:
-    """One row a reading. runs: all that are asked for; the finished ones tell what was used."""
+def readings_table(profile: str, runs: Iterable[RunView]) -> HtmlTable:
+    """Show one row per open reading. runs: all runs of the report; finished ones give the values used."""
     done = [run for run in runs if run.state == "done"]
-    return Sheet(
+    return HtmlTable(
         "readings",
-        "Where the paper is silent or reads two ways",
+        "Settings that the paper leaves open",
         (
-            Column("Setting"),
-            Column("Question"),
-            Column("Options"),
-            Column("Profile's default"),
-            Column("Used"),
+            HtmlColumn("Setting"),
+            HtmlColumn("Question"),
+            HtmlColumn("Options"),
+            HtmlColumn("Profile's default"),
+            HtmlColumn("Used"),
         ),
         tuple(_row(name, reading, profile, done) for name, reading in READINGS.items()),
         sortable=False,
     )
 
 
-def _row(name: str, reading: OpenReading, profile: str, done: list[RunView]) -> tuple[Entry, ...]:
+def _row(name: str, reading: OpenReading, profile: str, done: list[RunView]) -> tuple[HtmlCell, ...]:
     return (
-        word(name, "code"),
-        word(reading.question, "prose"),
-        word(reading.options, "prose"),
-        word(_defaults(name, profile), "prose"),
-        word(_used(name, done) or "no finished run", "prose"),
+        text_cell(name, "code"),
+        text_cell(reading.question, "prose"),
+        text_cell(reading.options, "prose"),
+        text_cell(_defaults(name, profile), "prose"),
+        text_cell(_used(name, done) or "no finished run", "prose"),
     )
 
 
 def _defaults(name: str, profile: str) -> str:
-    """``16 (fine-grained), 64 (re-identification)``, with the datasets that have a value of their own."""
-    loaded = load_profile(profile)
-    words = {**TASK_NAMES} | {key: row.column for key, row in DATASETS.items()}
-    found = {section: loaded.tables.get(section, {}).get(name) for section in (*TASK_NAMES, *DATASETS)}
-    given = {words[section]: setting_text(value) for section, value in found.items() if value is not None}
-    return _values_text(given) or "none"
+    """Format the profile's defaults: ``16 (fine-grained), 64 (re-identification)``, and values of single datasets."""
+    tables = load_profile(profile).tables
+    titles = TASK_NAMES | {key: row.column for key, row in DATASETS.items()}
+    values = {title: tables.get(section, {}).get(name) for section, title in titles.items()}
+    texts = {title: setting_text(value) for title, value in values.items() if value is not None}
+    return _values_text(texts) or "none"
 
 
 def _used(name: str, done: list[RunView]) -> str:
-    """The values of finished runs, by task where these differ.
+    """Format the values of finished runs, by task where they differ.
 
-    A run is done only if its record has the hash of the settings it is shown under, so these are what it was made with.
+    A run is done only if its record has the hash of the settings shown here, so these are the values that it used.
     """
-    by_task: dict[str, dict[str, None]] = {}
+    values: dict[str, dict[str, None]] = {}
     for run in done:
         settings = run.config.determining
         if name in settings:
-            by_task.setdefault(TASK_NAMES[run.cell.task], {})[setting_text(settings[name])] = None
-    return _values_text({task: " and ".join(values) for task, values in by_task.items()})
+            values.setdefault(TASK_NAMES[run.cell.task], {})[setting_text(settings[name])] = None
+    return _values_text({task: " and ".join(texts) for task, texts in values.items()})
 
 
-def _values_text(given: Mapping[str, str]) -> str:
-    if len(given) > 1 and len(set(given.values())) == 1:
-        return next(iter(given.values()))
-    return ", ".join(f"{value} ({where})" for where, value in given.items())
+def _values_text(values: Mapping[str, str]) -> str:
+    """Join values by their title; one value for all is written once."""
+    if len(values) > 1 and len(set(values.values())) == 1:
+        return next(iter(values.values()))
+    return ", ".join(f"{value} ({title})" for title, value in values.items())

@@ -1,47 +1,45 @@
-"""How finished runs were made: the protocol card of a method, and the provenance of every run."""
+"""Protocol card of each method, and provenance of every finished run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from benchmark.config import grid
+from benchmark.config.grid import METHODS
 from benchmark.config.model_settings import setting_text
 from benchmark.config.parse import duration
 from benchmark.records.status import RunView
-from reports.page.html_table import Column, Sheet, word
+from reports.page.html_table import HtmlColumn, HtmlTable, text_cell
 from tables import records
 from tables.formats import one_line, short_digest
 from tables.layout import LABELS
 
-METHODS = {method: LABELS[method] for method in grid.METHODS}
+METHOD_LABELS = {method: LABELS[method] for method in METHODS}
 
 
-def card(runs: Iterable[RunView]) -> Sheet | None:
-    """One column a method, one row a fact; facts in which runs of a method differ name all values.
+def protocol_card(runs: Iterable[RunView]) -> HtmlTable | None:
+    """Show the protocol: one column per method, one row per fact; None if no run is finished.
 
-    None where no run is finished.
+    A fact in which the runs of a method differ lists all values.
     """
     done = [run for run in runs if run.result is not None]
     methods = [method for method in METHODS if any(run.cell.method == method for run in done)]
     if not methods:
         return None
     facts = {method: [dict(_facts(run)) for run in done if run.cell.method == method] for method in methods}
-    names = dict.fromkeys(name for found in facts.values() for fact in found for name in fact)
+    names = dict.fromkeys(name for run_facts in facts.values() for fact in run_facts for name in fact)
     rows = []
     for name in names:
-        texts = [_distinct(fact.get(name, "") for fact in facts[method]) for method in methods]
-        rows.append((word(name), *(word(text or "—", "prose") for text in texts)))
-    return Sheet(
+        texts = [
+            " / ".join(records.distinct(fact.get(name, "") for fact in facts[method])) for method in methods
+        ]
+        rows.append((text_cell(name), *(text_cell(text or "—", "prose") for text in texts)))
+    return HtmlTable(
         "protocol",
         "Protocol card",
-        (Column("Fact"), *(Column(METHODS[method]) for method in methods)),
+        (HtmlColumn("Fact"), *(HtmlColumn(METHOD_LABELS[method]) for method in methods)),
         tuple(rows),
         sortable=False,
     )
-
-
-def _distinct(texts: Iterable[str]) -> str:
-    return " / ".join(records.distinct(texts))
 
 
 def _facts(run: RunView) -> Iterable[tuple[str, str]]:
@@ -74,12 +72,12 @@ def _size(size: tuple[int, int]) -> str:
     return f"{size[0]}×{size[1]}"
 
 
-def overview(runs: Iterable[RunView]) -> Sheet | None:
-    """One row a finished run: code, machine, dates, digests. None where no run is finished."""
+def provenance_table(runs: Iterable[RunView]) -> HtmlTable | None:
+    """Show code, machine, dates and digests, one row per finished run; None if no run is finished."""
     done = [run for run in runs if run.result is not None]
     if not done:
         return None
-    named: tuple[tuple[str, Callable[[RunView], str]], ...] = (
+    facts: tuple[tuple[str, Callable[[RunView], str]], ...] = (
         ("Commit", lambda run: records.commit(run, digits=10) or "not recorded"),
         ("Host", lambda run: _text(run, "host")),
         ("Last attempt started", lambda run: _time(run, "started")),
@@ -90,24 +88,25 @@ def overview(runs: Iterable[RunView]) -> Sheet | None:
         ("Final weights", lambda run: short_digest(run.result["final_weights_sha256"])),
         ("Predictions", lambda run: short_digest(run.result["predictions_sha256"])),
     )
-    rows = tuple((word(run_name(run)), *(word(tell(run)) for _, tell in named)) for run in done)
-    return Sheet(
+    rows = tuple(
+        (text_cell(run_name(run)), *(text_cell(to_text(run)) for _, to_text in facts)) for run in done
+    )
+    return HtmlTable(
         "provenance",
-        "Where each number comes from",
-        (Column("Run"), *(Column(heading) for heading, _ in named)),
+        "Provenance of each run",
+        (HtmlColumn("Run"), *(HtmlColumn(heading) for heading, _ in facts)),
         rows,
         sortable=False,
     )
 
 
-def details(run: RunView) -> list[tuple[str, str]]:
-    """Everything recorded of a finished run's origin, as (label, text), whole digests included."""
-    found = records.section(run, "provenance")
-    versions = found.get("versions")
-    shown = [
+def provenance_details(run: RunView) -> list[tuple[str, str]]:
+    """List the recorded provenance of a finished run as (label, text), with complete digests."""
+    versions = records.section(run, "provenance").get("versions")
+    facts = [
         ("run folder", str(run.folder.path)),
         ("commit", records.commit(run) or "not recorded"),
-        ("other code than at submission", records.code_difference(run)),
+        ("other code than at submission", records.run_code_difference(run)),
         ("command", _text(run, "command")),
         ("host", _text(run, "host")),
         ("platform", _text(run, "platform")),
@@ -125,12 +124,12 @@ def details(run: RunView) -> list[tuple[str, str]]:
         ("predictions", str(run.result["predictions_sha256"])),
         ("data fingerprint", str(run.result["data"]["fingerprint"])),
     ]
-    return [(label, one_line(text, 1000)) for label, text in shown if text]
+    return [(label, one_line(text, 1000)) for label, text in facts if text]
 
 
 def run_name(run: RunView) -> str:
-    """``+ DCAL, seed 0``."""
-    return f"{METHODS[run.cell.method]}, seed {run.seed}"
+    """Return a run's name: ``+ DCAL, seed 0``."""
+    return f"{METHOD_LABELS[run.cell.method]}, seed {run.seed}"
 
 
 def _text(run: RunView, name: str) -> str:
@@ -139,6 +138,6 @@ def _text(run: RunView, name: str) -> str:
 
 
 def _time(run: RunView, name: str) -> str:
-    """``2026-11-21 03:16 UTC`` from ISO 8601; other forms as they are."""
+    """Format an ISO 8601 time as ``2026-11-21 03:16 UTC``; other forms stay unchanged."""
     text = _text(run, name)
     return f"{text[:10]} {text[11:16]} UTC" if text.endswith("+00:00") and len(text) == 25 else text

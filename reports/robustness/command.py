@@ -1,4 +1,4 @@
-"""``python -m reports robustness FOLDER …``: table and plot of what `benchmark evaluate --corrupt` found."""
+"""``python -m reports robustness FOLDER …``: table and plot of the results of `benchmark evaluate --corrupt`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reports.robustness import record, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which records."""
+    """Add the options of the command."""
     parser.add_argument(
         "folders", nargs="+", type=Path, help="folders that hold robustness.json, RUNS/PROFILE/robustness/…"
     )
@@ -20,16 +20,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write robustness.md, .csv, .png and .pdf into each folder, and print the table."""
     for folder in map(options.absolute, arguments.folders):
-        found = record.read(folder)
-        stem = folder / record.NAME
-        text, rows = table.markdown(found), table.csv_text(found)
-        write_file(stem.with_suffix(".md"), lambda stream, text=text: stream.write(text.encode()))
-        write_file(stem.with_suffix(".csv"), lambda stream, rows=rows: stream.write(rows.encode()))
+        results = record.read(folder)
+        stem = folder / record.FILE_STEM
+        texts = {".md": table.markdown(results), ".csv": table.csv_text(results)}
+        for suffix, text in texts.items():
+            write_file(stem.with_suffix(suffix), lambda stream, text=text: stream.write(text.encode()))
         from reports.heatmaps.overlay import save
-        from reports.robustness.figure import figure
+        from reports.robustness import figure
 
-        drawn = save(figure(found), stem)
-        print(f"\n{text}")
-        for file in (stem.with_suffix(".md"), stem.with_suffix(".csv"), *drawn):
+        figures = save(figure.draw(results), stem)
+        print(f"\n{texts['.md']}")
+        for file in (*map(stem.with_suffix, texts), *figures):
             print(f"written: {file}")
     return 0

@@ -1,4 +1,4 @@
-"""What `benchmark evaluate --corrupt` left in a folder: models, conditions, outcomes by picture (no torch)."""
+"""Read the results of `benchmark evaluate --corrupt`: models, conditions, outcomes by picture."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from benchmark.records.predictions import ARCHIVE_ERRORS, FILE_BYTES, Archive
 from benchmark.records.run_folder import read_json
 from tables.statistics import Interval, mean_interval
 
-NAME = "robustness"
+FILE_STEM = "robustness"
 SCHEMA = 1
-# By task, the metrics that tables show, and the array that each is the mean of.
+# Task → metric of the tables → array of which it is the mean.
 METRICS = {"fgvc": {"top1": "both_correct"}, "reid": {"mAP": "both_ap", "R1": "both_rank1_correct"}}
-AGREEMENT = 1e-6  # points between a metric and the one recomputed from the pictures
-AGAIN = "run `python -m benchmark evaluate … --corrupt …` again"
+TOLERANCE = 1e-6  # largest difference in points between a metric and the one recomputed from the pictures
+RERUN_HINT = "run `python -m benchmark evaluate … --corrupt …` again"
 
 
 @dataclass(frozen=True)
 class Condition:
-    """kind: of the corruption, "" for pictures as they are."""
+    """A corruption of the pictures at one level. kind: "" for unchanged pictures."""
 
     kind: str
     level: float
@@ -34,10 +34,12 @@ class Condition:
 
 @dataclass(frozen=True)
 class Robustness:
-    """Models of one profile, dataset and backbone under the same conditions, the first of which is "as they are".
+    """Results of models of one profile, dataset and backbone under the same conditions.
 
-    runs: method and seed of each model. metrics: name → (models, conditions) in percent. outcomes: name → (models,
-    conditions, n), of the pictures or queries that count: bool, or float in 0 to 1.
+    conditions: the first one is unchanged pictures.
+    runs: method and seed of each model.
+    metrics: name → (models, conditions) in percent.
+    outcomes: name → (models, conditions, n) for the n pictures or queries that count: bool, or float in 0 to 1.
     """
 
     profile: str
@@ -52,27 +54,29 @@ class Robustness:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Each once, the baseline first."""
+        """Return each method once, the baseline first."""
         return tuple(
             sorted(dict.fromkeys(method for method, _ in self.runs), key=lambda name: name != "baseline")
         )
 
-    def of(self, method: str) -> dict[int, int]:
-        """Seed → place among the models."""
-        return {seed: place for place, (name, seed) in enumerate(self.runs) if name == method}
+    def model_indices(self, method: str) -> dict[int, int]:
+        """Return the index of each model of a method, by seed."""
+        return {seed: index for index, (name, seed) in enumerate(self.runs) if name == method}
 
 
 def read(folder: Path) -> Robustness:
-    """Raises RunError where files are missing, torn, of another kind, or do not belong together."""
-    file = folder / f"{NAME}.json"
+    """Read a folder. Raises RunError for files that are missing, torn, of another kind or of different runs."""
+    file = folder / f"{FILE_STEM}.json"
     record = read_json(file)
     if record is None or record.get("schema") != SCHEMA:
-        raise RunError(f"{file} is missing or no record of this version; {AGAIN}")
+        raise RunError(f"{file} is missing or no record of this version; {RERUN_HINT}")
     try:
-        archive = Archive(read_bytes(folder / f"{NAME}.npz", FILE_BYTES))
+        archive = Archive(read_bytes(folder / f"{FILE_STEM}.npz", FILE_BYTES))
         return _robustness(record, {name: archive.read(name) for name in archive.names})
     except (*ARCHIVE_ERRORS, AttributeError, IndexError, AssertionError) as error:
-        raise RunError(f"{folder}: {NAME}.json and .npz cannot be read together ({error}); {AGAIN}") from None
+        raise RunError(
+            f"{folder}: {FILE_STEM}.json and .npz cannot be read together ({error}); {RERUN_HINT}"
+        ) from None
 
 
 def _robustness(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Robustness:
@@ -80,20 +84,20 @@ def _robustness(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> 
     runs = tuple((str(run["method"]), int(run["seed"])) for run in record["runs"])
     names = METRICS[record["task"]]
     counts = slice(None)
-    if record["task"] == "reid":  # queries that have nothing to find are left out, as the metrics do
+    if record["task"] == "reid":  # queries without a true match are left out, as in the metrics
         counts = arrays["both_first_hit"][0, 0] > 0
     metrics = {
         name: np.array([[metrics[name] for metrics in run["metrics"]] for run in record["runs"]])
         for name in names
     }
     outcomes = {name: arrays[array][:, :, counts] for name, array in names.items()}
-    for name, found in outcomes.items():
+    for name, values in outcomes.items():
         expected = (len(runs), len(conditions))
-        if found.shape[:2] != expected or metrics[name].shape != expected:
+        if values.shape[:2] != expected or metrics[name].shape != expected:
             raise ValueError(
-                f"{name} of shape {found.shape} for {expected[0]} models under {expected[1]} conditions"
+                f"{name} of shape {values.shape} for {expected[0]} models under {expected[1]} conditions"
             )
-        if not np.abs(100 * found.mean(axis=2) - metrics[name]).max() <= AGREEMENT:  # not for NaN
+        if not np.abs(100 * values.mean(axis=2) - metrics[name]).max() <= TOLERANCE:  # also for NaN
             raise ValueError(f"the pictures do not give the metric {name}")
     height, width = record["input"]
     return Robustness(
@@ -102,28 +106,35 @@ def _robustness(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> 
     )  # fmt: skip
 
 
-# --- By how much a method differs from the baseline on the same pictures, and how sure that is ---
+# --- Differences from the baseline on the same pictures, with intervals ---
 
 
 @dataclass(frozen=True)
-class Gap:
-    """Method − baseline in points, mean over the seeds that both have; interval: over pictures, paired."""
+class PairedDifference:
+    """Method − baseline in points, mean over the seeds that both have. interval: paired, over pictures."""
 
     difference: float
     interval: Interval
     seeds: tuple[int, ...]
 
 
-def gap(found: Robustness, method: str, metric: str, condition: int) -> Gap | None:
-    """None where no seed has both. condition: its place among the record's."""
-    before, after = found.of("baseline"), found.of(method)
-    seeds = tuple(sorted(before.keys() & after.keys()))
+def paired_difference(
+    results: Robustness, method: str, metric: str, condition: int
+) -> PairedDifference | None:
+    """Compute a method's difference from the baseline; None where they have no common seed.
+
+    condition: index of the condition.
+    """
+    baseline, other = results.model_indices("baseline"), results.model_indices(method)
+    seeds = tuple(sorted(baseline.keys() & other.keys()))
     if not seeds:
         return None
-    outcomes = found.outcomes[metric][:, condition]
+    outcomes = results.outcomes[metric][:, condition]
     if outcomes.dtype == bool:
-        outcomes = outcomes.astype(np.int16)  # whole numbers are drawn by level
-    total = sum(outcomes[after[seed]] - outcomes[before[seed]] for seed in seeds)
-    compared = f"{found.dataset}/{found.backbone}/{metric}"  # the same draws under every condition
-    interval, point = mean_interval(total, compared), 100 / len(seeds)
-    return Gap(float(point * total.mean()), Interval(point * interval.low, point * interval.high), seeds)
+        outcomes = outcomes.astype(np.int16)  # mean_interval is fast for whole numbers
+    total = sum(outcomes[other[seed]] - outcomes[baseline[seed]] for seed in seeds)
+    name = f"{results.dataset}/{results.backbone}/{metric}"  # the same bootstrap samples for every condition
+    interval, point = mean_interval(total, name), 100 / len(seeds)
+    return PairedDifference(
+        float(point * total.mean()), Interval(point * interval.low, point * interval.high), seeds
+    )

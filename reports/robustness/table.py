@@ -1,4 +1,4 @@
-"""The robustness table: a row for each condition, models side by side, as Markdown and CSV (no torch)."""
+"""Robustness table as Markdown and CSV: one row per condition, models side by side."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmark.config.backbones import BACKBONES
 from benchmark.config.datasets import DATASETS
 from benchmark.config.resolve import is_comparable
 from benchmark.config.variants import VARIANTS
-from reports.robustness.record import Condition, Robustness, gap
+from reports.robustness.record import Condition, Robustness, paired_difference
 from tables.exports.csv import escape_formula
 from tables.exports.markdown import escape
 from tables.formats import METHOD_NAMES, metric_word, one_line, percent, signed
@@ -18,114 +18,121 @@ from tables.side_tables import interval_text
 from tables.statistics import LEVEL
 
 
-def title(found: Robustness) -> str:
-    """Dataset, backbone and profile."""
-    row, backbone = DATASETS.get(found.dataset), BACKBONES[found.backbone]
-    return f"{row.title if row else found.dataset} · {backbone.title} · profile {found.profile}"
+def title(results: Robustness) -> str:
+    """Return dataset, backbone and profile as a heading."""
+    row, backbone = DATASETS.get(results.dataset), BACKBONES[results.backbone]
+    return f"{row.title if row else results.dataset} · {backbone.title} · profile {results.profile}"
 
 
-def warning(found: Robustness) -> str:
-    """Where the numbers say nothing about the paper's models; "" where they are of its recipe."""
-    if is_comparable(found.profile):
+def warning(results: Robustness) -> str:
+    """Return a warning if the runs do not follow the paper's recipe, else ""."""
+    if is_comparable(results.profile):
         return ""
-    return f"Profile {found.profile} is not the paper's recipe: these numbers say nothing about the paper's models."
+    return f"Profile {results.profile} is not the paper's recipe: these numbers say nothing about the paper's models."
 
 
 def condition_text(condition: Condition) -> str:
-    """``noise 0.1``, or ``as they are``."""
+    """Format a condition: ``noise 0.1``, or ``as they are``."""
     return f"{condition.kind} {condition.level:g}" if condition.kind else "as they are"
 
 
 def method_name(method: str) -> str:
-    """As a heading."""
+    """Return a method's name as a heading."""
     return VARIANTS[method].title if method in VARIANTS else METHOD_NAMES[method]
 
 
-def headings(found: Robustness) -> list[str]:
+def headings(results: Robustness) -> list[str]:
+    """Return the column headings: methods, differences and intervals by metric."""
     names = ["Pictures"]
-    for metric in found.metrics:
-        shown = metric_word(metric)
-        names += [f"{method_name(method)} {shown}" for method in found.methods]
-        for method in compared(found):
+    for metric in results.metrics:
+        word = metric_word(metric)
+        names += [f"{method_name(method)} {word}" for method in results.methods]
+        for method in compared_methods(results):
             names += [f"{method_name(method)} − baseline", f"{LEVEL} % interval"]
     return names
 
 
-def rows(found: Robustness) -> list[list[str]]:
-    """One a condition, in the order they were asked for."""
-    return [_row(found, place) for place in range(len(found.conditions))]
+def rows(results: Robustness) -> list[list[str]]:
+    """Return one row per condition, in the order of the command."""
+    return [_row(results, index) for index in range(len(results.conditions))]
 
 
-def _row(found: Robustness, place: int) -> list[str]:
-    cells = [condition_text(found.conditions[place])]
-    for metric, values in found.metrics.items():
-        cells += [percent(values[list(found.of(method).values()), place].mean()) for method in found.methods]
-        for method in compared(found):
-            made = gap(found, method, metric, place)
-            cells += [signed(made.difference), interval_text(made.interval)]
+def _row(results: Robustness, index: int) -> list[str]:
+    cells = [condition_text(results.conditions[index])]
+    for metric, values in results.metrics.items():
+        cells += [
+            percent(values[list(results.model_indices(method).values()), index].mean())
+            for method in results.methods
+        ]
+        for method in compared_methods(results):
+            paired = paired_difference(results, method, metric, index)
+            cells += [signed(paired.difference), interval_text(paired.interval)]
     return cells
 
 
-def compared(found: Robustness) -> list[str]:
-    """Methods that have a seed in common with the baseline."""
+def compared_methods(results: Robustness) -> list[str]:
+    """Return the methods that have a seed in common with the baseline."""
     return [
         method
-        for method in found.methods
-        if method != "baseline" and found.of("baseline").keys() & found.of(method).keys()
+        for method in results.methods
+        if method != "baseline"
+        and results.model_indices("baseline").keys() & results.model_indices(method).keys()
     ]
 
 
-def notes(found: Robustness) -> list[str]:
-    """What has to be known to read the numbers."""
-    height, width = found.input
-    units = {one.kind: one.unit for one in found.conditions if one.kind}
+def notes(results: Robustness) -> list[str]:
+    """Return the notes below the table: pictures, units, models, how differences are computed."""
+    height, width = results.input
+    units = {condition.kind: condition.unit for condition in results.conditions if condition.kind}
     lines = [
-        f"Pictures: {one_line(found.pictures)}; made worse at the model's input size, {height}×{width} pixels."
+        f"Pictures: {one_line(results.pictures)}; made worse at the model's input size, {height}×{width} pixels."
     ]
     lines += [f"{kind}: {unit}." for kind, unit in units.items()]
-    models = "; ".join(f"{method_name(method)} {seeds_text(found.of(method))}" for method in found.methods)
-    means = ", means over seeds" if len(found.runs) > len(found.methods) else ""
+    models = "; ".join(
+        f"{method_name(method)} {seeds_text(results.model_indices(method))}" for method in results.methods
+    )
+    means = ", means over seeds" if len(results.runs) > len(results.methods) else ""
     lines.append(f"Models: {models}{means}. Every model sees the same pictures.")
-    if compared(found):
+    if compared_methods(results):
         lines.append(
             f"Differences in points, paired by seed and picture; {LEVEL} % intervals by a bootstrap over "
-            f"{next(iter(found.outcomes.values())).shape[2]:,} pictures, not over seeds."
+            f"{next(iter(results.outcomes.values())).shape[2]:,} pictures, not over seeds."
         )
     return lines
 
 
-def markdown(found: Robustness) -> str:
-    """The whole document."""
+def markdown(results: Robustness) -> str:
+    """Return the Markdown document: warning, title, table, notes."""
     from tabulate import tabulate
 
     table = tabulate(
-        rows(found), headers=headings(found), tablefmt="pipe", disable_numparse=True,
-        colalign=("left", *("right",) * (len(headings(found)) - 1)),
+        rows(results), headers=headings(results), tablefmt="pipe", disable_numparse=True,
+        colalign=("left", *("right",) * (len(headings(results)) - 1)),
     )  # fmt: skip
-    blocks = [f"**{escape(warning(found))}**"] if warning(found) else []
-    blocks += [f"# Robustness: {escape(title(found))}", table]
-    blocks.append("\n".join(f"- {escape(line)}" for line in notes(found)))
+    blocks = [f"**{escape(warning(results))}**"] if warning(results) else []
+    blocks += [f"# Robustness: {escape(title(results))}", table]
+    blocks.append("\n".join(f"- {escape(line)}" for line in notes(results)))
     return "\n\n".join(blocks) + "\n"
 
 
-def csv_text(found: Robustness) -> str:
-    """Long form, nothing rounded: a line for each model, condition and metric, then one for each difference."""
+def csv_text(results: Robustness) -> str:
+    """Return CSV in long form, not rounded: a line per model, condition and metric, then one per difference."""
     stream = io.StringIO()
     writer = csv.writer(stream)
     writer.writerow(["kind", "level", "metric", "method", "seeds", "value", "interval_low", "interval_high"])
 
-    def write_row(cells: list[object]) -> None:
+    def write_row(cells: list[str | int]) -> None:
         writer.writerow([escape_formula(cell) for cell in cells])
 
-    for place, condition in enumerate(found.conditions):
+    for index, condition in enumerate(results.conditions):
         head = [condition.kind or "none", f"{condition.level:g}"]
-        for metric, values in found.metrics.items():
-            for (method, seed), value in zip(found.runs, values[:, place], strict=True):
+        for metric, values in results.metrics.items():
+            for (method, seed), value in zip(results.runs, values[:, index], strict=True):
                 write_row([*head, metric, method, seed, repr(float(value)), "", ""])
-            for method in compared(found):
-                made = gap(found, method, metric, place)
+            for method in compared_methods(results):
+                paired = paired_difference(results, method, metric, index)
                 write_row(
-                    [*head, metric, f"{method} - baseline", " ".join(map(str, made.seeds)),
-                     repr(made.difference), repr(made.interval.low), repr(made.interval.high)]
+                    [*head, metric, f"{method} - baseline", " ".join(map(str, paired.seeds)),
+                     repr(paired.difference), repr(paired.interval.low), repr(paired.interval.high)]
                 )  # fmt: skip
     return stream.getvalue()

@@ -12,7 +12,7 @@ from benchmark.errors import RunError, SettingsError
 from benchmark.inference.trained import load_trained
 from benchmark.records import merge, run_settings
 from benchmark.records.run_folder import RunFolder, read_json
-from reports.heatmaps import run_pairs as asked_pairs
+from reports.heatmaps import run_pairs
 
 MADE = "train.epochs=3 data.crop=48,64 model.glca_readout=mean"
 SETTINGS = {"train__epochs": 3, "data__crop": (48, 64), "model__glca_readout": "mean"}
@@ -46,7 +46,7 @@ def folder(runs, cell=DCAL):
 @pytest.mark.parametrize("overrides", ["", MADE, "model.pwca_blocks=12 train.lr_min=0.5"])
 def test_no_set_the_same_set_and_a_set_without_meaning_are_taken(made, overrides):
     assert select_models.one_model(arguments(made, overrides=overrides), DCAL) == folder(made)
-    (pair,) = asked_pairs.all_pairs(arguments(made, cells="cub/deit_tiny", overrides=overrides))
+    (pair,) = run_pairs.collect_pairs(arguments(made, cells="cub/deit_tiny", overrides=overrides))
     assert (pair.baseline.state, pair.dcal.state) == ("done", "done")
     assert pair.dcal.config.settings.train.epochs == 3
     assert set(pair.changed) == {"train.epochs", "data.crop", "model.glca_readout"}
@@ -56,7 +56,7 @@ def test_a_set_that_contradicts_the_record_names_the_runs_own(made):
     given, said = "data.crop=64,64", "data.crop is 48,64"
     for read in (
         lambda: select_models.models(arguments(made, overrides=given), []),
-        lambda: asked_pairs.all_pairs(arguments(made, cells="cub/deit_tiny", overrides=given)),
+        lambda: run_pairs.collect_pairs(arguments(made, cells="cub/deit_tiny", overrides=given)),
     ):
         with pytest.raises(SettingsError) as refused:
             read()
@@ -89,9 +89,9 @@ def test_a_run_that_was_set_aside_is_named_where_its_set_is_asked_for_and_read_b
 def test_baseline_and_dcal_of_different_settings_are_no_pair(changed):
     shutil.rmtree(folder(changed))
     finished_run(changed, DCAL)
-    (pair,) = asked_pairs.all_pairs(arguments(changed, cells="cub/deit_tiny"))
-    assert "made with different settings: data.crop 48,64 and" in pair.why_not()
-    assert "train.epochs 3 and 8" in pair.why_not()
+    (pair,) = run_pairs.collect_pairs(arguments(changed, cells="cub/deit_tiny"))
+    assert "made with different settings: data.crop 48,64 and" in pair.obstacle()
+    assert "train.epochs 3 and 8" in pair.obstacle()
 
 
 def test_a_finished_run_of_any_settings_counts_before_an_unfinished_one_in_another_folder(made, tmp_path):

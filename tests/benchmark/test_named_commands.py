@@ -12,7 +12,7 @@ import pytest
 
 from benchmark.config.grid import select
 from reports.page import commands_to_run as commands
-from reports.page.inputs import Asked
+from reports.page.inputs import ReportRequest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("benchmark", "dcal", "tables", "slurm", "reports")
@@ -84,14 +84,14 @@ def test_make_commands_in_messages_are_there_and_read_what_they_are_given():
 
 
 def test_make_commands_that_pages_put_together_read_what_they_are_given():
-    asked = Asked("paper", (Path("/r"),), (1, 2), "train.epochs=3", Path("/d"), Path("/w"))
+    asked = ReportRequest("paper", (Path("/r"),), (1, 2), "train.epochs=3", Path("/d"), Path("/w"))
     lacking = [
         SimpleNamespace(cell=cell, seed=1, state=state)
         for cell, state in zip(select(["cub/deit_tiny"]), ("stale", "no-data"), strict=True)
     ]
     pair = ("cub", "deit_tiny")
-    shown = [commands.heatmaps(asked, pair), commands.attention(asked, pair)]
-    shown += [*commands.run(asked, pair, lacking), *commands.ablations(asked, lacking, 9)]
+    shown = [commands.heatmaps_command(asked, pair), commands.attention_command(asked, pair)]
+    shown += [*commands.run_commands(asked, pair, lacking), *commands.ablation_commands(asked, lacking, 9)]
     assert len(shown) == 4
     for text in shown:
         assert all(

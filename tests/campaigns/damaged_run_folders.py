@@ -39,9 +39,8 @@ from benchmark.records import progress  # noqa: E402
 from benchmark.records.status import STATES  # noqa: E402
 from campaigns import run_folder_mutations as mutations  # noqa: E402
 from reports.page import cell_page, figures, index_page, inputs  # noqa: E402
-from reports.page import errors as mistake_sheets  # noqa: E402
-from reports.page.attention import attention  # noqa: E402
-from reports.page.errors import Pictures  # noqa: E402
+from reports.page.attention import attention_section  # noqa: E402
+from reports.page.errors import ExamplesSection, errors_section  # noqa: E402
 
 SLOW = 120.0
 NOBODY = 65534
@@ -139,19 +138,20 @@ def seen(runs: Path, out: Path, run: str, table: str, *, curves: bool) -> dict[t
         for row in csv.DictReader(stream):
             name = f"{row['dataset']}/{row['backbone']}/{row['method']}"
             rows[name, "table", row["metric"]] = row
-    asked = inputs.Asked("paper", (runs,), (0,))
-    gathered = inputs.gather(asked)
-    pair, own = (dataset, backbone), gathered.pairs[dataset, backbone]
-    wrong = mistake_sheets.errors(own)
-    made = cell_page.Figures(
-        figures.draw_curves(own, pair, out) if curves else figures.Curves(None, ()),
-        figures.take_heatmaps(asked, pair, "", out),
-        attention(asked, pair, own),
-        wrong,
-        Pictures(),
+    request = inputs.ReportRequest("paper", (runs,), (0,))
+    report_inputs = inputs.read_inputs(request)
+    pair, own = (dataset, backbone), report_inputs.pairs[dataset, backbone]
+    sections = cell_page.PairSections(
+        figures.curves_section(own, pair, out) if curves else figures.CurvesSection(None, ()),
+        figures.heatmaps_section(request, pair, "", out),
+        attention_section(request, pair, own),
+        errors_section(own),
+        ExamplesSection(),
     )
-    (out / "page.html").write_text(cell_page.cell(gathered, pair, made, "now"), encoding="utf-8")
-    (out / "page.html").write_text(index_page.index(gathered, "now", None), encoding="utf-8")
+    (out / "page.html").write_text(
+        cell_page.render_pair_page(report_inputs, pair, sections, "now"), encoding="utf-8"
+    )
+    (out / "page.html").write_text(index_page.render_index(report_inputs, "now", None), encoding="utf-8")
     return rows
 
 

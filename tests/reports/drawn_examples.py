@@ -11,9 +11,9 @@ from benchmark.config.grid import named
 from benchmark.records.run_folder import RunFolder
 from reports import plot_style
 from reports.ablations import sweep_figure
-from reports.curves.curves import curves
-from reports.heatmaps import figure as figure_rows
-from reports.heatmaps.figure import Panel, Row, Said
+from reports.curves.curves import draw_curves
+from reports.heatmaps import figure as figure_module
+from reports.heatmaps.figure import FigureRow, Panel, Prediction
 from reports.robustness import figure as robustness_figure
 from reports.robustness.record import Condition, Robustness
 from tables.ablations.tables import Curve, Point
@@ -26,12 +26,12 @@ NAME = "Black_footed_Albatross $x^2$ 37.5%"  # a formula to some settings
 
 def every_figure(folder):
     """Name → PNG or SVG: curves, a sweep's points, robustness, and rows of pictures as all heatmaps are drawn."""
-    made = {"curves": curves([_run(folder, "dcal")]).svg}
-    with plot_style.style(plot_style.LINES):
-        made["sweep"] = plot_style.saved(_sweep(), "png", plot_style.LINES, dpi=DPI)
+    result = {"curves": draw_curves([_run(folder, "dcal")]).svg}
+    with plot_style.style(plot_style.LINE_STYLE):
+        result["sweep"] = plot_style.render(_sweep(), "png", plot_style.LINE_STYLE, dpi=DPI)
     for name, figure in (("robustness", _robustness()), ("rows", _rows())):
-        made[name] = plot_style.saved(figure, "png", plot_style.PICTURES, dpi=DPI)
-    return made
+        result[name] = plot_style.render(figure, "png", plot_style.IMAGE_STYLE, dpi=DPI)
+    return result
 
 
 def _run(folder, method):
@@ -57,7 +57,7 @@ def _robustness():
     outcomes = rng.random((2, 3, 50)) < 0.5
     runs = (("baseline", 0), ("dcal", 0))
     metrics, outcomes = {"top1": 100 * outcomes.mean(axis=2)}, {"top1": outcomes}
-    return robustness_figure.figure(
+    return robustness_figure.draw(
         Robustness("mini", "cub", "deit_tiny", "some", (64, 64), conditions, runs, metrics, outcomes)
     )
 
@@ -66,7 +66,9 @@ def _rows():
     rng = np.random.default_rng(0)
     picture, values = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8), rng.random((8, 8))
     panels = (
-        Panel(picture, said=Said((NAME, "confidence −37 %"), right=True)),
+        Panel(picture, prediction=Prediction((NAME, "confidence −37 %"), correct=True)),
         Panel(picture, values, (0.0, 1.0), bar=True, selected=values > 0.8),
     )
-    return figure_rows.figure(NAME, ("picture", "rollout"), [Row(NAME, NAME, panels)], NAME * 5, "× 1/N")
+    return figure_module.draw(
+        NAME, ("picture", "rollout"), [FigureRow(NAME, NAME, panels)], NAME * 5, "× 1/N"
+    )

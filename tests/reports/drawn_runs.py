@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmark.records import merge
-from reports.heatmaps.run_pairs import pairs_of
+from reports.heatmaps.run_pairs import make_pairs
 
 # A moment of training: 60 pictures of three classes, or the whole of the generated Market-1501, once.
 OVERRIDES = {
@@ -16,5 +16,5 @@ CUB_SET = " ".join(f"{name}={value}" for name, value in OVERRIDES["cub/deit_tiny
 def pair_of(runs, cells="cub/deit_tiny"):
     """The pair of runs below ``runs``, read anew."""
     merged = merge.collect([Path(runs)], profile="mini", patterns=[cells], overrides=OVERRIDES[cells])
-    (pair,) = pairs_of(merged, Path(runs) / "mini")
+    (pair,) = make_pairs(merged, Path(runs) / "mini")
     return pair

@@ -44,8 +44,8 @@ def leave_ablations(runs, profile="mini", seeds=(0,), **result):
 
 
 def _shift(path, off):
-    with np.load(path) as found:
-        arrays = {name: found[name] for name in found.files}
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive.files}
     for name in ("sa_probability", "glca_probability", "both_probability"):
         arrays[name] = np.float32(arrays[name] * (1 - off))
     np.savez_compressed(path, **arrays)

@@ -5,7 +5,7 @@ import json
 from sweep.plan import HOSTILE_LOG, HOSTILE_NAMES, HOSTILE_REASON
 
 from benchmark.records import merge
-from reports.heatmaps import run_pairs, test_images
+from reports.heatmaps import pair_heatmaps, run_pairs
 
 DRAWN = ("veri", "deit_tiny")
 
@@ -17,22 +17,22 @@ def leave_figures(runs):
     merged = merge.collect(
         [runs], profile="paper", seeds=(0,), patterns=["/".join(DRAWN)], data_dir=None, weights_dir=None
     )
-    (pair,) = run_pairs.pairs_of(merged, runs / "paper")
+    (pair,) = run_pairs.make_pairs(merged, runs / "paper")
     pair.folder.mkdir(parents=True)
     for stem in ("heatmaps", "ranked"):
         Image.new("RGB", (1600, 800), "teal").save(pair.folder / f"{stem}.webp")
         (pair.folder / f"{stem}.pdf").write_bytes(b"%PDF-1.4 made up")
-    said = {"correct": False, "predicted": HOSTILE_NAMES[1], "confidence": 0.5}
+    prediction = {"correct": False, "predicted": HOSTILE_NAMES[1], "confidence": 0.5}
     row = {
         "letter": "A",
         "file": HOSTILE_NAMES[0],
         "rule": HOSTILE_REASON,
         "true": {"class": HOSTILE_NAMES[3]},
-        "baseline": said,
-        "dcal": said | {"confidence": None},
+        "baseline": prediction,
+        "dcal": prediction | {"confidence": None},
     }
     record = {
-        "identity": test_images.identity(pair),
+        "identity": pair_heatmaps.identity(pair),
         "files": [f"{stem}.{kind}" for stem in ("heatmaps", "ranked") for kind in ("pdf", "webp")],
         "caption": f"Caption {HOSTILE_LOG}",
         "rows": [row],

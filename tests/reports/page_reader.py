@@ -28,14 +28,14 @@ class Page(HTMLParser):
             self.problems.append(f"never closed: {self.stack}")
 
     def handle_starttag(self, tag, attrs):
-        given = dict(attrs)
-        if len(given) != len(attrs):
+        attributes = dict(attrs)
+        if len(attributes) != len(attrs):
             self.problems.append(f"{tag} has an attribute twice")
-        self.elements.append((tag, given))
+        self.elements.append((tag, attributes))
         if tag not in VOID:
             self.stack.append(tag)
         if tag == "table":
-            self.tables.append(given.get("id"))
+            self.tables.append(attributes.get("id"))
         elif tag == "tbody":
             self.in_body = True
         elif tag == "tr":
@@ -73,10 +73,12 @@ class Page(HTMLParser):
 
     @property
     def ids(self):
-        return [given["id"] for _, given in self.elements if "id" in given]
+        return [attributes["id"] for _, attributes in self.elements if "id" in attributes]
 
     def attributes(self, tag, name):
-        return [given[name] for found, given in self.elements if found == tag and name in given]
+        return [
+            attributes[name] for element, attributes in self.elements if element == tag and name in attributes
+        ]
 
     def table(self, key):
         """The body rows of a table as lists of texts."""
@@ -85,6 +87,6 @@ class Page(HTMLParser):
 
 def pages(report):
     """Every page of a report."""
-    found = [Page(path) for path in sorted(report.rglob("*.html"))]
-    assert len(found) == 35  # the index and the 34 comparisons
-    return found
+    result = [Page(path) for path in sorted(report.rglob("*.html"))]
+    assert len(result) == 35  # the index and the 34 comparisons
+    return result

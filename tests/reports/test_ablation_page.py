@@ -44,7 +44,7 @@ def site(runs, profile="mini"):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def reports(tmp_path_factory):
     """Both profiles of the sweep with ablations, and their pages."""
     runs = mini_sweep.unpack(tmp_path_factory.mktemp("ablations") / "a sweep")
     for profile in mini_sweep.PROFILES:
@@ -56,7 +56,7 @@ def made(tmp_path_factory):
         "added_multiply_adds": 3,
         "rollout_multiply_adds": 30,
     }
-    costs = [{"of": f"{told.dataset}/{told.backbone}", "cost": counted} for told in OVERHEADS]
+    costs = [{"of": f"{row.dataset}/{row.backbone}", "cost": counted} for row in OVERHEADS]
     glca_cost_path(runs, "mini").parent.mkdir()
     glca_cost_path(runs, "mini").write_text(json.dumps({"costs": costs, "made": {}}))
     with mini_sweep.alive(runs):
@@ -69,27 +69,29 @@ def made(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def only_svg(monkeypatch):
-    """Of what a test draws for itself; ``made`` has every kind, and fonts in a PDF take half a page's time."""
-    saved = plot_style.saved
+    """Render only SVG in single tests; ``reports`` has every kind, and fonts in a PDF take half a page's time."""
+    render = plot_style.render
     monkeypatch.setattr(
         plot_style,
-        "saved",
-        lambda figure, kind, *how, **more: saved(figure, kind, *how, **more) if kind == "svg" else b"",
+        "render",
+        lambda figure, kind, *style, **options: (
+            render(figure, kind, *style, **options) if kind == "svg" else b""
+        ),
     )
 
 
 @pytest.fixture(params=mini_sweep.PROFILES)
-def report(request, made):
-    return site(made.runs, request.param)
+def report(request, reports):
+    return site(reports.runs, request.param)
 
 
 @pytest.fixture
-def found(report):
+def site_pages(report):
     return [Page(report / "index.html")]
 
 
-def test_every_link_leads_somewhere(found):
-    (page,) = found
+def test_every_link_leads_somewhere(site_pages):
+    (page,) = site_pages
     for target in (
         *page.attributes("a", "href"),
         *page.attributes("img", "src"),
@@ -101,26 +103,26 @@ def test_every_link_leads_somewhere(found):
             assert (page.path.parent / target).is_file(), target
 
 
-def test_the_counted_overhead_beside_the_page_is_kept(made):
-    assert glca_cost_path(made.runs, "mini").is_file()
-    assert made.mini.table("ablations-overhead")[0] == ["CUB, DeiT-Tiny · parameters", "9", "8.00", ""]
-    assert "make ablations counts it" in made.paper.text
+def test_the_counted_overhead_beside_the_page_is_kept(reports):
+    assert glca_cost_path(reports.runs, "mini").is_file()
+    assert reports.mini.table("ablations-overhead")[0] == ["CUB, DeiT-Tiny · parameters", "9", "8.00", ""]
+    assert "Not counted yet: run make ablations" in reports.paper.text
 
 
-def test_a_row_has_its_number_its_gain_and_what_it_is_compared_with(made):
-    rows = {row[0]: row[1:] for row in made.mini.table("ablations-group-2-0")}
+def test_a_row_has_its_number_its_gain_and_what_it_is_compared_with(reports):
+    rows = {row[0]: row[1:] for row in reports.mini.table("ablations-group-2-0")}
     dcal, baseline = (
-        read_json(made.runs / "mini" / CUB / method / "seed0" / "result.json")["metrics"]["top1"]
+        read_json(reports.runs / "mini" / CUB / method / "seed0" / "result.json")["metrics"]["top1"]
         for method in ("dcal", "baseline")
     )
     assert rows["random local queries"][:4] == ["82.6", f"{dcal:.1f}", "+0.5", f"{dcal - baseline:+.1f}"]
     assert rows["local self-attention"] == ["82.6", "not run", "+0.5", "", "", "open"]
-    compared = {row[0]: row[1:] for row in made.mini.table("ablations-group-2-1")}
+    compared = {row[0]: row[1:] for row in reports.mini.table("ablations-group-2-1")}
     assert compared["random local queries"] == ["−0.5", "0.0", "0.0 to 0.0", "1.000", "no difference shown"]
 
 
-def test_the_finding_stands_beside_the_rows_it_is_about_with_what_was_measured(made):
-    page = made.mini
+def test_the_finding_stands_beside_the_rows_it_is_about_with_what_was_measured(reports):
+    page = reports.mini
     assert page.ids.index("group-2") < page.ids.index("finding") < page.ids.index("group-3")
     assert "the rollout's run again, bit for bit: final weights, logits, every probability" in page.text
     assert (
@@ -136,9 +138,9 @@ def test_the_finding_stands_beside_the_rows_it_is_about_with_what_was_measured(m
     assert "cannot change a prediction: every R is the same model, up to rounding" in of_r
 
 
-def test_mini_is_warned_of_on_the_page_and_in_every_figure(made):
+def test_mini_is_warned_of_on_the_page_and_in_every_figure(reports):
     for name, warned in (("mini", True), ("paper", False)):
-        page = getattr(made, name)
+        page = getattr(reports, name)
         assert ("NOT comparable" in page.text) is warned
         figures = sorted(path.name for path in (page.path.parent / "figures").iterdir())
         assert figures == [f"accuracy-{sweep}.{kind}" for sweep in "MRT" for kind in ("pdf", "png", "svg")]
@@ -149,31 +151,31 @@ def test_mini_is_warned_of_on_the_page_and_in_every_figure(made):
             assert ("paper's baseline" in words) is not warned
 
 
-def test_figures_say_what_they_show_and_what_they_lack(made):
-    alts = made.mini.attributes("img", "alt")
+def test_figures_say_what_they_show_and_what_they_lack(reports):
+    alts = reports.mini.attributes("img", "alt")
     assert alts[0].startswith("Accuracy against local queries R, % of the patches, GLCA alone. 5: ")
-    assert "bootstrap over the test images" in made.mini.text
-    assert "Not done: R = 1, R = 30, R = 50." in made.mini.text
+    assert "bootstrap over the test images" in reports.mini.text
+    assert "Not done: R = 1, R = 30, R = 50." in reports.mini.text
 
 
-def test_every_cell_says_how_it_was_trained(made):
-    cells = {row[0]: row[1:] for row in made.mini.table("ablation-settings")}
+def test_every_cell_says_how_it_was_trained(reports):
+    cells = {row[0]: row[1:] for row in reports.mini.table("ablation-settings")}
     assert cells[f"{CUB}/glca_random"] == [
         "random local queries", "model.glca_select = random, model.pwca_blocks = 0", "seed 0 done",
     ]  # fmt: skip
     assert cells[f"{CUB}/{FAILED}"][1:] == ["model.glca_blocks = 0, model.pwca_blocks = 8", "seed 0 failed"]
     assert "model.glca_ratio = 0.016" in cells[f"{CUB}/glca_r1"][1]
-    runs = {row[0]: row for row in made.mini.table("ablation-runs")}
+    runs = {row[0]: row for row in reports.mini.table("ablation-runs")}
     assert len(runs) == len(DONE) + 2
     assert runs[f"{CUB}/glca/seed0"][-2:] == ["5" * 12, "6" * 12]
 
 
-def test_what_is_missing_is_named_with_the_command_that_runs_it(made):
-    page = made.mini
+def test_what_is_missing_is_named_with_the_command_that_runs_it(reports):
+    page = reports.mini
     assert "failed: a <b>made-up</b> error" in page.text
     (command,) = page.commands
     words = dict(word.partition("=")[::2] for word in shlex.split(command))
-    assert words["RUNS"] == str(made.runs)
+    assert words["RUNS"] == str(reports.runs)
     assert len(words["CELLS"].split()) == CELLS - len(DONE) - 2
     assert f"{CUB}/{FAILED}" in words["CELLS"].split()
     assert f"{CUB}/glca" not in words["CELLS"].split()
@@ -245,9 +247,9 @@ def test_points_of_other_seeds_are_named_below_their_figure(sweep):
     shutil.rmtree(sweep / "paper" / CUB / "pwca_t1" / "seed1")
     assert ablations("--profile", "paper", "--runs", sweep) == 0
     page = Page(site(sweep, "paper") / "index.html")
-    told = "differences may be those of the seeds: T = 1 of seed 0; T = 12, the baseline of seeds 0, 1."
+    text = "differences may be those of the seeds: T = 1 of seed 0; T = 12, the baseline of seeds 0, 1."
     assert page.text.count("Not all of the same seeds") == 1
-    assert told in page.text
+    assert text in page.text
 
 
 def test_another_reading_of_the_recipe_is_named_in_the_figure_and_not_called_incomparable(sweep):
@@ -259,16 +261,16 @@ def test_another_reading_of_the_recipe_is_named_in_the_figure_and_not_called_inc
     assert "NOT comparable" not in words
 
 
-def test_the_terms_stand_above_the_tables(made):
-    first = made.mini.source.split('id="group-0"')[0]
+def test_the_terms_stand_above_the_tables(reports):
+    first = reports.mini.source.split('id="group-0"')[0]
     assert [name for name, _ in TERMS if f"<dt>{name}</dt>" in first] == ["SA", "GLCA", "PWCA", "both"]
 
 
-def test_records_alone_never_load_torch(made):
+def test_records_alone_never_load_torch(reports):
     script = (
         "import sys\n"
         "from reports.__main__ import main\n"
-        f"assert main(['ablations', '--runs', {str(made.runs)!r}]) == 0\n"
+        f"assert main(['ablations', '--runs', {str(reports.runs)!r}]) == 0\n"
         "loaded = [name for name in ('torch', 'timm', 'torchvision') if name in sys.modules]\n"
         "sys.exit(f'loaded {loaded}' if loaded else 0)\n"
     )

@@ -33,16 +33,16 @@ def test_every_picture_is_measured_as_it_is_alone(runs):
     assert record["pictures"] == len(files) == 60
     assert record["runs"] == pair.identity
     boxes = cub_boxes.load_boxes(pair.dataset.root)
-    networks = {"baseline": models.of_run(pair.baseline), "dcal": models.of_run(pair.dcal)}
+    networks = {"baseline": models.load_run(pair.baseline), "dcal": models.load_run(pair.dcal)}
     for place in (0, 31, 32, 59):  # batches hold 32
         for method, network in networks.items():
             picture = network.pictures(pair.dataset.root / files[place])
-            seen = network.inspect([picture], (1, 11))
-            shown = cub_boxes.view_box(
+            outputs = network.inspect([picture], (1, 11))
+            view = cub_boxes.view_box(
                 boxes.boxes[files[place]], boxes.sizes[files[place]], network.pictures.view
             )
-            covered = cub_boxes.patch_coverage(shown, (64, 64), (8, 8)).ravel()
-            for name, row in {method: seen.rollout, "glca": seen.glca}.items():
+            covered = cub_boxes.patch_coverage(view, (64, 64), (8, 8)).ravel()
+            for name, row in {method: outputs.rollout, "glca": outputs.glca}.items():
                 if row is None:
                     continue
                 p = row[0, 1:].double().numpy()
@@ -101,8 +101,8 @@ def test_layers_are_the_same_for_both_models(runs):
     pair = pair_of(runs)
     assert measure(pair, layers=(4, 6))["layers"] == [4, 6]
     with np.load(pair.folder / "attention.npz") as stored:
-        found = stored["baseline_entropy"][0]
-    network = models.of_run(pair.baseline)
+        result = stored["baseline_entropy"][0]
+    network = models.load_run(pair.baseline)
     picture = network.pictures(pair.dataset.root / pair.dataset.test.files[0])
     row = (
         dcal.inspect(network.model, network.prepare(torch.from_numpy(picture)[None]), (4, 6))
@@ -110,7 +110,7 @@ def test_layers_are_the_same_for_both_models(runs):
         .double()
     )
     p = row / row.sum()
-    assert found == pytest.approx(float(-(p * p.log()).sum()), abs=1e-5)
+    assert result == pytest.approx(float(-(p * p.log()).sum()), abs=1e-5)
 
 
 def test_a_torn_picture_is_named_and_nothing_is_written(runs):
@@ -130,11 +130,11 @@ def test_runs_that_are_not_done_are_refused(runs):
 
 
 def test_the_command_prints_the_measures_and_goes_on_behind_a_failure(trained, tmp_path, capsys):
-    asked = ["attention", "--runs", str(trained), "--out", str(tmp_path)]
-    assert main([*asked, "--cells", "cars/deit_tiny cub/deit_tiny"]) == 1
-    said = capsys.readouterr()
-    assert "cars/deit_tiny/seed0: not measured" in said.err
-    assert "cub/deit_tiny/seed0: not measured" not in said.err
+    arguments = ["attention", "--runs", str(trained), "--out", str(tmp_path)]
+    assert main([*arguments, "--cells", "cars/deit_tiny cub/deit_tiny"]) == 1
+    output = capsys.readouterr()
+    assert "cars/deit_tiny/seed0: not measured" in output.err
+    assert "cub/deit_tiny/seed0: not measured" not in output.err
     for heading in ("entropy (nats)", "mass in top 10 %", "mass inside box", "not comparable"):
-        assert heading in said.out
+        assert heading in output.out
     assert (tmp_path / "cub" / "deit_tiny" / "attention.json").is_file()

@@ -46,7 +46,7 @@ def opened(browser, path, *, width=1440, scheme="light"):
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
     page.complaints = []
-    page.on("console", lambda said: page.complaints.append(f"{said.type}: {said.text}"))
+    page.on("console", lambda message: page.complaints.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("requestfailed", lambda request: page.complaints.append(f"failed: {request.url}"))
     page.asked = []
@@ -117,7 +117,7 @@ def test_a_heading_sorts_by_number_up_and_down_and_leaves_states_last(browser, w
     with opened(browser, written.paper / "index.html") as page:
         gain = heading(page, "measured", nth=2)
         place = int(gain.get_attribute("data-column"))
-        before = page.evaluate(COLUMN, place)
+        old = page.evaluate(COLUMN, place)
         assert gain.get_attribute("aria-sort") == "none"
         for direction in ("ascending", "descending"):
             button = gain.locator("button")
@@ -127,14 +127,14 @@ def test_a_heading_sorts_by_number_up_and_down_and_leaves_states_last(browser, w
                 button.focus()
                 page.keyboard.press("Enter" if direction == "ascending" else "Space")
             assert gain.get_attribute("aria-sort") == direction
-            after = page.evaluate(COLUMN, place)
-            shown = [text for text in after if text]
-            assert after == shown + [""] * (len(after) - len(shown))  # what has no gain comes last, both ways
-            assert len(shown) >= 4
-            assert numbers(shown) == sorted(numbers(shown), reverse=direction == "descending")
-            assert min(numbers(shown)) < -3
-            assert after != before
-            assert sorted(after) == sorted(before)
+            new = page.evaluate(COLUMN, place)
+            filled = [text for text in new if text]
+            assert new == filled + [""] * (len(new) - len(filled))  # what has no gain comes last, both ways
+            assert len(filled) >= 4
+            assert numbers(filled) == sorted(numbers(filled), reverse=direction == "descending")
+            assert min(numbers(filled)) < -3
+            assert new != old
+            assert sorted(new) == sorted(old)
 
 
 def test_only_one_column_is_marked_as_sorted_and_rows_stay_whole(browser, written):
@@ -142,16 +142,16 @@ def test_only_one_column_is_marked_as_sorted_and_rows_stay_whole(browser, writte
         rows = (
             "() => Array.from(document.querySelectorAll('#table1-rows tbody tr'), (row) => row.textContent)"
         )
-        before = page.evaluate(rows)
+        old = page.evaluate(rows)
         heading(page, "DCAL helps").locator("button").click()
         heading(page, "Dataset").locator("button").click()
         heading(page, "Dataset").locator("button").click()
         marked = page.locator("#table1-rows th[aria-sort]:not([aria-sort=none])")
         assert marked.count() == 1
         assert marked.get_attribute("aria-sort") == "descending"
-        after = page.evaluate(rows)
-        assert sorted(after) == sorted(before)
-        assert [text[:3] for text in after] == ["CUB"] * 5 + ["CAR"] * 5 + ["AIR"] * 5
+        new = page.evaluate(rows)
+        assert sorted(new) == sorted(old)
+        assert [text[:3] for text in new] == ["CUB"] * 5 + ["CAR"] * 5 + ["AIR"] * 5
 
 
 def test_verdicts_sort_in_the_order_of_their_meaning(browser, written):
@@ -211,9 +211,9 @@ def test_text_stands_out_from_its_ground(browser, report, scheme, name):
     with opened(browser, report / name, scheme=scheme, width=375) as page:
         keep(page, report, name, 375, scheme)
         page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
-        found = page.evaluate(CONTRASTS)
-        assert len(found) > 50
-        assert [text for ratio, text in found if ratio < 4.5] == []
+        result = page.evaluate(CONTRASTS)
+        assert len(result) > 50
+        assert [text for ratio, text in result if ratio < 4.5] == []
 
 
 def test_dark_is_dark_and_light_is_light(browser, report):

@@ -8,10 +8,10 @@ import pytest
 from page_reader import Page
 
 from benchmark.records import status
-from reports.page.attention import attention
-from reports.page.cell_page import _commands
-from reports.page.figures import take_heatmaps
-from reports.page.inputs import Asked
+from reports.page.attention import attention_section
+from reports.page.cell_page import missing_commands
+from reports.page.figures import heatmaps_section
+from reports.page.inputs import ReportRequest
 
 
 def cell(written, name, profile="paper"):
@@ -19,8 +19,8 @@ def cell(written, name, profile="paper"):
 
 
 def row(page, table, name):
-    (found,) = [cells for cells in page.table(table) if cells[0] == name]
-    return found
+    (result,) = [cells for cells in page.table(table) if cells[0] == name]
+    return result
 
 
 # A pair's page
@@ -67,21 +67,21 @@ def lacking(method, seed, state):
 
 def test_only_what_is_missing_is_run():
     """Of several people's folders, what is done in another one would else be trained again."""
-    asked = Asked("paper", (Path("mine"), Path("theirs")), (0, 1, 2))
+    request = ReportRequest("paper", (Path("mine"), Path("theirs")), (0, 1, 2))
     runs = [lacking("baseline", 2, "missing"), lacking("dcal", 0, "failed"), lacking("dcal", 2, "no-data")]
-    assert _commands(asked, ("veri", "deit_tiny"), runs) == [
+    assert missing_commands(request, ("veri", "deit_tiny"), runs) == [
         "make table2 PROFILE=paper RUNS=mine CELLS=veri/deit_tiny/baseline SEEDS=2",
         "make table2 PROFILE=paper RUNS=mine DATA=/data CELLS=veri/deit_tiny/dcal SEEDS='0 2'",
     ]
-    assert _commands(asked, ("veri", "deit_tiny"), runs[:1] + runs[2:]) == [
+    assert missing_commands(request, ("veri", "deit_tiny"), runs[:1] + runs[2:]) == [
         "make table2 PROFILE=paper RUNS=mine DATA=/data CELLS='veri/deit_tiny/*' SEEDS=2"
     ]
 
 
 def test_what_runs_or_waits_needs_no_command():
-    asked = Asked("mini", (Path("runs"),), (0,))
+    request = ReportRequest("mini", (Path("runs"),), (0,))
     states = {
-        state: _commands(asked, ("cub", "deit_tiny"), [lacking("baseline", 0, state)])
+        state: missing_commands(request, ("cub", "deit_tiny"), [lacking("baseline", 0, state)])
         for state in status.STATES
     }
     without = {state for state, command in states.items() if not command}
@@ -96,10 +96,10 @@ def test_a_page_without_class_token_says_why_it_has_no_maps(written):
 
 
 @pytest.mark.parametrize(("backbone", "commands"), [("swin_tiny", False), ("cait_xs24", True)])
-def test_maps_that_cannot_be_are_not_asked_for(tmp_path, backbone, commands):
-    asked, pair = Asked("mini", (tmp_path,), (0,)), ("cub", backbone)
-    assert bool(take_heatmaps(asked, pair, "none are drawn", tmp_path).command) is commands
-    assert bool(attention(asked, pair, []).command) is commands
+def test_heatmaps_that_cannot_exist_have_no_command(tmp_path, backbone, commands):
+    request, pair = ReportRequest("mini", (tmp_path,), (0,)), ("cub", backbone)
+    assert bool(heatmaps_section(request, pair, "none are drawn", tmp_path).command) is commands
+    assert bool(attention_section(request, pair, []).command) is commands
 
 
 def test_the_protocol_card_names_what_a_number_needs(written):

@@ -10,8 +10,8 @@ import pytest
 
 from benchmark.records import status
 from benchmark.records.provenance import ROOT
-from reports.curves import curves as module
-from reports.curves.curves import curves, mean_curve
+from reports.curves import curves
+from reports.curves.curves import draw_curves, mean_curve
 from reports.curves.history import read_history
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -21,7 +21,7 @@ def pair(runs, name, profile="paper", seeds=mini_sweep.SEEDS):
     return status.collect(profile=profile, runs_dir=runs, seeds=seeds, patterns=[name])
 
 
-def one(runs, run_id, profile="paper"):
+def one_run(runs, run_id, profile="paper"):
     cell, _, seed = run_id.rpartition("/seed")
     return pair(runs, cell, profile, [int(seed)])[0]
 
@@ -41,44 +41,44 @@ def entry(epoch, **more):
 @pytest.fixture
 def captured(monkeypatch):
     """The axes of the figure as they were before saving."""
-    kept = {}
-    original = module._figure
+    panels = {}
+    original = curves._figure
 
     def keep(histories, metric):
         figure = original(histories, metric)
-        kept.update({axes.get_title(loc="left"): axes for axes in figure.axes})
+        panels.update({axes.get_title(loc="left"): axes for axes in figure.axes})
         return figure
 
-    monkeypatch.setattr(module, "_figure", keep)
-    return kept
+    monkeypatch.setattr(curves, "_figure", keep)
+    return panels
 
 
 def test_a_history_holds_every_number_of_the_file(sweep):
-    run = one(sweep, "cub/deit_tiny/dcal/seed1")
-    found = read_history(run)
+    run = one_run(sweep, "cub/deit_tiny/dcal/seed1")
+    result = read_history(run)
     recorded = [json.loads(line) for line in run.folder.history.read_text().splitlines()]
     assert len(recorded) == 100
     for line in recorded:
         epoch = line["epoch"]
         for branch in ("sa", "glca", "pwca"):
-            assert found.loss[branch][epoch] == line["loss"][branch]
-            assert found.w[branch][epoch] == line["w"][branch]
-        assert found.lr[epoch] == line["lr"]
-        assert found.metric["both"][epoch] == line["metrics"]["top1"]
-        assert found.metric["sa"][epoch] == line["metrics"]["sa_top1"]
-        assert found.metric["glca"][epoch] == line["metrics"]["glca_top1"]
-    assert found.notes == ()
+            assert result.loss[branch][epoch] == line["loss"][branch]
+            assert result.w[branch][epoch] == line["w"][branch]
+        assert result.lr[epoch] == line["lr"]
+        assert result.metric["both"][epoch] == line["metrics"]["top1"]
+        assert result.metric["sa"][epoch] == line["metrics"]["sa_top1"]
+        assert result.metric["glca"][epoch] == line["metrics"]["glca_top1"]
+    assert result.notes == ()
 
 
 def test_retrieval_draws_map_at_the_evaluated_epochs_alone(sweep):
-    found = read_history(one(sweep, "veri/deit_tiny/dcal/seed0"))
-    assert set(found.metric) == {"both", "sa", "glca"}
-    assert all(list(curve) == [40, 80, 120] for curve in found.metric.values())
+    result = read_history(one_run(sweep, "veri/deit_tiny/dcal/seed0"))
+    assert set(result.metric) == {"both", "sa", "glca"}
+    assert all(list(curve) == [40, 80, 120] for curve in result.metric.values())
 
 
 def test_the_lines_are_the_seeds_and_their_mean(sweep, captured):
     runs = pair(sweep, "cub/deit_tiny/baseline")
-    curves(runs)
+    draw_curves(runs)
     lines = captured["training loss by branch"].lines
     recorded = [
         [json.loads(line)["loss"]["sa"] for line in run.folder.history.read_text().splitlines()]
@@ -92,7 +92,7 @@ def test_the_lines_are_the_seeds_and_their_mean(sweep, captured):
 
 
 def test_baseline_and_dcal_differ_in_line_style_and_colour(sweep, captured):
-    curves(pair(sweep, "cub/deit_tiny", seeds=[0]))
+    draw_curves(pair(sweep, "cub/deit_tiny", seeds=[0]))
     lines = captured["top-1 on the test set, %"].lines
     assert len(lines) == 4  # DCAL's prediction, SA and GLCA; the baseline
     assert len({line.get_color() for line in lines}) == 4
@@ -100,16 +100,16 @@ def test_baseline_and_dcal_differ_in_line_style_and_colour(sweep, captured):
 
 
 def test_the_weights_of_a_baseline_alone_are_said_not_to_be_recorded(sweep):
-    svg = curves(pair(sweep, "cub/deit_tiny/baseline")).svg
+    svg = draw_curves(pair(sweep, "cub/deit_tiny/baseline")).svg
     assert texts(svg).count("not recorded") == 1
 
 
 def test_an_equal_learning_rate_is_drawn_once(sweep, captured):
     runs = pair(sweep, "cub/deit_tiny")
-    curves(runs)
+    draw_curves(runs)
     assert len(captured["learning rate"].lines) == 1
     rewrite(runs[0], [entry(epoch, lr=0.5) for epoch in (1, 2)])
-    curves(runs)
+    draw_curves(runs)
     assert len(captured["learning rate"].lines) > 1
 
 
@@ -119,58 +119,58 @@ def test_the_mean_keeps_to_epochs_that_all_seeds_have():
 
 
 def test_a_running_run_with_a_torn_last_line_is_drawn_and_said(sweep):
-    found = curves(pair(sweep, "cub/deit_base"))
-    assert found.drawn == "DCAL seed 0"
-    assert "cub/deit_base/dcal/seed0: 1 line of its history left out: torn, or no epoch's" in found.notes
-    assert "cub/deit_base/baseline/seed0: it has no history.jsonl" in found.notes
-    assert max(read_history(one(sweep, "cub/deit_base/dcal/seed0")).lr) == 31
+    result = draw_curves(pair(sweep, "cub/deit_base"))
+    assert result.runs_text == "DCAL seed 0"
+    assert "cub/deit_base/dcal/seed0: 1 line of its history left out: torn, or no epoch's" in result.notes
+    assert "cub/deit_base/baseline/seed0: it has no history.jsonl" in result.notes
+    assert max(read_history(one_run(sweep, "cub/deit_base/dcal/seed0")).lr) == 31
 
 
 def test_failed_and_preempted_runs_are_drawn(sweep):
-    assert curves(pair(sweep, "cars/deit_small")).drawn == "baseline seed 0"
-    assert curves(pair(sweep, "cars/vit_base")).drawn == "baseline seed 0; DCAL seed 0"
+    assert draw_curves(pair(sweep, "cars/deit_small")).runs_text == "baseline seed 0"
+    assert draw_curves(pair(sweep, "cars/vit_base")).runs_text == "baseline seed 0; DCAL seed 0"
 
 
 def test_without_any_history_there_is_no_figure(sweep):
-    found = curves(pair(sweep, "duke/deit_tiny"))
-    assert (found.svg, found.pdf, found.drawn, found.notes) == (None, None, "", ())
-    older = curves(pair(sweep, "cub/vit_base"))
+    result = draw_curves(pair(sweep, "duke/deit_tiny"))
+    assert (result.svg, result.pdf, result.runs_text, result.notes) == (None, None, "", ())
+    older = draw_curves(pair(sweep, "cub/vit_base"))
     assert older.svg is None
     assert "cub/vit_base/dcal/seed1: it has no history.jsonl" in older.notes
 
 
 def test_a_stale_run_is_not_drawn(sweep):
-    run = one(sweep, "aircraft/deit_small/dcal/seed0")
+    run = one_run(sweep, "aircraft/deit_small/dcal/seed0")
     rewrite(run, [entry(1)])
-    found = curves([run])
-    assert found.svg is None
-    assert found.notes == ("aircraft/deit_small/dcal/seed0: its history is of a stale run and not drawn",)
+    result = draw_curves([run])
+    assert result.svg is None
+    assert result.notes == ("aircraft/deit_small/dcal/seed0: its history is of a stale run and not drawn",)
 
 
 def test_a_history_of_other_settings_is_not_drawn(sweep):
-    run = one(sweep, "cars/deit_small/baseline/seed0")
+    run = one_run(sweep, "cars/deit_small/baseline/seed0")
     started = json.loads(run.folder.config.read_text())
     run.folder.config.write_text(json.dumps(started | {"hash": "other"}))
-    assert "of other settings" in curves([run]).notes[0]
+    assert "of other settings" in draw_curves([run]).notes[0]
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "-1e31", "1" + "0" * 400])
 def test_values_that_are_not_finite_are_left_out_and_counted(sweep, value):
-    run = one(sweep, "cub/deit_tiny/baseline/seed0")
+    run = one_run(sweep, "cub/deit_tiny/baseline/seed0")
     rewrite(run, [entry(1), entry(2, loss={"sa": "VALUE"}).replace('"VALUE"', value), entry(3)])
-    found = read_history(run)
-    assert list(found.loss["sa"]) == [1, 3]
-    assert "cub/deit_tiny/baseline/seed0: 1 value left out: not finite, or larger than 1e+30" in found.notes
-    assert curves([run]).svg
+    result = read_history(run)
+    assert list(result.loss["sa"]) == [1, 3]
+    assert "cub/deit_tiny/baseline/seed0: 1 value left out: not finite, or larger than 1e+30" in result.notes
+    assert draw_curves([run]).svg
 
 
 @pytest.mark.parametrize("value", ['"5"', "true", "null", "[1]", "{}"])
 def test_values_that_are_no_numbers_are_left_out_and_counted(sweep, value):
-    run = one(sweep, "cub/deit_tiny/baseline/seed0")
+    run = one_run(sweep, "cub/deit_tiny/baseline/seed0")
     rewrite(run, [entry(1), entry(2, loss={"sa": "VALUE"}).replace('"VALUE"', value)])
-    found = read_history(run)
-    assert list(found.loss["sa"]) == [1]
-    assert "cub/deit_tiny/baseline/seed0: 1 value left out: no numbers" in found.notes
+    result = read_history(run)
+    assert list(result.loss["sa"]) == [1]
+    assert "cub/deit_tiny/baseline/seed0: 1 value left out: no numbers" in result.notes
 
 
 @pytest.mark.parametrize(
@@ -188,68 +188,68 @@ def test_values_that_are_no_numbers_are_left_out_and_counted(sweep, value):
     ],
 )
 def test_lines_that_are_no_epochs_are_left_out_and_counted(sweep, line):
-    run = one(sweep, "cub/deit_tiny/baseline/seed0")
+    run = one_run(sweep, "cub/deit_tiny/baseline/seed0")
     rewrite(run, [entry(1), line, entry(2)])
-    found = read_history(run)
-    assert list(found.lr) == [1, 2]
-    assert found.notes == (
+    result = read_history(run)
+    assert list(result.lr) == [1, 2]
+    assert result.notes == (
         "cub/deit_tiny/baseline/seed0: 1 line of its history left out: torn, or no epoch's",
     )
 
 
 def test_blocks_that_are_no_objects_are_left_out_and_counted(sweep):
-    run = one(sweep, "cub/deit_tiny/baseline/seed0")
+    run = one_run(sweep, "cub/deit_tiny/baseline/seed0")
     rewrite(run, ['{"epoch": 1, "loss": 3, "w": [], "metrics": "x", "lr": 1e-3}'])
-    found = read_history(run)
-    assert (found.loss, found.w, found.metric, found.lr) == ({}, {}, {}, {1: 1e-3})
-    assert "cub/deit_tiny/baseline/seed0: 3 values left out: no numbers" in found.notes
+    result = read_history(run)
+    assert (result.loss, result.w, result.metric, result.lr) == ({}, {}, {}, {1: 1e-3})
+    assert "cub/deit_tiny/baseline/seed0: 3 values left out: no numbers" in result.notes
 
 
 def test_of_an_epoch_recorded_twice_the_later_line_counts(sweep):
-    run = one(sweep, "cub/deit_tiny/baseline/seed0")
+    run = one_run(sweep, "cub/deit_tiny/baseline/seed0")
     rewrite(run, [entry(1, lr=1.0), entry(2), entry(1, lr=2.0)])
-    found = read_history(run)
-    assert found.lr == {1: 2.0, 2: 1e-3}
-    assert "1 epoch recorded twice" in found.notes[0]
+    result = read_history(run)
+    assert result.lr == {1: 2.0, 2: 1e-3}
+    assert "1 epoch recorded twice" in result.notes[0]
 
 
 def test_one_epoch_is_a_point(sweep, captured):
-    run = one(sweep, "cub/deit_tiny/baseline/seed0")
+    run = one_run(sweep, "cub/deit_tiny/baseline/seed0")
     rewrite(run, [entry(1, metrics={"top1": 3.0})])
-    curves([run])
+    draw_curves([run])
     (line,) = captured["top-1 on the test set, %"].lines
     assert (list(line.get_xdata()), line.get_marker()) == ([1], "o")
 
 
 def test_large_numbers_and_late_epochs_are_drawn(sweep):
-    run = one(sweep, "cub/deit_tiny/baseline/seed0")
+    run = one_run(sweep, "cub/deit_tiny/baseline/seed0")
     rewrite(run, [entry(1, lr=1e30), entry(2, lr=-1e30), entry(10**6, lr=5e-324)])
-    assert curves([run]).svg
+    assert draw_curves([run]).svg
 
 
 def test_names_from_files_do_not_reach_the_figure(sweep):
-    run = one(sweep, "cub/deit_tiny/dcal/seed0")
+    run = one_run(sweep, "cub/deit_tiny/dcal/seed0")
     hostile = "<script>alert(1)</script>\n$\\frac$"
     rewrite(run, [entry(1, loss={hostile: 1.0, "sa": 1.0}, metrics={hostile: 1.0}), entry(2)])
-    found = curves([run])
-    assert b"script" not in found.svg
-    assert any("<script>alert(1)</script> $\\frac$" in note and "\n" not in note for note in found.notes)
+    result = draw_curves([run])
+    assert b"script" not in result.svg
+    assert any("<script>alert(1)</script> $\\frac$" in note and "\n" not in note for note in result.notes)
 
 
 def test_the_same_histories_give_the_same_bytes(sweep):
     runs = pair(sweep, "cub/deit_tiny")
-    first, second = curves(runs, pdf=True), curves(runs, pdf=True)
+    first, second = draw_curves(runs, pdf=True), draw_curves(runs, pdf=True)
     assert first.svg == second.svg
     assert first.pdf == second.pdf
     assert b"<dc:date>" not in first.svg
 
 
 def test_the_svg_is_small_text_stays_text_and_the_ground_is_transparent(sweep):
-    svg = curves(pair(sweep, "cub/deit_tiny")).svg
+    svg = draw_curves(pair(sweep, "cub/deit_tiny")).svg
     assert len(svg) < 120_000
-    found = texts(svg)
+    result = texts(svg)
     for word in ("training loss by branch", "learning rate", "PWCA", "baseline", "epoch"):
-        assert word in found
+        assert word in result
     filled = [
         element.get("style")
         for element in ElementTree.fromstring(svg).iter(f"{SVG}path")
@@ -260,26 +260,26 @@ def test_the_svg_is_small_text_stays_text_and_the_ground_is_transparent(sweep):
 
 def test_a_pdf_is_made_on_request_alone(sweep):
     runs = pair(sweep, "cub/deit_tiny", seeds=[0])
-    assert curves(runs).pdf is None
-    assert curves(runs, pdf=True).pdf.startswith(b"%PDF")
+    assert draw_curves(runs).pdf is None
+    assert draw_curves(runs, pdf=True).pdf.startswith(b"%PDF")
 
 
 def test_a_users_matplotlibrc_changes_nothing(sweep, monkeypatch):
     import matplotlib
 
     runs = pair(sweep, "cub/deit_tiny", seeds=[0])
-    before = curves(runs).svg
+    old = draw_curves(runs).svg
     with matplotlib.rc_context({"axes.facecolor": "red", "xtick.direction": "in"}):
-        assert curves(runs).svg == before
+        assert draw_curves(runs).svg == old
         assert matplotlib.rcParams["axes.facecolor"] == "red"
 
 
 def test_neither_torch_nor_pyplot_is_loaded(sweep):
     code = (
         "import sys; from pathlib import Path; from benchmark.records import status\n"
-        "from reports.curves.curves import curves\n"
+        "from reports.curves.curves import draw_curves\n"
         f"runs = status.collect(profile='paper', runs_dir=Path({str(sweep)!r}), patterns=['cub/deit_tiny'])\n"
-        "assert curves(runs).svg\n"
+        "assert draw_curves(runs).svg\n"
         "print([name for name in ('torch', 'matplotlib.pyplot') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

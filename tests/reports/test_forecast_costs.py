@@ -13,7 +13,7 @@ COST = {"train_seconds": 90.0, "peak_memory_bytes": 2**30, "attempts": 1}
 
 @pytest.fixture
 def sheet(tmp_path):
-    def made(*recorded):
+    def build(*recorded):
         device = {"type": "cuda", "name": "GPU", "precision": "bfloat16", "threads": 1, "world_size": 1}
         runs = [
             SimpleNamespace(
@@ -24,22 +24,22 @@ def sheet(tmp_path):
             )
             for seed, cost in enumerate(recorded)
         ]
-        found = map(costs.of_run, runs)
-        return costs.run_rows(found, key="costs", sortable=False, caption="Costs")
+        result = map(costs.run_cost, runs)
+        return costs.run_costs_table(result, key="costs", sortable=False, caption="Costs")
 
-    return made
+    return build
 
 
 def test_what_was_forecast_stands_beside_what_the_run_took(sheet):
-    shown = sheet({"forecast_seconds": 80.0, "seconds": 97.4}, {"seconds": 95.0})
-    assert [(column.heading, column.note) for column in shown.columns[-2:]] == [
+    table = sheet({"forecast_seconds": 80.0, "seconds": 97.4}, {"seconds": 95.0})
+    assert [(column.heading, column.note) for column in table.columns[-2:]] == [
         ("Forecast", "training and evaluations"),
         ("Took", "training and evaluations"),
     ]
-    assert [[entry.text for entry in row[-2:]] for row in shown.rows] == [["80 s", "97 s"], ["", ""]]
+    assert [[entry.text for entry in row[-2:]] for row in table.rows] == [["80 s", "97 s"], ["", ""]]
 
 
 def test_without_any_forecast_there_is_no_such_column(sheet):
-    shown = sheet({}, {"seconds": 95.0})
-    assert shown.columns[-1].heading == "Attempts"
-    assert all(len(row) == len(shown.columns) for row in shown.rows)
+    table = sheet({}, {"seconds": 95.0})
+    assert table.columns[-1].heading == "Attempts"
+    assert all(len(row) == len(table.columns) for row in table.rows)

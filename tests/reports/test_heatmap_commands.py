@@ -29,7 +29,7 @@ def heatmap(runs, *arguments, overrides=""):
 
 
 def test_heatmaps_are_written_where_asked(trained, tmp_path, capsys):
-    asked = [
+    arguments = [
         "heatmaps",
         "--profile",
         "mini",
@@ -39,7 +39,7 @@ def test_heatmaps_are_written_where_asked(trained, tmp_path, capsys):
         "cub/deit_tiny",
     ]
     out = ["--out", str(tmp_path / "out"), "--jobs", "1", "--pick", "list=2,0", "--layers", "2-7"]
-    assert main([*asked, *out]) == 0
+    assert main([*arguments, *out]) == 0
     record = json.loads((tmp_path / "out" / "cub" / "deit_tiny" / "heatmaps.json").read_text())
     assert [row["index"] for row in record["rows"]] == [2, 0]
     assert record["layers"] == [2, 7]
@@ -47,17 +47,17 @@ def test_heatmaps_are_written_where_asked(trained, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--cells", "cub/deit_huge"], "deit_huge"),
         (["--layers", "1-x"], "LAYERS='1-x'"),
         (["--pick", "best=1"], "is no rule"),
     ],
 )
-def test_what_makes_no_sense_is_refused_at_once(trained, tmp_path, capsys, arguments, said):
-    asked = ["heatmaps", "--runs", str(trained), "--out", str(tmp_path), "--cells", "cub/deit_tiny"]
-    assert main([*asked, *arguments]) == 2
-    assert said in capsys.readouterr().err
+def test_what_makes_no_sense_is_refused_at_once(trained, tmp_path, capsys, arguments, message):
+    command = ["heatmaps", "--runs", str(trained), "--out", str(tmp_path), "--cells", "cub/deit_tiny"]
+    assert main([*command, *arguments]) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -75,36 +75,38 @@ def test_numbers_that_make_no_sense_are_refused_by_their_option(tmp_path, capsys
         main([*arguments, "--runs", str(tmp_path)])
     assert ended.value.code == 2
     _, option, value = arguments
-    said = rf"error: (\w+ \()?{option}\)?: found '{value}', expected a whole number"  # --jobs is make's JOBS
-    assert re.match(said, capsys.readouterr().err)
+    output = (
+        rf"error: (\w+ \()?{option}\)?: found '{value}', expected a whole number"  # --jobs is make's JOBS
+    )
+    assert re.match(output, capsys.readouterr().err)
 
 
 def test_a_pair_that_is_not_there_is_named_and_fails_the_command(trained, tmp_path, capsys):
-    asked = ["heatmaps", "--runs", str(trained), "--out", str(tmp_path), "--cells", "cars/deit_tiny"]
-    assert main(asked) == 1
+    arguments = ["heatmaps", "--runs", str(trained), "--out", str(tmp_path), "--cells", "cars/deit_tiny"]
+    assert main(arguments) == 1
     assert "cars/deit_tiny/baseline/seed0 is not done" in capsys.readouterr().err
 
 
 def test_a_backbone_without_class_token_is_left_out_or_refused_where_nothing_else_is_asked(tmp_path, capsys):
-    asked = ["heatmaps", "--runs", str(tmp_path), "--cells"]
-    assert main([*asked, "cub/swin_tiny"]) == 2
+    arguments = ["heatmaps", "--runs", str(tmp_path), "--cells"]
+    assert main([*arguments, "cub/swin_tiny"]) == 2
     assert "CELLS='cub/swin_tiny': Swin-T has no class token" in capsys.readouterr().err
-    assert main([*asked, "cub/swin_tiny cub/deit_tiny"]) == 1
-    said = capsys.readouterr().err
-    assert "swin_tiny: left out: Swin-T has no class token" in said
-    assert "cub/deit_tiny/seed0: not drawn: cub/deit_tiny/baseline/seed0 is not done" in said
+    assert main([*arguments, "cub/swin_tiny cub/deit_tiny"]) == 1
+    output = capsys.readouterr().err
+    assert "swin_tiny: left out: Swin-T has no class token" in output
+    assert "cub/deit_tiny/seed0: not drawn: cub/deit_tiny/baseline/seed0 is not done" in output
 
 
 def test_a_picture_is_drawn_under_both_models_of_a_pair(trained, tmp_path, picture, capsys):
     assert heatmap(trained, "--image", picture, "--cell", "cub/deit_tiny", "--out", tmp_path / "out") == 0
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [f"my-bird-1_cub_deit_tiny_seed0.{kind}" for kind in ("pdf", "png")]
-    said = capsys.readouterr().out
-    assert said.count("%") == 6  # three classes under each of two models
-    assert "baseline seed 0" in said
-    assert "dcal seed 0" in said
+    output = capsys.readouterr().out
+    assert output.count("%") == 6  # three classes under each of two models
+    assert "baseline seed 0" in output
+    assert "dcal seed 0" in output
     for path in names:
-        assert path in said
+        assert path in output
 
 
 def test_one_method_and_any_checkpoint_and_re_identification_are_drawn(trained, tmp_path, picture, capsys):
@@ -125,21 +127,21 @@ def test_one_method_and_any_checkpoint_and_re_identification_are_drawn(trained, 
 
 @pytest.mark.parametrize("checkpoint", [False, True])
 def test_a_figure_says_that_its_recipe_is_not_the_papers(trained, picture, monkeypatch, checkpoint):
-    said = []
+    output = []
     monkeypatch.setattr(
         "reports.heatmaps.any_image.draw",
-        lambda path, networks, title, warning, *_, **__: said.append(warning) or [],
+        lambda path, networks, title, warning, *_, **__: output.append(warning) or [],
     )
-    own = ["--checkpoint", pair_of(trained).dcal.folder.checkpoint] if checkpoint else []
-    given = CUB_SET if checkpoint else ""
-    assert heatmap(trained, "--image", picture, "--cell", "cub/deit_tiny", *own, overrides=given) == 0
-    assert said == ["Profile mini with settings changed: not the paper's recipe."]
+    options = ["--checkpoint", pair_of(trained).dcal.folder.checkpoint] if checkpoint else []
+    overrides = CUB_SET if checkpoint else ""
+    assert heatmap(trained, "--image", picture, "--cell", "cub/deit_tiny", *options, overrides=overrides) == 0
+    assert output == ["Profile mini with settings changed: not the paper's recipe."]
 
 
 def test_timms_weights_are_drawn(shared, tmp_path, picture, capsys):
     if not (shared / "weights" / f"{TAG}.safetensors").is_file():
         pytest.skip("needs DeiT-Tiny's weights")
-    asked = [
+    arguments = [
         "--image",
         picture,
         "--tag",
@@ -151,7 +153,7 @@ def test_timms_weights_are_drawn(shared, tmp_path, picture, capsys):
         "--out",
         tmp_path,
     ]
-    assert heatmap(tmp_path, *asked) == 0
+    assert heatmap(tmp_path, *arguments) == 0
     assert (tmp_path / f"my-bird-1_{TAG}.png").is_file()
     assert capsys.readouterr().out.count("%") == 5
 
@@ -186,13 +188,13 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("arguments", "said"), REFUSED.values(), ids=REFUSED)
-def test_errors_say_what_to_do(trained, tmp_path, picture, capsys, arguments, said):
+@pytest.mark.parametrize(("arguments", "message"), REFUSED.values(), ids=REFUSED)
+def test_errors_say_what_to_do(trained, tmp_path, picture, capsys, arguments, message):
     real = {"PICTURE": str(picture), "BASELINE": str(pair_of(trained).baseline.folder.checkpoint)}
     assert heatmap(trained, "--out", tmp_path / "out", *[real.get(word, word) for word in arguments]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
-    assert said in error
+    assert message in error
     assert not (tmp_path / "out").exists()
 
 

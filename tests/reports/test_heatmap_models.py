@@ -13,7 +13,7 @@ from benchmark.config.grid import select
 from benchmark.config.resolve import load_profile, resolve
 from benchmark.errors import RunError, SettingsError
 from reports.heatmaps import networks
-from reports.heatmaps.networks import plain
+from reports.heatmaps.networks import load_timm
 
 pytest_plugins = ["drawn_fixtures"]
 TAG = "deit_tiny_patch16_224.fb_in1k"
@@ -30,12 +30,14 @@ def logits_of(network, picture):
 def test_a_checkpoint_file_is_the_runs_model_whichever_method_it_is_of(trained):
     pair = pair_of(trained)
     for run in (pair.baseline, pair.dcal):
-        own = networks.of_run(run)
+        expected = networks.load_run(run)
         # Whichever of the two cells is named, the tensors say what it is.
-        any_one = networks.of_checkpoint(run.folder.checkpoint, pair.dcal.config)
-        assert any_one.has_glca == own.has_glca == (run is pair.dcal)
-        assert any_one.weights == own.weights == run.result["final_weights_sha256"]
-        torch.testing.assert_close(logits_of(any_one, picture_of(pair)), logits_of(own, picture_of(pair)))
+        any_one = networks.load_checkpoint(run.folder.checkpoint, pair.dcal.config)
+        assert any_one.has_glca == expected.has_glca == (run is pair.dcal)
+        assert any_one.weights == expected.weights == run.result["final_weights_sha256"]
+        torch.testing.assert_close(
+            logits_of(any_one, picture_of(pair)), logits_of(expected, picture_of(pair))
+        )
         assert not any_one.model.training
 
 
@@ -44,18 +46,18 @@ def test_a_state_dict_saved_alone_is_read_as_well(trained, tmp_path):
     state = torch.load(pair.dcal.folder.checkpoint, weights_only=True)["model"]
     torch.save(state, tmp_path / "alone.pt")
     assert (
-        networks.of_checkpoint(tmp_path / "alone.pt", pair.dcal.config).weights
-        == networks.of_run(pair.dcal).weights
+        networks.load_checkpoint(tmp_path / "alone.pt", pair.dcal.config).weights
+        == networks.load_run(pair.dcal).weights
     )
 
 
 def test_the_classes_are_as_many_as_the_checkpoints(trained):
     pair = pair_of(trained)
-    assert networks.of_run(pair.dcal).classes == pair.dataset.classes
+    assert networks.load_run(pair.dcal).classes == pair.dataset.classes
     path = pair.dcal.folder.checkpoint
-    assert networks.of_checkpoint(path, pair.dcal.config, ["a", "b"]).classes == ()  # names of another set
-    assert networks.of_checkpoint(path, pair.dcal.config, ["a", "b", "c"]).classes == ("a", "b", "c")
-    assert logits_of(networks.of_checkpoint(path, pair.dcal.config), picture_of(pair)).shape == (1, 3)
+    assert networks.load_checkpoint(path, pair.dcal.config, ["a", "b"]).classes == ()  # names of another set
+    assert networks.load_checkpoint(path, pair.dcal.config, ["a", "b", "c"]).classes == ("a", "b", "c")
+    assert logits_of(networks.load_checkpoint(path, pair.dcal.config), picture_of(pair)).shape == (1, 3)
 
 
 def test_another_architecture_is_refused_with_what_was_found_and_expected(trained):
@@ -63,13 +65,13 @@ def test_another_architecture_is_refused_with_what_was_found_and_expected(traine
     with pytest.raises(
         RunError, match=r"12 blocks of width 48 on 32 patches.*expected mini_deit_tiny.* at 64×64.*on 64"
     ):
-        networks.of_checkpoint(person.dcal.folder.checkpoint, bird.dcal.config)
+        networks.load_checkpoint(person.dcal.folder.checkpoint, bird.dcal.config)
 
 
 def test_files_that_are_no_checkpoints_are_refused(trained, tmp_path):
     pair = pair_of(trained)
     with pytest.raises(RunError, match="no such checkpoint"):
-        networks.of_checkpoint(tmp_path / "none.pt", pair.dcal.config)
+        networks.load_checkpoint(tmp_path / "none.pt", pair.dcal.config)
     for name, content in {
         "empty.pt": b"",
         "text.pt": b"hello",
@@ -77,13 +79,13 @@ def test_files_that_are_no_checkpoints_are_refused(trained, tmp_path):
     }.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(RunError, match=f"{name}.*cannot be read as a checkpoint"):
-            networks.of_checkpoint(tmp_path / name, pair.dcal.config)
+            networks.load_checkpoint(tmp_path / name, pair.dcal.config)
     torch.save({"model": {"a": torch.zeros(1)}}, tmp_path / "other.pt")
     with pytest.raises(RunError, match="sa_head"):
-        networks.of_checkpoint(tmp_path / "other.pt", pair.dcal.config)
+        networks.load_checkpoint(tmp_path / "other.pt", pair.dcal.config)
     torch.save({"model": ["not", "tensors"]}, tmp_path / "list.pt")
     with pytest.raises(RunError, match="no tensors by name"):
-        networks.of_checkpoint(tmp_path / "list.pt", pair.dcal.config)
+        networks.load_checkpoint(tmp_path / "list.pt", pair.dcal.config)
 
 
 def test_a_flipped_byte_is_found(trained, tmp_path):
@@ -92,17 +94,17 @@ def test_a_flipped_byte_is_found(trained, tmp_path):
     content[len(content) // 2] ^= 1
     (tmp_path / "flipped.pt").write_bytes(content)
     with pytest.raises(RunError, match="checksum"):
-        networks.of_checkpoint(tmp_path / "flipped.pt", pair.dcal.config)
+        networks.load_checkpoint(tmp_path / "flipped.pt", pair.dcal.config)
 
 
 @pytest.mark.parametrize(
-    ("backbone", "glca", "said"),
+    ("backbone", "glca", "message"),
     [
         ("cait_xs24", True, "is 26 blocks of width 48 on 64 patches, with GLCA; expected mini_deit_tiny"),
         ("swin_tiny", False, "is 12 blocks, without GLCA; expected mini_deit_tiny"),
     ],
 )
-def test_a_checkpoint_of_another_family_is_described(tmp_path, backbone, glca, said):
+def test_a_checkpoint_of_another_family_is_described(tmp_path, backbone, glca, message):
     import benchmark.data.mini.backbones  # noqa: F401
 
     model = dcal.build(
@@ -113,28 +115,28 @@ def test_a_checkpoint_of_another_family_is_described(tmp_path, backbone, glca, s
         glca=dcal.GLCASettings() if glca else None,
     )
     torch.save(model.state_dict(), tmp_path / "other.pt")
-    asked = resolve(select(["cub/deit_tiny/dcal"])[0], 0, load_profile("mini"), {})
-    with pytest.raises(RunError, match=said):
-        networks.of_checkpoint(tmp_path / "other.pt", asked)
+    arguments = resolve(select(["cub/deit_tiny/dcal"])[0], 0, load_profile("mini"), {})
+    with pytest.raises(RunError, match=message):
+        networks.load_checkpoint(tmp_path / "other.pt", arguments)
 
 
 def test_timms_own_weights_say_what_timm_says(shared, tmp_path):
     file = shared / "weights" / f"{TAG}.safetensors"
     if not file.is_file():
         pytest.skip(f"needs {file.name}")
-    network = plain(TAG, file.parent)
+    network = load_timm(TAG, file.parent)
     vit = timm.create_model(TAG, pretrained=False)
     vit.load_state_dict(safetensors.torch.load_file(file))
     picture = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
     mean, std = (torch.tensor(vit.pretrained_cfg[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
     with torch.no_grad():
         expected = vit.eval()((torch.from_numpy(picture).permute(2, 0, 1)[None] / 255 - mean) / std)
-    seen = network.inspect([picture], None)
-    torch.testing.assert_close(seen.outputs.sa.logits, expected, rtol=1e-4, atol=1e-4)
+    outputs = network.inspect([picture], None)
+    torch.testing.assert_close(outputs.outputs.sa.logits, expected, rtol=1e-4, atol=1e-4)
     assert len(network.classes) == 1000
     assert network.classes[13] == "junco"
-    assert seen.grid == (14, 14)
-    larger = plain(TAG, file, (256, 128))
+    assert outputs.grid == (14, 14)
+    larger = load_timm(TAG, file, (256, 128))
     assert larger.inspect([np.zeros((256, 128, 3), np.uint8)], None).grid == (16, 8)
 
 
@@ -143,21 +145,21 @@ def test_a_file_without_classifier_names_no_class(tmp_path):
     from benchmark.config.places import MINI_WEIGHTS
 
     tag = "mini_deit_tiny_patch8_48.generic"
-    whole = plain(tag, MINI_WEIGHTS)
+    complete = load_timm(tag, MINI_WEIGHTS)
     state = {
-        name: tensor for name, tensor in whole.model.state_dict().items() if not name.startswith("head.")
+        name: tensor for name, tensor in complete.model.state_dict().items() if not name.startswith("head.")
     }
     safetensors.torch.save_file(state, tmp_path / f"{tag}.safetensors")
-    without = plain(tag, tmp_path)
+    without = load_timm(tag, tmp_path)
     picture = np.zeros((48, 48, 3), np.uint8)
     assert without.inspect([picture], None).outputs is None
     torch.testing.assert_close(
-        without.inspect([picture], None).rollout, whole.inspect([picture], None).rollout
+        without.inspect([picture], None).rollout, complete.inspect([picture], None).rollout
     )
 
 
 @pytest.mark.parametrize(
-    ("tag", "size", "said"),
+    ("tag", "size", "message"),
     [
         ("no_such_model", None, "timm has no model"),
         ("resnet18.a1_in1k", None, "cannot be looked into"),
@@ -165,11 +167,11 @@ def test_a_file_without_classifier_names_no_class(tmp_path):
         (TAG, (225, 224), "cannot be looked into|multiples"),
     ],
 )
-def test_tags_and_sizes_that_cannot_be_are_refused(tag, size, said, tmp_path):
-    with pytest.raises(SettingsError, match=said):
-        plain(tag, tmp_path, size)
+def test_tags_and_sizes_that_cannot_be_are_refused(tag, size, message, tmp_path):
+    with pytest.raises(SettingsError, match=message):
+        load_timm(tag, tmp_path, size)
 
 
 def test_missing_weights_are_named(tmp_path):
     with pytest.raises(RunError, match="no weights of"):
-        plain(TAG, tmp_path)
+        load_timm(TAG, tmp_path)

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from reports.heatmaps import figure, overlay
-from reports.heatmaps.figure import Panel, Row, Said
+from reports.heatmaps.figure import FigureRow, Panel, Prediction
 
 HOSTILE = (
     r"<script>alert('x')</script> $\frac{1}{2}$ $x_1 % 数据 שלום 🐦 \ {b} " + "Wörterbuch_der_Vögel " * 20
@@ -28,13 +28,13 @@ def test_upsampling_is_opencvs_linear_one(cells, size):
 def test_colours_run_from_the_first_to_the_last_of_the_scale():
     from matplotlib import colormaps
 
-    ends = overlay.coloured(np.array([0.5, 2.5, 1.5]), (0.5, 2.5))
-    expected = [colormaps[overlay.COLOURS](place)[:3] for place in (0, 255, 128)]
+    ends = overlay.to_colours(np.array([0.5, 2.5, 1.5]), (0.5, 2.5))
+    expected = [colormaps[overlay.COLOUR_MAP](place)[:3] for place in (0, 255, 128)]
     np.testing.assert_allclose(ends / 255, expected, atol=1 / 255)
 
 
 def test_a_map_without_extent_is_drawn_in_one_colour():
-    assert len(np.unique(overlay.coloured(np.zeros((3, 3)), (0.0, 0.0)).reshape(-1, 3), axis=0)) == 1
+    assert len(np.unique(overlay.to_colours(np.zeros((3, 3)), (0.0, 0.0)).reshape(-1, 3), axis=0)) == 1
 
 
 def test_an_overlay_is_a_whole_multiple_of_its_picture():
@@ -45,7 +45,7 @@ def test_an_overlay_is_a_whole_multiple_of_its_picture():
 
 def test_outlines_are_the_edges_between_selected_patches_and_the_rest():
     mask = np.array([[True, True, False], [False, True, False]])
-    found = {tuple(sorted(edge)) for edge in overlay.outlines(mask, (20, 30))}
+    result = {tuple(sorted(edge)) for edge in overlay.outlines(mask, (20, 30))}
     expected = set()
     for r in range(2):  # each cell's four sides; a side that two selected cells share is inside
         for c in range(3):
@@ -62,14 +62,14 @@ def test_outlines_are_the_edges_between_selected_patches_and_the_rest():
                 inside = 0 <= row < 2 and 0 <= column < 3 and mask[row, column]
                 if not inside:
                     expected.add(side)
-    assert found == expected
+    assert result == expected
 
 
 def test_patches_that_are_not_selected_are_darkened_to_the_pixel():
     picture = np.full((16, 24, 3), 200, np.uint8)
     mask = np.zeros((2, 3), bool)
     mask[1, 2] = True
-    dark = overlay.dimmed(picture, mask)
+    dark = overlay.dim_unselected(picture, mask)
     assert (dark[8:, 16:] == 200).all()
     dark[8:, 16:] = 80
     assert (dark == 80).all()
@@ -79,9 +79,15 @@ def hostile_figure():
     picture = np.zeros((32, 16, 3), np.uint8)
     panels = (
         Panel(picture),
-        Panel(picture, np.ones((4, 2)), (0.0, 1.0), bar=True, said=Said((HOSTILE, HOSTILE), right=False)),
+        Panel(
+            picture,
+            np.ones((4, 2)),
+            (0.0, 1.0),
+            bar=True,
+            prediction=Prediction((HOSTILE, HOSTILE), correct=False),
+        ),
     )
-    return figure.figure(HOSTILE, ("picture", "map"), [Row(HOSTILE, HOSTILE, panels)], HOSTILE, "× 1/N")
+    return figure.draw(HOSTILE, ("picture", "map"), [FigureRow(HOSTILE, HOSTILE, panels)], HOSTILE, "× 1/N")
 
 
 def test_foreign_names_are_drawn_as_text_without_a_word_of_warning(tmp_path):
@@ -97,13 +103,13 @@ def test_foreign_names_are_drawn_as_text_without_a_word_of_warning(tmp_path):
 @pytest.mark.parametrize("letters", ["Vogel_", "il. ", "x_1$ ", "ABCD "])
 def test_no_text_reaches_past_the_edge_of_its_figure(letters):
     name, picture = letters * 60, np.zeros((32, 32, 3), np.uint8)
-    panels = (Panel(picture), Panel(picture, said=Said((name, name), right=False)))
-    made = figure.figure(name, ("picture", "map"), [Row(name, name, panels)], name, "× 1/N")
-    made.set_dpi(overlay.DPI)
-    FigureCanvasAgg(made).draw()
-    wide = [text.get_window_extent().x1 for text in made.texts]
+    panels = (Panel(picture), Panel(picture, prediction=Prediction((name, name), correct=False)))
+    result = figure.draw(name, ("picture", "map"), [FigureRow(name, name, panels)], name, "× 1/N")
+    result.set_dpi(overlay.DPI)
+    FigureCanvasAgg(result).draw()
+    wide = [text.get_window_extent().x1 for text in result.texts]
     assert len(wide) >= 8
-    assert max(wide) <= made.bbox.width
+    assert max(wide) <= result.bbox.width
 
 
 def test_the_same_figure_is_the_same_pdf(tmp_path):
@@ -114,10 +120,10 @@ def test_the_same_figure_is_the_same_pdf(tmp_path):
 def test_what_is_right_is_a_word_and_a_mark_and_a_colour():
     picture = np.zeros((16, 16, 3), np.uint8)
     panels = (
-        Panel(picture, said=Said(("✓ right",), right=True)),
-        Panel(picture, said=Said(("✗ wrong",), right=False)),
+        Panel(picture, prediction=Prediction(("✓ right",), correct=True)),
+        Panel(picture, prediction=Prediction(("✗ wrong",), correct=False)),
     )
-    made = figure.figure("t", ("a", "b"), [Row("A", "", panels)], "c", "u")
-    colours = {text.get_text(): text.get_color() for text in made.texts}
+    result = figure.draw("t", ("a", "b"), [FigureRow("A", "", panels)], "c", "u")
+    colours = {text.get_text(): text.get_color() for text in result.texts}
     assert colours["✓ right"] != colours["✗ wrong"]
-    made.savefig(io.BytesIO(), format="png")
+    result.savefig(io.BytesIO(), format="png")

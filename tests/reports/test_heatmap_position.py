@@ -70,16 +70,16 @@ def test_the_drawn_map_is_brightest_on_the_planted_patch_wherever_it_is(tag, siz
     assert (rows, columns) == (size[0] // 8, size[1] // 8)
     places = [(r, c) for r in {0, 1, rows // 2, rows - 1} for c in {0, 1, columns // 2, columns - 1}]
     pictures = [planted(size, *place) for place in places]
-    seen, _ = attention_maps.look(network, pictures, None, names_classes=False)
-    for (row, column), picture, sight in zip(places, pictures, seen, strict=True):
-        heads, panels, _ = attention_maps.panels(picture, None, sight, {})
-        shown = dict(zip(heads, panels, strict=True))
+    maps, _ = attention_maps.attention_maps(network, pictures, None, has_classes=False)
+    for (row, column), picture, attention in zip(places, pictures, maps, strict=True):
+        heads, panels, _ = attention_maps.panels(picture, None, attention, {})
+        panel = dict(zip(heads, panels, strict=True))
         for head in (SA, GLCA):
-            image = overlay.overlay(picture, shown[head].values, shown[head].scale)
+            image = overlay.overlay(picture, panel[head].values, panel[head].scale)
             y, x = brightest(image, size)
             assert (int(y // 8), int(x // 8)) == (row, column), head
-        assert np.argwhere(shown[SELECTED].selected).tolist() == [[row, column]]
-        corners = {point for edge in overlay.outlines(shown[SELECTED].selected, size) for point in edge}
+        assert np.argwhere(panel[SELECTED].selected).tolist() == [[row, column]]
+        corners = {point for edge in overlay.outlines(panel[SELECTED].selected, size) for point in edge}
         left, top = column * 8, row * 8
         assert corners == {(left, top), (left + 8, top), (left, top + 8), (left + 8, top + 8)}
 
@@ -90,14 +90,14 @@ def test_the_figure_shows_the_map_over_the_whole_picture_the_right_way_up(tag, s
     path = tmp_path / "planted.png"
     cv2.imwrite(str(path), planted(size, *place))
     picture = network.pictures(path)
-    (sight,), layers = attention_maps.look(network, [picture], None, names_classes=False)
-    heads, panels, _ = attention_maps.panels(picture, None, sight, {})
-    text = attention_maps.caption(sight.rollout.size, layers, compared=False, selection="rollout")
-    made = figure.figure("planted", heads, [figure.Row("A", "", panels)], text, "× 1/N")
-    canvas = FigureCanvasAgg(made)
+    (attention,), layers = attention_maps.attention_maps(network, [picture], None, has_classes=False)
+    heads, panels, _ = attention_maps.panels(picture, None, attention, {})
+    text = attention_maps.caption(attention.rollout.size, layers, compared=False, selection="rollout")
+    result = figure.draw("planted", heads, [figure.FigureRow("A", "", panels)], text, "× 1/N")
+    canvas = FigureCanvasAgg(result)
     canvas.draw()
     buffer = np.asarray(canvas.buffer_rgba())[..., :3]
-    axes = [axes for axes in made.axes if axes.images and axes.get_xlim() == (0, size[1])]
+    axes = [axes for axes in result.axes if axes.images and axes.get_xlim() == (0, size[1])]
     assert len(axes) == 4  # picture, rollout, GLCA, selected
 
     def drawn(at):

@@ -32,16 +32,16 @@ def test_the_report_of_an_empty_folder_names_what_is_left_out(tmp_path, capsys):
     )
     report = tmp_path / "mini" / "report"
     assert [one.problems for one in pages(report)] == [[]] * 35
-    left, shown = (Page(report / "cells" / f"{pair}.html") for pair in ("veri-deit_tiny", "cub-deit_tiny"))
+    left, complete = (Page(report / "cells" / f"{pair}.html") for pair in ("veri-deit_tiny", "cub-deit_tiny"))
     assert f"baseline : left out — {TOO_FEW}" in left.text
     assert f"No heatmaps: baseline is left out: {TOO_FEW}" in left.text
     assert [cells[-1] for cells in left.table("comparison")] == ["left out"] * 2
     assert left.table("numbers") == []
-    assert [cells[:2] for cells in shown.table("numbers")] == [
+    assert [cells[:2] for cells in complete.table("numbers")] == [
         ["baseline, seed 0", "not run"],
         ["+ DCAL, seed 0", "not run"],
     ]
-    assert "left out" not in shown.text
+    assert "left out" not in complete.text
     index = Page(report / "index.html")
     assert {cells[-1] for cells in index.table("table2-rows")} == {"left out"}
     assert {cells[-1] for cells in index.table("table1-rows")} == {"not run"}
@@ -53,8 +53,8 @@ def test_the_report_of_an_empty_folder_names_what_is_left_out(tmp_path, capsys):
 
 
 def test_tables_name_left_out_cells_with_the_reason(tmp_path):
-    found = merged(tmp_path, "train.epochs=2")
-    layout = build("table2", "mini", found.runs, ["train.epochs=2"], refused=found.refused)
+    result = merged(tmp_path, "train.epochs=2")
+    layout = build("table2", "mini", result.runs, ["train.epochs=2"], refused=result.refused)
     assert layout.states == (f"veri/deit_tiny/baseline and 31 more — left out: {TOO_FEW}",)
     assert {cell.text for row in layout.main.rows for cell in row.cells if cell.is_state} == {"left out"}
     assert "left out" in markdown.render_text(layout)
@@ -66,7 +66,7 @@ def test_tables_name_left_out_cells_with_the_reason(tmp_path):
 
 def test_the_ablations_sheet_does_without_dcal(tmp_path):
     runs = [run for run in merged(tmp_path, "", table="ablations").runs if run.cell.method != "dcal"]
-    rows = {row[0].text: row[2].text for row in run_tables.settings_sheet(runs).rows}
+    rows = {row[0].text: row[2].text for row in run_tables.settings_table(runs).rows}
     assert rows["cub/deit_tiny/glca"] == "DCAL itself is left out: these settings make no sense for it"
     assert rows["cub/deit_tiny/baseline"] == "neither cross-attention"
 
@@ -75,9 +75,11 @@ def test_a_set_that_only_the_ablations_cannot_have_costs_the_tables_nothing(tmp_
     def refuse(_):
         raise SettingsError("no cell is left")
 
-    monkeypatch.setattr(command, "gather_ablations", refuse)
-    given = argparse.Namespace(profile="mini", runs=tmp_path, seeds="", overrides="", data=None, weights=None)
-    assert command._ablations(given) is None
+    monkeypatch.setattr(command, "read_ablations", refuse)
+    arguments = argparse.Namespace(
+        profile="mini", runs=tmp_path, seeds="", overrides="", data=None, weights=None
+    )
+    assert command._read_ablations(arguments) is None
     assert "the ablations are left out" in capsys.readouterr().err
 
 

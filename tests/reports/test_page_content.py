@@ -9,7 +9,7 @@ from page_reader import Page, pages
 
 from benchmark.config.grid import TABLES
 from benchmark.config.settings import READINGS
-from reports.page.index_page import in_short
+from reports.page.index_page import summarize
 from tables import layout
 
 CELLS = {f"{dataset}-{backbone}" for table in TABLES.values() for dataset, backbone in table.pairs}
@@ -30,8 +30,8 @@ def cell(written, name, profile="paper"):
 
 
 def row(page, table, name):
-    (found,) = [cells for cells in page.table(table) if cells[0] == name]
-    return found
+    (result,) = [cells for cells in page.table(table) if cells[0] == name]
+    return result
 
 
 # Headline
@@ -82,9 +82,9 @@ def test_a_page_warns_of_its_own_data_only(written):
 
 def test_without_any_run_all_comparisons_are_open():
     layouts = {key: layout.build(key, "paper", []) for key in TABLES}
-    found = in_short(layouts)
-    assert [tile.count for tile in found.tiles] == [0, 0, 0, 34]
-    assert found.measured == "Of the paper's 100 numbers, 0 are measured here."
+    result = summarize(layouts)
+    assert [tile.count for tile in result.tiles] == [0, 0, 0, 34]
+    assert result.measured == "Of the paper's 100 numbers, 0 are measured here."
 
 
 # Tables and states
@@ -98,8 +98,8 @@ def test_every_comparison_is_a_row_that_leads_to_its_page(index):
 
 def test_a_row_has_published_and_measured_numbers_gain_interval_and_verdicts(index):
     nbsp = "\u00a0"
-    found = row(index, "table1-rows", "CUB · DeiT-Tiny")
-    assert found[1:7] == [
+    result = row(index, "table1-rows", "CUB · DeiT-Tiny")
+    assert result[1:7] == [
         "82.1",
         f"82.0{nbsp}±{nbsp}0.2",
         "84.6",
@@ -107,21 +107,21 @@ def test_a_row_has_published_and_measured_numbers_gain_interval_and_verdicts(ind
         "+2.5",
         f"+2.5{nbsp}±{nbsp}0.0",
     ]
-    low, high = re.fullmatch(r"\+(\d\.\d) to \+(\d\.\d)", found[7]).groups()
+    low, high = re.fullmatch(r"\+(\d\.\d) to \+(\d\.\d)", result[7]).groups()
     assert 0 < float(low) < 2.5 < float(high)
-    assert [0 < float(p) < 0.05 for p in found[8].split(", ")] == [True] * 3
-    assert found[9:] == ["yes", "reproduced", "done"]
+    assert [0 < float(p) < 0.05 for p in result[8].split(", ")] == [True] * 3
+    assert result[9:] == ["yes", "reproduced", "done"]
     assert row(index, "table1-rows", "CAR · DeiT-Tiny")[9] == "hurts"
 
 
 def test_every_state_is_shown_with_its_reason(written, index):
     words = {"missing": "not run", "no-data": "no data"}
-    wanted = {
+    rules = {
         words.get(state, state) for states in mini_sweep.EXPECTED_STATES.values() for state in states.values()
     }
-    shown = " ".join(page.text for report in (written.paper, written.mini) for page in pages(report))
-    assert len(wanted) == 9
-    assert {word for word in wanted if word in shown} == wanted
+    text = " ".join(page.text for report in (written.paper, written.mini) for page in pages(report))
+    assert len(rules) == 9
+    assert {word for word in rules if word in text} == rules
     assert "1 failed, 2 no data" in row(index, "table1-rows", "CAR · DeiT-Small")[2]
 
 
@@ -130,7 +130,7 @@ def test_a_page_lists_all_of_its_runs_with_their_states(written, profile):
     words = {"missing": "not run", "no-data": "no data"}
     expected = mini_sweep.EXPECTED_STATES[profile]
     seeds = sorted({int(run.rpartition("seed")[2]) for run in expected})
-    shown = Counter()
+    counts = Counter()
     for page in pages(getattr(written, profile)):
         if page.path.stem == "index":
             continue
@@ -139,9 +139,9 @@ def test_a_page_lists_all_of_its_runs_with_their_states(written, profile):
             method, seed = re.fullmatch(r"(baseline|\+ DCAL), seed (\d)", name).groups()
             run = f"{dataset}/{backbone}/{'dcal' if method == '+ DCAL' else 'baseline'}/seed{seed}"
             assert state == words.get(expected[run], expected[run]), run
-            shown[int(seed)] += 1
-    assert set(shown) <= set(seeds)
-    assert set(shown.values()) == {68}
+            counts[int(seed)] += 1
+    assert set(counts) <= set(seeds)
+    assert set(counts.values()) == {68}
 
 
 def test_the_paper_s_layout_stands_there_too(index):
@@ -164,12 +164,14 @@ def test_rules_stand_under_the_tables(index):
 
 
 def test_every_open_reading_stands_on_the_page_with_question_and_options(index):
-    shown = {cells[0]: tuple(cells[1:3]) for cells in index.table("readings")}
-    assert shown == {name: (reading.question, reading.options) for name, reading in READINGS.items()}
+    rows = {cells[0]: tuple(cells[1:3]) for cells in index.table("readings")}
+    assert rows == {name: (reading.question, reading.options) for name, reading in READINGS.items()}
 
 
 def test_readings_show_the_default_and_what_runs_used(index):
-    found = {cells[0]: cells for cells in index.table("readings")}
-    assert found["model.glca_ratio"][3:] == ["0.1 (fine-grained classification), 0.3 (re-identification)"] * 2
-    assert found["data.merge_val"][3:] == ["true (re-identification)"] * 2
-    assert found["model.pwca_stream"][3:] == ["own", "own"]
+    result = {cells[0]: cells for cells in index.table("readings")}
+    assert (
+        result["model.glca_ratio"][3:] == ["0.1 (fine-grained classification), 0.3 (re-identification)"] * 2
+    )
+    assert result["data.merge_val"][3:] == ["true (re-identification)"] * 2
+    assert result["model.pwca_stream"][3:] == ["own", "own"]

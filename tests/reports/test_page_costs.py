@@ -13,7 +13,7 @@ from reports.page import costs
 
 @pytest.fixture
 def make(tmp_path):
-    def made(
+    def build_run(
         method,
         seed,
         seconds,
@@ -41,17 +41,17 @@ def make(tmp_path):
             state="done",
         )
 
-    return made
+    return build_run
 
 
 def test_gpu_hours_are_training_time_times_processes(make):
-    found = costs.of_run(make("dcal", 0, 3.8 * 3600, ranks=4, threads=8))
-    assert (found.kind, found.hours) == ("GPU-hours", pytest.approx(15.2))
+    result = costs.run_cost(make("dcal", 0, 3.8 * 3600, ranks=4, threads=8))
+    assert (result.kind, result.hours) == ("GPU-hours", pytest.approx(15.2))
 
 
 def test_core_hours_are_training_time_times_processes_times_threads(make):
-    found = costs.of_run(make("dcal", 0, 1800, device="cpu", ranks=2, threads=3))
-    assert (found.kind, found.hours) == ("CPU core-hours", pytest.approx(3.0))
+    result = costs.run_cost(make("dcal", 0, 1800, device="cpu", ranks=2, threads=3))
+    assert (result.kind, result.hours) == ("CPU core-hours", pytest.approx(3.0))
 
 
 def test_the_two_kinds_are_never_added(make):
@@ -60,9 +60,9 @@ def test_the_two_kinds_are_never_added(make):
         make("baseline", 1, 3600),
         make("dcal", 0, 7200, device="cpu", threads=2),
     ]
-    found = costs.of_runs(runs)
-    assert [found.total(kind) for kind in (costs.GPU, costs.CPU)] == [pytest.approx(2), pytest.approx(4)]
-    (line,) = costs.sentences(found)
+    result = costs.collect_costs(runs)
+    assert [result.total(kind) for kind in (costs.GPU, costs.CPU)] == [pytest.approx(2), pytest.approx(4)]
+    (line,) = costs.sentences(result)
     assert line.startswith("2 GPU-hours in 2 finished runs; 4 CPU core-hours in 1 finished run. ")
     assert "one run after another: 4 h 00 min" in line or "240 min" in line
 
@@ -71,7 +71,7 @@ def test_the_pace_is_all_images_over_all_seconds(make):
     run = make("dcal", 0, 30)
     entries = [{"seconds": 10, "images_per_second": 30}, {"seconds": 20, "images_per_second": 60}]
     run.folder.history.write_text("\n".join(map(json.dumps, entries)))
-    assert costs.of_run(run).pace == pytest.approx((300 + 1200) / 30)
+    assert costs.run_cost(run).images_per_second == pytest.approx((300 + 1200) / 30)
 
 
 @pytest.mark.parametrize(
@@ -91,24 +91,24 @@ def test_a_history_that_does_not_tell_leaves_the_pace_open(make, text):
     run = make("dcal", 0, 30)
     if text is not None:
         run.folder.history.write_text(text)
-    assert costs.of_run(run).pace is None
+    assert costs.run_cost(run).images_per_second is None
 
 
 def test_the_time_of_all_attempts_is_the_heartbeat_s(make):
     run = make("dcal", 0, 30)
     beat = {"epoch": 8, "epochs": 8, "step": 0, "steps": 5, "seconds": 95.5, "time": 0}
     run.folder.heartbeat.write_text(json.dumps(beat))
-    assert costs.of_run(run).total_seconds == 95.5
-    unfinished = costs.of_runs([SimpleNamespace(**vars(run) | {"result": None})])
-    assert unfinished.spent_unfinished == (95.5, 1)
-    assert "1 unfinished run has spent 96 s besides." in costs.sentences(unfinished)
+    assert costs.run_cost(run).total_seconds == 95.5
+    unfinished = costs.collect_costs([SimpleNamespace(**vars(run) | {"result": None})])
+    assert (unfinished.unfinished_seconds, unfinished.unfinished_count) == (95.5, 1)
+    assert "In addition, 1 unfinished run took 96 s." in costs.sentences(unfinished)
 
 
 def test_an_endless_number_in_a_heartbeat_leaves_the_time_open(make):
     run = make("dcal", 0, 30)
     beat = {"epoch": 8, "epochs": 8, "step": 0, "steps": 5, "seconds": 10**400, "time": 0}
     run.folder.heartbeat.write_text(json.dumps(beat))
-    assert costs.of_run(run).total_seconds is None
+    assert costs.run_cost(run).total_seconds is None
 
 
 def test_the_ratio_pairs_seeds_on_the_same_machine(make):
@@ -119,7 +119,7 @@ def test_the_ratio_pairs_seeds_on_the_same_machine(make):
         make("dcal", 1, 500),
         make("dcal", 2, 900),
     ]
-    assert costs.ratio(map(costs.of_run, runs)) == (pytest.approx(2.4), "")
+    assert costs.time_ratio(map(costs.run_cost, runs)) == (pytest.approx(2.4), "")
 
 
 @pytest.mark.parametrize(
@@ -128,11 +128,11 @@ def test_the_ratio_pairs_seeds_on_the_same_machine(make):
 )
 def test_runs_on_different_machines_have_no_ratio(make, other, why):
     runs = [make("baseline", 0, 100), make("dcal", 0, 240, **other)]
-    assert costs.ratio(map(costs.of_run, runs)) == (None, why)
+    assert costs.time_ratio(map(costs.run_cost, runs)) == (None, why)
 
 
 def test_without_a_common_seed_there_is_no_ratio(make):
-    assert costs.ratio([costs.of_run(make("baseline", 0, 1)), costs.of_run(make("dcal", 1, 1))]) == (
+    assert costs.time_ratio([costs.run_cost(make("baseline", 0, 1)), costs.run_cost(make("dcal", 1, 1))]) == (
         None,
         "no seed has both",
     )
@@ -141,11 +141,11 @@ def test_without_a_common_seed_there_is_no_ratio(make):
 def test_the_published_costs_are_the_paper_s():
     # "Our method costs 3.8 hours with DeiT-Tiny backbone for training using 4 GPUs on CUB, and 9.5 hours with ViT-Base
     # for training using 1 GPU on MSMT17." The baseline's 2.1 hours are of the long version.
-    found = {
+    result = {
         (cost.dataset, cost.backbone, cost.method): (cost.gpus, cost.hours, cost.gpu_hours)
         for cost in paper.COSTS
     }
-    assert found == {
+    assert result == {
         ("cub", "deit_tiny", "baseline"): (4, 2.1, pytest.approx(8.4)),
         ("cub", "deit_tiny", "dcal"): (4, 3.8, pytest.approx(15.2)),
         ("msmt17", "vit_base", "dcal"): (1, 9.5, pytest.approx(9.5)),

@@ -5,15 +5,14 @@ from types import SimpleNamespace
 import pytest
 from page_reader import Page
 
-from reports.errors import examples as mistake_pictures
 from reports.errors.confusion import Confusion
 from reports.errors.examples import Example, Examples
 from reports.page import errors
-from reports.page.attention import Attention
-from reports.page.cell_page import Figures, cell
-from reports.page.errors import Errors
-from reports.page.figures import Curves, Heatmaps
-from reports.page.inputs import Asked, gather
+from reports.page.attention import AttentionSection
+from reports.page.cell_page import PairSections, render_pair_page
+from reports.page.errors import ErrorsSection
+from reports.page.figures import CurvesSection, HeatmapsSection
+from reports.page.inputs import ReportRequest, read_inputs
 
 PAIR = ("cub", "deit_tiny")
 CONFUSED = (Confusion(0, "<b>a", 1, "b & c", 3, 2, 30.0, 20.0),)
@@ -25,55 +24,55 @@ def run(method, seed, done=True):
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """What examples() is asked, and .found, what it answers."""
-    state = SimpleNamespace(found=None, run=None, folder=None)
+def call(monkeypatch):
+    """Arguments of write_examples(), and .result, its return value."""
+    state = SimpleNamespace(result=None, run=None, folder=None)
 
-    def examples(confused, chosen, places, folder):
-        state.run, state.folder, state.places = chosen.id, folder, places
-        return state.found
+    def write_examples(confused, run, places, folder):
+        state.run, state.folder, state.places = run.id, folder, places
+        return state.result
 
-    monkeypatch.setattr(mistake_pictures, "examples", examples)
+    monkeypatch.setattr(errors, "write_examples", write_examples)
     return state
 
 
 def pictures(runs, folder):
     merged = SimpleNamespace(places={one.id: f"places of {one.id}" for one in runs})
-    return errors.pictures(CONFUSED, runs, merged, PAIR, folder)
+    return errors.examples_section(CONFUSED, runs, merged, PAIR, folder)
 
 
-def test_the_first_finished_dcal_run_shows_its_confusions(asked, tmp_path):
-    asked.found = Examples(
+def test_the_first_finished_dcal_run_shows_its_confusions(call, tmp_path):
+    call.result = Examples(
         (Example(CONFUSED[0], "t.jpg", "x", 0.125, "r.jpg", "y"),), "by a rule", "", ("one is torn",)
     )
-    shown = pictures([run("baseline", 0), run("dcal", 1), run("dcal", 0, done=False)], tmp_path)
-    assert (asked.run, asked.places) == ("dcal1", "places of dcal1")
-    assert asked.folder == tmp_path / "cub-deit_tiny-confused"
-    assert shown.shown[0].text == "<b>a taken for b & c; probability of the true class 0.12"
-    assert shown.shown[0].test == "../figures/cub-deit_tiny-confused/t.jpg"
-    assert (shown.rule, shown.notes) == ("by a rule", ("one is torn",))
+    section = pictures([run("baseline", 0), run("dcal", 1), run("dcal", 0, done=False)], tmp_path)
+    assert (call.run, call.places) == ("dcal1", "places of dcal1")
+    assert call.folder == tmp_path / "cub-deit_tiny-confused"
+    assert section.pairs[0].text == "<b>a taken for b & c; probability of the true class 0.12"
+    assert section.pairs[0].test == "../figures/cub-deit_tiny-confused/t.jpg"
+    assert (section.rule, section.notes) == ("by a rule", ("one is torn",))
 
 
-def test_a_baseline_is_taken_where_no_dcal_run_is_finished(asked, tmp_path):
-    asked.found = Examples((), "by a rule", "no such data")
-    shown = pictures([run("dcal", 0, done=False), run("baseline", 2)], tmp_path)
-    assert asked.run == "baseline2"
-    assert shown.notes == ("No pictures of confusions: no such data",)
+def test_a_baseline_is_taken_where_no_dcal_run_is_finished(call, tmp_path):
+    call.result = Examples((), "by a rule", "no such data")
+    section = pictures([run("dcal", 0, done=False), run("baseline", 2)], tmp_path)
+    assert call.run == "baseline2"
+    assert section.notes == ("No pictures of confusions: no such data",)
 
 
-def test_without_a_finished_run_nothing_is_asked(asked, tmp_path):
-    assert pictures([run("dcal", 0, done=False)], tmp_path) == errors.Pictures()
-    assert asked.run is None
+def test_without_a_finished_run_no_examples_are_written(call, tmp_path):
+    assert pictures([run("dcal", 0, done=False)], tmp_path) == errors.ExamplesSection()
+    assert call.run is None
 
 
-def test_names_are_escaped_on_the_page(asked, tmp_path):
-    found = Example(CONFUSED[0], "t.jpg", "x", 0.5, "r.jpg", "y")
-    asked.found = Examples((found,), "by <i>rule", "", ())
-    shown = pictures([run("dcal", 0)], tmp_path)
-    material = gather(Asked("mini", (tmp_path,), (0,)))
-    nothing = (Curves(None, ()), Heatmaps(), Attention(None, ()), Errors())
+def test_names_are_escaped_on_the_page(call, tmp_path):
+    result = Example(CONFUSED[0], "t.jpg", "x", 0.5, "r.jpg", "y")
+    call.result = Examples((result,), "by <i>rule", "", ())
+    section = pictures([run("dcal", 0)], tmp_path)
+    inputs = read_inputs(ReportRequest("mini", (tmp_path,), (0,)))
+    empty = (CurvesSection(None, ()), HeatmapsSection(), AttentionSection(None, ()), ErrorsSection())
     (tmp_path / "page.html").write_text(
-        cell(material, PAIR, Figures(*nothing, shown), "now"), encoding="utf-8"
+        render_pair_page(inputs, PAIR, PairSections(*empty, section), "now"), encoding="utf-8"
     )
     page = Page(tmp_path / "page.html")
     assert page.problems == []

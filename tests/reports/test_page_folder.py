@@ -6,13 +6,13 @@ import pytest
 
 from benchmark.errors import RunError
 from reports.page import html_table
-from reports.page.html_table import MARK, write_site
+from reports.page.html_table import GENERATOR, write_site
 
 
 def fill(text):
     def filling(folder):
         (folder / "index.html").write_text(
-            f'<meta name="generator" content="{MARK}">{text}', encoding="utf-8"
+            f'<meta name="generator" content="{GENERATOR}">{text}', encoding="utf-8"
         )
         (folder / "assets").mkdir()
         (folder / "assets" / "style.css").write_text(text)
@@ -84,9 +84,9 @@ def test_a_report_moved_aside_by_a_killed_process_comes_back(tmp_path):
     write_site(folder, fill("old"))
     os.rename(folder, tmp_path / f"{html_table._OLD}abc")
     (tmp_path / f"{html_table._NEW}abc").mkdir()  # what it was writing
-    seen = []
-    write_site(folder, lambda beside: (seen.append(shown(folder)), fill("new")(beside)))
-    assert seen == ["old"]
+    outputs = []
+    write_site(folder, lambda beside: (outputs.append(shown(folder)), fill("new")(beside)))
+    assert outputs == ["old"]
     assert shown(folder) == "new"
 
 
@@ -107,10 +107,10 @@ def test_somebody_else_s_report_is_not_replaced(tmp_path, foreign):
         folder.mkdir()
         name = "index.html" if foreign == "another page" else "notes.txt"
         (folder / name).write_text("<h1>my own</h1>")
-    before = sorted(tmp_path.rglob("*"))
+    old = sorted(tmp_path.rglob("*"))
     with pytest.raises(RunError, match="is not a report"):
         write_site(folder, fill("new"))
-    assert sorted(tmp_path.rglob("*")) == before
+    assert sorted(tmp_path.rglob("*")) == old
 
 
 def test_an_empty_folder_is_filled(tmp_path):

@@ -20,29 +20,29 @@ def report(request, written):
 
 
 @pytest.fixture(scope="module")
-def found(report):
+def site_pages(report):
     return pages(report)
 
 
-def test_tags_balance(found):
-    assert [(page.path.name, page.problems) for page in found if page.problems] == []
+def test_tags_balance(site_pages):
+    assert [(page.path.name, page.problems) for page in site_pages if page.problems] == []
 
 
-def test_ids_are_unique_on_a_page(found):
-    for page in found:
+def test_ids_are_unique_on_a_page(site_pages):
+    for page in site_pages:
         assert len(page.ids) == len(set(page.ids)), page.path.name
 
 
 def targets(page):
-    for tag, given in page.elements:
+    for tag, attributes in page.elements:
         for name in ("href", "src", "srcset", "action", "data", "poster"):
-            if name in given:
-                yield tag, name, given[name]
+            if name in attributes:
+                yield tag, name, attributes[name]
 
 
-def test_every_link_and_picture_is_there(found):
-    ids = {page.path.resolve(): set(page.ids) for page in found}
-    for page in found:
+def test_every_link_and_picture_is_there(site_pages):
+    ids = {page.path.resolve(): set(page.ids) for page in site_pages}
+    for page in site_pages:
         for tag, _, target in targets(page):
             if tag == "link" and target.startswith("data:"):
                 continue
@@ -54,11 +54,11 @@ def test_every_link_and_picture_is_there(found):
                 assert parts.fragment in ids[path], f"{page.path.name}: {target}"
 
 
-def test_nothing_is_loaded_from_outside(found, report):
-    for page in found:
+def test_nothing_is_loaded_from_outside(site_pages, report):
+    for page in site_pages:
         for _, name, target in targets(page):
             assert "//" not in target, f"{page.path.name}: {name}={target}"
-        assert not [given for _, given in page.elements if "style" in given]
+        assert not [attributes for _, attributes in page.elements if "style" in attributes]
         assert page.attributes("script", "src") == [
             ("../" if page.path.parent.name == "cells" else "") + "assets/sort.js"
         ]
@@ -68,8 +68,8 @@ def test_nothing_is_loaded_from_outside(found, report):
     assert not re.search(r"fetch|XMLHttp|import|eval|innerHTML", (report / "assets" / "sort.js").read_text())
 
 
-def test_every_page_says_where_it_goes_and_what_it_is(found):
-    for page in found:
+def test_every_page_says_where_it_goes_and_what_it_is(site_pages):
+    for page in site_pages:
         assert page.attributes("html", "lang") == ["en"]
         assert page.attributes("a", "href")[0] == "#content"
         assert "content" in page.ids
@@ -77,35 +77,37 @@ def test_every_page_says_where_it_goes_and_what_it_is(found):
         assert page.source.count("<h1") == 1
 
 
-def test_tables_have_captions_headings_and_boxes_that_scroll(found):
-    for page in found:
+def test_tables_have_captions_headings_and_boxes_that_scroll(site_pages):
+    for page in site_pages:
         tables = [tag for tag, _ in page.elements if tag == "table"]
         assert page.source.count("<caption") == len(tables) > 0
         assert page.source.count('<div class="scroll" role="region"') == len(tables)
         assert all(
-            given.get("scope") in ("col", "row", "colgroup") for tag, given in page.elements if tag == "th"
+            attributes.get("scope") in ("col", "row", "colgroup")
+            for tag, attributes in page.elements
+            if tag == "th"
         )
         assert all(cells for _, cells in page.rows)
 
 
-def test_pictures_have_an_alternative_text_and_a_size(found):
-    for page in found:
-        for tag, given in page.elements:
+def test_pictures_have_an_alternative_text_and_a_size(site_pages):
+    for page in site_pages:
+        for tag, attributes in page.elements:
             if tag == "img":
-                assert given["alt"].strip()
-                assert int(given["width"]) > 0
-                assert int(given["height"]) > 0
+                assert attributes["alt"].strip()
+                assert int(attributes["width"]) > 0
+                assert int(attributes["height"]) > 0
 
 
-def test_hostile_text_is_text(found):
+def test_hostile_text_is_text(site_pages):
     scripts = [
         page.path.name
-        for page in found
+        for page in site_pages
         if len(page.attributes("script", "src")) != page.source.count("<script")
     ]
     assert scripts == []
-    for page in found:
-        handlers = [name for _, given in page.elements for name in given if name.startswith("on")]
+    for page in site_pages:
+        handlers = [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
         assert handlers == []
         assert not {"iframe", "object", "embed", "base", "form"} & {tag for tag, _ in page.elements}
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", page.source)

@@ -14,7 +14,7 @@ from page_reader import Page, pages
 
 from benchmark.commands import options
 from reports.__main__ import main
-from reports.page import figures as pictures
+from reports.page import figures
 from reports.page.inputs import seeds_on_disk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,8 +52,8 @@ def test_failures_among_the_runs_are_no_error_and_the_place_is_printed(sweep, ca
 def test_an_empty_runs_folder_gives_a_whole_report(tmp_path, capsys):
     assert page("--runs", tmp_path / "nothing yet") == 0
     report = tmp_path / "nothing yet" / "mini" / "report"
-    found = pages(report)
-    assert [one.problems for one in found] == [[]] * 35
+    cell_page = pages(report)
+    assert [one.problems for one in cell_page] == [[]] * 35
     assert "No comparison of these runs is finished." in Page(report / "index.html").text
     assert "No run is finished." in Page(report / "cells" / "cub-deit_tiny.html").text
 
@@ -68,8 +68,8 @@ def test_without_seeds_every_seed_that_has_a_folder_is_shown(sweep):
 
 def test_only_the_seeds_asked_for_are_shown(sweep):
     assert page("--profile", "paper", "--runs", sweep, "--seeds", "1") == 0
-    found = Page(sweep / "paper" / "report" / "cells" / "cub-deit_tiny.html")
-    assert [cells[0] for cells in found.table("numbers")] == ["baseline, seed 1", "+ DCAL, seed 1"]
+    cell_page = Page(sweep / "paper" / "report" / "cells" / "cub-deit_tiny.html")
+    assert [cells[0] for cells in cell_page.table("numbers")] == ["baseline, seed 1", "+ DCAL, seed 1"]
 
 
 def test_records_of_several_folders_are_merged_and_conflicts_shown(sweep, tmp_path):
@@ -108,8 +108,8 @@ def test_damaged_files_cost_their_own_part_only(sweep):
     for run, name in DAMAGED.items():
         (sweep / "paper" / run / name).write_bytes(b'{"torn": \xff\x00')
     assert page("--profile", "paper", "--runs", sweep) == 0
-    found = pages(sweep / "paper" / "report")
-    assert [one.problems for one in found] == [[]] * 35
+    cell_page = pages(sweep / "paper" / "report")
+    assert [one.problems for one in cell_page] == [[]] * 35
     states = {}
     for run in DAMAGED:
         dataset, backbone, method, seed = run.split("/")
@@ -126,34 +126,34 @@ def test_damaged_records_of_figures_count_as_none(sweep):
     texts = ["[]", "{}", '{"identity": 3, "files": "x", "rows": [1], "caption": null, "measures": 7}', "{"]
     pairs = [("cub", "deit_tiny"), ("cub", "deit_small"), ("cars", "deit_tiny"), ("market", "deit_small")]
     for (dataset, backbone), text in zip(pairs, texts, strict=True):
-        figures = sweep / "paper" / "figures" / dataset / backbone
-        figures.mkdir(parents=True)
-        (figures / "heatmaps.json").write_text(text)
-        (figures / "attention.json").write_text(text)
+        folder = sweep / "paper" / "figures" / dataset / backbone
+        folder.mkdir(parents=True)
+        (folder / "heatmaps.json").write_text(text)
+        (folder / "attention.json").write_text(text)
     assert page("--profile", "paper", "--runs", sweep) == 0
     for dataset, backbone in pairs:
-        found = Page(sweep / "paper" / "report" / "cells" / f"{dataset}-{backbone}.html")
-        heatmaps, attention = found.commands[-2:]
+        cell_page = Page(sweep / "paper" / "report" / "cells" / f"{dataset}-{backbone}.html")
+        heatmaps, attention = cell_page.commands[-2:]
         assert heatmaps.startswith("make heatmaps")
         assert attention.startswith("make attention")
 
 
 def test_a_figure_of_these_runs_with_damaged_values_or_pictures_costs_itself_only(sweep):
     leave_figures(sweep)
-    figures = sweep / "paper" / "figures" / "/".join(DRAWN)
-    record = json.loads((figures / "heatmaps.json").read_text())
+    folder = sweep / "paper" / "figures" / "/".join(DRAWN)
+    record = json.loads((folder / "heatmaps.json").read_text())
     record["rows"][0]["baseline"]["correct"] = []
-    (figures / "heatmaps.json").write_text(json.dumps(record))
-    measured = json.loads((figures / "attention.json").read_text())
+    (folder / "heatmaps.json").write_text(json.dumps(record))
+    measured = json.loads((folder / "attention.json").read_text())
     measured["measures"]["entropy"]["dcal"] = 10**400
-    (figures / "attention.json").write_text(json.dumps(measured))
+    (folder / "attention.json").write_text(json.dumps(measured))
     assert page("--profile", "paper", "--runs", sweep) == 0
     cell = sweep / "paper" / "report" / "cells" / f"{'-'.join(DRAWN)}.html"
-    assert Page(cell).table("heatmap-rows")[0][4].startswith("nothing to find")
+    assert Page(cell).table("heatmap-rows")[0][4].startswith("no true match")
     assert Page(cell).table("attention")[0][1:3] == ["4.5", ""]
-    (figures / "heatmaps.webp").write_bytes(b"torn")
+    (folder / "heatmaps.webp").write_bytes(b"torn")
     assert page("--profile", "paper", "--runs", sweep) == 0
-    assert f"No heatmaps: a picture in {figures} is damaged" in Page(cell).text
+    assert f"No heatmaps: a picture in {folder} is damaged" in Page(cell).text
 
 
 def test_written_tables_are_linked(sweep):
@@ -171,17 +171,17 @@ def test_written_tables_are_linked(sweep):
 
 
 @pytest.fixture
-def drawn(sweep, monkeypatch):
-    """The sweep with one pair's figure, and a list of what is asked to be drawn."""
+def figure_requests(sweep, monkeypatch):
+    """The sweep with one pair's figure, and a list of the pairs that are drawn."""
     leave_figures(sweep)
-    asked = []
+    pair_ids = []
 
     def draw_many(pairs, processes):
-        asked.extend(pair.id for pair in pairs)
+        pair_ids.extend(pair.id for pair in pairs)
         return {pair.id: "not drawn in a test" for pair in pairs}
 
-    monkeypatch.setattr(pictures, "draw_many", draw_many)
-    return sweep, asked
+    monkeypatch.setattr(figures, "draw_many", draw_many)
+    return sweep, pair_ids
 
 
 def with_pictures(runs):
@@ -189,38 +189,40 @@ def with_pictures(runs):
     return Page(runs / "paper" / "report" / "cells" / "veri-deit_tiny.html")
 
 
-def test_missing_figures_of_finished_pairs_are_drawn_and_others_kept(drawn):
-    runs, asked = drawn
-    found = with_pictures(runs)
-    assert "../figures/veri-deit_tiny-heatmaps.webp" in found.attributes("img", "src")
-    assert "veri/deit_tiny/seed0" not in asked
-    assert "cub/deit_tiny/seed0" in asked
-    assert "cub/deit_base/seed0" not in asked  # DCAL is still running
+def test_missing_figures_of_finished_pairs_are_drawn_and_others_kept(figure_requests):
+    runs, pair_ids = figure_requests
+    cell_page = with_pictures(runs)
+    assert "../figures/veri-deit_tiny-heatmaps.webp" in cell_page.attributes("img", "src")
+    assert "veri/deit_tiny/seed0" not in pair_ids
+    assert "cub/deit_tiny/seed0" in pair_ids
+    assert "cub/deit_base/seed0" not in pair_ids  # DCAL is still running
     other = Page(runs / "paper" / "report" / "cells" / "cub-deit_tiny.html")
     assert "No heatmaps: not drawn in a test" in other.text
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "kept"),
+    ("name", "value", "is_kept"),
     [("picks", "list=3; seed 0", True), ("layers", [1, 5], True), ("runs", {}, False), ("version", 0, False)],
 )
-def test_a_figure_of_other_pictures_is_kept_and_one_of_other_runs_drawn_anew(drawn, name, value, kept):
-    runs, asked = drawn
+def test_a_figure_of_other_pictures_is_kept_and_one_of_other_runs_drawn_anew(
+    figure_requests, name, value, is_kept
+):
+    runs, pair_ids = figure_requests
     path = runs / "paper" / "figures" / "veri" / "deit_tiny" / "heatmaps.json"
     record = json.loads(path.read_text())
     record["identity"][name] = value
     path.write_text(json.dumps(record))
-    found = with_pictures(runs)
-    assert ("../figures/veri-deit_tiny-heatmaps.webp" in found.attributes("img", "src")) == kept
-    assert ("veri/deit_tiny/seed0" in asked) == (not kept)
+    cell_page = with_pictures(runs)
+    assert ("../figures/veri-deit_tiny-heatmaps.webp" in cell_page.attributes("img", "src")) == is_kept
+    assert ("veri/deit_tiny/seed0" in pair_ids) == (not is_kept)
 
 
-def test_an_attention_measure_of_other_runs_is_not_shown(drawn):
-    runs, _ = drawn
+def test_an_attention_measure_of_other_runs_is_not_shown(figure_requests):
+    runs, _ = figure_requests
     path = runs / "paper" / "figures" / "veri" / "deit_tiny" / "attention.json"
     record = json.loads(path.read_text())
     record["runs"]["dcal"] = "c" * 64
     path.write_text(json.dumps(record))
-    found = with_pictures(runs)
-    assert found.table("attention") == []
-    assert "Attention was measured of other runs than these." in found.text
+    cell_page = with_pictures(runs)
+    assert cell_page.table("attention") == []
+    assert "Attention was measured of other runs than these." in cell_page.text

@@ -34,11 +34,11 @@ def test_a_gain_is_the_rise_of_the_true_classs_probability():
 
 def test_largest_gains_and_losses_come_first_and_ties_go_by_place():
     gained = pick_images.gains("fgvc", BASELINE, DCAL)
-    found = chosen("gain=4,loss=2", gained)
-    assert [pick.index for pick in found] == [1, 3, 4, 7, 2, 5]
-    assert found[0].rule == "largest gain of the true class's probability: +0.50"
-    assert found[3].rule == "4th largest gain of the true class's probability: +0.25"
-    assert found[4].rule == "largest loss of the true class's probability: −0.50"
+    result = chosen("gain=4,loss=2", gained)
+    assert [pick.index for pick in result] == [1, 3, 4, 7, 2, 5]
+    assert result[0].rule == "largest gain of the true class's probability: +0.50"
+    assert result[3].rule == "4th largest gain of the true class's probability: +0.25"
+    assert result[4].rule == "largest loss of the true class's probability: −0.50"
 
 
 def test_of_queries_the_average_precision_counts_and_those_with_nothing_to_find_do_not():
@@ -49,10 +49,10 @@ def test_of_queries_the_average_precision_counts_and_those_with_nothing_to_find_
         "reid", reid([0.2, 0.0, 0.5, 0.9], [3, 0, 2, 1]), reid([0.3, 0.0, 0.1, 0.9], [2, 0, 9, 1])
     )
     assert np.isnan(gained[1])
-    found = chosen("gain=3,loss=1", gained, task="reid", files=FILES[:4])
-    assert [pick.index for pick in found] == [0, 3, 2]
-    assert found[0].rule == "largest gain of average precision: +0.10"
-    assert found[2].rule == (
+    result = chosen("gain=3,loss=1", gained, task="reid", files=FILES[:4])
+    assert [pick.index for pick in result] == [0, 3, 2]
+    assert result[0].rule == "largest gain of average precision: +0.10"
+    assert result[2].rule == (
         "3rd largest gain of average precision: −0.40; largest loss of average precision: −0.40"
     )
     with pytest.raises(SettingsError, match="3 pictures to choose among"):
@@ -78,14 +78,14 @@ def test_every_picture_is_drawn_about_as_often():
 
 
 def test_pictures_are_listed_by_place_path_or_name():
-    found = chosen("list=7,images/b.jpg,c.jpg")
-    assert [pick.index for pick in found] == [7, 1, 2]
-    assert {pick.rule for pick in found} == {"listed"}
+    result = chosen("list=7,images/b.jpg,c.jpg")
+    assert [pick.index for pick in result] == [7, 1, 2]
+    assert {pick.rule for pick in result} == {"listed"}
 
 
 def test_a_picture_of_two_rules_comes_once_with_both():
-    (found,) = chosen("list=1,gain=1", pick_images.gains("fgvc", BASELINE, DCAL))
-    assert found.rule == "listed; largest gain of the true class's probability: +0.50"
+    (result,) = chosen("list=1,gain=1", pick_images.gains("fgvc", BASELINE, DCAL))
+    assert result.rule == "listed; largest gain of the true class's probability: +0.50"
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,10 @@ def test_records_without_probabilities_and_of_other_pictures_are_refused():
     [
         "pick_images",
         "run_pairs",
-        "test_images",
-        "heatmaps_command",
+        "pair_heatmaps",
         "any_image_command",
-        "attention_measure",
         "attention_command",
-        "select_pairs",
+        "overlay_command",
     ],
 )
 def test_what_works_from_records_alone_does_without_torch_and_matplotlib(module):

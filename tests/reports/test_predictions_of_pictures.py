@@ -47,9 +47,9 @@ def test_each_branch_says_what_it_said_in_the_runs_evaluation(predict, trained, 
     for place in (0, 31):
         out = tmp_path / f"{place}.png"
         assert predict("--image", pictures[place], "--model", DCAL, "--out", out) == 0
-        heads, found = columns(capsys.readouterr().out)
+        heads, result = columns(capsys.readouterr().out)
         assert heads == ["both", "SA", "GLCA"]
-        for branch, column in zip(("both", "sa", "glca"), found, strict=True):
+        for branch, column in zip(("both", "sa", "glca"), result, strict=True):
             shares = {name: float(share) for share, name in column}
             assert sum(shares.values()) == pytest.approx(100, abs=0.02)  # there are three classes
             assert list(shares.values()) == sorted(shares.values(), reverse=True)
@@ -63,12 +63,12 @@ def test_each_branch_says_what_it_said_in_the_runs_evaluation(predict, trained, 
 def test_several_pictures_each_get_a_figure_and_a_baseline_has_one_column(
     predict, pictures, tmp_path, capsys
 ):
-    asked = ("--image", *pictures[:2], "--model", BASELINE, "--out", tmp_path / "figures", "--top", "1")
-    assert predict(*asked) == 0
-    said = capsys.readouterr().out
-    assert said.count("prediction") == 2
-    assert "GLCA" not in said
-    assert len(re.findall(r"\d%  ", said)) == 2
+    arguments = ("--image", *pictures[:2], "--model", BASELINE, "--out", tmp_path / "figures", "--top", "1")
+    assert predict(*arguments) == 0
+    output = capsys.readouterr().out
+    assert output.count("prediction") == 2
+    assert "GLCA" not in output
+    assert len(re.findall(r"\d%  ", output)) == 2
     figures = sorted(path.name for path in (tmp_path / "figures").glob("*.png"))
     assert figures == sorted(f"{picture.name}_cub_deit_tiny_baseline_seed0.png" for picture in pictures[:2])
 
@@ -81,8 +81,8 @@ def test_a_photograph_is_shown_upright_and_otherwise_as_the_test_pictures(traine
     upright = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
     Image.fromarray(upright).save(tmp_path / "upright.png")
     Image.fromarray(np.rot90(upright)).save(tmp_path / "turned.png", exif=exif)
-    shown = [picture_reader(model)(tmp_path / name) for name in ("upright.png", "turned.png")]
-    assert (shown[0] == shown[1]).all()
+    view = [picture_reader(model)(tmp_path / name) for name in ("upright.png", "turned.png")]
+    assert (view[0] == view[1]).all()
 
 
 def test_re_identification_asks_for_a_gallery_and_finds_the_picture_itself_first(
@@ -93,19 +93,19 @@ def test_re_identification_asks_for_a_gallery_and_finds_the_picture_itself_first
     (tmp_path / "gallery").mkdir()
     for name in names:
         shutil.copy(people / name, tmp_path / "gallery")
-    asked = ("--image", people / names[7], "--model", MARKET, "--out", tmp_path / "x.png")
-    assert predict(*asked) == 2
+    arguments = ("--image", people / names[7], "--model", MARKET, "--out", tmp_path / "x.png")
+    assert predict(*arguments) == 2
     assert "--gallery FOLDER lists the nearest pictures" in capsys.readouterr().err
-    assert predict(*asked, "--gallery", tmp_path / "gallery", "--top", "3") == 0
+    assert predict(*arguments, "--gallery", tmp_path / "gallery", "--top", "3") == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")][1:]
     assert len(lines) == 3
     assert lines[0] == ["1.0000", names[7]]
     assert float(lines[1][0]) >= float(lines[2][0])
     two = ("--image", people / names[11], people / names[7], "--model", MARKET, "--out", tmp_path / "two")
     assert predict(*two, "--gallery", tmp_path / "gallery", "--top", "3") == 0
-    found = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
-    assert found[1] == ["1.0000", names[11]]
-    assert [line[-1] for line in found[5:]] == [line[-1] for line in lines]
+    result = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert result[1] == ["1.0000", names[11]]
+    assert [line[-1] for line in result[5:]] == [line[-1] for line in lines]
     assert predict(*two, "--gallery", tmp_path / "nowhere") == 2
     assert capsys.readouterr().out == ""
 
@@ -121,7 +121,7 @@ def text(_, folder):
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (torn, "the image is truncated"),
         (text, "cannot be decoded, expected an image"),
@@ -131,18 +131,18 @@ def text(_, folder):
     ids=["torn", "text", "folder", "missing"],
 )
 def test_what_is_no_picture_is_refused_before_anything_is_said(
-    predict, pictures, tmp_path, capsys, make, said
+    predict, pictures, tmp_path, capsys, make, message
 ):
     wrong = make(pictures[0], tmp_path)
     assert predict("--image", pictures[0], wrong, "--model", DCAL, "--out", tmp_path / "figures") == 2
-    found = capsys.readouterr()
-    assert f"{wrong}" in found.err
-    assert said in found.err
-    assert found.out == ""
+    result = capsys.readouterr()
+    assert f"{wrong}" in result.err
+    assert message in result.err
+    assert result.out == ""
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         (("--model", "cub/deit_tiny"), "is 2 models"),
         (("--model", "cub/deit_tiny/dcl"), "nearest: cub/deit_tiny/dcal"),
@@ -150,18 +150,18 @@ def test_what_is_no_picture_is_refused_before_anything_is_said(
         (("--model", DCAL, "--gallery", "."), "--gallery is for re-identification"),
     ],
 )
-def test_what_makes_no_sense_is_refused(predict, pictures, capsys, more, said):
+def test_what_makes_no_sense_is_refused(predict, pictures, capsys, more, message):
     assert predict("--image", pictures[0], *more) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_picture_is_not_overwritten_by_its_figure(predict, pictures, tmp_path, capsys):
     picture = tmp_path / "bird.png"
     Image.open(pictures[0]).save(picture)
-    before = picture.read_bytes()
+    old = picture.read_bytes()
     assert predict("--image", picture, "--model", DCAL, "--out", tmp_path / "." / "bird.png") == 2
     assert "is the picture itself, which it would overwrite" in capsys.readouterr().err
-    assert picture.read_bytes() == before
+    assert picture.read_bytes() == old
 
 
 def test_two_pictures_of_one_name_are_not_drawn_over_each_other(predict, pictures, tmp_path, capsys):

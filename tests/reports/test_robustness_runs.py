@@ -39,8 +39,8 @@ def correct(trained, model, corruption):
     dataset = locate.load_fgvc(
         "cub", trained / "mini" / "data", OVERRIDES["cub/deit_tiny"]["data.class_limit"]
     )
-    shown = [trained_model.pictures(dataset.root / file) for file in dataset.test.files]
-    worse = torch.from_numpy(np.stack([corruption(image, place) for place, image in enumerate(shown)]))
+    view = [trained_model.pictures(dataset.root / file) for file in dataset.test.files]
+    worse = torch.from_numpy(np.stack([corruption(image, place) for place, image in enumerate(view)]))
     with torch.no_grad():
         scores = class_scores(trained_model.model(trained_model.prepare()(worse)))["both"]
     return scores.argmax(dim=1).numpy() == np.array(dataset.test.labels)
@@ -71,9 +71,9 @@ def test_both_models_see_the_same_corrupted_pictures_and_the_recorded_ones(
         ".pdf",
         ".png",
     ]
-    said = capsys.readouterr().out
-    assert "| occlude 0.4 |" in said
-    assert "Profile mini is not the paper's recipe" in said
+    output = capsys.readouterr().out
+    assert "| occlude 0.4 |" in output
+    assert "Profile mini is not the paper's recipe" in output
 
 
 def test_re_identification_counts_average_precision_and_rank_1(corrupt, tmp_path, capsys):
@@ -89,13 +89,13 @@ def test_a_model_that_cannot_be_loaded_is_left_out_and_what_the_others_found_is_
 ):
     monkeypatch.setattr(predict, "by_reports", reports)
     (runs / "mini" / PAIR[0] / "seed0" / "checkpoint.pt").unlink()
-    asked = ("evaluate", "--runs", str(runs), "--corrupt", "blur=3", "--out", str(tmp_path / "out"))
-    assert main([*asked, *PAIR]) == 1
+    arguments = ("evaluate", "--runs", str(runs), "--corrupt", "blur=3", "--out", str(tmp_path / "out"))
+    assert main([*arguments, *PAIR]) == 1
     assert "checkpoint.pt is missing" in capsys.readouterr().err
     table = (tmp_path / "out" / "cub" / "deit_tiny" / "robustness.md").read_text()
     assert "DCAL top-1" in table
     assert "baseline top-1" not in table
-    assert main([*asked, PAIR[0]]) == 2
+    assert main([*arguments, PAIR[0]]) == 2
 
 
 def test_a_run_twice_or_a_wrong_kind_is_refused_before_anything_is_evaluated(corrupt, tmp_path, capsys):
@@ -109,7 +109,7 @@ def test_models_of_other_pictures_do_not_stand_side_by_side():
     training = {"train.epochs": 2, "data.crop": [8, 8]}
     about = {"profile": "mini", "pictures": "a", "input": [8, 8], "training": training}
     group = robustness.ModelGroup(about, {"labels": np.arange(3)}, [{"run": "x", "source": "A"}])
-    for run, labels, other, said in (
+    for run, labels, other, output in (
         ({"run": "x", "source": "B"}, np.arange(3), {}, "is there already from another source"),
         ({"run": "y", "source": "B"}, np.arange(4), {}, "tested on other pictures"),
         ({"run": "y", "source": "B"}, np.arange(3), {"profile": "quick"}, "profile quick, but A: mini"),
@@ -120,7 +120,7 @@ def test_models_of_other_pictures_do_not_stand_side_by_side():
             "B was trained with train.epochs 3, A with 2",
         ),
     ):
-        with pytest.raises(robustness.SettingsError, match=said):
+        with pytest.raises(robustness.SettingsError, match=output):
             robustness.require_comparable(group, run, {"labels": labels}, about | other)
     robustness.require_comparable(group, {"run": "y", "source": "B"}, {"labels": np.arange(3)}, about)
 
@@ -141,16 +141,16 @@ def test_each_ranks_share_of_the_batches_is_drawn_from_its_own_state():
     ]
     expected = []
     for rank, count in enumerate((3, 2, 2)):
-        own = torch.Generator().manual_seed(rank)
-        expected += [torch.rand(1, generator=own).item() for _ in range(count)]
+        run_network = torch.Generator().manual_seed(rank)
+        expected += [torch.rand(1, generator=run_network).item() for _ in range(count)]
     assert drawn == list(enumerate(expected))
-    after = torch.rand(1, generator=generator)
-    assert after == torch.rand(1, generator=torch.Generator().manual_seed(99))
+    new = torch.rand(1, generator=generator)
+    assert new == torch.rand(1, generator=torch.Generator().manual_seed(99))
 
 
 def test_threads_and_device_are_the_runs_own_unless_others_are_asked_for(trained):
     model = load_trained(trained / "mini" / PAIR[1] / "seed0")
-    before = torch.get_num_threads()
+    old = torch.get_num_threads()
     try:
         assert reevaluate.compute_for(model, EvaluationOptions()).threads == model.result["device"]["threads"]
         assert (
@@ -159,4 +159,4 @@ def test_threads_and_device_are_the_runs_own_unless_others_are_asked_for(trained
         other = reevaluate.compute_for(model, EvaluationOptions(threads=2))
         assert reevaluate.computing_difference(model, other) == "computed with threads 2 instead of 1"
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(old)

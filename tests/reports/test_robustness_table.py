@@ -52,19 +52,18 @@ def write(folder, task="fgvc", runs=RUNS, change=None):
 
 
 def test_a_difference_is_the_mean_over_the_seeds_that_both_have(tmp_path):
-    found = write(tmp_path)["both_correct"]
+    result = write(tmp_path)["both_correct"]
     read = record.read(tmp_path)
     for condition in range(len(CONDITIONS)):
-        made = record.gap(read, "dcal", "top1", condition)
+        made = record.paired_difference(read, "dcal", "top1", condition)
         by_seed = [
-            found[after, condition].mean() - found[before, condition].mean()
-            for before, after in ((0, 1), (2, 3))
+            result[new, condition].mean() - result[old, condition].mean() for old, new in ((0, 1), (2, 3))
         ]
         assert made.seeds == (0, 1)
         assert made.difference == pytest.approx(100 * np.mean(by_seed))
         # The normal interval of a mean of 400 values, with chance's own spread in the bootstrap's.
         each = (
-            found[1, condition] * 1.0 - found[0, condition] + found[3, condition] - found[2, condition]
+            result[1, condition] * 1.0 - result[0, condition] + result[3, condition] - result[2, condition]
         ) / 2
         half = 196 * each.std() / 20
         assert made.interval.low == pytest.approx(made.difference - half, abs=0.15 * half)
@@ -72,16 +71,16 @@ def test_a_difference_is_the_mean_over_the_seeds_that_both_have(tmp_path):
 
 
 def test_queries_that_have_nothing_to_find_do_not_count(tmp_path):
-    found = write(tmp_path, "reid", RUNS[:2])
+    result = write(tmp_path, "reid", RUNS[:2])
     read = record.read(tmp_path)
-    made = record.gap(read, "dcal", "mAP", 2)
-    ap = found["both_ap"][:, 2, :36]
+    made = record.paired_difference(read, "dcal", "mAP", 2)
+    ap = result["both_ap"][:, 2, :36]
     assert made.difference == pytest.approx(100 * (ap[1] - ap[0]).mean())
     assert read.outcomes["R1"].shape == (2, 4, 36)
 
 
 def test_the_table_has_a_row_for_each_condition_and_means_over_seeds(tmp_path):
-    found = write(tmp_path)["both_correct"]
+    result = write(tmp_path)["both_correct"]
     read = record.read(tmp_path)
     assert table.headings(read) == [
         "Pictures",
@@ -93,37 +92,37 @@ def test_the_table_has_a_row_for_each_condition_and_means_over_seeds(tmp_path):
     rows = table.rows(read)
     assert [row[0] for row in rows] == ["as they are", "jpeg 50", "jpeg 10", "noise 0.1"]
     for condition, row in enumerate(rows):
-        assert row[1] == f"{100 * found[[0, 2], condition].mean():.1f}"
-        assert row[2] == f"{100 * found[[1, 3, 4], condition].mean():.1f}"
+        assert row[1] == f"{100 * result[[0, 2], condition].mean():.1f}"
+        assert row[2] == f"{100 * result[[1, 3, 4], condition].mean():.1f}"
     text = table.markdown(read)
     assert "baseline seeds 0, 1; DCAL seeds 0, 1, 2" in text
     assert text.startswith("**Profile mini is not the paper's recipe")
 
 
 def test_the_csv_holds_every_run_unrounded(tmp_path):
-    found = write(tmp_path)["both_correct"]
+    result = write(tmp_path)["both_correct"]
     rows = list(csv.DictReader(io.StringIO(table.csv_text(record.read(tmp_path)))))
     assert len(rows) == len(CONDITIONS) * (len(RUNS) + 1)
     (row,) = (
         r for r in rows if (r["kind"], r["level"], r["method"], r["seeds"]) == ("jpeg", "10", "dcal", "2")
     )
-    assert float(row["value"]) == 100 * found[4, 2].mean()
+    assert float(row["value"]) == 100 * result[4, 2].mean()
 
 
 def test_models_without_a_baseline_have_no_differences(tmp_path):
     write(tmp_path, runs=[("dcal", 0), ("glca", 0)])
     read = record.read(tmp_path)
     assert table.headings(read) == ["Pictures", "DCAL top-1", "GLCA alone top-1"]
-    assert figure.figure(read)
+    assert figure.draw(read)
 
 
 def test_the_plot_goes_from_pictures_as_they_are_to_the_hardest(tmp_path):
-    found = write(tmp_path)["both_correct"]
-    above, _, below, _ = figure.figure(record.read(tmp_path)).axes
+    result = write(tmp_path)["both_correct"]
+    above, _, below, _ = figure.draw(record.read(tmp_path)).axes
     assert [text.get_text() for text in below.get_xticklabels()] == ["as is", "50", "10"]
     lines = {line.get_label(): line.get_ydata() for line in above.lines}
-    assert lines["DCAL"] == pytest.approx(100 * found[[1, 3, 4]][:, [0, 1, 2]].mean(axis=(0, 2)))
-    assert lines["baseline"] == pytest.approx(100 * found[[0, 2]][:, [0, 1, 2]].mean(axis=(0, 2)))
+    assert lines["DCAL"] == pytest.approx(100 * result[[1, 3, 4]][:, [0, 1, 2]].mean(axis=(0, 2)))
+    assert lines["baseline"] == pytest.approx(100 * result[[0, 2]][:, [0, 1, 2]].mean(axis=(0, 2)))
 
 
 def _flip(about, arrays):

@@ -20,14 +20,14 @@ def views(runs, profile):
 
 @pytest.mark.parametrize("profile", mini_sweep.PROFILES)
 def test_the_states_are_the_planned_ones(sweep, profile):
-    found = {view.id: view.state for view in views(sweep, profile)}
-    assert found == mini_sweep.EXPECTED_STATES[profile]
+    result = {view.id: view.state for view in views(sweep, profile)}
+    assert result == mini_sweep.EXPECTED_STATES[profile]
 
 
 def test_every_state_that_the_disk_can_show_occurs():
-    found = {state for states in mini_sweep.EXPECTED_STATES.values() for state in states.values()}
+    result = {state for states in mini_sweep.EXPECTED_STATES.values() for state in states.values()}
     # A cluster's silence is not on the disk; without data nobody asks for weights, and the mini profile has its own.
-    assert found == set(status.STATES) - {"unknown", "no-weights"}
+    assert result == set(status.STATES) - {"unknown", "no-weights"}
 
 
 def test_nobody_runs_once_the_holder_is_gone(tmp_path):
@@ -47,20 +47,20 @@ def test_metrics_are_what_the_predictions_give(sweep, profile):
     for view in views(sweep, profile):
         if view.state != "done":
             continue
-        found, metrics = view.predictions, view.result["metrics"]
+        result, metrics = view.predictions, view.result["metrics"]
         if view.cell.task == "fgvc":
-            right = [a == b for a, b in zip(found["both_predicted"], found["labels"], strict=True)]
-            assert right == found["both_correct"].tolist()
+            right = [a == b for a, b in zip(result["both_predicted"], result["labels"], strict=True)]
+            assert right == result["both_correct"].tolist()
             assert metrics["top1"] == 100 * sum(right) / len(right)
             assert view.result["data"]["test_images"] == len(right)
-            assert not (found["both_correct"] & ~found["top5_correct"]).any()
+            assert not (result["both_correct"] & ~result["top5_correct"]).any()
         else:
-            answerable = [q for q in range(len(found["both_ap"])) if found["both_first_hit"][q] > 0]
-            mean = sum(found["both_ap"][q] for q in answerable) / len(answerable)
-            first = sum(found["both_first_hit"][q] == 1 for q in answerable) / len(answerable)
+            answerable = [q for q in range(len(result["both_ap"])) if result["both_first_hit"][q] > 0]
+            mean = sum(result["both_ap"][q] for q in answerable) / len(answerable)
+            first = sum(result["both_first_hit"][q] == 1 for q in answerable) / len(answerable)
             assert math.isclose(metrics["mAP"], 100 * mean)
             assert math.isclose(metrics["R1"], 100 * first)
-            assert view.result["data"]["query_images"] == len(found["both_ap"])
+            assert view.result["data"]["query_images"] == len(result["both_ap"])
 
 
 def test_metrics_are_close_to_what_was_planned(sweep):

@@ -34,11 +34,11 @@ def labelled(axes):
 
 def test_points_bars_and_baseline_lie_where_the_numbers_are(curve):
     axes = axes_of(curve)
-    found = labelled(axes)
-    assert set(found["baseline"].get_ydata()) == {78.0}
-    band = found["its 95 % interval"]
+    result = labelled(axes)
+    assert set(result["baseline"].get_ydata()) == {78.0}
+    band = result["its 95 % interval"]
     assert (band.get_y(), band.get_y() + band.get_height()) == (75.5, 80.0)
-    measured = found["measured, 95 % interval"]
+    measured = result["measured, 95 % interval"]
     np.testing.assert_allclose(measured.lines[0].get_xydata(), [(5, 80.0), (10, 83.0), (50, 79.0)])
     bars = [segment[:, 1].tolist() for segment in measured.lines[2][0].get_segments()]
     assert bars == [[77.5, 82.0], [81.0, 84.5], [76.0, 81.5]]
@@ -47,9 +47,9 @@ def test_points_bars_and_baseline_lie_where_the_numbers_are(curve):
 
 
 def test_the_paper_s_numbers_are_drawn_where_they_are_given_only(curve):
-    found = labelled(axes_of(curve))
-    assert found["paper"].get_xydata().tolist() == [[10, 83.1]]
-    assert set(found["paper's baseline"].get_ydata()) == {82.1}
+    result = labelled(axes_of(curve))
+    assert result["paper"].get_xydata().tolist() == [[10, 83.1]]
+    assert set(result["paper's baseline"].get_ydata()) == {82.1}
     bare = Curve(
         curve.sweep, tuple(point(p.x, p.mean, 70, 90) for p in curve.points), point(0, 78.0, 75, 80), ()
     )
@@ -58,10 +58,10 @@ def test_the_paper_s_numbers_are_drawn_where_they_are_given_only(curve):
 
 def test_a_point_without_interval_and_a_missing_baseline_are_drawn_all_the_same(curve):
     lone = Curve(curve.sweep, (Point(5, 80.0, {0: 79.0, 1: 81.0}, None, "torn", None),), None, ())
-    found = labelled(axes_of(lone))
-    assert set(found) == {"measured, 95 % interval", "single seeds"}
-    assert sorted(found["single seeds"].get_ydata()) == [79.0, 81.0]
-    (segment,) = found["measured, 95 % interval"].lines[2][0].get_segments()
+    result = labelled(axes_of(lone))
+    assert set(result) == {"measured, 95 % interval", "single seeds"}
+    assert sorted(result["single seeds"].get_ydata()) == [79.0, 81.0]
+    (segment,) = result["measured, 95 % interval"].lines[2][0].get_segments()
     assert segment[:, 1].tolist() == [80.0, 80.0]
 
 

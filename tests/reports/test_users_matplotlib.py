@@ -106,7 +106,7 @@ def test_a_figure_made_elsewhere_with_tex_is_saved_without():
     with matplotlib.rc_context({"text.usetex": True}):
         figure = Figure(figsize=(2, 1))
         figure.subplots().set_title("Black_footed_Albatross 37.5%")
-        assert plot_style.saved(figure, "png", plot_style.PICTURES).startswith(b"\x89PNG")
+        assert plot_style.render(figure, "png", plot_style.IMAGE_STYLE).startswith(b"\x89PNG")
 
 
 def test_matplotlib_is_made_and_saved_with_in_one_place():
