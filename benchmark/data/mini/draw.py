@@ -93,19 +93,23 @@ class Pen:
         self.unit = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))  # pixels per object unit
 
     def pixels(self, points: Points) -> np.ndarray:
-        """(n, 2) pixel coordinates of object points."""
+        """(…, 2) pixel coordinates of object points."""
         p = np.asarray(points, float) @ self.matrix[:, :2].T + self.matrix[:, 2]
-        return p[:, :2] / p[:, 2:]
+        return p[..., :2] / p[..., 2:]
 
     def _fixed(self, points: Points) -> list[np.ndarray]:
-        return [np.rint((self.pixels(points) - 0.5) * (1 << _SHIFT)).astype(np.int32)]
+        fixed = np.rint((self.pixels(points) - 0.5) * (1 << _SHIFT)).astype(np.int32)
+        return [fixed] if fixed.ndim == 2 else list(fixed)
 
     def fill(self, points: Points, colour: Colour) -> None:
-        """Fill a closed outline."""
-        cv2.fillPoly(self.canvas, self._fixed(points), (*colour, 255), cv2.LINE_AA, _SHIFT)
+        """Fill a closed outline, (n, 2), or several, (m, n, 2)."""
+        for outline in self._fixed(
+            points
+        ):  # one by one: where outlines of one call overlap, OpenCV leaves holes
+            cv2.fillPoly(self.canvas, [outline], (*colour, 255), cv2.LINE_AA, _SHIFT)
 
     def stroke(self, points: Points, width: float, colour: Colour, closed: bool = False) -> None:
-        """Draw a line ``width`` object units thick, at least one pixel."""
+        """Draw a line, (n, 2), or several, (m, n, 2), ``width`` object units thick, at least one pixel."""
         thick = max(1, round(width * self.unit))
         cv2.polylines(self.canvas, self._fixed(points), closed, (*colour, 255), thick, cv2.LINE_AA, _SHIFT)
 
