@@ -18,7 +18,7 @@ VIEWPOINTS = (20, 70, 110, 160)
 def drawn(rows, yaw=90.0, above=10.0):
     canvas = np.zeros((64, 64, 4), np.uint8)
     pen = Pen(canvas, np.array([[24.0, 0, 32], [0, -24, 32], [0, 0, 1]]))
-    draw_parts(pen, [Part(parse_shapes(rows), (0.0, 255.0, 0.0))], View(yaw, above, (0.0, 0.0)), COLOURS)
+    draw_parts(pen, [Part("slot", "red", parse_shapes(rows))], View(yaw, above, (0.0, 0.0)), COLOURS)
     return canvas[..., :3].astype(int)
 
 

@@ -9,18 +9,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from benchmark.data.mini.draw import (
-    Colour,
-    Pen,
-    Picture,
-    Pose,
-    alpha_box,
-    draw_pose,
-    hue,
-    light,
-    shrink,
-    texture,
-)
+from benchmark.data.mini.draw import Colour, Pen, Picture, alpha_box, draw_pose, hue, light, shrink, texture
 from benchmark.data.mini.shapes import Colours, Flat, Part, View, draw_parts, parse_shapes, read_toml
 
 OVERSAMPLE = 2  # pictures are drawn twice too large and averaged down
@@ -71,25 +60,12 @@ class Camera:
         return replace(self, cast=tuple(a * b for a, b in zip(self.cast, HOURS[hour], strict=True)))
 
 
-def fixed_colour(text: str) -> Colour:
-    """BGR colour of "#rrggbb"."""
-    red, green, blue = bytes.fromhex(text.removeprefix("#"))
-    return float(blue), float(green), float(red)
-
-
 def draw_colour(rng: np.random.Generator, row: ColourRow) -> Colour:
-    """BGR colour of a row, from its ranges where it has such."""
-    return fixed_colour(row) if isinstance(row, str) else hue(*(rng.uniform(low, high) for low, high in row))
-
-
-def paint_rows() -> dict[str, str]:
-    """Colours with a name, "#rrggbb"."""
-    return read_toml("places.toml")["paints"]
-
-
-@cache
-def _paints() -> Colours:
-    return {name: fixed_colour(text) for name, text in paint_rows().items()}
+    """BGR colour of a row; without ranges nothing is drawn from ``rng``."""
+    if isinstance(row, str):
+        red, green, blue = bytes.fromhex(row.removeprefix("#"))
+        return float(blue), float(green), float(red)
+    return hue(*(rng.uniform(low, high) for low, high in row))
 
 
 @cache
@@ -115,12 +91,13 @@ def photograph(
     pose = draw_pose(rng, tuple(longer * share for share in scene.length), scene.turn, 0.05)
     yaw = abs((rng.normal(camera.yaw, camera.spread) + 180) % 360 - 180)
     view = View(yaw, camera.above + (camera.above > 0) * rng.uniform(-4, 4), tuple(rng.uniform(-1, 1, 2)))
-    colours = {**_paints(), "tone": hue(rng.random(), 0.5, rng.uniform(0.3, 0.7))}
-    colours |= {name: draw_colour(rng, place[name]) for name in GROUNDS}
-    colours |= {name: draw_colour(rng, row) for name, row in figure.items()}
+    colours = {"tone": hue(rng.random(), 0.5, rng.uniform(0.3, 0.7))}
+    rows = {**{name: place[name] for name in GROUNDS}, **figure, **read_toml("places.toml")["paints"]}
+    colours |= {name: draw_colour(rng, row) for name, row in rows.items()}
     canvas = texture(rng, height, width, [colours[name] for name in GROUNDS])
     # A fixed camera sees its place from the same position: no rotation, the subject walks about in it.
-    fixed = Pose(0, False, pose.length, rng.uniform(-0.12, 0.12), rng.uniform(-0.03, 0.03), 1, (0, 0))
+    dx, dy = rng.uniform(-0.12, 0.12), rng.uniform(-0.03, 0.03)
+    fixed = replace(pose, angle=0, mirror=False, dx=dx, dy=dy, squeeze=1, tilt=(0, 0))
     pen = Pen(canvas, (fixed if camera.number else pose).matrix(width, height))
     for pattern in place["patterns"]:
         _draw(pen, _shapes("patterns", pattern), colours)

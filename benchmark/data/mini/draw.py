@@ -49,9 +49,8 @@ class Pose:
         flip = np.diag([-1.0 if self.mirror else 1.0, 1.0, 1.0])
         tilt = np.array([[1, 0, 0], [0, self.squeeze, 0], [*self.tilt, 1]])
         turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
-        place = np.array(
-            [[half, 0, width * (0.5 + self.dx)], [0, -half, height * (0.5 + self.dy)], [0, 0, 1]]
-        )
+        x, y = width * (0.5 + self.dx), height * (0.5 + self.dy)
+        place = np.array([[half, 0, x], [0, -half, y], [0, 0, 1]])
         return place @ turn @ tilt @ flip
 
 

@@ -12,17 +12,8 @@ import cv2
 import numpy as np
 from scipy.io import savemat
 
-from benchmark.data.mini.splits import (
-    GENERATED,
-    ORDER,
-    GeneratedSet,
-    Shot,
-    Subject,
-    numbers,
-    picture,
-    shots,
-    subjects,
-)
+from benchmark.data.mini import splits
+from benchmark.data.mini.splits import GeneratedSet, Shot, Subject
 
 JPEG_QUALITY = 90
 MAT_HEAD = 116  # bytes of free text in front of a MATLAB 5 file
@@ -63,10 +54,10 @@ class Layout:
 
 def write_set(key: str, root: Path, seed: int) -> dict[str, int]:
     """Write the set of a registry key into ``root``; returns its counts under the names of the official ones."""
-    dataset, layout = GENERATED[key], LAYOUTS[key]
+    dataset, layout = splits.GENERATED[key], LAYOUTS[key]
     written: list[Entry] = []
     for entry in _entries(dataset, seed):
-        drawn = picture(dataset, seed, entry.subject, entry.shot)
+        drawn = splits.picture(dataset, seed, entry.subject, entry.shot)
         grey = key == "cub" and entry.number % GREY_EVERY == 0
         image = cv2.cvtColor(drawn.image, cv2.COLOR_BGR2GRAY) if grey else drawn.image
         entry = replace(entry, paths=layout.paths(entry), box=drawn.box)
@@ -85,7 +76,6 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _jpeg(image: np.ndarray) -> bytes:
-    """JPEG file of a BGR or grey image."""
     done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
         raise RuntimeError(f"OpenCV could not encode an image of shape {image.shape}")
@@ -94,15 +84,17 @@ def _jpeg(image: np.ndarray) -> bytes:
 
 def _entries(dataset: GeneratedSet, seed: int) -> list[Entry]:
     """All pictures of a set in the order and with the numbers of its layout, without paths and boxes."""
-    planned, known = shots(dataset, seed), subjects(dataset, seed)
+    planned, known = splits.shots(dataset, seed), splits.subjects(dataset, seed)
     if not dataset.classes:
-        labels = numbers(dataset, seed)
+        labels = splits.numbers(dataset, seed)
         return [Entry(n, labels[shot.subject], known[shot.subject], shot) for n, shot in enumerate(planned)]
     ids = range(1, len(planned) + 1)
     if dataset.key != "cub":  # CUB lists its pictures class by class
-        planned = [planned[k] for k in dataset.random(seed, ORDER).permutation(len(planned))]
+        planned = [planned[k] for k in dataset.random(seed, splits.ORDER).permutation(len(planned))]
     if dataset.key == "aircraft":
-        ids = sorted(30_000 + dataset.random(seed, ORDER, 1).choice(2_000_000, len(planned), replace=False))
+        ids = sorted(
+            30_000 + dataset.random(seed, splits.ORDER, 1).choice(2_000_000, len(planned), replace=False)
+        )
     if dataset.key == "cars":  # both splits count from 1
         planned.sort(key=lambda shot: shot.role == "test")
         train = sum(shot.role == "train" for shot in planned)
@@ -178,19 +170,14 @@ def _mat(name: str, content: np.ndarray) -> bytes:
 
 def _aircraft_lists(dataset: GeneratedSet, entries: list[Entry]) -> Lists:
     """Lists of "<7 digits> <variant>" a split; the official training pictures come in two halves, train and val."""
-    test = [e for e in entries if e.shot.role == "test"]
-    trainval = [e for e in entries if e.shot.role == "train"]
-    val = [e for e in trainval if e.shot.index % 2]
-    train = [e for e in trainval if not e.shot.index % 2]
-    lists = {"train": train, "val": val, "trainval": trainval, "test": test}
-    return {
-        **{
-            f"data/images_variant_{split}.txt": [f"{e.number:07d} {e.subject.name}" for e in chosen]
-            for split, chosen in lists.items()
-        },
-        "data/images_box.txt": [f"{e.number:07d} " + " ".join(map(str, e.corners())) for e in entries],
-        "data/variants.txt": list(dataset.classes),
-    }
+    test, trainval = ([e for e in entries if e.shot.role == role] for role in ("test", "train"))
+    train, val = ([e for e in trainval if e.shot.index % 2 == half] for half in (0, 1))
+    parts = {"train": train, "val": val, "trainval": trainval, "test": test}
+    lists: Lists = {}
+    for split, chosen in parts.items():
+        lists[f"data/images_variant_{split}.txt"] = [f"{e.number:07d} {e.subject.name}" for e in chosen]
+    boxes = [f"{e.number:07d} " + " ".join(map(str, e.corners())) for e in entries]
+    return {**lists, "data/images_box.txt": boxes, "data/variants.txt": list(dataset.classes)}
 
 
 def _market_paths(e: Entry) -> tuple[str, ...]:
@@ -216,41 +203,38 @@ def _msmt17_paths(e: Entry) -> tuple[str, ...]:
 
 def _msmt17_lists(dataset: GeneratedSet, entries: list[Entry]) -> Lists:
     """Lists of "<path> <identity>"."""
-    return {
-        f"list_{role}.txt": [
-            f"{e.paths[0].partition('/')[2]} {e.label}" for e in entries if e.shot.role == role
-        ]
-        for role in ("train", "val", "query", "gallery")
-    }
+    lines = [(e.shot.role, f"{e.paths[0].partition('/')[2]} {e.label}") for e in entries]
+    roles = ("train", "val", "query", "gallery")
+    return {f"list_{role}.txt": [line for own, line in lines if own == role] for role in roles}
 
 
 def _veri_paths(e: Entry) -> tuple[str, ...]:
     """``0002_c002_00030600_0.jpg``; as in the official set, the queries are among the test pictures, too."""
     name = f"{e.label:04d}_c{e.shot.camera:03d}_{30600 + 45 * e.number:08d}_0.jpg"
-    splits = {"train": ("train",), "query": ("query", "test"), "gallery": ("test",)}[e.shot.role]
-    return tuple(f"image_{split}/{name}" for split in splits)
+    lists = {"train": ("train",), "query": ("query", "test"), "gallery": ("test",)}[e.shot.role]
+    return tuple(f"image_{split}/{name}" for split in lists)
 
 
 def _veri_lists(dataset: GeneratedSet, entries: list[Entry]) -> Lists:
     """Lists of names, and labels in XML: identity, camera, colour and type."""
-    content: Lists = {}
+    lists: Lists = {}
     for split, tag in (("train", "TrainingImages"), ("query", ""), ("test", "TestImages")):
-        rows = sorted((Path(p).name, e) for e in entries for p in e.paths if p.startswith(f"image_{split}/"))
-        content[f"name_{split}.txt"] = [name for name, _ in rows]
+        known = {
+            Path(path).name: e for e in entries for path in e.paths if path.startswith(f"image_{split}/")
+        }
+        lists[f"name_{split}.txt"] = sorted(known)
         items = []
-        for name, e in rows:
-            labels = " ".join(f'{k}="{v}"' for k, v in dataset.looks[e.subject.look].labels.items())
+        for name in sorted(known):
+            labels = dataset.looks[known[name].subject.look].labels
+            own = {"vehicleID": name[:4], "cameraID": name[5:9], **labels}
             items.append(
-                f'    <Item imageName="{name}" vehicleID="{name[:4]}" cameraID="{name[5:9]}" {labels} />'
+                " ".join([f'<Item imageName="{name}"', *(f'{k}="{v}"' for k, v in own.items()), "/>"])
             )
-        head = [
-            '<?xml version="1.0" encoding="gb2312"?>',
-            f'<{tag} Version="1.0">',
-            f'  <Items number="{len(items)}">',
-        ]
         if tag:
-            content[f"{split}_label.xml"] = [*head, *items, "  </Items>", f"</{tag}>"]
-    return content
+            head = ['<?xml version="1.0" encoding="gb2312"?>', f'<{tag} Version="1.0">']
+            body = [f'  <Items number="{len(items)}">', *(f"    {item}" for item in items), "  </Items>"]
+            lists[f"{split}_label.xml"] = [*head, *body, f"</{tag}>"]
+    return lists
 
 
 LAYOUTS = {

@@ -1,7 +1,4 @@
-"""Write the seven generated mini sets once, in the official layouts (no torch).
-
-python -m benchmark.data.mini.sets --root DIR
-"""
+"""Write the seven generated mini sets once, in the official layouts (no torch)."""
 
 from __future__ import annotations
 

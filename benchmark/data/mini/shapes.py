@@ -17,7 +17,7 @@ name, taper, swing, layer : of a box: its name; by how much its top is shorter a
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -87,13 +87,23 @@ class Box:
     swing: float
     layer: float
 
+    def visible_faces(self, view: View) -> Iterator[tuple[str, np.ndarray]]:
+        """Names of the faces that point to the camera, and their (4, 2) outlines in the picture."""
+        corners = self.corners.copy()
+        corners[..., 0] += (corners[..., 1] == corners[..., 1].min()) * (view.sway[0] * self.swing)
+        for face, outline in zip(FACES, corners @ view.axes()[0], strict=True):
+            (ux, uy), (vx, vy) = outline[1] - outline[0], outline[3] - outline[0]
+            if ux * vy > uy * vx:  # else its corners run clockwise: it is seen from inside
+                yield face, outline
+
 
 @dataclass(frozen=True)
 class Part:
-    """Shapes that are drawn with the same paint."""
+    """What a slot of a figure shows: the name of its paint, none for black, and its shapes."""
 
+    slot: str
+    paint: str
     shapes: tuple[Flat | Box, ...]
-    paint: Colour
 
 
 @cache
@@ -118,25 +128,25 @@ def parse_shapes(rows: Sequence[Mapping[str, Any]]) -> tuple[Flat | Box, ...]:
 def _parse_box(
     box: str, name: str, fill: str, taper: Sequence[float] = (0, 0, 0), swing: float = 0.0, layer: float = 0.0
 ) -> Box:
-    ranges, (back, front, sides) = numbers(box), taper
-    corners = np.array(
-        [[[ranges[axis, end] for axis, end in enumerate(c)] for c in f] for f in FACES.values()]
-    )
-    inwards = np.array([[(front if c[0] else back, sides) for c in f] for f in FACES.values()])
-    ends = np.array(list(FACES.values()))
-    corners[..., 0] -= ends[..., 1] * np.where(ends[..., 0], 1, -1) * inwards[..., 0]
-    corners[..., 2] -= ends[..., 1] * np.where(ends[..., 2], 1, -1) * inwards[..., 1]
+    (back, front, sides), ends = taper, np.array(list(FACES.values()))
+    corners = np.where(ends, numbers(box)[:, 1], numbers(box)[:, 0])
+    corners[..., 0] += ends[..., 1] * np.where(ends[..., 0], -front, back)
+    corners[..., 2] += ends[..., 1] * np.where(ends[..., 2], -sides, sides)
     return Box(corners, fill, name, swing, layer)
 
 
 def _parse_flat(
-    fill: str = "", stroke: str = "", width: float = 0.0, on: str = "", at: str = "0,0",
-    repeat: str = "1,1 0,0", **shape: str,
-) -> Flat:  # fmt: skip
+    fill: str = "",
+    stroke: str = "",
+    width: float = 0.0,
+    on: str = "",
+    at: str = "0,0",
+    repeat: str = "1,1 0,0",
+    **shape: str,
+) -> Flat:
     if len(shape) != 1 or (kind := next(iter(shape))) not in FLAT:
-        raise ValueError(
-            f"a shape with {', '.join(shape) or 'no points'}; expected one of box, {', '.join(FLAT)}"
-        )
+        found = ", ".join(shape) or "no points"
+        raise ValueError(f"a shape with {found}; expected one of box, {', '.join(FLAT)}")
     points = numbers(shape[kind])
     if kind == "ellipse":
         points = ellipse(*points.flatten())
@@ -162,48 +172,38 @@ def _split_name(name: str) -> tuple[str, Colour, float]:
 
 
 def draw_parts(pen: Pen, parts: Sequence[Part], view: View, colours: Colours) -> None:
-    """Draw flat parts in their order, then boxes from the farthest to the nearest with what lies on their faces."""
+    """Draw flat parts in their order, then boxes from the farthest to the nearest with what lies on their faces.
+
+    colours: of all names in the rows but "paint"; the name of a slot with a paint stands for that, too.
+    """
+    colours = {**colours, **{part.slot: colours[part.paint] for part in parts if part.paint}}
     on_faces: dict[str, list[tuple[Flat, Colours]]] = {}
     boxes: list[tuple[Box, Colours]] = []
     for part in parts:
-        own = {**colours, "paint": part.paint}
+        own = {**colours, "paint": colours[part.paint or "black"]}
         for shape in part.shapes:
             if isinstance(shape, Box):
                 boxes.append((shape, own))
-            elif shape.on:
-                for face in shape.on:
-                    on_faces.setdefault(face, []).append((shape, own))
-            else:
+            elif not shape.on:
                 shape.draw(pen, _bend(shape.outlines, view.sway), own)
-    axes, towards = view.axes()
+            for face in () if isinstance(shape, Box) else shape.on:
+                on_faces.setdefault(face, []).append((shape, own))
+    towards = view.axes()[1]
     for box, own in sorted(boxes, key=lambda b: (b[0].layer, b[0].corners.mean((0, 1)) @ towards)):
-        _draw_box(pen, box, own, axes, view.sway[0], on_faces)
+        for face, outline in box.visible_faces(view):
+            shade = SHADES[face]
+            pen.fill(outline, mix(named_colour(box.fill, own), WHITE if shade > 0 else BLACK, abs(shade)))
+            for flat, paints in on_faces.get(f"{box.name}.*", []) + on_faces.get(f"{box.name}.{face}", []):
+                flat.draw(pen, _onto(outline, flat.outlines), paints)
 
 
 def _bend(outlines: np.ndarray, sway: tuple[float, float]) -> np.ndarray:
-    """The same small bend of all flat shapes of a picture: no two pictures show a class in the same shape."""
+    """The same small bend of all flat shapes of a picture, so that a class is not the same outline everywhere."""
     x, y = outlines[..., 0], outlines[..., 1]
     return np.stack([x + 0.06 * sway[0] * y, y + 0.06 * sway[1] * x * x], -1)
 
 
-def _draw_box(
-    pen: Pen, box: Box, colours: Colours, axes: np.ndarray, stride: float,
-    on_faces: Mapping[str, list[tuple[Flat, Colours]]],
-) -> None:  # fmt: skip
-    corners = box.corners.copy()
-    lowest = corners[..., 1] == corners[..., 1].min()
-    corners[..., 0] += lowest * (stride * box.swing)
-    fill = named_colour(box.fill, colours)
-    for (face, shade), quad in zip(SHADES.items(), corners @ axes, strict=True):
-        u, v = quad[1] - quad[0], quad[3] - quad[0]
-        if u[0] * v[1] - u[1] * v[0] <= 0:  # seen from inside: hidden
-            continue
-        pen.fill(quad, mix(fill, WHITE if shade > 0 else BLACK, abs(shade)))
-        for flat, own in [*on_faces.get(f"{box.name}.*", ()), *on_faces.get(f"{box.name}.{face}", ())]:
-            flat.draw(pen, _onto(quad, flat.outlines), own)
-
-
-def _onto(quad: np.ndarray, points: np.ndarray) -> np.ndarray:
+def _onto(face: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Points (…, 2) in [-1, 1] of a face to where they lie in its (4, 2) outline."""
     u, v = (points[..., :1] + 1) / 2, (points[..., 1:] + 1) / 2
-    return (1 - u) * (1 - v) * quad[0] + u * (1 - v) * quad[1] + u * v * quad[2] + (1 - u) * v * quad[3]
+    return (1 - u) * (1 - v) * face[0] + u * (1 - v) * face[1] + u * v * face[2] + (1 - u) * v * face[3]

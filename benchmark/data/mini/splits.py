@@ -9,8 +9,8 @@ from functools import cache
 import cv2
 import numpy as np
 
-from benchmark.data.mini.cameras import Camera, ColourRow, Scene, fixed_colour, paint_rows, photograph
-from benchmark.data.mini.draw import BLACK, Picture
+from benchmark.data.mini.cameras import Camera, ColourRow, Scene, photograph
+from benchmark.data.mini.draw import Picture
 from benchmark.data.mini.shapes import Box, Flat, Part, parse_shapes, read_toml
 
 # Salts of the seed besides (subject, picture): above the number of every subject, so that no two streams meet.
@@ -46,8 +46,7 @@ class Subject:
 class Shot:
     """One picture.
 
-    subject: place among the set's subjects. index: numbers the pictures of one subject.
-
+    subject: place among the set's subjects. index: numbers the pictures of one subject. camera: its number.
     role: train, test, val, query, gallery, distractor (nobody of interest) or junk (a badly cut picture).
     """
 
@@ -86,6 +85,11 @@ class GeneratedSet:
     hours: Sequence[str] = ("noon",)
     numbers: int = 0
 
+    @property
+    def identities(self) -> int:
+        """How many there are in a re-identification set."""
+        return self.train + self.test + self.strangers
+
     def random(self, seed: int, *salts: int) -> np.random.Generator:
         """Random numbers that depend on the seed, the set and the salts alone."""
         return np.random.default_rng((seed, self.stream, *salts))
@@ -119,7 +123,7 @@ def subjects(dataset: GeneratedSet, seed: int) -> list[Subject]:
     if dataset.classes:
         return [Subject(name, 0, kinds) for name, kinds in dataset.classes.items()]
     rng, drawn = dataset.random(seed, IDENTITIES), []
-    while len(drawn) < dataset.train + dataset.test + dataset.strangers:
+    while len(drawn) < dataset.identities:
         look = len(drawn) % len(dataset.looks)
         kinds = {slot: str(rng.choice(choices)) for slot, choices in dataset.choices.items()}
         alike = [other.kinds for other in drawn if other.look == look]
@@ -130,33 +134,27 @@ def subjects(dataset: GeneratedSet, seed: int) -> list[Subject]:
 
 @cache
 def _slots(figure: str) -> dict[str, dict[str, tuple[Flat | Box, ...]]]:
-    rows = read_toml(f"figures/{figure}.toml")
-    return {
-        slot: {kind: parse_shapes(shapes) for kind, shapes in kinds.items()} for slot, kinds in rows.items()
-    }
+    slots = read_toml(f"figures/{figure}.toml")
+    return {slot: {kind: parse_shapes(rows) for kind, rows in kinds.items()} for slot, kinds in slots.items()}
 
 
 def draw_subject(
     dataset: GeneratedSet, subject: Subject | None, camera: Camera, rng: np.random.Generator
 ) -> Picture:
     """A picture of a subject, or of its place alone; the same ``rng`` state gives the same scene for every subject."""
-    look = dataset.looks[subject.look if subject else 0]
-    colours, parts = dict(look.colours), []
+    look, parts = dataset.looks[subject.look if subject else 0], []
     for slot, kinds in _slots(dataset.figure).items() if subject else ():
         value = subject.kinds.get(slot) or look.kinds.get(slot) or next(iter(kinds))
         paint, _, kind = value.rpartition(" ")
-        if paint:
-            colours[slot] = paint_rows()[paint]
-        parts.append(Part(kinds[kind], fixed_colour(colours[slot]) if paint else BLACK))
-    return photograph(dataset.scene, camera, rng, colours, parts)
+        parts.append(Part(slot, paint, kinds[kind]))
+    return photograph(dataset.scene, camera, rng, look.colours, parts)
 
 
 def numbers(dataset: GeneratedSet, seed: int) -> list[int]:
     """Official number of each identity, in the order of `subjects`."""
-    count = dataset.train + dataset.test + dataset.strangers
     if not dataset.numbers:
-        return [*range(dataset.train), *range(count - dataset.train)]
-    chosen = dataset.random(seed, NUMBERS).choice(dataset.numbers - 1, count, replace=False)
+        return [*range(dataset.train), *range(dataset.identities - dataset.train)]
+    chosen = dataset.random(seed, NUMBERS).choice(dataset.numbers - 1, dataset.identities, replace=False)
     return [int(n) + 1 for n in chosen]
 
 
@@ -166,7 +164,7 @@ def shots(dataset: GeneratedSet, seed: int) -> list[Shot]:
         roles = ["train"] * dataset.train + ["test"] * dataset.test
         return [Shot(who, k, 0, role) for who in range(len(dataset.classes)) for k, role in enumerate(roles)]
     rng, rows = dataset.random(seed, SHOTS), []
-    for who in range(dataset.train + dataset.test + dataset.strangers):
+    for who in range(dataset.identities):
         cameras = [int(c) for c in rng.permutation([camera.number for camera in dataset.cameras])]
         seen = int(rng.integers(3, len(cameras) + 1))
         if who < dataset.train:
@@ -177,10 +175,8 @@ def shots(dataset: GeneratedSet, seed: int) -> list[Shot]:
             plan = [(cameras[0], "distractor"), (cameras[1], "distractor"), (cameras[2], "junk")]
         else:
             plan = [(camera, "gallery") for camera in cameras]
-        rows += [
-            Shot(who, k, camera, role, str(rng.choice(dataset.hours)))
-            for k, (camera, role) in enumerate(plan)
-        ]
+        for k, (camera, role) in enumerate(plan):
+            rows.append(Shot(who, k, camera, role, str(rng.choice(dataset.hours))))
     return rows
 
 
