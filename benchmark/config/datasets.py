@@ -45,7 +45,7 @@ DATASETS: dict[str, DatasetRow] = {
             ("CUB_200_2011",),
             "benchmark.data.readers.cub",
             {"classes": 200, "train": 5994, "test": 5794},
-            mini_version=2,
+            mini_version=3,
         ),
         DatasetRow(
             "cars",
@@ -55,7 +55,7 @@ DATASETS: dict[str, DatasetRow] = {
             ("stanford_cars", "stanford-cars", "StanfordCars", "Stanford_Cars", "cars"),
             "benchmark.data.readers.cars",
             {"classes": 196, "train": 8144, "test": 8041},
-            mini_version=2,
+            mini_version=3,
         ),
         DatasetRow(
             "aircraft",
@@ -65,7 +65,7 @@ DATASETS: dict[str, DatasetRow] = {
             ("fgvc-aircraft-2013b", "fgvc_aircraft", "FGVC-Aircraft"),
             "benchmark.data.readers.aircraft",
             {"classes": 100, "train": 6667, "test": 3333},
-            mini_version=2,
+            mini_version=3,
         ),
         DatasetRow(
             "veri",
@@ -83,7 +83,7 @@ DATASETS: dict[str, DatasetRow] = {
                 "gallery_ids": 200,
                 "cameras": 20,
             },
-            mini_version=1,
+            mini_version=2,
         ),
         DatasetRow(
             "msmt17",
@@ -102,7 +102,7 @@ DATASETS: dict[str, DatasetRow] = {
                 "gallery_ids": 3060,
                 "cameras": 15,
             },
-            mini_version=1,
+            mini_version=2,
         ),
         DatasetRow(
             "market",
@@ -120,7 +120,7 @@ DATASETS: dict[str, DatasetRow] = {
                 "gallery_ids": 751,  # the distractors, 0000, are one of them
                 "cameras": 6,
             },
-            mini_version=1,
+            mini_version=2,
         ),
         DatasetRow(
             "duke",
@@ -138,7 +138,7 @@ DATASETS: dict[str, DatasetRow] = {
                 "gallery_ids": 1110,
                 "cameras": 8,
             },
-            mini_version=1,
+            mini_version=2,
         ),
     )
 }

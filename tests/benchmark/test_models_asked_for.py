@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from benchmark.commands import select_models
+from benchmark.config.datasets import DATASETS
 from benchmark.errors import RunError, SettingsError
 
 
@@ -111,9 +112,10 @@ def test_one_model_is_one_and_no_model_is_meant_twice(sweep):
 def test_a_run_on_a_users_own_dataset_is_found_without_its_pictures(sweep):
     folder = sweep / "mini" / "my_birds" / "deit_tiny" / "dcal" / "seed0"
     shutil.copytree(sweep / "mini" / "cub" / "deit_tiny" / "dcal" / "seed0", folder)
+    pictures = f"generated, version {DATASETS['cub'].mini_version}"
     for name in ("result.json", "config.json"):
         text = (folder / name).read_text().replace("cub/deit_tiny", "my_birds/deit_tiny")
-        (folder / name).write_text(text.replace("generated, version 2", "own"))
+        (folder / name).write_text(text.replace(pictures, "own"))
     assert select_models.models(arguments(sweep), ["my_birds/deit_tiny/dcal"])[0] == [folder]
 
 

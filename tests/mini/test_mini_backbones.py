@@ -120,7 +120,7 @@ def test_a_saved_row_replaces_only_its_own(tmp_path, monkeypatch):
     ("modules", "unwanted"),
     [
         (("data.mini.sets", "config.identity"), {"torch", "cv2", "scipy", "numpy"}),
-        (("data.mini.fgvc_layouts", "data.mini.splits", "data.mini.generic"), {"torch"}),
+        (("data.mini.layouts", "data.mini.splits", "data.mini.generic"), {"torch"}),
     ],
 )
 def test_what_needs_no_torch_never_loads_it(modules, unwanted):

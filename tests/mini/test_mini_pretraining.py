@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.data.mini import birds, cars, manifest, planes
+from benchmark.data.mini import manifest
 from benchmark.data.mini.backbones import ARCHITECTURES
-from benchmark.data.mini.generic import MARKS, PATCH, SIZE, WORLDS, World
-from benchmark.data.mini.generic_parts import KINDS, SLOTS
+from benchmark.data.mini.generic import KINDS, MARKS, PATCH, SIZE, SLOTS, WORLDS, World
 from benchmark.data.mini.pretrain import PLANS, Pretraining, pretrain
 from benchmark.data.mini.pretrain_data import Pictures, mirrored, through_a_camera, twice
+from benchmark.data.mini.splits import GENERATED
 
 
 def test_a_world_is_the_same_whenever_it_is_made():
@@ -56,7 +56,7 @@ def test_each_batch_is_used_twice_the_second_time_mirrored():
 
 
 def test_generic_pictures_are_no_class_of_a_mini_set():
-    named = {c.name for family in (birds, cars, planes) for c in family.CLASSES}
+    named = {name for dataset in GENERATED.values() for name in dataset.classes}
     assert not named & set(KINDS)
 
 

@@ -13,12 +13,11 @@ import torch
 from benchmark.config.datasets import DATASETS
 from benchmark.data import locate
 from benchmark.data.mini import sets
-from benchmark.data.mini.camera_rows import CAMERAS
-from benchmark.data.mini.reid_splits import REID_FAMILIES, individuals, shots
+from benchmark.data.mini.splits import GENERATED, REIDENTIFICATION, draw_subject, shots, subjects
 from benchmark.data.reid import unanswerable_queries
 from benchmark.evaluation.ranking import Items, rank_distances
 
-KEYS = sorted(REID_FAMILIES)
+KEYS = sorted(REIDENTIFICATION)
 OFFICIAL_CAMERAS = {"market": 6, "duke": 8, "msmt17": 15, "veri": 20}
 
 
@@ -135,7 +134,7 @@ def test_the_gallery_also_holds_pictures_by_the_querys_own_camera(datasets, key)
 @pytest.mark.parametrize("key", KEYS)
 def test_cameras_are_official_numbers_and_differ_in_colour(datasets, key):
     dataset = datasets[key]
-    assert all(1 <= camera.number <= OFFICIAL_CAMERAS[key] for camera in CAMERAS[key])
+    assert all(1 <= camera.number <= OFFICIAL_CAMERAS[key] for camera in GENERATED[key].cameras)
     colours = defaultdict(list)
     for file, camera in zip(dataset.train.files, dataset.train.cameras, strict=True):
         colours[camera].append(cv2.imread(str(dataset.root / file)).reshape(-1, 3).mean(axis=0))
@@ -146,16 +145,19 @@ def test_cameras_are_official_numbers_and_differ_in_colour(datasets, key):
 
 @pytest.mark.parametrize("key", KEYS)
 def test_identities_of_the_same_colours_differ_in_small_parts_of_the_same_scene(key):
-    family = REID_FAMILIES[key]
-    crowd = individuals(family, sets.SEED)
+    dataset = GENERATED[key]
+    crowd = subjects(dataset, sets.SEED)
     by_look = defaultdict(list)
     for who in crowd:
-        by_look[who.look if key == "veri" else who.outfit].append(who)
+        by_look[who.look].append(who)
     assert min(map(len, by_look.values())) >= 8
-    camera = CAMERAS[key][0]
+    camera = GENERATED[key].cameras[0]
     shares = []
     for alike in by_look.values():
-        drawn = [family.draw(who, camera, np.random.default_rng(5)).astype(int) for who in alike[:6]]
+        drawn = [
+            draw_subject(dataset, who, camera, np.random.default_rng(5)).image.astype(int)
+            for who in alike[:6]
+        ]
         for one, other in combinations(drawn, 2):
             shares.append((np.abs(one - other).max(axis=2) > 20).mean())
     assert 0.005 < min(shares)
@@ -165,8 +167,8 @@ def test_identities_of_the_same_colours_differ_in_small_parts_of_the_same_scene(
 
 @pytest.mark.parametrize("key", KEYS)
 def test_no_two_identities_are_the_same(key):
-    crowd = individuals(REID_FAMILIES[key], sets.SEED)
-    assert len({repr(who) for who in crowd}) == len(crowd)
+    crowd = subjects(GENERATED[key], sets.SEED)
+    assert len({repr((who.look, who.kinds)) for who in crowd}) == len(crowd)
 
 
 def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(root, tmp_path):
@@ -175,9 +177,9 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(root, tmp_p
     sets._writer("DukeMTMC-reID")(again, sets.SEED)
     for file in again.rglob("*.jpg"):
         assert file.read_bytes() == (root / "DukeMTMC-reID" / file.relative_to(again)).read_bytes()
-    family = REID_FAMILIES["duke"]
-    assert individuals(family, sets.SEED) != individuals(family, sets.SEED + 1)
-    assert shots(family, sets.SEED) != shots(family, sets.SEED + 1)
+    dataset = GENERATED["duke"]
+    assert subjects(dataset, sets.SEED) != subjects(dataset, sets.SEED + 1)
+    assert shots(dataset, sets.SEED) != shots(dataset, sets.SEED + 1)
 
 
 def test_pictures_are_small(root):

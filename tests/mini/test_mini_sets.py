@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from itertools import combinations
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from benchmark.data.mini import fgvc_layouts, sets, splits
+from benchmark.data.mini import layouts, sets, splits
 from benchmark.data.mini.draw import Picture
 from benchmark.errors import DataError
 
@@ -89,29 +90,22 @@ def test_aircraft_lists_split_once_and_trainval_is_train_and_val(root):
 
 
 def test_names_have_the_awkward_characters_of_the_official_ones(root):
-    assert any("/" in name for name in splits.FAMILIES["cars"].classes)
-    assert any("/" in name for name in splits.FAMILIES["aircraft"].classes)
-    assert any(" " in name for name in splits.FAMILIES["aircraft"].classes)
+    assert any("/" in name for name in splits.GENERATED["cars"].classes)
+    assert any("/" in name for name in splits.GENERATED["aircraft"].classes)
+    assert any(" " in name for name in splits.GENERATED["aircraft"].classes)
 
 
 def test_no_image_is_left_unlisted(root):
-    for key in splits.FAMILIES:
+    for key in splits.FINE_GRAINED:
         folder = root / sets.FOLDERS[key]
         done = json.loads((folder / sets.DONE).read_text())
         assert len(list(folder.rglob("*.jpg"))) == done["train"] + done["test"]
 
 
-@pytest.mark.parametrize(
-    ("key", "write"),
-    [
-        ("cub", fgvc_layouts.write_cub),
-        ("cars", fgvc_layouts.write_cars),
-        ("aircraft", fgvc_layouts.write_aircraft),
-    ],
-)
-def test_same_seed_writes_the_same_bytes(root, tmp_path, key, write):
+@pytest.mark.parametrize("key", splits.FINE_GRAINED)
+def test_same_seed_writes_the_same_bytes(root, tmp_path, key):
     again = tmp_path / "again"
-    write(again, sets.SEED)
+    layouts.write_set(key, again, sets.SEED)
     for file in filter(Path.is_file, again.rglob("*")):
         assert file.read_bytes() == (root / sets.FOLDERS[key] / file.relative_to(again)).read_bytes(), file
 
@@ -124,23 +118,24 @@ def test_no_matlab_file_holds_the_date_it_was_written_on(root):
 
 
 def test_another_seed_draws_other_pictures():
-    family = splits.FAMILIES["cub"]
-    one, other = (splits.picture(family, seed, splits.items(family)[0]) for seed in (1, 2))
+    dataset = splits.GENERATED["cub"]
+    classes, shot = splits.subjects(dataset, 1), splits.shots(dataset, 1)[0]
+    one, other = (splits.picture(dataset, seed, classes[0], shot) for seed in (1, 2))
     assert one.image.shape != other.image.shape or np.abs(one.image.astype(int) - other.image).mean() > 5
 
 
-@pytest.mark.parametrize("key", sorted(splits.FAMILIES))
+@pytest.mark.parametrize("key", splits.FINE_GRAINED)
 def test_classes_differ_only_in_small_parts_of_the_same_scene(key):
-    family = splits.FAMILIES[key]
-    labels = range(len(family.classes))
+    dataset = splits.GENERATED[key]
+    classes, camera = splits.subjects(dataset, sets.SEED), dataset.cameras[0]
     for seed in range(4):
-        drawn = [family.draw(label, np.random.default_rng(seed)).image.astype(int) for label in labels]
-        for a in labels:
-            for b in range(a):
-                changed = (np.abs(drawn[a] - drawn[b]).max(2) > 12).mean()
-                assert 0 < changed < 0.12, (
-                    f"{family.classes[a]} and {family.classes[b]}: {changed:.3f} changed"
-                )
+        drawn = [
+            splits.draw_subject(dataset, each, camera, np.random.default_rng(seed)).image.astype(int)
+            for each in classes
+        ]
+        for a, b in combinations(range(len(classes)), 2):
+            changed = (np.abs(drawn[a] - drawn[b]).max(2) > 12).mean()
+            assert 0 < changed < 0.12, f"{classes[a].name} and {classes[b].name}: {changed:.3f} changed"
 
 
 def test_a_complete_set_is_left_alone(root):
@@ -231,8 +226,11 @@ def test_two_processes_at_once_end_with_one_complete_set(tmp_path, tiny_sets):
 
 
 def test_pictures_are_small_colour_images_with_a_box():
-    for family in splits.FAMILIES.values():
-        drawn = family.draw(0, np.random.default_rng(0))
+    for key in splits.FINE_GRAINED:
+        dataset = splits.GENERATED[key]
+        drawn = splits.draw_subject(
+            dataset, splits.subjects(dataset, 0)[0], dataset.cameras[0], np.random.default_rng(0)
+        )
         assert isinstance(drawn, Picture)
         assert drawn.image.dtype == np.uint8
         assert drawn.image.shape[2] == 3

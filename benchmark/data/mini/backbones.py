@@ -65,11 +65,21 @@ def _cfg(architecture: str) -> dict[str, Any]:
 default_cfgs = generate_default_cfgs({f"{name}.generic": _cfg(name) for name in ARCHITECTURES})
 
 
-def _vit(
-    variant: str, pretrained: bool, width: int, heads: int, options: dict[str, Any]
-) -> VisionTransformer:
-    defaults = {"img_size": 48, "patch_size": 8, "embed_dim": width, "depth": 12, "num_heads": heads}
-    return _create_vision_transformer(variant, pretrained=pretrained, **{**defaults, **options})
+def _register_vit(name: str, width: int, heads: int) -> None:
+    """Register a ViT of 12 blocks with patches of 8×8 pixels under ``name``."""
+
+    def build(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
+        defaults = {"img_size": 48, "patch_size": 8, "embed_dim": width, "depth": 12, "num_heads": heads}
+        return _create_vision_transformer(name, pretrained=pretrained, **{**defaults, **kwargs})
+
+    build.__name__ = build.__qualname__ = name
+    register_model(build)
+
+
+_register_vit("mini_deit_tiny_patch8_48", width=48, heads=3)
+_register_vit("mini_deit_small_patch8_48", width=64, heads=4)
+_register_vit("mini_deit_base_patch8_48", width=72, heads=4)
+_register_vit("mini_vit_base_patch8_48", width=72, heads=4)  # DeiT-Base's architecture with other pretraining
 
 
 def _small_resnet(in_chans: int = 3) -> nn.Module:
@@ -86,30 +96,6 @@ def _small_resnet(in_chans: int = 3) -> nn.Module:
         conv_layer=partial(StdConv2dSame, eps=1e-8),
         norm_layer=partial(GroupNormAct, num_groups=8),  # the default 32 groups do not divide 16 channels
     )
-
-
-@register_model
-def mini_deit_tiny_patch8_48(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
-    """Stand-in of DeiT-Tiny: width 48, 3 heads."""
-    return _vit("mini_deit_tiny_patch8_48", pretrained, 48, 3, kwargs)
-
-
-@register_model
-def mini_deit_small_patch8_48(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
-    """Stand-in of DeiT-Small: width 64, 4 heads."""
-    return _vit("mini_deit_small_patch8_48", pretrained, 64, 4, kwargs)
-
-
-@register_model
-def mini_deit_base_patch8_48(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
-    """Stand-in of DeiT-Base: width 72, 4 heads."""
-    return _vit("mini_deit_base_patch8_48", pretrained, 72, 4, kwargs)
-
-
-@register_model
-def mini_vit_base_patch8_48(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
-    """Stand-in of ViT-Base: DeiT-Base's architecture with other pretraining."""
-    return _vit("mini_vit_base_patch8_48", pretrained, 72, 4, kwargs)
 
 
 @register_model

@@ -49,9 +49,8 @@ class Pose:
         flip = np.diag([-1.0 if self.mirror else 1.0, 1.0, 1.0])
         tilt = np.array([[1, 0, 0], [0, self.squeeze, 0], [*self.tilt, 1]])
         turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
-        place = np.array(
-            [[half, 0, width * (0.5 + self.dx)], [0, -half, height * (0.5 + self.dy)], [0, 0, 1]]
-        )
+        x, y = width * (0.5 + self.dx), height * (0.5 + self.dy)
+        place = np.array([[half, 0, x], [0, -half, y], [0, 0, 1]])
         return place @ turn @ tilt @ flip
 
 
@@ -93,19 +92,23 @@ class Pen:
         self.unit = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))  # pixels per object unit
 
     def pixels(self, points: Points) -> np.ndarray:
-        """(n, 2) pixel coordinates of object points."""
+        """(…, 2) pixel coordinates of object points."""
         p = np.asarray(points, float) @ self.matrix[:, :2].T + self.matrix[:, 2]
-        return p[:, :2] / p[:, 2:]
+        return p[..., :2] / p[..., 2:]
 
     def _fixed(self, points: Points) -> list[np.ndarray]:
-        return [np.rint((self.pixels(points) - 0.5) * (1 << _SHIFT)).astype(np.int32)]
+        fixed = np.rint((self.pixels(points) - 0.5) * (1 << _SHIFT)).astype(np.int32)
+        return [fixed] if fixed.ndim == 2 else list(fixed)
 
     def fill(self, points: Points, colour: Colour) -> None:
-        """Fill a closed outline."""
-        cv2.fillPoly(self.canvas, self._fixed(points), (*colour, 255), cv2.LINE_AA, _SHIFT)
+        """Fill a closed outline, (n, 2), or several, (m, n, 2)."""
+        for outline in self._fixed(
+            points
+        ):  # one by one: where outlines of one call overlap, OpenCV leaves holes
+            cv2.fillPoly(self.canvas, [outline], (*colour, 255), cv2.LINE_AA, _SHIFT)
 
     def stroke(self, points: Points, width: float, colour: Colour, closed: bool = False) -> None:
-        """Draw a line ``width`` object units thick, at least one pixel."""
+        """Draw a line, (n, 2), or several, (m, n, 2), ``width`` object units thick, at least one pixel."""
         thick = max(1, round(width * self.unit))
         cv2.polylines(self.canvas, self._fixed(points), closed, (*colour, 255), thick, cv2.LINE_AA, _SHIFT)
 

@@ -22,8 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from benchmark.data.mini.backbones import WORLD_OF
-from benchmark.data.mini.generic import MARKS, WORLDS
-from benchmark.data.mini.generic_parts import KINDS, SLOTS
+from benchmark.data.mini.generic import KINDS, MARKS, SLOTS, WORLDS
 from benchmark.data.mini.pretrain_data import ECHO, Pictures, through_a_camera, twice
 
 WARM_UP = 0.05  # share of the time

@@ -1,7 +1,4 @@
-"""Write the seven generated mini sets once, in the official layouts (no torch).
-
-python -m benchmark.data.mini.sets --root DIR
-"""
+"""Write the seven generated mini sets once, in the official layouts (no torch)."""
 
 from __future__ import annotations
 
@@ -10,44 +7,26 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from importlib import import_module
+from functools import partial
 from pathlib import Path
 
 from benchmark.atomic import explained, folder_content
 from benchmark.config.datasets import DATASETS
 from benchmark.errors import DataError
 
-
-@dataclass(frozen=True)
-class MiniSet:
-    """A set: the official name of its folder, and the function that writes it."""
-
-    folder: str
-    writer: str
-
-
-_ROWS = {  # by the dataset's key in the registry
-    "cub": MiniSet("CUB_200_2011", "fgvc_layouts.write_cub"),
-    "cars": MiniSet("stanford_cars", "fgvc_layouts.write_cars"),
-    "aircraft": MiniSet("fgvc-aircraft-2013b", "fgvc_layouts.write_aircraft"),
-    "market": MiniSet("Market-1501-v15.09.15", "reid_layouts.write_market"),
-    "duke": MiniSet("DukeMTMC-reID", "reid_layouts.write_duke"),
-    "msmt17": MiniSet("MSMT17", "reid_layouts.write_msmt17"),
-    "veri": MiniSet("VeRi_776", "reid_layouts.write_veri"),
-}
-FOLDERS = {key: row.folder for key, row in _ROWS.items()}
-SETS = {row.folder: row.writer for row in _ROWS.values()}
-VERSIONS = {row.folder: DATASETS[key].mini_version for key, row in _ROWS.items()}
+# The official name of each set's folder, by its key in the registry.
+FOLDERS = {key: row.folders[0] for key, row in DATASETS.items() if row.mini_version}
+SETS = {folder: key for key, folder in FOLDERS.items()}
+VERSIONS = {folder: DATASETS[key].mini_version for folder, key in SETS.items()}
 SEED = 2022
 DONE = "DONE.json"
 
 
 def _writer(name: str) -> Callable[[Path, int], dict[str, int]]:
-    module, function = SETS[name].split(
-        "."
-    )  # OpenCV and scipy only where pictures are written, not for the versions
-    return getattr(import_module(f"benchmark.data.mini.{module}"), function)
+    """The function that writes the set of a folder's name; OpenCV and scipy are imported only for that."""
+    from benchmark.data.mini.layouts import write_set
+
+    return partial(write_set, SETS[name])
 
 
 def write_all(root: Path) -> None:
