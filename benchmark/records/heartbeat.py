@@ -14,7 +14,8 @@ from types import FrameType
 
 from benchmark.atomic import write_json
 from benchmark.errors import SuiteError
-from benchmark.records.lock import BEAT_SECONDS, LockHeld
+from benchmark.records.lock import LockHeld
+from benchmark.records.lock_files import BEAT_SECONDS
 from benchmark.records.run_folder import RunFolder, read_json
 
 

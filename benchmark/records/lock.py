@@ -27,18 +27,7 @@ from pathlib import Path
 from benchmark.atomic import explained
 from benchmark.errors import RunError, SuiteError
 from benchmark.records import lock_files
-from benchmark.records.lock_files import BEAT_SECONDS, SILENT_SECONDS, Holder
-
-__all__ = [
-    "BEAT_SECONDS",
-    "SILENT_SECONDS",
-    "Holder",
-    "LockHeld",
-    "RunLock",
-    "acquire",
-    "acquire_after",
-    "holder",
-]
+from benchmark.records.lock_files import Holder
 
 WAIT_SECONDS = 2
 # Upper limit of the random wait after two processes tried to acquire a lock at the same time.

@@ -11,7 +11,7 @@ from benchmark.errors import RunError
 from benchmark.timing.bench import steps, training, unfused
 from benchmark.timing.bench.results import Disagreement, table
 from benchmark.timing.bench.training import TrainingBars
-from benchmark.timing.measure import Measured, Meter
+from benchmark.timing.measure import Measurement, Meter
 from benchmark.training.device import prepare
 
 CUB, MARKET, SWIN = "cub/deit_tiny/dcal", "market/deit_small/dcal", "cub/swin_tiny/dcal"
@@ -21,7 +21,7 @@ def measured_here(work, **arguments):
     """``measure`` without a process of its own; what would go between the two is JSON all the same."""
     meter = Meter()
     result = work(meter, **json.loads(json.dumps(arguments)))
-    return Measured(meter.seconds, meter.memory_bytes(), json.loads(json.dumps(result)))
+    return Measurement(meter.seconds, meter.memory_bytes(), json.loads(json.dumps(result)))
 
 
 @pytest.fixture(autouse=True)
@@ -236,7 +236,7 @@ def test_shapes_are_table_1s_at_448_and_table_2s_at_both_sizes(monkeypatch):
 
 def test_a_shapes_rates_are_pictures_by_seconds(monkeypatch):
     found = {f"{phase} {side}": [2.0, 4.0] for phase in ("train", "infer") for side in ("ours", "timm")}
-    monkeypatch.setattr(training, "measure", lambda *_, **__: Measured({}, 0, found))
+    monkeypatch.setattr(training, "measure", lambda *_, **__: Measurement({}, 0, found))
     train, infer = training.run_shapes("cuda", [training.GridShape("mini", CUB, 16)])
     assert (train.unit, list(train.ours), list(infer.other)) == ("pictures/s", [8.0, 4.0], [8.0, 4.0])
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from benchmark.timing.bench import input, rollout
 from benchmark.timing.bench.results import Disagreement
-from benchmark.timing.measure import Measured, Meter
+from benchmark.timing.measure import Measurement, Meter
 
 ROLLOUT = rollout.RolloutCase("tiny", batch=2, heads=3, tokens=17, blocks=4, repeats=2, times=1e9)
 INPUT = input.InputCase("tiny", (30, 40), (44, 44), (32, 32), count=3, repeats=2, times=1e9)
@@ -23,7 +23,7 @@ def measured_here(monkeypatch):
     def measure(work, **arguments):
         meter = Meter()
         result = work(meter, **arguments)
-        return Measured(meter.seconds, meter.memory_bytes(), result)
+        return Measurement(meter.seconds, meter.memory_bytes(), result)
 
     for module in (rollout, input):
         monkeypatch.setattr(module, "measure", measure)

@@ -18,7 +18,7 @@ from benchmark.records.run_folder import locate_run, read_result
 from benchmark.records.workload import counts_key
 from benchmark.timing import forecast as measuring
 from benchmark.timing import rehearse
-from benchmark.timing.measure import Measured, Meter
+from benchmark.timing.measure import Measurement, Meter
 from benchmark.training.device import prepare
 from benchmark.training.request import Infrastructure
 from benchmark.training.run import run_cell
@@ -29,7 +29,7 @@ SET = " ".join(f"{name}={value}" for name, value in QUICK.items())
 
 @pytest.fixture
 def measured(monkeypatch):
-    """Measured in this process, which is faster to start, and briefly. The names of what was, in order."""
+    """Measurement in this process, which is faster to start, and briefly. The names of what was, in order."""
     asked = []
 
     def here(work, **arguments):
@@ -38,7 +38,7 @@ def measured(monkeypatch):
             raise RunError("it said: Traceback\nValueError: no adapter for it")
         meter = Meter()
         result = work(meter, **arguments)
-        return Measured(meter.seconds, meter.memory_bytes(), result)
+        return Measurement(meter.seconds, meter.memory_bytes(), result)
 
     monkeypatch.setattr(measuring, "measure", here)
     monkeypatch.setattr(rehearse, "_go_first", lambda: None)

@@ -110,11 +110,11 @@ def _lock_of_another_machine(folder, age):
 
 
 def test_another_machines_holder_lives_by_its_heartbeat(tmp_path):
-    _lock_of_another_machine(tmp_path, age=lock.SILENT_SECONDS / 2)
+    _lock_of_another_machine(tmp_path, age=lock_files.SILENT_SECONDS / 2)
     assert lock.holder(tmp_path).host == "elsewhere"
     with pytest.raises(lock.LockHeld, match="elsewhere"):
         lock.acquire(tmp_path)
-    _lock_of_another_machine(tmp_path, age=lock.SILENT_SECONDS * 2)
+    _lock_of_another_machine(tmp_path, age=lock_files.SILENT_SECONDS * 2)
     assert lock.holder(tmp_path) is None
 
 
@@ -199,7 +199,7 @@ def test_a_lock_made_after_the_look_is_respected_also_under_a_number_of_before(t
 
 def test_a_machine_whose_clock_is_ahead_does_not_take_a_living_run(tmp_path, monkeypatch):
     _lock_of_another_machine(tmp_path, age=5)
-    ahead = time.time() + 10 * lock.SILENT_SECONDS
+    ahead = time.time() + 10 * lock_files.SILENT_SECONDS
     monkeypatch.setattr(time, "time", lambda: ahead)
     assert lock.holder(tmp_path).host == "elsewhere"
     with pytest.raises(lock.LockHeld):
@@ -209,7 +209,7 @@ def test_a_machine_whose_clock_is_ahead_does_not_take_a_living_run(tmp_path, mon
 def test_a_silent_run_whose_heart_beats_is_not_taken(tmp_path, monkeypatch):
     """Where each machine stamps the files that it writes, and the clocks differ."""
     monkeypatch.setattr(lock_files, "WATCH_SECONDS", 0.5)
-    _lock_of_another_machine(tmp_path, age=2 * lock.SILENT_SECONDS)
+    _lock_of_another_machine(tmp_path, age=2 * lock_files.SILENT_SECONDS)
     beat = tmp_path / "heartbeat.json"
     early = beat.stat().st_mtime
     with monkeypatch.context() as beats:
@@ -230,6 +230,6 @@ def test_where_nothing_may_be_written_this_machines_clock_serves_with_one_warnin
     monkeypatch.setattr(lock_files, "_warned", False)
     _lock_of_another_machine(tmp_path, age=5)
     assert lock.holder(tmp_path).host == "elsewhere"
-    _lock_of_another_machine(tmp_path, age=2 * lock.SILENT_SECONDS)
+    _lock_of_another_machine(tmp_path, age=2 * lock_files.SILENT_SECONDS)
     assert lock.holder(tmp_path) is None
     assert caplog.text.count("clock cannot be read") == 1
