@@ -29,7 +29,7 @@ SET = " ".join(f"{name}={value}" for name, value in QUICK.items())
 
 @pytest.fixture
 def measured(monkeypatch):
-    """Measurement in this process, which is faster to start, and briefly. The names of what was, in order."""
+    """Measured in this process, which is faster to start, and briefly. The names of what was, in order."""
     asked = []
 
     def here(work, **arguments):
