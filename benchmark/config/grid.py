@@ -40,7 +40,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
+class PaperTable:
     """A published table: its backbones are the rows, its datasets the columns."""
 
     key: str
@@ -69,10 +69,10 @@ def _product(datasets: Iterable[str], backbones: Iterable[str]) -> tuple[tuple[s
     return tuple((dataset, backbone) for dataset in datasets for backbone in backbones)
 
 
-TABLES: dict[str, Table] = {
+TABLES: dict[str, PaperTable] = {
     table.key: table
     for table in (
-        Table(
+        PaperTable(
             "table1",
             "Table 1: fine-grained visual categorization",
             _product(
@@ -80,14 +80,14 @@ TABLES: dict[str, Table] = {
                 ("deit_tiny", "deit_small", "deit_base", "vit_base", "r50_vit_base"),
             ),
         ),
-        Table(
+        PaperTable(
             "table2",
             "Table 2: object re-identification",
             _product(
                 ("veri", "msmt17", "market", "duke"), ("deit_tiny", "deit_small", "deit_base", "vit_base")
             ),
         ),
-        Table(
+        PaperTable(
             "extras",
             "More Transformer Baselines",
             (("cub", "cait_xs24"), ("cub", "swin_tiny"), ("msmt17", "swin_tiny")),

@@ -6,14 +6,14 @@ import torch
 
 from benchmark.data.mini import manifest
 from benchmark.data.mini.backbones import ARCHITECTURES
-from benchmark.data.mini.generic import KINDS, MARKS, PATCH, SIZE, SLOTS, WORLDS, World
+from benchmark.data.mini.generic import KINDS, MARKS, PATCH, SIZE, SLOTS, WORLDS, PretrainingWorld
 from benchmark.data.mini.pretrain import PLANS, Pretraining, pretrain
 from benchmark.data.mini.pretrain_data import Pictures, mirrored, through_a_camera, twice
 from benchmark.data.mini.splits import GENERATED
 
 
 def test_a_world_is_the_same_whenever_it_is_made():
-    one, other = World(WORLDS["small"]), World(WORLDS["small"])
+    one, other = PretrainingWorld(WORLDS["small"]), PretrainingWorld(WORLDS["small"])
     assert one.species == other.species
     a, b = (world.sample(np.random.default_rng(5)) for world in (one, other))
     assert np.array_equal(a.image, b.image)
@@ -22,18 +22,18 @@ def test_a_world_is_the_same_whenever_it_is_made():
 
 def test_no_two_species_of_a_world_are_alike():
     for size in WORLDS.values():
-        world = World(size)
+        world = PretrainingWorld(size)
         keys = {(k // size.per_genus, parts) for k, parts in enumerate(world.species)}
         assert len(keys) == size.classes
 
 
 def test_the_two_worlds_share_no_species():
-    small, large = (World(size) for size in WORLDS.values())
+    small, large = (PretrainingWorld(size) for size in WORLDS.values())
     assert not set(small.species) & set(large.species)
 
 
 def test_samples_have_the_documented_shapes():
-    sample = World(WORLDS["large"]).sample(np.random.default_rng(0))
+    sample = PretrainingWorld(WORLDS["large"]).sample(np.random.default_rng(0))
     assert sample.image.shape == (SIZE, SIZE, 3)
     assert sample.kinds.shape == (SLOTS,)
     assert sample.kinds.max() < len(KINDS)

@@ -42,7 +42,7 @@ _INNER = tuple(KINDS.index(k) for k in ("none", "disc", "ring", "bars", "spots",
 
 
 @dataclass(frozen=True)
-class Part:
+class SpeciesPart:
     """What a slot carries: kind (index into KINDS), paint (index into PAINTS), count of repeats, size."""
 
     kind: int
@@ -51,10 +51,10 @@ class Part:
     size: float
 
 
-def draw_parts(rng: np.random.Generator) -> tuple[Part, ...]:
+def draw_parts(rng: np.random.Generator) -> tuple[SpeciesPart, ...]:
     """A random part for each slot."""
     return tuple(
-        Part(
+        SpeciesPart(
             kind=int(rng.choice(_OUTER if slot < SLOTS // 2 else _INNER)),
             paint=int(rng.integers(len(PAINTS))),
             count=int(rng.integers(1, 4)),
@@ -79,7 +79,9 @@ _SHAPES: dict[str, Callable[[int, bool], Points]] = {
 }
 
 
-def paint_part(pen: Pen, part: Part, anchor: np.ndarray, paints: Sequence[Colour], outer: bool) -> Points:
+def paint_part(
+    pen: Pen, part: SpeciesPart, anchor: np.ndarray, paints: Sequence[Colour], outer: bool
+) -> Points:
     """Draw ``part`` at its slot and return points on it; ``paints`` are this picture's PAINTS."""
     x, y, angle = anchor
     c, s = np.cos(angle), np.sin(angle)
@@ -161,14 +163,14 @@ def _genus(rng: np.random.Generator) -> Genus:
     return Genus(outline, np.array(anchors))
 
 
-class World:
+class PretrainingWorld:
     """The species of one world and their pictures."""
 
     def __init__(self, size: WorldSize) -> None:
         rng = np.random.default_rng(size.seed)
         self.size = size
         self.genera = [_genus(rng) for _ in range(size.genera)]
-        self.species: list[tuple[Part, ...]] = []
+        self.species: list[tuple[SpeciesPart, ...]] = []
         for _ in self.genera:
             common = draw_parts(rng)
             for _ in range(size.per_genus):
@@ -216,7 +218,7 @@ def _clutter(rng: np.random.Generator, pen: Pen, size: float) -> None:
 
 
 def _draw_species(
-    rng: np.random.Generator, pen: Pen, genus: Genus, parts: tuple[Part, ...], marks: np.ndarray
+    rng: np.random.Generator, pen: Pen, genus: Genus, parts: tuple[SpeciesPart, ...], marks: np.ndarray
 ) -> None:
     body, second = _any_colour(rng), _any_colour(rng)
     own = {"darker": mix(body, BLACK, 0.45), "lighter": mix(body, WHITE, 0.55), "any": _any_colour(rng)}
@@ -232,7 +234,7 @@ def _draw_species(
         _mark(pen, marks, part, paint_part(pen, part, anchor, paints, False))
 
 
-def _mark(pen: Pen, marks: np.ndarray, part: Part, points: Points) -> None:
+def _mark(pen: Pen, marks: np.ndarray, part: SpeciesPart, points: Points) -> None:
     """Note the part's kind and paint in the patches its points fall into."""
     if part.kind:
         cells = np.clip(pen.pixels(points) / (2 * PATCH), 0, SIZE // PATCH - 1e-3).astype(int)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import IterableDataset
 
-from benchmark.data.mini.generic import WORLDS, World
+from benchmark.data.mini.generic import WORLDS, PretrainingWorld
 
 ECHO = 2560  # pictures until one returns mirrored
 Batch = tuple[Tensor, ...]  # image, species, genus, kinds, marks: Sample's fields
@@ -28,7 +28,7 @@ class Pictures(IterableDataset):
     def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(1)
         torch.set_num_threads(1)
-        world, index = World(WORLDS[self.world]), 0
+        world, index = PretrainingWorld(WORLDS[self.world]), 0
         while True:
             drawn = [world.sample(np.random.default_rng((self.seed, index + k))) for k in range(self.batch)]
             index += self.batch

@@ -38,7 +38,7 @@ SLURM = {
 
 
 @dataclass(frozen=True)
-class Command:
+class TimedCommand:
     """What is started.
 
     most: the bar, seconds. says: what its answer must hold, or nothing was measured. submits: it gets an empty folder
@@ -59,17 +59,17 @@ class Command:
 
 STATES = "204 runs: 36 done, 2 queued"
 COMMANDS = (
-    Command("list", ("benchmark", "list", *GRID), 0.5, STATES),
-    Command("status", ("slurm", "status", *GRID), 1.0, STATES),
+    TimedCommand("list", ("benchmark", "list", *GRID), 0.5, STATES),
+    TimedCommand("status", ("slurm", "status", *GRID), 1.0, STATES),
     *(
-        Command(f"tables {name}", ("tables", name, *TABLE), 1.5, table.title.partition(":")[0])
+        TimedCommand(f"tables {name}", ("tables", name, *TABLE), 1.5, table.title.partition(":")[0])
         for name, table in TABLES.items()
     ),
-    Command("submit", ("slurm", "submit", *SUBMITTED), 2.0, "204 runs submitted", submits=True),
+    TimedCommand("submit", ("slurm", "submit", *SUBMITTED), 2.0, "204 runs submitted", submits=True),
 )
 
 
-def run(commands: Sequence[Command] = COMMANDS, repeats: int = REPEATS) -> list[BenchRow]:
+def run(commands: Sequence[TimedCommand] = COMMANDS, repeats: int = REPEATS) -> list[BenchRow]:
     """Wall-clock seconds of each command, interpreter included. Raises RunError if one of them fails.
 
     SLURM is stood in for by scripts that answer at once, so its own time is not in these numbers.
@@ -89,7 +89,7 @@ def run(commands: Sequence[Command] = COMMANDS, repeats: int = REPEATS) -> list[
     return rows
 
 
-def _time(command: Command, root: Path, environment: dict[str, str], repeat: int) -> float:
+def _time(command: TimedCommand, root: Path, environment: dict[str, str], repeat: int) -> float:
     places = ["--runs", str(root / "sample")]
     if command.submits:
         places = ["--runs", str(root / f"empty {repeat}"), "--data", str(root / "pictures")]

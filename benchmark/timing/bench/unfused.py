@@ -26,7 +26,7 @@ OURS = "ours"
 
 
 @dataclass(frozen=True)
-class LiteralStep:
+class LiteralVariant:
     """A literal step. title: what its rows are called; note: what differs from the other one's."""
 
     title: str
@@ -36,14 +36,14 @@ class LiteralStep:
 
 
 WAYS = {
-    "batch": LiteralStep(
+    "batch": LiteralVariant(
         "partners' tokens taken from the batch",
         "literal, batch's tokens",
         False,
         "the literal step lets a pair's second image stand for the tokens that the batch's own self-attention stream "
         "has of it; nothing else is shared",
     ),
-    "pairs": LiteralStep(
+    "pairs": LiteralVariant(
         "pairs as the paper draws them, both images through the network",
         "literal, both images",
         True,
@@ -223,7 +223,7 @@ class OurStep(Step):
 class LiteralStep(Step):
     """The literal forward and loss, on the parameters of the suite's model."""
 
-    def __init__(self, way: LiteralStep, *arguments: object, precision: str = "auto") -> None:
+    def __init__(self, way: LiteralVariant, *arguments: object, precision: str = "auto") -> None:
         super().__init__(*arguments, precision=precision)
         vit = self.model.backbone.vit
         self.written, self.parameters = literal(), dict(self.model.named_parameters())
