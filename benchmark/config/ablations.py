@@ -1,4 +1,4 @@
-"""The ablation table: the paper's statements about DCAL's parts and our own readings, row by row (no torch).
+"""The ablation table: the paper's statements about DCAL's parts and our own readings, row by row.
 
 A row reads one metric of one cell. Cells are shared: a cell stands in several rows, the baselines and DCAL itself are
 Table 1's and Table 2's own. R and M are varied with GLCA alone and T with PWCA alone, so that each curve shows one part

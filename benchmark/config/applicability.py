@@ -1,4 +1,4 @@
-"""Settings that have the right type and make no sense are refused before anything is computed (no torch)."""
+"""Settings that have the right type and make no sense are refused before anything is computed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One row a backbone: the paper's name, the pinned timm tag of its weights, its mini stand-in (no torch)."""
+"""One row a backbone: the paper's name, the pinned timm tag of its weights, its mini stand-in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patterns over the ids of cells, as CELLS takes them (no torch)."""
+"""Patterns over the ids of cells, as CELLS takes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The processes that train one run together, and what each of them takes of a batch (no torch)."""
+"""The processes that train one run together, and what each of them takes of a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One row a dataset: names, folders, official counts, and the module that reads it (no torch)."""
+"""One row a dataset: names, folders, official counts, and the module that reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of the method: what a profile file calls ``model.…`` (no torch)."""
+"""The settings of the method: what a profile file calls ``model.…``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every published number of the paper, with its place in it, and the published costs (no torch).
+"""Every published number of the paper, with its place in it, and the published costs.
 
 The blocks below stand in the order of the paper's rows and columns, to be proof-read beside it.
 All values are percentages. Source: "Dual Cross-Attention Learning for Fine-Grained Visual

@@ -1,4 +1,4 @@
-"""Values of settings: from text or TOML to the type that `settings.py` declares, or a refusal (no torch)."""
+"""Values of settings: from text or TOML to the type that `settings.py` declares, or a refusal."""
 
 from __future__ import annotations
 

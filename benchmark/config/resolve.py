@@ -1,4 +1,4 @@
-"""From a profile file and command-line overrides to a run's settings and their hash (no torch)."""
+"""From a profile file and command-line overrides to a run's settings and their hash."""
 
 from __future__ import annotations
 

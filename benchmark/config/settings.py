@@ -1,4 +1,4 @@
-"""Every setting of a run: its name, type and description (no torch).
+"""Every setting of a run: its name, type and description.
 
 A profile file (recipes/*.toml) gives the values, `SET="train.epochs=3"` overrides them. A setting belongs here only
 if it changes the numbers: those of a run's task enter its hash. Where things lie and how fast they go does not.

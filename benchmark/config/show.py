@@ -1,4 +1,4 @@
-"""`make settings`: every setting of a profile as SET takes it; what differs by dataset and backbone (no torch)."""
+"""`make settings`: every setting of a profile as SET takes it; what differs by dataset and backbone."""
 
 from __future__ import annotations
 

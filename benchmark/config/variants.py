@@ -1,4 +1,4 @@
-"""DCAL taken apart: methods of the paper's ablations, each DCAL with some of its settings fixed (no torch)."""
+"""DCAL taken apart: methods of the paper's ablations, each DCAL with some of its settings fixed."""
 
 from __future__ import annotations
 
