@@ -39,19 +39,22 @@ def read(
     in_process: read as a run without workers reads, else by one worker, its way to the run included.
     """
     meter.start()
-    (asked,) = select([cell])
-    config = resolve(asked, 0, load_profile(profile), parse_overrides(overrides))
+    (selected_cell,) = select([cell])
+    config = resolve(selected_cell, 0, load_profile(profile), parse_overrides(overrides))
     with tempfile.TemporaryDirectory(prefix="dcal forecast ") as folder:
         if data:
-            dataset, text = locate.load_dataset(asked.dataset, Path(data), config.settings.data), "its own"
+            dataset, text = (
+                locate.load_dataset(selected_cell.dataset, Path(data), config.settings.data),
+                "its own",
+            )
         else:
             dataset, (height, width) = (
                 _generated(config, Path(folder)),
-                picture_size(asked.dataset),
+                picture_size(selected_cell.dataset),
             )
             text = f"generated, {width}×{height}"
         train = config.settings.train
-        sampler = TASKS[asked.task].sampler(dataset, train, 0)
+        sampler = TASKS[selected_cell.task].sampler(dataset, train, 0)
         loader = TrainLoader(dataset, config.settings.data, sampler, 0, workers=0 if in_process else 1)
         with loader_session(loader):
             batches = itertools.chain.from_iterable(map(loader.epoch, itertools.count()))
@@ -96,16 +99,19 @@ def rank(
     rank_features(*warm_up())
     sizes = {}
     for name, width in (("narrow", NARROW), ("wide", WIDE)):
-        asked, there, asked_items, there_items = draw(
+        query_features, gallery_features, query_items, gallery_items = draw(
             queries=queries, gallery=gallery, identities=min(identities, gallery), distractors=0,
             cameras=cameras, dimensions=width,
         )  # fmt: skip
-        asked, there = asked.to(compute.device), there.to(compute.device)
+        query_features, gallery_features = (
+            query_features.to(compute.device),
+            gallery_features.to(compute.device),
+        )
         seconds = []
         while not seconds or (len(seconds) < 3 and seconds[0] < ENOUGH):
             before = meter.seconds.get(name, 0.0)
             with meter.span(name):
-                rank_features(asked, there, asked_items, there_items)
+                rank_features(query_features, gallery_features, query_items, gallery_items)
                 if compute.device.type == "cuda":
                     torch.cuda.synchronize(compute.device)
             seconds.append(meter.seconds[name] - before)

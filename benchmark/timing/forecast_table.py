@@ -51,19 +51,19 @@ class ForecastTable:
         return "core-hours" if self.machine.type == "cpu" else "GPU-hours"
 
 
-def table(told: ForecastTable) -> str:
+def table(contents: ForecastTable) -> str:
     """All pairs."""
     from tabulate import tabulate
 
-    headings = [heading.format(unit=told.unit) for heading in HEADINGS]
+    headings = [heading.format(unit=contents.unit) for heading in HEADINGS]
     rows = [
-        _row(told, pair, estimates_of_pair, method)
-        for pair, estimates_of_pair in told.found.items()
+        _row(contents, pair, estimates_of_pair, method)
+        for pair, estimates_of_pair in contents.found.items()
         for method in _beside(estimates_of_pair)
     ]
-    if told.published:
+    if contents.published:
         headings.append(PAPER_HEADING)
-    align = ("left", *("right",) * 9, "left", *(("right",) if told.published else ()))
+    align = ("left", *("right",) * 9, "left", *(("right",) if contents.published else ()))
     return tabulate(rows, headers=headings, tablefmt="github", disable_numparse=True, colalign=align)
 
 
@@ -77,7 +77,7 @@ def _beside(estimates_of_pair: Mapping[str, Estimate]) -> list[str]:
 
 
 def _row(
-    told: ForecastTable, pair: Pair, estimates_of_pair: Mapping[str, Estimate], method: str
+    contents: ForecastTable, pair: Pair, estimates_of_pair: Mapping[str, Estimate], method: str
 ) -> list[str]:
     variant = method in VARIANTS
     both = [estimates_of_pair.get("baseline"), estimates_of_pair.get(method)]
@@ -90,11 +90,13 @@ def _row(
         ratio,
         *(duration(item and item.run_seconds) for item in both),
         *(memory(item.memory_bytes) if item else "–" for item in both),
-        *(hours(told.hours(item)) if item else "–" for item in both),
+        *(hours(contents.hours(item)) if item else "–" for item in both),
         ", ".join(bounds) or "–",
     ]
     return (
-        [*row, _published(pair) if pair in told.published and not variant else ""] if told.published else row
+        [*row, _published(pair) if pair in contents.published and not variant else ""]
+        if contents.published
+        else row
     )
 
 
@@ -107,25 +109,25 @@ def _published(pair: Pair) -> str:
     )
 
 
-def totals(told: ForecastTable) -> list[str]:
+def totals(contents: ForecastTable) -> list[str]:
     """Over all runs that can be forecast, times the seeds."""
     by_method: dict[str, list[Estimate]] = {}
-    for estimates_of_pair in told.found.values():
+    for estimates_of_pair in contents.found.values():
         for method, estimate in estimates_of_pair.items():
             by_method.setdefault("variants" if method in VARIANTS else method, []).append(estimate)
     runs = [estimate for estimates in by_method.values() for estimate in estimates]
     if not runs:
         return ["nothing can be forecast"]
     parts = [
-        f"{method} {hours(told.seeds * math.fsum(map(told.hours, estimates)))}"
+        f"{method} {hours(contents.seeds * math.fsum(map(contents.hours, estimates)))}"
         for method, estimates in by_method.items()
         if estimates
     ]
-    seconds = told.seeds * math.fsum(estimate.run_seconds for estimate in runs)
-    total = told.seeds * math.fsum(map(told.hours, runs))
-    count = len(runs) * told.seeds
+    seconds = contents.seeds * math.fsum(estimate.run_seconds for estimate in runs)
+    total = contents.seeds * math.fsum(map(contents.hours, runs))
+    count = len(runs) * contents.seeds
     return [
-        f"{amount(count, 'run')} ({amount(told.seeds, 'seed')}): {hours(total)} {told.unit} ({', '.join(parts)}); one "
+        f"{amount(count, 'run')} ({amount(contents.seeds, 'seed')}): {hours(total)} {contents.unit} ({', '.join(parts)}); one "
         f"after another on one such device {duration(seconds)}"
     ]
 
@@ -150,9 +152,10 @@ def finished(views: Iterable[RunView]) -> list[str]:
     lines = []
     for view in views:
         cost = (view.result or {}).get("cost", {})
-        told, took = cost.get("forecast_seconds"), cost.get("seconds")
-        if told and took:
+        forecast_seconds, seconds = cost.get("forecast_seconds"), cost.get("seconds")
+        if forecast_seconds and seconds:
             lines.append(
-                f"done: {view.id}: forecast {duration(told)}, took {duration(took)} ({took / told:.2f} × the forecast)"
+                f"done: {view.id}: forecast {duration(forecast_seconds)}, took {duration(seconds)} "
+                f"({seconds / forecast_seconds:.2f} × the forecast)"
             )
     return lines

@@ -50,8 +50,8 @@ def rehearse(
 ) -> dict[str, object]:
     """A store.Pace as a dict. cell: an id; overrides, tuning: as SET and TUNE have them; classes: of the classifier."""
     _go_first()
-    (asked,) = select([cell])
-    config = resolve(asked, 0, load_profile(profile), parse_overrides(overrides))
+    (selected_cell,) = select([cell])
+    config = resolve(selected_cell, 0, load_profile(profile), parse_overrides(overrides))
     compute = device.prepare(device_type, config.settings.train.precision, threads)
     with tempfile.TemporaryDirectory(prefix="dcal forecast ") as folder:
         batches, test = _batches(config, Path(folder), classes)

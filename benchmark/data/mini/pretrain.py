@@ -165,14 +165,14 @@ def pretrain(architecture: str, minutes: float, seed: int) -> tuple[dict[str, Te
     optimizer = _optimizer(model)
     loader = DataLoader(Pictures(world, seed, batch), batch_size=None, num_workers=1, prefetch_factor=16)
     start, start_wall, limit, steps = time.thread_time(), time.monotonic(), 60 * minutes, 0
-    for image, *told in twice(loader, ECHO // batch):
+    for image, *labels in twice(loader, ECHO // batch):
         elapsed = time.thread_time() - start
         if elapsed >= limit:
             break
         for group in optimizer.param_groups:
             group["lr"] = peak * _rate(elapsed / limit)
         optimizer.zero_grad()
-        loss = model.loss(through_a_camera(image) if plan.cameras else image, *told)
+        loss = model.loss(through_a_camera(image) if plan.cameras else image, *labels)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
