@@ -127,8 +127,8 @@ def totals(contents: ForecastTable) -> list[str]:
     total = contents.seeds * math.fsum(map(contents.hours, runs))
     count = len(runs) * contents.seeds
     return [
-        f"{amount(count, 'run')} ({amount(contents.seeds, 'seed')}): {hours(total)} {contents.unit} ({', '.join(parts)}); one "
-        f"after another on one such device {duration(seconds)}"
+        f"{amount(count, 'run')} ({amount(contents.seeds, 'seed')}): {hours(total)} {contents.unit} "
+        f"({', '.join(parts)}); one after another on one such device {duration(seconds)}"
     ]
 
 
