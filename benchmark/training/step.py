@@ -54,7 +54,7 @@ class StepLoss(nn.Module):
             return None
         if not counts[self.peers.rank]:  # a stand-in counts nowhere: any of its rows may meet
             return torch.arange(rows, device=labels.device)
-        return self._own(labels, counts)
+        return self._share(labels, counts)
 
     def features(self, images: Tensor, partner_images: Tensor | None, own_labels: Tensor | None) -> Features:
         """Each branch's features of some of this rank's pictures. own: their labels, to pair them by."""
@@ -83,7 +83,7 @@ class StepLoss(nn.Module):
     def _with_wrong(self, labels: Tensor, counts: Sequence[int]) -> Tensor:
         """Labels of the whole batch, some of them wrong, the same on every rank."""
         classes = self.model.sa_head.classifier.out_features
-        return self.peers.gather(noisy_labels(self._own(labels, counts), classes, self._wrong_labels), counts)
+        return self.peers.gather(noisy_labels(self._share(labels, counts), classes, self._wrong_labels), counts)
 
     def _autocast(self) -> torch.autocast:
         amp = self.compute.amp
