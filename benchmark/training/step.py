@@ -83,7 +83,9 @@ class StepLoss(nn.Module):
     def _with_wrong(self, labels: Tensor, counts: Sequence[int]) -> Tensor:
         """Labels of the whole batch, some of them wrong, the same on every rank."""
         classes = self.model.sa_head.classifier.out_features
-        return self.peers.gather(noisy_labels(self._share(labels, counts), classes, self._wrong_labels), counts)
+        return self.peers.gather(
+            noisy_labels(self._share(labels, counts), classes, self._wrong_labels), counts
+        )
 
     def _autocast(self) -> torch.autocast:
         amp = self.compute.amp
