@@ -119,7 +119,7 @@ def test_a_saved_row_replaces_only_its_own(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("modules", "unwanted"),
     [
-        (("data.mini.sets", "config.identity"), {"torch", "cv2", "scipy", "numpy"}),
+        (("data.mini.sets", "config.backbones"), {"torch", "cv2", "scipy", "numpy"}),
         (("data.mini.layouts", "data.mini.splits", "data.mini.generic"), {"torch"}),
     ],
 )
