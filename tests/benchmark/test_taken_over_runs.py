@@ -60,7 +60,7 @@ def _when(monkeypatch, module, name, act):
 
 
 MOMENTS = {
-    "the history is written": (attempt, "write_history"),
+    "the history is written": (checkpoint, "write_history"),
     "the slim checkpoint is being written": (checkpoint.torch, "save"),
     "the result is written": (run_folder, "result_problem"),
 }
