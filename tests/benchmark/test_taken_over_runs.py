@@ -11,7 +11,7 @@ from benchmark.evaluation.classification import ClassificationResult
 from benchmark.records import heartbeat, lock, lock_files, logs, run_folder, submission
 from benchmark.records.heartbeat import Heartbeat, StopRequest
 from benchmark.records.run_folder import RunFolder
-from benchmark.training import attempt, checkpoint, run
+from benchmark.training import checkpoint, run
 
 # What a result.json needs to be set aside as damaged, and another process to find it done.
 TAKERS_FILES = ("result.json", "predictions.npz", "outcome.json", "history.jsonl", "log.txt", "checkpoint.pt")
