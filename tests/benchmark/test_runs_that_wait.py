@@ -16,7 +16,7 @@ from benchmark.data import decoding, shared_memory
 from benchmark.errors import RunError
 from benchmark.records.heartbeat import RunInterrupt, StopRequest
 from benchmark.records.run_folder import RunFolder
-from benchmark.training import run, trainer
+from benchmark.training import evaluator, run, trainer
 from benchmark.training.request import Infrastructure
 from tests.benchmark.quick_runs import QUICK
 
@@ -55,7 +55,8 @@ def signals_after(count, number, sent):
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "next_batch", next_batch)
+        for module in (trainer, evaluator):
+            patch.setattr(module, "next_batch", next_batch)
         yield
 
 
