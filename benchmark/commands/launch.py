@@ -93,20 +93,21 @@ def run_command(request: RunRequest) -> list[str]:
 
 def report(summary: pool.Summary) -> int:
     """Print which runs have no result and why; returns the exit status."""
-    for run_id, reason in summary.stale.items():
-        print(f"stale: {run_id}: {reason}", file=sys.stderr)
-    if summary.stale:
-        print(
+    for runs, title, advice in (
+        (
+            summary.stale,
+            "stale",
             "stale runs are kept and not used: RERUN=stale sets them aside and runs the cells anew",
-            file=sys.stderr,
-        )
-    for run_id, reason in summary.queued.items():
-        print(f"left to the cluster: {run_id}: {reason}", file=sys.stderr)
-    if summary.queued:
-        print(
+        ),
+        (
+            summary.queued,
+            "left to the cluster",
             "make status shows whether their jobs still wait, make cancel takes them back, and then they run here",
-            file=sys.stderr,
-        )
+        ),
+    ):
+        if runs:
+            lines = (f"{title}: {run_id}: {reason}" for run_id, reason in runs.items())
+            print(*lines, advice, sep="\n", file=sys.stderr)
     if summary.interrupted:
         print("interrupted: the runs saved their state; the same command goes on from there", file=sys.stderr)
         return STOPPED

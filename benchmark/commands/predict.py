@@ -72,7 +72,7 @@ def predict(arguments: argparse.Namespace) -> int:
     asks = ["overlay", "--model", str(source)]
     for image, figure in zip(images, figures, strict=True):
         asks += ["--image", str(image), "--out", str(figure)]
-    return by_reports(asks)
+    return run_reports(asks)
 
 
 def _figures(arguments: argparse.Namespace, images: Sequence[Path], trained: TrainedModel) -> list[Path]:
@@ -143,7 +143,7 @@ def _column(trained: TrainedModel, title: str, scores: np.ndarray, top: int) -> 
 # --- What a command here has drawn: by `python -m reports` in a process of its own ---
 
 
-def by_reports(arguments: Sequence[str]) -> int:
+def run_reports(arguments: Sequence[str]) -> int:
     """Run a verb of reports, its paths absolute; returns its exit status."""
     return subprocess.run([sys.executable, "-m", "reports", *arguments], cwd=ROOT).returncode
 

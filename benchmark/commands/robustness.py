@@ -34,7 +34,7 @@ def evaluate_corrupted(
                 raise
             wrong = True
             print(f"{path}: left out: {error}", file=sys.stderr)
-    status = predict.by_reports([NAME, *map(str, groups)]) if groups else INCOMPLETE
+    status = predict.run_reports([NAME, *map(str, groups)]) if groups else INCOMPLETE
     if not wrong and not unfinished:
         return status
     reason = (

@@ -95,8 +95,8 @@ def _has_meaning(name: str, cell: Cell) -> bool:
     return not belongs_to_other(name, cell.task) and not is_glca_without(name, cell.backbone)
 
 
-def meant(values: Mapping[str, object], cell: Cell) -> dict[str, object]:
-    """The settings among these that have a meaning for the cell."""
+def applicable_settings(values: Mapping[str, object], cell: Cell) -> dict[str, object]:
+    """Select the settings that apply to a cell. values: by dotted name."""
     return {name: value for name, value in values.items() if _has_meaning(name, cell)}
 
 

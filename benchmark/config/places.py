@@ -1,4 +1,4 @@
-"""Where data, weights and runs lie. None of it enters a run's hash."""
+"""Folders of data, weights and runs. None of them enters a run's hash."""
 
 from __future__ import annotations
 

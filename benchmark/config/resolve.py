@@ -11,7 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from benchmark.config.applicability import belongs_to_other, check_values, is_glca_without, meant
+from benchmark.config.applicability import (
+    applicable_settings,
+    belongs_to_other,
+    check_values,
+    is_glca_without,
+)
 from benchmark.config.backbones import BACKBONES
 from benchmark.config.cell_pattern import LIKELY, nearest_hint
 from benchmark.config.datasets import DATASETS, is_own
@@ -179,10 +184,10 @@ def resolve(cell: Cell, seed: int, profile: Profile, overrides: Mapping[str, obj
         raise SettingsError(f"recipe {profile.name}: {foreign[0]} has no meaning in {cell.task}")
     values = {
         **recipe,
-        **meant(profile.tables.get(cell.backbone, {}), cell),
-        **meant(overrides, cell),
-        **meant(fixed(cell.method), cell),
-        **meant(profile.tables.get(cell.method, {}), cell),
+        **applicable_settings(profile.tables.get(cell.backbone, {}), cell),
+        **applicable_settings(overrides, cell),
+        **applicable_settings(fixed(cell.method), cell),
+        **applicable_settings(profile.tables.get(cell.method, {}), cell),
     }
     sections: dict[str, dict[str, object]] = {}
     for dotted, value in values.items():
@@ -225,7 +230,7 @@ def _determining(settings: Settings, cell: Cell) -> dict[str, object]:
         without |= set(GLCA_ONLY) - {"model.glca_blocks"}
     if _pwca(settings, cell) is None:
         without |= set(PWCA_ONLY) - {"model.pwca_blocks"}
-    return meant({name: value for name, value in flat.items() if name not in without}, cell)
+    return applicable_settings({name: value for name, value in flat.items() if name not in without}, cell)
 
 
 def _glca(settings: Settings, cell: Cell) -> GLCASettings | None:

@@ -42,7 +42,7 @@ def log_to_folder(folder: RunFolder, *, quiet: bool) -> Iterator[None]:
 
 
 def _may_write(folder: RunFolder) -> bool:
-    """Whether this process still holds the run: otherwise its messages do not belong into the log."""
+    """Return True while this process holds the run. After that its messages must not enter the log."""
     try:
         folder.verify()
     except SuiteError:

@@ -59,7 +59,7 @@ def table(contents: ForecastTable) -> str:
     rows = [
         _row(contents, pair, estimates_of_pair, method)
         for pair, estimates_of_pair in contents.found.items()
-        for method in _beside(estimates_of_pair)
+        for method in _row_methods(estimates_of_pair)
     ]
     if contents.published:
         headings.append(PAPER_HEADING)
@@ -67,8 +67,8 @@ def table(contents: ForecastTable) -> str:
     return tabulate(rows, headers=headings, tablefmt="github", disable_numparse=True, colalign=align)
 
 
-def _beside(estimates_of_pair: Mapping[str, Estimate]) -> list[str]:
-    """The methods that have a row, with the baseline beside: DCAL, and the variants asked for."""
+def _row_methods(estimates_of_pair: Mapping[str, Estimate]) -> list[str]:
+    """Methods that have a row, each compared with the baseline: DCAL and the selected variants."""
     variants = [method for method in estimates_of_pair if method not in METHODS]
     return [
         *(["dcal"] if not estimates_of_pair or estimates_of_pair.keys() & set(METHODS) else []),

@@ -1,4 +1,4 @@
-"""What a launcher asks of one run's process (no torch)."""
+"""Request of a launcher to the process of one run (no torch)."""
 
 from __future__ import annotations
 

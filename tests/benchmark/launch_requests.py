@@ -1,4 +1,4 @@
-"""What a launch gives to the runs it starts."""
+"""Requests of a launch to the processes of its runs."""
 
 from benchmark import __main__
 from benchmark.commands import pool

@@ -23,7 +23,7 @@ DCAL, BASELINE, MARKET = "cub/deit_tiny/dcal", "cub/deit_tiny/baseline", "market
 def predict(trained, monkeypatch):
     """The command; what it hands to ``python -m reports`` runs in this process."""
 
-    monkeypatch.setattr(drawing, "by_reports", reports)
+    monkeypatch.setattr(drawing, "run_reports", reports)
     return lambda *arguments: main(["predict", "--runs", str(trained), *map(str, arguments)])
 
 

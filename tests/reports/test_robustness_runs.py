@@ -25,7 +25,7 @@ PAIR = ("cub/deit_tiny/baseline", "cub/deit_tiny/dcal")
 def corrupt(trained, tmp_path, monkeypatch):
     """The command; what it hands to ``python -m reports`` runs in this process."""
 
-    monkeypatch.setattr(predict, "by_reports", reports)
+    monkeypatch.setattr(predict, "run_reports", reports)
 
     def run(*models, how, out=tmp_path / "out"):
         return main(["evaluate", "--runs", str(trained), *models, "--corrupt", how, "--out", str(out)])
@@ -87,7 +87,7 @@ def test_re_identification_counts_average_precision_and_rank_1(corrupt, tmp_path
 def test_a_model_that_cannot_be_loaded_is_left_out_and_what_the_others_found_is_drawn(
     runs, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(predict, "by_reports", reports)
+    monkeypatch.setattr(predict, "run_reports", reports)
     (runs / "mini" / PAIR[0] / "seed0" / "checkpoint.pt").unlink()
     arguments = ("evaluate", "--runs", str(runs), "--corrupt", "blur=3", "--out", str(tmp_path / "out"))
     assert main([*arguments, *PAIR]) == 1

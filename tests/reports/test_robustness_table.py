@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmark.commands.predict import by_reports
+from benchmark.commands.predict import run_reports
 from reports.__main__ import main
 from reports.robustness import figure, record, table
 
@@ -158,6 +158,6 @@ def test_a_torn_or_missing_record_is_refused(tmp_path, capsys):
 
 def test_evaluate_has_reports_drawn_in_a_process_of_its_own(tmp_path, capfd):
     write(tmp_path / "a folder")
-    assert by_reports(["robustness", str(tmp_path / "a folder")]) == 0
+    assert run_reports(["robustness", str(tmp_path / "a folder")]) == 0
     assert f"written: {tmp_path}/a folder/robustness.png" in capfd.readouterr().out
-    assert by_reports(["robustness", str(tmp_path / "nothing")]) == 2
+    assert run_reports(["robustness", str(tmp_path / "nothing")]) == 2

@@ -21,7 +21,7 @@ def annotation_files(root: Path) -> tuple[Path, ...]:
 
 
 def recognises(root: Path, scheme: NamingScheme) -> bool:
-    """Whether the three folders, which the other dataset also has, contain a name of this dataset."""
+    """Return True if a file name follows the scheme. Market-1501 and DukeMTMC have the same three folders."""
     for folder in FOLDERS:
         with os.scandir(root / folder) as entries:  # stops at the first such name: this runs for every run
             if any(scheme.picture(folder, entry.name) for entry in entries):
